@@ -1,0 +1,1 @@
+//! Double-entry accounts, postings and holds, without I/O.

@@ -1,0 +1,1 @@
+//! Routing and authorization: decides, applies, never performs.

@@ -1,0 +1,1 @@
+//! Payments nouns and recorded facts of Switchyard.

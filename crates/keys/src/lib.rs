@@ -1,0 +1,1 @@
+//! Payment cryptography and the software key store.

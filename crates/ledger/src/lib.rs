@@ -1,0 +1,1 @@
+//! The append-only log: durable blocks, recovery, proofs.

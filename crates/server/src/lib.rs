@@ -1,0 +1,1 @@
+//! The running switch: sockets, links, committer, HTTP.

@@ -1,0 +1,1 @@
+//! Prices, nets and pays the merchants of a business day.

@@ -1,0 +1,1 @@
+//! Plays terminals, issuers and faults against a switch over sockets.
