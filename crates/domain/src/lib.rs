@@ -1,1 +1,49 @@
-//! Payments nouns and recorded facts of Switchyard.
+//! Payments nouns and the facts that Switchyard records.
+//!
+//! A value of one of these types is valid by construction: bytes from a terminal, a host, a file or a
+//! person are parsed into them once, at the edge. The crate deliberately is **not** a place for
+//! behaviour: it decides nothing, stores nothing and knows no wire format.
+//!
+//! Start from [`Record`], the fact that the ledger keeps, and [`Amount`], the only form in which money
+//! travels.
+//!
+//! ```
+//! use switchyard_domain::{Amount, Currency, TerminalId};
+//! let price = Amount::new(1_250, Currency::CNY);
+//! assert_eq!(price.to_string(), "12.50 CNY");
+//! assert!("T0000001".parse::<TerminalId>().is_ok());
+//! assert!("too long for DE 41".parse::<TerminalId>().is_err());
+//! ```
+
+mod account;
+mod batch;
+mod card;
+mod code;
+mod ids;
+mod money;
+mod party;
+mod posting;
+mod record;
+mod time;
+mod transaction;
+
+pub use account::{AccountId, AccountKind};
+pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
+pub use card::{CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, Track2};
+pub use code::ResponseCode;
+pub use ids::{
+    AcquirerId, AuthCode, BatchNumber, DataError, HoldId, LinkIndex, MerchantId, MerchantIndex, Rrn, Stan,
+    TerminalId, TerminalIndex, TransactionId,
+};
+pub use money::{Amount, Currency, MoneyError};
+pub use party::{
+    BankAccount, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkDialect, Merchant, Route,
+    RouteTarget, Terminal, TerminalMac, WorkingKeys, WrappedKey,
+};
+pub use posting::{Entry, Phase, Posting};
+pub use record::{Actor, Decode, FileDigest, Record, ReversalEffect, Stamped, UploadedItem};
+pub use time::{BusinessDate, Timestamp, UtcOffset};
+pub use transaction::{
+    BatchSide, Echo, Fingerprint, MessageClass, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason,
+    SafEntry, SafId, SafKind, TransactionKind, TransactionOpened, UpstreamRef,
+};

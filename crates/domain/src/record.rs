@@ -1,0 +1,255 @@
+//! The facts that the ledger keeps. Everything the switch knows follows from these, in their order.
+
+use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
+use crate::card::CardHash;
+use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
+use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
+use crate::posting::Entry;
+use crate::time::{BusinessDate, Timestamp, UtcOffset};
+use crate::transaction::{
+    Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry, SafId,
+    TransactionOpened,
+};
+use crate::{AcquirerId, ResponseCode};
+use serde::{Deserialize, Serialize};
+
+/// Who caused a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// The switch itself: a timer, a restart.
+    Switch,
+    /// A terminal.
+    Terminal(TerminalIndex),
+    /// An issuer's link.
+    Link(LinkIndex),
+    /// A person at the console, by login.
+    Operator(String),
+    /// `switchyard init`.
+    Installer,
+}
+
+/// A recorded fact. The order of variants and fields is the on-disk format: add variants at the end,
+/// never change one; a changed fact is a new variant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields of a variant are nouns that carry their own documentation")]
+pub enum Record {
+    /// First record of a partition.
+    Genesis { partition: u8, acquirer: AcquirerId, offset: UtcOffset, day: BusinessDate, demo: bool },
+    /// A process opened the ledger for writing.
+    Started { epoch: u64, cut_bytes: u64 },
+    /// A key that is not a terminal's or a link's.
+    KeyInstalled { name: KeyName, key: KeyRecord },
+    /// A merchant joined.
+    MerchantRegistered(Merchant),
+    /// A terminal was bound to its merchant.
+    TerminalRegistered(Terminal),
+    /// A link to an issuer.
+    LinkRegistered(Link),
+    /// A range of card numbers.
+    RouteAdded(Route),
+    /// A fee plan or a new version of one.
+    FeePlanSet(FeePlan),
+    /// The embedded issuer gave out a card; its account is numbered in order.
+    CardIssued(CardIssued),
+    /// The embedded issuer moved money for a cardholder.
+    AccountFunded { entry: Entry },
+    /// A terminal signed on and has new working keys.
+    SignedOn { terminal: TerminalIndex, stan: Stan, keys: WorkingKeys, batch: BatchNumber, reply: ReplyFacts },
+    /// A terminal signed off.
+    SignedOff { terminal: TerminalIndex, stan: Stan, reply: ReplyFacts },
+    /// A transaction goes to an issuer: durable before it is sent.
+    Opened(TransactionOpened),
+    /// A transaction that the switch decided by itself, in one step.
+    Decided {
+        opened: TransactionOpened,
+        outcome: Outcome,
+        reply: ReplyFacts,
+        entry: Entry,
+        movement: Option<Movement>,
+    },
+    /// The outcome of an opened transaction.
+    Resolved {
+        transaction: TransactionId,
+        outcome: Outcome,
+        reply: ReplyFacts,
+        entry: Entry,
+        movement: Option<Movement>,
+        saf: Option<SafEntry>,
+    },
+    /// A terminal's reversal, with what it did to the original.
+    ReversalTaken {
+        key: RequestKey,
+        fingerprint: Fingerprint,
+        echo: Echo,
+        reason: ReversalReason,
+        original: Option<TransactionId>,
+        effect: ReversalEffect,
+        reply: ReplyFacts,
+        entry: Entry,
+        movement: Option<Movement>,
+        saf: Option<SafEntry>,
+    },
+    /// An issuer acknowledged a store-and-forward entry.
+    SafDelivered { id: SafId, code: ResponseCode },
+    /// A store-and-forward entry gave up and waits for an operator.
+    SafDeadLettered { id: SafId, attempts: u32 },
+    /// An answer came after its transaction was already resolved.
+    LateAnswer { transaction: TransactionId, code: ResponseCode, cancels: Option<SafId> },
+    /// A batch's totals were compared.
+    BatchReconciled {
+        terminal: TerminalIndex,
+        batch: BatchNumber,
+        stan: Stan,
+        terminal_totals: BatchTotals,
+        host_totals: BatchTotals,
+        verdict: BatchVerdict,
+        reply: ReplyFacts,
+    },
+    /// Transactions of an unbalanced batch, as the terminal has them.
+    BatchUploaded { terminal: TerminalIndex, batch: BatchNumber, items: Vec<UploadedItem> },
+    /// The upload ended, the batch is closed, the differences are cases.
+    BatchUploadEnded {
+        terminal: TerminalIndex,
+        batch: BatchNumber,
+        stan: Stan,
+        count: u32,
+        cases: Vec<BatchCase>,
+        reply: ReplyFacts,
+    },
+    /// Refusals that matter for lockout, summed up per terminal and minute.
+    Refusals { terminal: TerminalIndex, code: ResponseCode, count: u32 },
+    /// The business day ended with this record.
+    DayCut { day: BusinessDate, next: BusinessDate },
+    /// A merchant's net of a day was fixed.
+    MerchantNetted { day: BusinessDate, merchant: MerchantIndex, entry: Entry, lines: u64, net_minor: i64 },
+    /// The settlement files of a day were rendered; approvals bind to these digests.
+    FilesRendered { day: BusinessDate, files: Vec<FileDigest> },
+}
+
+/// What a terminal's reversal did to the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReversalEffect {
+    /// There is no original: one that comes later under the key is refused.
+    Tombstone,
+    /// It waits until the outcome of the original is known.
+    WhenResolved,
+    /// The original was approved and is undone.
+    Undone,
+    /// There was nothing to undo.
+    Nothing,
+    /// It was refused: another amount, or the original's day is closed.
+    Refused,
+}
+
+/// One transaction in a terminal's upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct UploadedItem {
+    /// Trace number.
+    pub stan: Stan,
+    /// Minor units.
+    pub amount_minor: u64,
+    /// The card, where the upload names it.
+    pub card: Option<CardHash>,
+}
+
+/// A settlement file and its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// File name within the day's directory.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+}
+
+/// A record with its time and its cause: one leaf of the ledger.
+///
+/// | bytes | content |
+/// |---|---|
+/// | 1 | format version, 1 |
+/// | … | `at`, `actor`, `record` in postcard's encoding |
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What happened.
+    pub record: Record,
+}
+
+/// Why stored bytes are not a record.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Decode {
+    /// Nothing there.
+    #[error("an empty record")]
+    Empty,
+    /// Written by a newer version of the switch.
+    #[error("record format {have}, this program reads {need}")]
+    Version {
+        /// Format found.
+        have: u8,
+        /// Format understood.
+        need: u8,
+    },
+    /// The bytes do not follow the format.
+    #[error("malformed record")]
+    Malformed(#[source] postcard::Error),
+    /// Bytes are left after the record.
+    #[error("{count} bytes after the record")]
+    Trailing {
+        /// How many.
+        count: usize,
+    },
+}
+
+impl Stamped {
+    /// Version of the encoding.
+    pub const FORMAT: u8 = 1;
+
+    /// Appends the encoded record to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(Self::FORMAT);
+        let buffer = std::mem::take(out);
+        *out = postcard::to_extend(self, buffer).expect("a record always encodes into a vector");
+    }
+    /// Reads a record back.
+    ///
+    /// # Errors
+    /// [`Decode`] by what is wrong with the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Decode> {
+        let (&format, rest) = bytes.split_first().ok_or(Decode::Empty)?;
+        if format != Self::FORMAT {
+            return Err(Decode::Version { have: format, need: Self::FORMAT });
+        }
+        let (stamped, rest) = postcard::take_from_bytes::<Self>(rest).map_err(Decode::Malformed)?;
+        if rest.is_empty() { Ok(stamped) } else { Err(Decode::Trailing { count: rest.len() }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_round_trip_and_refuse_damage() {
+        let stamped = Stamped {
+            at: Timestamp(1),
+            actor: Actor::Operator("anna".into()),
+            record: Record::DayCut { day: BusinessDate(20_000), next: BusinessDate(20_001) },
+        };
+        let mut bytes = Vec::new();
+        stamped.encode(&mut bytes);
+        assert_eq!(Stamped::decode(&bytes).unwrap(), stamped);
+        assert!(matches!(Stamped::decode(&[]), Err(Decode::Empty)));
+        assert!(matches!(Stamped::decode(&[9]), Err(Decode::Version { have: 9, need: 1 })));
+        assert!(Stamped::decode(&bytes[..bytes.len() - 1]).is_err());
+        bytes.push(0);
+        assert!(matches!(Stamped::decode(&bytes), Err(Decode::Trailing { count: 1 })));
+        let json = serde_json::to_value(&stamped).unwrap();
+        assert!(json["record"]["day_cut"].is_object());
+    }
+}
