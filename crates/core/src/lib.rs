@@ -1,1 +1,19 @@
-//! Routing and authorization: decides, applies, never performs.
+//! Routing and authorization: what the switch decides, and nothing else.
+//!
+//! [`Core::handle`] takes one [`Input`] and the time, and gives back records and effects. Records are
+//! facts: they change the persistent [`State`] through [`State::apply`], its only mutator, so replaying
+//! the ledger yields the same state. Effects are wishes that the server fulfils once the records before
+//! them are durable.
+//!
+//! What it is **not**: it knows no socket, file, clock, random number, thread or log subscriber. Only the
+//! module [`dialect`] knows that messages are made of bytes, and the state machine does not use it.
+
+pub mod dialect;
+mod effect;
+mod input;
+
+pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
+pub use input::{
+    Answer, Body, Card, Command, Financial, Input, KeyForm, MacCheck, MadeKeys, Origin, OriginalRef,
+    PinOutcome, Request, Reversal, SlotId, Upload,
+};

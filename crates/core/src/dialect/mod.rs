@@ -1,0 +1,1 @@
+//! Between messages and the internal model. Pure functions that run on the server's I/O threads.

@@ -1,0 +1,263 @@
+//! What the core wants done. Each effect waits until every record before it is durable.
+
+use crate::input::{Financial, KeyForm, Origin, SlotId};
+use switchyard_domain::{
+    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, MerchantId, PinBlock,
+    ReplyFacts, ResponseCode, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, Timestamp,
+    TransactionOpened, UpstreamRef, WorkingKeys,
+};
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer a terminal.
+    Reply {
+        /// To whom.
+        origin: Origin,
+        /// What.
+        reply: Reply,
+    },
+    /// Verify a PIN or bring it under a link's key; answer with `Input::PinDone`.
+    PinWork {
+        /// Who waits.
+        slot: SlotId,
+        /// Under whose PIN key it is.
+        terminal: TerminalIndex,
+        /// Version of that terminal's working keys.
+        version: u32,
+        /// The request with card and PIN block, to be handed back.
+        request: Box<Financial>,
+        /// What to do.
+        job: PinJob,
+    },
+    /// Make working keys; answer with `Input::KeysMade`.
+    MakeKeys {
+        /// Who waits.
+        slot: SlotId,
+        /// For which terminal.
+        terminal: TerminalIndex,
+        /// Version that they get.
+        version: u32,
+        /// Which keys.
+        form: KeyForm,
+    },
+    /// From now on the terminal exists (intake looks it up).
+    UseTerminal {
+        /// Its index.
+        index: TerminalIndex,
+        /// The terminal.
+        terminal: Box<Terminal>,
+    },
+    /// From now on these working keys are in force: published before any reply that follows.
+    UseKeys {
+        /// Whose.
+        terminal: TerminalIndex,
+        /// The keys under the local master key.
+        keys: Box<WorkingKeys>,
+    },
+    /// Send a message to an issuer.
+    Send {
+        /// Over which link.
+        link: LinkIndex,
+        /// On which of its connections; if that is gone, `Input::NotSent` for a request, nothing else.
+        generation: u32,
+        /// The message.
+        message: Box<Upstream>,
+    },
+    /// A command was carried out, or not.
+    CommandDone {
+        /// From the command.
+        ticket: u64,
+        /// The result.
+        result: Result<CommandOutcome, CommandError>,
+    },
+}
+
+/// PIN work.
+#[derive(Debug)]
+pub enum PinJob {
+    /// Compare with a Visa PIN verification value.
+    Verify {
+        /// Four ASCII digits.
+        pvv: [u8; 4],
+    },
+    /// Bring it under a link's zone key.
+    Translate {
+        /// The link.
+        link: LinkIndex,
+    },
+}
+
+/// An answer to a terminal. The server adds what only the retained request knows: the card number, the
+/// identifiers, the header, and the MAC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// DE 39.
+    pub code: ResponseCode,
+    /// The rest.
+    pub body: ReplyBody,
+    /// Sixth header digit: what the terminal is to do next (0 nothing, 3 sign on again).
+    pub requirement: u8,
+}
+
+/// What an answer carries besides its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyBody {
+    /// Only the code: nothing was recorded.
+    Refused,
+    /// A transaction or reversal.
+    Financial {
+        /// What is recorded of it.
+        facts: ReplyFacts,
+        /// Elements of the request that it repeats.
+        echo: Echo,
+        /// DE 44: institution code of the issuer.
+        issuer: u64,
+    },
+    /// A sign-on.
+    SignOn {
+        /// What is recorded of it.
+        facts: ReplyFacts,
+        /// DE 60.2: the batch that the host expects.
+        batch: BatchNumber,
+        /// DE 62.
+        key_block: Vec<u8>,
+    },
+    /// A sign-off.
+    SignOff {
+        /// What is recorded of it.
+        facts: ReplyFacts,
+    },
+    /// An echo test or status upload: nothing is recorded.
+    Echo {
+        /// For DE 12 and 13.
+        at: Timestamp,
+    },
+    /// A batch settlement.
+    BatchTotals {
+        /// What is recorded of it.
+        facts: ReplyFacts,
+        /// The host's totals.
+        totals: BatchTotals,
+        /// The verdict.
+        verdict: BatchVerdict,
+    },
+    /// Part of a batch upload.
+    BatchUpload {
+        /// What is recorded of it.
+        facts: ReplyFacts,
+    },
+}
+
+impl Reply {
+    /// A refusal that leaves no trace but a counter.
+    pub fn refused(code: ResponseCode) -> Self {
+        let sign_on = matches!(code, ResponseCode::SIGN_ON_REQUIRED | ResponseCode::MAC_ERROR);
+        Self { code, body: ReplyBody::Refused, requirement: if sign_on { 3 } else { 0 } }
+    }
+    /// An answer whose code is the recorded one.
+    pub fn recorded(facts: &ReplyFacts, body: ReplyBody) -> Self {
+        Self { code: facts.code, body, requirement: 0 }
+    }
+}
+
+/// A message to an issuer.
+#[derive(Debug)]
+pub enum Upstream {
+    /// A transaction.
+    Request(Box<UpstreamRequest>),
+    /// A reversal out of the store-and-forward queue.
+    Reversal {
+        /// The queue's entry: its trace number and time are the message's.
+        saf: SafEntry,
+        /// The transaction: its sealed card is opened by the server, its upstream is DE 90.
+        opened: Box<TransactionOpened>,
+        /// DE 41.
+        terminal: TerminalId,
+        /// DE 42.
+        merchant: MerchantId,
+        /// False for the first send (0420), true for a repeat (0421).
+        repeat: bool,
+    },
+    /// Network management.
+    Network {
+        /// DE 11.
+        stan: Stan,
+        /// DE 7.
+        at: Timestamp,
+        /// DE 70: 001 sign-on, 002 sign-off, 301 echo.
+        code: u16,
+    },
+}
+
+/// A transaction on its way to an issuer.
+#[derive(Debug)]
+pub struct UpstreamRequest {
+    /// As recorded, with link, trace number, time and MTI.
+    pub opened: TransactionOpened,
+    /// As it came: card, track, chip data.
+    pub request: Box<Financial>,
+    /// DE 52 under the link's key.
+    pub pin: Option<PinBlock>,
+    /// DE 41.
+    pub terminal: TerminalId,
+    /// DE 42.
+    pub merchant: MerchantId,
+    /// DE 18.
+    pub mcc: u16,
+    /// DE 90 of a follow-up.
+    pub original: Option<UpstreamRef>,
+    /// DE 38 of a follow-up to a pre-authorization.
+    pub auth_code: Option<AuthCode>,
+}
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandOutcome {
+    /// It is recorded.
+    Recorded,
+    /// The day that ended.
+    DayCut {
+        /// The day.
+        day: BusinessDate,
+    },
+    /// The digest asked for.
+    Digest(u64),
+    /// Debits and credits per currency, minor units.
+    TrialBalance(Vec<(u16, u128, u128)>),
+}
+
+/// Why a command was refused; nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The ledger has no first record yet, or has one already.
+    #[error("the ledger is {}", if *exists { "already initialised" } else { "not initialised" })]
+    Genesis {
+        /// Which of the two.
+        exists: bool,
+    },
+    /// The identifier is taken.
+    #[error("{what} is registered already")]
+    Exists {
+        /// Kind of thing.
+        what: &'static str,
+    },
+    /// Something it refers to is not registered.
+    #[error("{what} is not registered")]
+    Missing {
+        /// Kind of thing.
+        what: &'static str,
+    },
+    /// The settlement records do not fit the state of their day.
+    #[error("day {day} is not ready for this: {why}")]
+    Day {
+        /// The day.
+        day: BusinessDate,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// An entry does not apply to the book.
+    #[error("the entry does not apply")]
+    Entry,
+}

@@ -1,0 +1,351 @@
+//! What reaches the core.
+
+use switchyard_domain::{
+    Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo, Expiry, FeePlan,
+    Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass, Pan, PinBlock,
+    Record, ResponseCode, ReversalReason, Route, Rrn, Stan, Terminal, TerminalId, Track2, TransactionId,
+    TransactionKind, UploadedItem, WorkingKeys,
+};
+
+/// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
+/// it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Number of the connection, never reused while the process runs.
+    pub connection: u64,
+    /// The retained request on that connection.
+    pub ticket: u64,
+}
+
+/// Work that the server does for the core; the result comes back under the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub u64);
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A terminal asks.
+    Request(Box<Request>),
+    /// PIN work is done.
+    PinDone {
+        /// The slot that waits.
+        slot: SlotId,
+        /// The request, handed back.
+        request: Box<Financial>,
+        /// The result.
+        outcome: PinOutcome,
+    },
+    /// Working keys were made; `None` when the key store could not.
+    KeysMade {
+        /// The slot that waits.
+        slot: SlotId,
+        /// The keys.
+        made: Option<Box<MadeKeys>>,
+    },
+    /// A link has a connection.
+    LinkConnected {
+        /// The link.
+        link: LinkIndex,
+        /// Counts its connections: an answer of an older one cannot match.
+        generation: u32,
+    },
+    /// A link lost its connection.
+    LinkLost {
+        /// The link.
+        link: LinkIndex,
+        /// Of which connection.
+        generation: u32,
+    },
+    /// An issuer answers.
+    Answer {
+        /// The link it came over.
+        link: LinkIndex,
+        /// On which connection.
+        generation: u32,
+        /// What it says.
+        answer: Box<Answer>,
+    },
+    /// A request could not be sent; not a byte of it left.
+    NotSent {
+        /// The link.
+        link: LinkIndex,
+        /// The transaction.
+        transaction: TransactionId,
+    },
+    /// Time went by: the server sends one at least every 100 ms.
+    Tick,
+    /// An operator, the installer or settlement wants something recorded.
+    Command {
+        /// Handed back with the result.
+        ticket: u64,
+        /// Who.
+        actor: Actor,
+        /// What.
+        command: Box<Command>,
+    },
+}
+
+/// What the intake found out about a message's authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MacCheck {
+    /// This kind of message carries none.
+    NotRequired,
+    /// It is right under the terminal's keys of this version.
+    Verified {
+        /// Version of the working keys.
+        version: u32,
+    },
+    /// It is wrong or absent.
+    Wrong,
+    /// The terminal has no working keys.
+    NoKey,
+}
+
+/// A terminal's request, free of wire types.
+#[derive(Debug)]
+pub struct Request {
+    /// Where the reply goes.
+    pub origin: Origin,
+    /// DE 41.
+    pub terminal: TerminalId,
+    /// DE 42.
+    pub merchant: MerchantId,
+    /// Whether the message is authentic.
+    pub mac: MacCheck,
+    /// What is asked.
+    pub body: Body,
+}
+
+/// Which working keys a sign-on asks for (DE 60.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyForm {
+    /// 001: single-length keys.
+    Single,
+    /// 003: double-length PIN key.
+    Double,
+    /// 004: as 003 and a track key.
+    DoubleWithTrack,
+}
+
+/// What a terminal asks for.
+#[derive(Debug)]
+pub enum Body {
+    /// 签到 0800.
+    SignOn {
+        /// DE 11.
+        stan: Stan,
+        /// Which keys.
+        form: KeyForm,
+    },
+    /// 签退 0820, 60.3 = 002.
+    SignOff {
+        /// DE 11.
+        stan: Stan,
+    },
+    /// 回响测试 0820, 60.3 = 301.
+    Echo,
+    /// 状态上送 0820, 60.3 = 362.
+    Status,
+    /// A transaction.
+    Financial(Box<Financial>),
+    /// 冲正 0400.
+    Reversal(Box<Reversal>),
+    /// 批结算 0500.
+    BatchTotals {
+        /// DE 11.
+        stan: Stan,
+        /// The batch.
+        batch: BatchNumber,
+        /// The terminal's totals.
+        totals: BatchTotals,
+    },
+    /// 批上送 0320.
+    BatchUpload {
+        /// DE 11.
+        stan: Stan,
+        /// The batch.
+        batch: BatchNumber,
+        /// What is uploaded.
+        upload: Upload,
+    },
+    /// Well formed, but not something that this switch does: DE 39 says which kind of no.
+    Unsupported {
+        /// 12 or 40.
+        code: ResponseCode,
+    },
+}
+
+/// Part of a batch upload.
+#[derive(Debug)]
+pub enum Upload {
+    /// Up to eight stripe transactions (60.3 = 201) or one detail (203 to 206).
+    Items(Vec<UploadedItem>),
+    /// 60.3 = 202 or 207: how many transactions were uploaded.
+    End {
+        /// The terminal's count.
+        count: u32,
+    },
+}
+
+/// A card while its message is in flight.
+#[derive(Debug)]
+pub struct Card {
+    /// The number, for routing only: the core compares ranges and never reads digits.
+    pub pan: Pan,
+    /// What is kept.
+    pub reference: CardRef,
+    /// Expiry, from DE 14 or the track.
+    pub expiry: Option<Expiry>,
+}
+
+/// How a follow-up names its original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OriginalRef {
+    /// DE 61.1 and 61.2.
+    pub batch_stan: Option<(BatchNumber, Stan)>,
+    /// DE 61.3, `MMDD`.
+    pub date: Option<[u8; 4]>,
+    /// DE 37.
+    pub rrn: Option<Rrn>,
+    /// DE 38.
+    pub auth_code: Option<AuthCode>,
+}
+
+/// A transaction request.
+#[derive(Debug)]
+pub struct Financial {
+    /// What is asked.
+    pub kind: TransactionKind,
+    /// Class of the message.
+    pub class: MessageClass,
+    /// DE 11.
+    pub stan: Stan,
+    /// DE 60.2.
+    pub batch: BatchNumber,
+    /// DE 4 and 49; zero for an inquiry.
+    pub amount: Amount,
+    /// The card; a follow-up may come without.
+    pub card: Option<Card>,
+    /// DE 52, under the terminal's PIN key.
+    pub pin: Option<PinBlock>,
+    /// DE 35 in clear, for the issuer.
+    pub track2: Option<Track2>,
+    /// DE 55 as it came, for the issuer.
+    pub emv: Option<Vec<u8>>,
+    /// DE 23.
+    pub card_sequence: Option<u16>,
+    /// The original of a follow-up.
+    pub original: OriginalRef,
+    /// For telling a repeat from another request.
+    pub fingerprint: Fingerprint,
+    /// For the reply.
+    pub echo: Echo,
+}
+
+/// A terminal's reversal.
+#[derive(Debug)]
+pub struct Reversal {
+    /// Kind of the original.
+    pub kind: TransactionKind,
+    /// Class of the original's message.
+    pub original_class: MessageClass,
+    /// DE 11: the original's.
+    pub stan: Stan,
+    /// DE 60.2: the original's.
+    pub batch: BatchNumber,
+    /// DE 4 and 49.
+    pub amount: Amount,
+    /// DE 39.
+    pub reason: ReversalReason,
+    /// For telling a repeat from another request.
+    pub fingerprint: Fingerprint,
+    /// For the reply.
+    pub echo: Echo,
+}
+
+/// Result of PIN work.
+#[derive(Debug)]
+pub enum PinOutcome {
+    /// The PIN is the cardholder's.
+    Verified,
+    /// It is not.
+    Wrong,
+    /// The block is malformed.
+    Malformed,
+    /// The key store could not do it.
+    Failed,
+    /// The block under the link's key.
+    Translated(PinBlock),
+}
+
+/// Fresh working keys: as the ledger keeps them, and as the terminal gets them.
+#[derive(Debug)]
+pub struct MadeKeys {
+    /// Under the local master key.
+    pub keys: WorkingKeys,
+    /// DE 62, under the terminal's master key.
+    pub block: Vec<u8>,
+}
+
+/// What an issuer answers.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// MTI, 0 to 9999.
+    pub mti: u16,
+    /// DE 11.
+    pub stan: Stan,
+    /// DE 7.
+    pub transmitted: [u8; 10],
+    /// DE 37.
+    pub rrn: Option<Rrn>,
+    /// DE 39.
+    pub code: Option<ResponseCode>,
+    /// DE 38.
+    pub auth_code: Option<AuthCode>,
+    /// DE 54: available balance, true where in credit.
+    pub balance: Option<(Amount, bool)>,
+    /// DE 70.
+    pub network_code: Option<u16>,
+}
+
+/// What an operator, the installer or settlement wants recorded.
+#[derive(Debug)]
+pub enum Command {
+    /// First of all.
+    Genesis(Record),
+    /// A key that is not a terminal's or a link's.
+    InstallKey {
+        /// Its name.
+        name: KeyName,
+        /// The key.
+        key: KeyRecord,
+    },
+    /// A merchant.
+    Register(Box<Merchant>),
+    /// A terminal.
+    Bind(Box<Terminal>),
+    /// A link.
+    AddLink(Box<Link>),
+    /// A card range.
+    AddRoute(Route),
+    /// A fee plan.
+    SetFeePlan(FeePlan),
+    /// A card of the embedded issuer and its opening balance, minor units.
+    IssueCard {
+        /// The card.
+        card: Box<CardIssued>,
+        /// Opening balance.
+        balance_minor: u64,
+    },
+    /// Ends the business day.
+    CutDay,
+    /// Results of a settlement run: refused unless the day is cut and not netted yet.
+    RecordSettlement {
+        /// Netting and file records.
+        records: Vec<Record>,
+    },
+    /// A digest over the whole persistent state.
+    Digest,
+    /// Balances of the book, for reports.
+    TrialBalance,
+}
