@@ -1,1 +1,2 @@
 //! The running switch: sockets, links, committer, HTTP.
+pub mod config;
