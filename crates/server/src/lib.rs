@@ -1,2 +1,6 @@
 //! The running switch: sockets, links, committer, HTTP.
 pub mod config;
+mod data;
+mod keystore;
+pub use data::{DataDir, DataError};
+pub use keystore::*;

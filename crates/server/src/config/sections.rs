@@ -130,8 +130,20 @@ section!(
         queue_reserved_max: u32 = 4_096, in 1..=1_048_576;
         /// Inputs whose records go into one submission to the ledger.
         batch_inputs_max: u32 = 1_024, in 1..=16_384;
-        /// Wrong PINs in a row that a card of the embedded issuer takes.
-        pin_tries_max: u32 = 3, in 1..=99;
+        /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
+        in_flight_max: u32 = 65_536, in 1..=1_048_576;
+        /// Wrong PINs in a row before a card of the embedded issuer answers 75.
+        pin_tries_max: u32 = 3, in 1..=9;
+        /// Minor units up to which the embedded issuer approves without a PIN.
+        no_pin_minor_max: u64 = 100_000, in 0..=999_999_999_999;
+        /// Days after a sale in which it can be refunded.
+        refund_days_max: u32 = 30, in 0..=365;
+        /// Days after a pre-authorization in which it can be completed or voided.
+        hold_days_max: u32 = 30, in 1..=365;
+        /// Milliseconds between two sends of a reversal that waits for an issuer.
+        reversal_retry_ms: u32 = 2_000, in 50..=3_600_000;
+        /// Sends after which such a reversal waits for an operator.
+        reversal_attempts_max: u32 = 1_000, in 1..=1_000_000;
     }
 );
 section!(
