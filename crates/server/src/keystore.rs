@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchyard_domain::{
-    CardHash, CardRef, Expiry, KeyName, KeyRecord, KeyUse, Pan, SealedPan, TerminalMac, WorkingKeys, WrappedKey,
+    CardHash, CardRef, Expiry, KeyName, KeyRecord, KeyUse, Pan, SealedPan, TerminalMac, WorkingKeys,
+    WrappedKey,
 };
 use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
 use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, aes_kcv};
@@ -43,7 +44,8 @@ impl KeyStore {
             _ => KeyAlgorithm::Tdes,
         };
         let wrapped = self.lmk.wrap(key, usage_of(usage), KeyAttributes::new(algorithm))?;
-        let text = String::from_utf8(wrapped.as_bytes().to_vec()).map_err(|_| KeyError::Input("key block"))?;
+        let text =
+            String::from_utf8(wrapped.as_bytes().to_vec()).map_err(|_| KeyError::Input("key block"))?;
         Ok(KeyRecord { wrapped: WrappedKey(text), check_value: check_value(usage, key)? })
     }
 
@@ -75,7 +77,11 @@ impl KeyStore {
         Ok(TdesCipher::new(&self.unwrap_des(usage, record)?))
     }
 
-    pub(crate) fn unwrap_working(&self, mac: TerminalMac, keys: &WorkingKeys) -> Result<TerminalKeys, KeyError> {
+    pub(crate) fn unwrap_working(
+        &self,
+        mac: TerminalMac,
+        keys: &WorkingKeys,
+    ) -> Result<TerminalKeys, KeyError> {
         let mak = self.unwrap(KeyUse::TerminalMac, &keys.mac)?;
         Ok(TerminalKeys {
             version: keys.version,
@@ -220,7 +226,9 @@ impl Cards {
     /// The hash of a card that is only compared. A number that no card can have hashes to zeros, which no
     /// sealed card does.
     pub fn hash(&self, pan: &Pan) -> CardHash {
-        with_digits(pan, |digits| self.vault.hash(digits).map_or(CardHash([0; 16]), |hash| CardHash(*hash.as_bytes())))
+        with_digits(pan, |digits| {
+            self.vault.hash(digits).map_or(CardHash([0; 16]), |hash| CardHash(*hash.as_bytes()))
+        })
     }
 
     /// The card behind a reference.
@@ -273,17 +281,29 @@ mod tests {
         assert!(store.unwrap(KeyUse::ZonePin, &record).is_err());
         let altered = KeyRecord { check_value: [0; 4], ..record.clone() };
         assert_eq!(store.unwrap(KeyUse::TerminalMaster, &altered).unwrap_err(), KeyError::CheckValue);
-        assert!(super::KeyStore::new(&SecretBytes::random(32).unwrap()).unwrap().unwrap(KeyUse::TerminalMaster, &record).is_err());
+        assert!(
+            super::KeyStore::new(&SecretBytes::random(32).unwrap())
+                .unwrap()
+                .unwrap(KeyUse::TerminalMaster, &record)
+                .is_err()
+        );
     }
 
     #[test]
     fn a_card_is_sealed_found_again_and_opened_under_rotated_keys() {
         let store = store();
         let hash_key = SecretBytes::random(32).unwrap();
-        let data = |owner| (KeyName { usage: KeyUse::CardData, owner }, store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap());
+        let data = |owner| {
+            (
+                KeyName { usage: KeyUse::CardData, owner },
+                store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap(),
+            )
+        };
         let hash = (KeyName { usage: KeyUse::CardHash, owner: 0 }, hash_key_record(&hash_key));
         let keys = [data(1), hash, data(2)];
-        let open = |count: usize, hash_key: &SecretBytes| Cards::open(&store, keys[..count].iter().map(|(name, key)| (*name, key)), hash_key);
+        let open = |count: usize, hash_key: &SecretBytes| {
+            Cards::open(&store, keys[..count].iter().map(|(name, key)| (*name, key)), hash_key)
+        };
         let pan = Pan::from_digits(b"6225880000000008").unwrap();
         let old = open(2, &hash_key).unwrap().seal(&pan, None).unwrap();
         let cards = open(3, &hash_key).unwrap();
