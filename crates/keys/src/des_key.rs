@@ -69,7 +69,7 @@ impl DesKey {
     /// # Errors
     /// [`KeyError::Weak`] with the reason.
     pub fn check_quality(&self) -> Result<(), KeyError> {
-        let mut copy = Self { bytes: self.bytes, len: self.len };
+        let mut copy = self.duplicate();
         set_odd_parity(&mut copy.bytes);
         let key = copy.expose();
         if key.iter().all(|&b| b == 0x01) {
@@ -113,9 +113,15 @@ impl DesKey {
         Ok(key)
     }
 
+    /// A second copy, wiped like the first. Not `Clone`, so that outside this crate a key has
+    /// one owner.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { bytes: self.bytes, len: self.len }
+    }
+
     /// The exclusive or of this key with `mask`, repeated to the key's length.
     pub(crate) fn variant(&self, mask: &[u8]) -> Self {
-        let mut key = Self { bytes: self.bytes, len: self.len };
+        let mut key = self.duplicate();
         for (byte, m) in key.bytes[..usize::from(self.len)].iter_mut().zip(mask.iter().cycle()) {
             *byte ^= m;
         }
