@@ -320,7 +320,7 @@ fn pack(pan: &[u8], expiry: Option<&[u8; 4]>) -> Result<[u8; PLAIN_BYTES], KeyEr
     let mut plain = [0xFF; PLAIN_BYTES];
     let mut put = |place: usize, digit: u8| {
         let byte = &mut plain[place / 2];
-        *byte = if place % 2 == 0 { *byte & 0x0F | digit << 4 } else { *byte & 0xF0 | digit };
+        *byte = if place.is_multiple_of(2) { *byte & 0x0F | digit << 4 } else { *byte & 0xF0 | digit };
     };
     pan.iter().enumerate().for_each(|(place, digit)| put(place, digit & 0x0F));
     expiry.into_iter().flatten().enumerate().for_each(|(place, digit)| put(20 + place, digit & 0x0F));
