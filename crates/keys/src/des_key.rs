@@ -38,8 +38,9 @@ impl DesKey {
     /// [`KeyError::Length`] unless `len_bytes` is 8, 16 or 24; [`KeyError::Entropy`] without
     /// randomness.
     pub fn generate(len_bytes: usize) -> Result<Self, KeyError> {
-        let mut key = Self::from_slice(&[0; DES_KEY_BYTES_MAX][..len_bytes.min(DES_KEY_BYTES_MAX)])
-            .map_err(|_| KeyError::Length { need: "8, 16 or 24", have: len_bytes })?;
+        let zero = [0; DES_KEY_BYTES_MAX];
+        let length = KeyError::Length { need: "8, 16 or 24", have: len_bytes };
+        let mut key = Self::from_slice(zero.get(..len_bytes).ok_or(length)?)?;
         loop {
             fill_random(&mut key.bytes[..len_bytes])?;
             set_odd_parity(&mut key.bytes[..len_bytes]);
