@@ -238,7 +238,8 @@ impl Lmk {
         let bytes: &[u8; LMK_BYTES] =
             bytes.try_into().map_err(|_| KeyError::Length { need: "32", have: bytes.len() })?;
         if bytes.iter().all(|b| b == &bytes[0]) {
-            return Err(KeyError::Weak(Weakness::AllZero));
+            let zero = bytes[0] == 0;
+            return Err(KeyError::Weak(if zero { Weakness::AllZero } else { Weakness::EqualParts }));
         }
         Ok(Self { bytes: *bytes, protection: AesProtection::new(bytes)? })
     }
