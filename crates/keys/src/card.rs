@@ -346,3 +346,49 @@ fn unpack(plain: &[u8; PLAIN_BYTES]) -> Result<ClearCard, KeyError> {
     nibbles.zeroize();
     Ok(card)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault_from(start: u128) -> CardVault {
+        let mut vault = CardVault::new(1, &[1; 32], &[2; 32]).unwrap();
+        vault.nonce_start = start;
+        vault
+    }
+
+    fn number(nonce: [u8; NONCE_BYTES]) -> u128 {
+        let mut bytes = [0; 16];
+        bytes[..NONCE_BYTES].copy_from_slice(&nonce);
+        u128::from_le_bytes(bytes)
+    }
+
+    #[test]
+    fn ten_million_nonces_are_all_different() {
+        // From just before the end, so that the wrap is among them.
+        let start = (1 << 96) - 5_000_000;
+        let vault = vault_from(start);
+        for count in 0..10_000_000 {
+            assert_eq!(number(vault.next_nonce()), (start + count) % (1 << 96));
+        }
+    }
+
+    #[test]
+    fn threads_never_share_a_nonce() {
+        let vault = vault_from(7);
+        let draw = || (0..100_000).map(|_| vault.next_nonce()).collect::<Vec<_>>();
+        let mut all: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(draw)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 400_000);
+    }
+
+    #[test]
+    fn two_vaults_start_apart() {
+        let start = || CardVault::new(1, &[1; 32], &[2; 32]).unwrap().nonce_start;
+        assert_ne!(start(), start());
+    }
+}
