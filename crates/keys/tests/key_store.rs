@@ -5,7 +5,10 @@
 use proptest::prelude::*;
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, WrappedKey};
 use switchyard_keys::tr31::{self, Header, OptionalBlock, Version};
-use switchyard_keys::{DesKey, KeyError, Weakness, components, set_odd_parity};
+use switchyard_keys::{DesKey, KeyError, Weakness, components, kcv, set_odd_parity};
+
+const KEY: &[u8] = b"0123456789ABCDEF";
+const TRIPLE: &[u8] = b"0123456789ABCDEFGHIJKLMN";
 
 fn tdes() -> KeyAttributes {
     KeyAttributes::new(KeyAlgorithm::Tdes)
@@ -15,10 +18,10 @@ fn tdes() -> KeyAttributes {
 fn a_key_opens_for_its_own_usage_only() {
     let lmk = Lmk::generate().unwrap();
     for usage in KeyUsage::ALL {
-        let wrapped = lmk.wrap(&[0x5A; 16], usage, tdes()).unwrap();
+        let wrapped = lmk.wrap(KEY, usage, tdes()).unwrap();
         for other in KeyUsage::ALL {
             match lmk.unwrap(&wrapped, other) {
-                Ok(key) => assert!(usage == other && key.expose() == [0x5A; 16]),
+                Ok(key) => assert!(usage == other && key.expose() == KEY),
                 Err(error) => {
                     assert_ne!(usage, other);
                     assert_eq!(error, KeyError::Usage { need: other.name(), have: usage.stored_code() });
@@ -31,7 +34,7 @@ fn a_key_opens_for_its_own_usage_only() {
 #[test]
 fn every_changed_character_of_a_wrapped_key_is_rejected() {
     let lmk = Lmk::generate().unwrap();
-    let wrapped = lmk.wrap(&[0x5A; 16], KeyUsage::Tmk, tdes()).unwrap();
+    let wrapped = lmk.wrap(KEY, KeyUsage::Tmk, tdes()).unwrap();
     for place in 0..wrapped.as_bytes().len() {
         for bit in 0..8 {
             let mut text = wrapped.as_bytes().to_vec();
@@ -51,7 +54,7 @@ fn every_changed_character_of_a_wrapped_key_is_rejected() {
 #[test]
 fn another_lmk_opens_nothing() {
     let (lmk, other) = (Lmk::generate().unwrap(), Lmk::generate().unwrap());
-    let wrapped = lmk.wrap(&[0x5A; 16], KeyUsage::Tmk, tdes()).unwrap();
+    let wrapped = lmk.wrap(KEY, KeyUsage::Tmk, tdes()).unwrap();
     assert_eq!(other.unwrap(&wrapped, KeyUsage::Tmk).unwrap_err(), KeyError::Authentication);
     assert_ne!(lmk.kcv(), other.kcv());
 }
@@ -59,10 +62,10 @@ fn another_lmk_opens_nothing() {
 #[test]
 fn a_wrapped_key_hides_its_length_and_differs_each_time() {
     let lmk = Lmk::generate().unwrap();
-    let double = lmk.wrap(&[0x5A; 16], KeyUsage::Tmk, tdes()).unwrap();
-    let triple = lmk.wrap(&[0x5A; 24], KeyUsage::Tmk, tdes()).unwrap();
+    let double = lmk.wrap(KEY, KeyUsage::Tmk, tdes()).unwrap();
+    let triple = lmk.wrap(TRIPLE, KeyUsage::Tmk, tdes()).unwrap();
     assert_eq!(double.as_bytes().len(), triple.as_bytes().len());
-    assert_ne!(double, lmk.wrap(&[0x5A; 16], KeyUsage::Tmk, tdes()).unwrap());
+    assert_ne!(double, lmk.wrap(KEY, KeyUsage::Tmk, tdes()).unwrap());
 }
 
 #[test]
@@ -79,23 +82,51 @@ fn wrapping_checks_the_key_against_its_algorithm() {
         assert!(matches!(refused, Err(KeyError::Length { .. })));
     }
     let attributes = KeyAttributes { version: 100, ..tdes() };
-    assert!(matches!(lmk.wrap(&[1; 16], KeyUsage::Mak, attributes), Err(KeyError::Input(_))));
+    assert!(matches!(lmk.wrap(KEY, KeyUsage::Mak, attributes), Err(KeyError::Input(_))));
+    assert!(matches!(lmk.wrap(&[1; 16], KeyUsage::Mak, tdes()), Err(KeyError::Weak(_))));
+    assert!(matches!(lmk.wrap(&[0x22; 16], KeyUsage::Mak, tdes()), Err(KeyError::Weak(_))));
 }
 
 #[test]
 fn only_an_exportable_key_leaves_and_under_its_public_code() {
     let lmk = Lmk::generate().unwrap();
     let kbpk = [7; 32];
-    let kept = lmk.wrap(&[0x5A; 16], KeyUsage::Zpk, tdes()).unwrap();
+    let kept = lmk.wrap(KEY, KeyUsage::Zpk, tdes()).unwrap();
     assert!(matches!(lmk.export(&kept, KeyUsage::Zpk, &kbpk), Err(KeyError::Input(_))));
     let attributes = KeyAttributes { exportable: true, version: 42, ..tdes() };
-    let free = lmk.wrap(&[0x5A; 16], KeyUsage::Zpk, attributes).unwrap();
+    let free = lmk.wrap(KEY, KeyUsage::Zpk, attributes).unwrap();
     let block = lmk.export(&free, KeyUsage::Zpk, &kbpk).unwrap();
     let opened = tr31::unwrap(&kbpk, &block).unwrap();
-    assert_eq!(opened.key.expose(), [0x5A; 16]);
+    assert_eq!(opened.key.expose(), KEY);
     assert_eq!(opened.header.usage.as_bytes(), b"P0");
     assert_eq!(opened.header.key_version, *b"42");
     assert!(matches!(lmk.export(&free, KeyUsage::Tmk, &kbpk), Err(KeyError::Usage { .. })));
+    let other = Lmk::generate().unwrap();
+    let imported = other.import(&kbpk, &block, KeyUsage::Zpk).unwrap();
+    assert_eq!(other.unwrap(&imported, KeyUsage::Zpk).unwrap().expose(), KEY);
+    assert!(matches!(other.import(&kbpk, &block, KeyUsage::Zmk), Err(KeyError::Usage { .. })));
+}
+
+#[test]
+fn a_listing_tells_usage_attributes_and_check_value() {
+    let lmk = Lmk::generate().unwrap();
+    let keys: [(KeyAlgorithm, &[u8]); 5] = [
+        (KeyAlgorithm::Des, &KEY[..8]),
+        (KeyAlgorithm::Tdes, TRIPLE),
+        (KeyAlgorithm::Aes, &[3; 32]),
+        (KeyAlgorithm::Hmac, &[3; 40]),
+        (KeyAlgorithm::Sm4, &[3; 16]),
+    ];
+    for (version, (usage, (algorithm, key))) in
+        (0..).zip(KeyUsage::ALL.into_iter().zip(keys.into_iter().cycle()))
+    {
+        let attributes = KeyAttributes { algorithm, version, exportable: version % 2 == 0 };
+        let info = lmk.inspect(&lmk.wrap(key, usage, attributes).unwrap()).unwrap();
+        assert_eq!((info.usage, info.attributes), (usage, attributes));
+        assert_ne!(info.check_value, [0; 3]);
+    }
+    let wrapped = lmk.wrap(KEY, KeyUsage::Tmk, tdes()).unwrap();
+    assert_eq!(lmk.inspect(&wrapped).unwrap().check_value[..], kcv(&DesKey::from_slice(KEY).unwrap())[..3]);
 }
 
 #[test]
