@@ -29,6 +29,8 @@
 //! record. Magic, version and the place and reach of the checksum stay as they are in every later version, so
 //! that an old program can tell a newer block from a damaged one.
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 use crate::batch::PREFIX_BYTES;
@@ -111,13 +113,26 @@ impl BlockHeader {
 }
 
 /// A whole block, borrowed from the bytes it was decoded from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Block<'a> {
     /// Its header.
     pub header: BlockHeader,
     /// SHA-256 of its header; the next block names it.
     pub hash: Hash,
     payload: &'a [u8],
+}
+
+impl fmt::Debug for Block<'_> {
+    /// The header only: what a record holds is nothing for a log file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Records<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("next", &self.seq).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Block<'a> {
@@ -138,7 +153,7 @@ impl<'a> Block<'a> {
 }
 
 /// Iterates over the records of a block.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Records<'a> {
     rest: &'a [u8],
     seq: Sequence,

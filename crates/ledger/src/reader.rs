@@ -1,5 +1,6 @@
 //! Reads a log without its lock, also while a writer adds to it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::block::{self, Block, image_bytes};
@@ -35,13 +36,22 @@ const READS_MAX: usize = 3;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
     walker: Walker<DirSource>,
     owner: (LedgerId, Partition),
     from: Sequence,
     end_searched: bool,
+}
+
+impl fmt::Debug for Reader {
+    /// Where the reader stands; the bytes it read ahead are records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("dir", &self.dir)
+            .field("cursor", &self.walker.cursor)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Reader {

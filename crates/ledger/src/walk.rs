@@ -67,7 +67,6 @@ pub(crate) enum Step {
 }
 
 /// A walk over the blocks of a log.
-#[derive(Debug)]
 pub(crate) struct Walker<S> {
     pub(crate) source: S,
     pub(crate) cursor: Cursor,
@@ -151,8 +150,14 @@ impl<S: Source> Walker<S> {
             return Ok(self.roll());
         }
         if is_zero(self.bytes(segment, offset, PAGE_BYTES)?) {
-            let started = !is_zero(&self.header_page(segment.next())?);
-            return Ok(if started { self.roll() } else { Step::End });
+            if is_zero(&self.header_page(segment.next())?) {
+                return Ok(Step::End);
+            }
+            // A started successor means that this segment is complete; what was read of it may be older than that.
+            self.refresh();
+            if is_zero(self.bytes(segment, offset, PAGE_BYTES)?) {
+                return Ok(self.roll());
+            }
         }
         if let Err(fault) = self.load(segment, offset)? {
             return Ok(Step::Bad(fault));
