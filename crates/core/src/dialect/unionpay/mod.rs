@@ -17,8 +17,8 @@ mod refusal;
 mod reply;
 mod table;
 
-#[cfg(test)]
-mod tests;
+
+
 
 pub use card::{ClearCard, DraftCard, EncryptedTrack};
 pub use draft::{Draft, FinancialDraft, IntoBodyError, ReversalDraft, UploadDraft, UploadedDraft};
