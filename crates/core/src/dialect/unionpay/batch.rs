@@ -19,7 +19,8 @@ pub(super) const ITEM_DIGITS: usize = 40;
 /// Most digits of DE 48.
 pub(super) const DIGITS_MAX: usize = 2 + UPLOAD_ITEMS_MAX * ITEM_DIGITS;
 
-const MALFORMED: Refusal = Refusal { code: switchyard_domain::ResponseCode::FORMAT_ERROR, why: super::Why::Malformed(48) };
+const MALFORMED: Refusal =
+    Refusal { code: switchyard_domain::ResponseCode::FORMAT_ERROR, why: super::Why::Malformed(48) };
 const AMOUNT_DIGITS: usize = 12;
 const COUNT_DIGITS: usize = 3;
 const COUNT_MAX: u32 = 999;
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn items_come_as_announced_or_as_eight() {
-        let item = "00000042" .to_owned() + "0000" + "6225880000000008" + "000000001250";
+        let item = "00000042".to_owned() + "0000" + "6225880000000008" + "000000001250";
         let two = format!("02{item}{}", item.replace("6225880000000008", "0000000000000000"));
         for digits in [two.clone(), two + &"0".repeat(240)] {
             let items = read_items(digits.as_bytes()).unwrap();
@@ -167,7 +168,9 @@ mod tests {
             assert_eq!(items[1].pan, None);
         }
         assert!(read_items(b"00").unwrap().is_empty());
-        for bad in ["", "0", "01", "09", "99", &format!("01{}", item.replacen("00", "02", 1)), &format!("01{item}0")] {
+        for bad in
+            ["", "0", "01", "09", "99", &format!("01{}", item.replacen("00", "02", 1)), &format!("01{item}0")]
+        {
             assert_eq!(read_items(bad.as_bytes()).unwrap_err(), MALFORMED, "{bad}");
         }
         assert_eq!(read_end(b"0123"), Ok(123));

@@ -252,10 +252,7 @@ impl FinancialDraft {
 }
 
 impl ReversalDraft {
-    fn into_reversal<E>(
-        self,
-        mut hash: impl FnMut(&Pan) -> CardHash,
-    ) -> Result<Reversal, IntoBodyError<E>> {
+    fn into_reversal<E>(self, mut hash: impl FnMut(&Pan) -> CardHash) -> Result<Reversal, IntoBodyError<E>> {
         let card = match self.card {
             DraftCard::Absent => None,
             DraftCard::Encrypted(_) => return Err(IntoBodyError::EncryptedTrack),

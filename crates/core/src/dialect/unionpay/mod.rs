@@ -17,11 +17,11 @@ mod refusal;
 mod reply;
 mod table;
 
-
-
+#[cfg(test)]
+mod tests;
 
 pub use card::{ClearCard, DraftCard, EncryptedTrack};
 pub use draft::{Draft, FinancialDraft, IntoBodyError, ReversalDraft, UploadDraft, UploadedDraft};
 pub use read::{MacRequirement, Parsed, read};
 pub use refusal::{Refusal, Why};
-pub use reply::{malformed_reply, write_reply};
+pub use reply::{MacOf, malformed_reply, write_reply};

@@ -115,7 +115,7 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         let malformed = Refusal::malformed(60);
         let mut buffer = [0; DE60_DIGITS_MAX];
-        let digits = &*self.0.digits(60, &mut buffer).ok_or(malformed)?;
+        let digits = self.0.digits(60, &mut buffer).ok_or(malformed)?;
         let part = |range: Range<usize>| digits.get(range).and_then(batch::number);
         let batch = part(2..8).and_then(|batch| BatchNumber::try_from(batch).ok()).ok_or(malformed)?;
         Ok(De60 {
@@ -144,7 +144,9 @@ impl<'a> Reader<'_, '_, 'a> {
             (Some(covered), Some(value)) => {
                 MacRequirement::Required { present: true, covered, value: covered..covered + value.len() }
             }
-            (None, _) | (_, None) => MacRequirement::Required { present: false, covered: end, value: end..end },
+            (None, _) | (_, None) => {
+                MacRequirement::Required { present: false, covered: end, value: end..end }
+            }
         }
     }
     fn draft(&self, row: &Row, de60: &De60) -> Result<Draft, Refusal> {
@@ -228,9 +230,7 @@ impl<'a> Reader<'_, '_, 'a> {
         };
         let original = self.original()?;
         let pin = match self.0.has(52) {
-            true => Some(PinBlock(
-                self.required_bytes(52)?.try_into().map_err(|_| Refusal::malformed(52))?,
-            )),
+            true => Some(PinBlock(self.required_bytes(52)?.try_into().map_err(|_| Refusal::malformed(52))?)),
             false => None,
         };
         Ok(FinancialDraft {
@@ -285,7 +285,7 @@ impl<'a> Reader<'_, '_, 'a> {
         if !self.0.has(de) {
             return Err(Refusal::missing(de));
         }
-        self.0.digits(de, buffer).map(|digits| &*digits).ok_or(Refusal::malformed(de))
+        self.0.digits(de, buffer).ok_or(Refusal::malformed(de))
     }
     fn expiry(&self) -> Result<Option<Expiry>, Refusal> {
         if !self.0.has(14) {
@@ -325,7 +325,8 @@ impl<'a> Reader<'_, '_, 'a> {
     }
     /// DE 61, 37 and 38. Zeros and blanks stand for what the terminal does not know.
     fn original(&self) -> Result<OriginalRef, Refusal> {
-        let mut original = OriginalRef { rrn: self.rrn()?, auth_code: self.auth_code()?, ..Default::default() };
+        let mut original =
+            OriginalRef { rrn: self.rrn()?, auth_code: self.auth_code()?, ..Default::default() };
         if self.0.has(61) {
             let mut buffer = [0; DE61_DIGITS_MAX];
             let digits = self.digits(61, &mut buffer)?;

@@ -9,6 +9,9 @@ use std::ops::Range;
 use switchyard_domain::{AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, Timestamp, UtcOffset};
 use switchyard_wire::{BuildError, Builder, De, Dialect, Message, Mti};
 
+/// Computes DE 64 over the bytes that it covers.
+pub type MacOf<'m> = &'m dyn Fn(&[u8]) -> [u8; 8];
+
 /// Elements of an answer that only says no, as far as the request had them.
 const REFUSED: &[De] = &[3, 4, 11, 25, 39, 41, 42, 49, 60];
 /// DE 63 of an approved transaction: the card scheme.
@@ -31,7 +34,7 @@ pub fn write_reply(
     card: Option<&Pan>,
     offset: UtcOffset,
     acquirer: &AcquirerId,
-    mac: Option<&dyn Fn(&[u8]) -> [u8; 8]>,
+    mac: Option<MacOf<'_>>,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
     let elements = elements(request, &reply.body);
@@ -41,7 +44,7 @@ pub fn write_reply(
         source.write(&mut builder, de)?;
     }
     match mac {
-        Some(mac) => builder.finish_with_mac(64, |covered| mac(covered)),
+        Some(mac) => builder.finish_with_mac(64, mac),
         None => builder.finish(),
     }
 }
@@ -130,13 +133,15 @@ impl Source<'_, '_, '_> {
                 return Ok(());
             }
             None if track_is_encrypted(self.request.number(53)) => return Ok(()),
-            None => match Reader(self.request).clear_track().ok().flatten().and_then(|track| track.pan().ok()) {
-                Some(pan) => {
-                    own = pan;
-                    &own
+            None => {
+                match Reader(self.request).clear_track().ok().flatten().and_then(|track| track.pan().ok()) {
+                    Some(pan) => {
+                        own = pan;
+                        &own
+                    }
+                    None => return Ok(()),
                 }
-                None => return Ok(()),
-            },
+            }
         };
         let mut digits = [0; Pan::DIGITS_MAX];
         let len = pan.write_digits(&mut digits);
