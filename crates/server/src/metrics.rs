@@ -66,7 +66,6 @@ macro_rules! labels {
         pub(crate) enum $name { $($(#[$variant_doc])* $variant,)* }
         impl $name {
             pub(crate) const LABELS: &[&str] = &[$($label),*];
-            pub(crate) fn label(self) -> &'static str { Self::LABELS[self as usize] }
         }
     };
 }
@@ -126,6 +125,13 @@ labels!(
         Failed = "failed",
     }
 );
+
+impl Closed {
+    /// For the log.
+    pub(crate) fn label(self) -> &'static str {
+        Self::LABELS[self as usize]
+    }
+}
 
 impl CodeClass {
     pub(crate) fn of(code: ResponseCode) -> Self {

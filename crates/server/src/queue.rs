@@ -117,6 +117,17 @@ impl CoreQueue {
     }
 }
 
+/// Sorts requests that the core must not see now: the ledger could not keep what they lead to.
+pub(crate) fn refuse_all(requests: &mut Vec<Box<Request>>, not_taken: &mut NotTaken) {
+    for request in requests.drain(..) {
+        if is_reserved(&request.body) {
+            not_taken.held.push(request);
+        } else {
+            not_taken.shed.push(request);
+        }
+    }
+}
+
 /// What is never answered 96: a terminal that cannot get rid of a reversal cannot sell, and a batch that is
 /// being closed must come to its end.
 fn is_reserved(body: &Body) -> bool {
