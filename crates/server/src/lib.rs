@@ -20,6 +20,11 @@
 //! # }
 //! ```
 
+#![allow(
+    clippy::vec_box,
+    reason = "requests are boxed where they are made and travel as pointers from then on"
+)]
+
 mod admin;
 pub mod config;
 mod connection;
