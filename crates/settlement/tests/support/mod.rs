@@ -1,5 +1,5 @@
 //! A log that keeps itself consistent: every movement with its postings.
-#![allow(dead_code, reason = "each test uses its part of it")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part of it")]
 
 use std::collections::BTreeMap;
 use switchyard_domain::*;
