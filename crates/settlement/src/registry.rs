@@ -13,7 +13,6 @@ pub(crate) struct Party {
     pub(crate) id: MerchantId,
     pub(crate) name: String,
     pub(crate) account: BankAccount,
-    plan: u32,
 }
 
 /// A version of a fee plan with the first day that it really prices.
@@ -28,6 +27,8 @@ struct Version {
 pub(crate) struct Registry {
     pub(crate) parties: Vec<Party>,
     pub(crate) terminals: Vec<TerminalId>,
+    /// The merchants' fee plans, apart from their names: pricing reads one a line.
+    plan_numbers: Vec<u32>,
     plans: BTreeMap<u32, Vec<Version>>,
     cuts: Vec<(Timestamp, BusinessDate)>,
 }
@@ -38,8 +39,8 @@ impl Registry {
             id: merchant.id,
             name: merchant.name.clone(),
             account: merchant.account.clone(),
-            plan: merchant.fee_plan,
         });
+        self.plan_numbers.push(merchant.fee_plan);
     }
     /// A later version never reaches back into a day that was cut before it was recorded: what is priced
     /// stays priced, and a reversal of it comes to the same fee. A plan's first version may reach back,
@@ -71,16 +72,19 @@ impl Registry {
     }
     /// The version of the merchant's plan that prices `day`.
     pub(crate) fn terms(&self, merchant: MerchantIndex, day: BusinessDate) -> Result<&FeePlan, SettleError> {
-        let plan = self.parties[merchant.0 as usize].plan;
+        let plan = self.plan_numbers[merchant.0 as usize];
         let versions = self.plans.get(&plan).map_or(&[][..], Vec::as_slice);
         let version = versions.iter().rev().find(|version| version.effective <= day);
-        version.map(|version| &version.terms).ok_or(SettleError::NoFeePlan { merchant, plan, day })
+        version.map(|version| &version.terms).ok_or_else(|| SettleError::NoFeePlan { merchant, plan, day })
     }
     pub(crate) fn party(&self, merchant: MerchantIndex) -> &Party {
         &self.parties[merchant.0 as usize]
     }
     pub(crate) fn terminal(&self, terminal: TerminalIndex) -> Result<TerminalId, SettleError> {
-        self.terminals.get(terminal.0 as usize).copied().ok_or(SettleError::UnknownTerminal { terminal })
+        self.terminals
+            .get(terminal.0 as usize)
+            .copied()
+            .ok_or_else(|| SettleError::UnknownTerminal { terminal })
     }
     pub(crate) fn knows(&self, merchant: MerchantIndex) -> bool {
         (merchant.0 as usize) < self.parties.len()

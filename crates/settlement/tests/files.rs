@@ -1,4 +1,5 @@
 //! What the bank and the merchants get.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
