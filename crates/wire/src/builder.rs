@@ -126,6 +126,7 @@ impl<'d, 'b> Builder<'d, 'b> {
         }
         let class = element.class.as_str();
         if element.class != Class::Text
+            && element.encoding == Encoding::Ascii
             && let Some(position) = text.chars().position(|c| !matches!(c, ' '..='~'))
         {
             return Err(BuildError::BadCharacter { de, position, class });
@@ -397,7 +398,7 @@ fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
         let (value, radix) = match prefix.encoding {
             PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),
             PrefixEncoding::Ebcdic => (0xF0 + (rest % 10) as u8, 10),
-            PrefixEncoding::Bcd => (((rest / 10 % 10) << 4 | rest % 10) as u8, 100),
+            PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
             PrefixEncoding::Binary => (rest as u8, 256),
         };
         *byte = value;

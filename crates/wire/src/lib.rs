@@ -31,11 +31,13 @@ mod digits;
 mod envelope;
 mod error;
 mod frame;
+pub mod fuzzing;
 pub mod json;
 mod mask;
 mod message;
 mod mti;
 mod parse;
+mod render;
 mod tlv;
 pub mod validate;
 

@@ -6,7 +6,7 @@ mod compile;
 mod element;
 mod file;
 
-pub(crate) use element::{Check, Layout, Rule, Scale};
+pub(crate) use element::{Check, Layout, Rule};
 pub use element::{
     Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Sensitivity, Side,
     Subfield, SubfieldLayout,
@@ -51,6 +51,13 @@ pub struct Meaning {
     pub zh: Option<Box<str>>,
 }
 
+/// One condition of a selector: the value at a path is one of these.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) path: Box<str>,
+    pub(crate) values: Box<[String]>,
+}
+
 /// A transaction that the dialect knows: how it is recognised and what it must carry.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Transaction {
@@ -60,7 +67,7 @@ pub struct Transaction {
     pub name_zh: Option<Box<str>>,
     /// Message type of the request.
     pub mti: Mti,
-    pub(crate) when: Box<[(Box<str>, Box<[String]>)]>,
+    pub(crate) when: Box<[Condition]>,
     /// Elements that a request must have.
     pub request: Box<[De]>,
     /// Elements that a reply has.
@@ -75,7 +82,17 @@ macro_rules! builtin {
     };
 }
 
-builtin!("iso87-ascii", "iso87-binary", "unionpay-pos");
+builtin!(
+    "iso87-ascii",
+    "iso87-ascii-binbitmap",
+    "iso87-binary",
+    "iso87-ebcdic",
+    "iso93-ascii",
+    "iso93-binary",
+    "iso2003-ascii",
+    "iso2003-binary",
+    "unionpay-pos",
+);
 
 fn compiled(name: &str) -> Dialect {
     let text = builtin_text(name).expect("only names from the table are compiled");
@@ -252,7 +269,11 @@ fn compile_transaction(dialect: &str, file: TransactionFile) -> Result<Transacti
         name: file.name.into(),
         name_zh: file.zh.map(Into::into),
         mti,
-        when: file.when.into_iter().map(|(path, values)| (path.into(), values.into_vec().into())).collect(),
+        when: file
+            .when
+            .into_iter()
+            .map(|(path, values)| Condition { path: path.into(), values: values.into_vec().into() })
+            .collect(),
         request: file.request.into(),
         reply: file.reply.into(),
     })
