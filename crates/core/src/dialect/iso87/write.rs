@@ -77,7 +77,7 @@ pub fn write(
 /// Writes a transaction request. DE 2 is the request's card, else `card`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_request(
     dialect: &Dialect,
     message: &UpstreamRequest,
@@ -130,7 +130,7 @@ pub fn write_request(
 /// Writes a reversal; `card` is the opened number of the transaction.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_reversal(
     dialect: &Dialect,
     advice: &ReversalAdvice<'_>,
@@ -158,7 +158,7 @@ pub fn write_reversal(
 /// Writes network management: sign-on 001, sign-off 002, echo 301 in DE 70.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_network(
     dialect: &Dialect,
     stan: Stan,
