@@ -312,7 +312,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum Command {
     /// First of all.
-    Genesis(Record),
+    Genesis(Box<Record>),
     /// A key that is not a terminal's or a link's.
     InstallKey {
         /// Its name.

@@ -8,9 +8,18 @@
 //! What it is **not**: it knows no socket, file, clock, random number, thread or log subscriber. Only the
 //! module [`dialect`] knows that messages are made of bytes, and the state machine does not use it.
 
+mod config;
+mod decide;
 pub mod dialect;
 mod effect;
+mod flight;
 mod input;
+mod machine;
+mod state;
+
+pub use config::CoreConfig;
+pub use machine::{Core, Output};
+pub use state::{ApplyError, Registry, State};
 
 pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
 pub use input::{

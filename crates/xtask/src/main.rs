@@ -1,2 +1,55 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask test` is what the README names and what CI runs.
+
+mod fuzz;
+mod report;
+mod steps;
+mod tidy;
+
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Developer commands of Switchyard
+
+  cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, fuzz smoke
+  cargo xtask test --only STEP   one step of it: fmt, clippy, tests, tidy, fuzz
+  cargo xtask tidy               the arrows between the crates, and what may not be in them
+  cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut report = report::Report::default();
+    match words.as_slice() {
+        ["test"] => steps::all(&mut report),
+        ["test", "--only", step] => steps::only(step, &mut report)?,
+        ["tidy"] => steps::only("tidy", &mut report)?,
+        ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
+        ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return Ok(true);
+        }
+        other => bail!("unknown command {other:?}\n\n{HELP}"),
+    }
+    Ok(report.close())
+}
+
+/// The workspace's root.
+fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).map(PathBuf::from).unwrap_or(manifest)
+}

@@ -1,0 +1,37 @@
+//! Numbers that an acquirer may choose.
+
+/// Rules and limits of the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreConfig {
+    /// Wrong PINs in a row before a card of the embedded issuer answers 75. 1 to 9.
+    pub pin_tries_max: u8,
+    /// Minor units up to which the embedded issuer approves without a PIN.
+    pub no_pin_minor_max: u64,
+    /// Days after the sale in which it can be refunded.
+    pub refund_days_max: u32,
+    /// Days after a pre-authorization in which it can be completed or voided.
+    pub hold_days_max: u32,
+    /// A completion is at most this many percent of the hold.
+    pub completion_percent_max: u64,
+    /// Milliseconds between two sends of one store-and-forward entry.
+    pub saf_retry_ms: u64,
+    /// Sends after which a store-and-forward entry waits for an operator.
+    pub saf_attempts_max: u32,
+    /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
+    pub in_flight_max: usize,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self {
+            pin_tries_max: 3,
+            no_pin_minor_max: 100_000,
+            refund_days_max: 30,
+            hold_days_max: 30,
+            completion_percent_max: 115,
+            saf_retry_ms: 2_000,
+            saf_attempts_max: 1_000,
+            in_flight_max: 65_536,
+        }
+    }
+}

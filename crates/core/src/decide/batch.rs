@@ -1,0 +1,160 @@
+//! Batch settlement 0500 and upload 0320.
+
+use crate::decide::terminal::Caller;
+use crate::effect::{Reply, ReplyBody};
+use crate::input::Upload;
+use crate::machine::{Core, Output};
+use crate::state::{BatchStage, LastClose};
+use std::collections::BTreeMap;
+use switchyard_domain::{
+    Actor, BatchCase, BatchCaseKind, BatchNumber, BatchTotals, BatchVerdict, CardClass, Outcome, Record,
+    ReplyFacts, ResponseCode, Stan, TerminalIndex, Timestamp, UploadedItem,
+};
+
+/// Most items that a terminal may upload for one batch; more are refused with 79.
+const UPLOAD_ITEMS_MAX: usize = 10_000;
+
+impl Core {
+    /// 批结算: compares totals. Balanced closes the batch; unbalanced asks for the upload.
+    pub(crate) fn batch_totals(
+        &mut self,
+        caller: Caller,
+        stan: Stan,
+        batch: BatchNumber,
+        totals: BatchTotals,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let terminal = caller.terminal;
+        let Some(state) = self.state.batches.get(terminal) else { return };
+        let (current, host_totals) = (state.number, state.totals);
+        if let Some(last) = state.last.filter(|l| l.batch == batch && l.terminal_totals == totals) {
+            return out.reply(caller.origin, totals_reply(last.reply, last.host_totals, last.verdict));
+        }
+        if batch != current {
+            return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
+        }
+        let verdict = if totals == host_totals { BatchVerdict::Balanced } else { BatchVerdict::Unbalanced };
+        let facts = self.facts(ResponseCode::APPROVED, now);
+        let record = Record::BatchReconciled {
+            terminal,
+            batch,
+            stan,
+            terminal_totals: totals,
+            host_totals,
+            verdict,
+            reply: facts,
+        };
+        self.emit(record, Actor::Terminal(terminal), now, out);
+        out.reply(caller.origin, totals_reply(facts, host_totals, verdict));
+    }
+
+    /// 批上送: what the terminal has, and the end of it.
+    pub(crate) fn batch_upload(
+        &mut self,
+        caller: Caller,
+        stan: Stan,
+        batch: BatchNumber,
+        upload: Upload,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let terminal = caller.terminal;
+        let Some(state) = self.state.batches.get(terminal) else { return };
+        let Some(last) = state.last.filter(|l| l.batch == batch) else {
+            return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
+        };
+        let uploading = match &state.stage {
+            BatchStage::Uploading { items } if state.number == batch => Some(items.len()),
+            BatchStage::Uploading { .. } | BatchStage::Open => None,
+        };
+        let Some(known) = uploading else {
+            // The batch is closed: a repeat, or the details that follow a balanced close.
+            let facts = last.ended.unwrap_or(last.reply);
+            return out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::BatchUpload { facts }));
+        };
+        match upload {
+            Upload::Items(items) => {
+                if known + items.len() > UPLOAD_ITEMS_MAX {
+                    return out.refuse(caller.origin, ResponseCode::UPLOAD_MISMATCH);
+                }
+                let record = Record::BatchUploaded { terminal, batch, items };
+                self.emit(record, Actor::Terminal(terminal), now, out);
+                let facts = ReplyFacts { at: now, ..last.reply };
+                out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::BatchUpload { facts }));
+            }
+            Upload::End { count } if count as usize != known => {
+                out.refuse(caller.origin, ResponseCode::UPLOAD_MISMATCH);
+            }
+            Upload::End { count } => {
+                let cases = self.compare(terminal, &last);
+                let facts = self.facts(ResponseCode::APPROVED, now);
+                let record = Record::BatchUploadEnded { terminal, batch, stan, count, cases, reply: facts };
+                self.emit(record, Actor::Terminal(terminal), now, out);
+                out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::BatchUpload { facts }));
+            }
+        }
+    }
+
+    /// Item by item: the terminal's upload against the host's batch. A side that balanced is not uploaded,
+    /// so its transactions are not missed.
+    fn compare(&self, terminal: TerminalIndex, last: &LastClose) -> Vec<BatchCase> {
+        let Some(state) = self.state.batches.get(terminal) else { return Vec::new() };
+        let BatchStage::Uploading { items } = &state.stage else { return Vec::new() };
+        let domestic_differs = last.terminal_totals.domestic != last.host_totals.domestic;
+        let foreign_differs = last.terminal_totals.foreign != last.host_totals.foreign;
+        let mut host = BTreeMap::new();
+        for id in &state.transactions {
+            let Some(transaction) = self.state.transactions.get(*id) else { continue };
+            let opened = &transaction.opened;
+            if transaction.outcome == Outcome::Approved && opened.kind.batch_side().is_some() {
+                host.insert(opened.key.stan, opened);
+            }
+        }
+        let mut cases: Vec<BatchCase> = items
+            .values()
+            .filter_map(|item| match host.remove(&item.stan) {
+                None => Some(case(BatchCaseKind::TerminalOnly, item, 0)),
+                Some(opened) => {
+                    let card = opened.card.as_ref().map(|c| c.hash);
+                    differs(item, opened.amount.minor, card).map(|kind| case(kind, item, opened.amount.minor))
+                }
+            })
+            .collect();
+        cases.extend(host.into_values().filter_map(|opened| {
+            let side_differs = match opened.card_class {
+                CardClass::Debit | CardClass::Credit => domestic_differs,
+                CardClass::Foreign => foreign_differs,
+            };
+            side_differs.then_some(BatchCase {
+                kind: BatchCaseKind::HostOnly,
+                stan: opened.key.stan,
+                terminal_minor: 0,
+                host_minor: opened.amount.minor,
+            })
+        }));
+        cases
+    }
+}
+
+fn totals_reply(facts: ReplyFacts, totals: BatchTotals, verdict: BatchVerdict) -> Reply {
+    Reply::recorded(&facts, ReplyBody::BatchTotals { facts, totals, verdict })
+}
+
+fn differs(
+    item: &UploadedItem,
+    host_minor: u64,
+    card: Option<switchyard_domain::CardHash>,
+) -> Option<BatchCaseKind> {
+    if item.amount_minor != host_minor {
+        Some(BatchCaseKind::Amount)
+    } else if item.card.is_some() && item.card != card {
+        Some(BatchCaseKind::Card)
+    } else {
+        None
+    }
+}
+
+fn case(kind: BatchCaseKind, item: &UploadedItem, host_minor: u64) -> BatchCase {
+    BatchCase { kind, stan: item.stan, terminal_minor: item.amount_minor, host_minor }
+}

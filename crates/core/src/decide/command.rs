@@ -1,0 +1,158 @@
+//! What operators, the installer and settlement want recorded.
+
+use crate::effect::{CommandError, CommandOutcome, Effect};
+use crate::input::Command;
+use crate::machine::{Core, Output};
+use switchyard_domain::{
+    AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Phase, Record, RouteTarget, Terminal,
+    TerminalIndex, Timestamp,
+};
+
+impl Core {
+    /// Carries out a command, or says why not.
+    pub(crate) fn command(
+        &mut self,
+        ticket: u64,
+        actor: Actor,
+        command: Command,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let result = self.carry_out(actor, command, now, out);
+        out.effects.push(Effect::CommandDone { ticket, result });
+    }
+
+    fn carry_out(
+        &mut self,
+        actor: Actor,
+        command: Command,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        let exists = self.state.is_initialised();
+        if exists == matches!(command, Command::Genesis(_)) {
+            return Err(CommandError::Genesis { exists });
+        }
+        let record = match command {
+            Command::Digest => return Ok(CommandOutcome::Digest(self.state.digest())),
+            Command::TrialBalance => return Ok(self.trial_balance()),
+            Command::CutDay => return Ok(self.cut_day(actor, now, out)),
+            Command::RecordSettlement { records } => return self.record_settlement(actor, records, now, out),
+            Command::IssueCard { card, balance_minor } => {
+                return self.issue_card(actor, *card, balance_minor, now, out);
+            }
+            Command::Bind(terminal) => return self.bind(actor, *terminal, now, out),
+            Command::Genesis(record) => *record,
+            Command::InstallKey { name, key } => Record::KeyInstalled { name, key },
+            Command::Register(merchant) => {
+                if self.state.registry.merchant_by_id.contains_key(&merchant.id) {
+                    return Err(CommandError::Exists { what: "merchant" });
+                }
+                Record::MerchantRegistered(*merchant)
+            }
+            Command::AddLink(link) => {
+                if self.state.registry.links.iter().any(|known| known.name == link.name) {
+                    return Err(CommandError::Exists { what: "link" });
+                }
+                Record::LinkRegistered(*link)
+            }
+            Command::AddRoute(route) => {
+                if matches!(route.target, RouteTarget::Link(link) if self.state.registry.link(link).is_none())
+                {
+                    return Err(CommandError::Missing { what: "link" });
+                }
+                Record::RouteAdded(route)
+            }
+            Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
+        };
+        self.emit(record, actor, now, out);
+        Ok(CommandOutcome::Recorded)
+    }
+
+    fn trial_balance(&self) -> CommandOutcome {
+        let sums = self.state.book.trial_balance();
+        let rows = sums.iter().map(|(c, sum)| (c.numeric(), sum.debits_minor, sum.credits_minor));
+        CommandOutcome::TrialBalance(rows.collect())
+    }
+
+    fn bind(
+        &mut self,
+        actor: Actor,
+        terminal: Terminal,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        let registry = &self.state.registry;
+        if registry.terminal_named(&terminal.id).is_some() {
+            return Err(CommandError::Exists { what: "terminal" });
+        }
+        if registry.merchant(terminal.merchant).is_none() {
+            return Err(CommandError::Missing { what: "merchant" });
+        }
+        let index = TerminalIndex(registry.terminals.len() as u32);
+        self.emit(Record::TerminalRegistered(terminal.clone()), actor, now, out);
+        out.effects.push(Effect::UseTerminal { index, terminal: Box::new(terminal) });
+        Ok(CommandOutcome::Recorded)
+    }
+
+    fn issue_card(
+        &mut self,
+        actor: Actor,
+        card: CardIssued,
+        balance_minor: u64,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        let registry = &self.state.registry;
+        if registry.issued(&card.card.hash).is_some() {
+            return Err(CommandError::Exists { what: "card" });
+        }
+        let (owner, currency) = (registry.cards.len() as u32, card.currency);
+        self.emit(Record::CardIssued(card), actor.clone(), now, out);
+        if balance_minor > 0 {
+            let account = AccountId::of(AccountKind::Cardholder, owner, currency);
+            let backing = AccountId::own(AccountKind::IssuerSettlement, currency);
+            let entry = Entry::one(backing, account, balance_minor, Phase::Posted);
+            self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
+            self.emit(Record::AccountFunded { entry }, actor, now, out);
+        }
+        Ok(CommandOutcome::Recorded)
+    }
+
+    /// The fence is this record's place in the ledger. The next business day is the calendar's, and never
+    /// a day that was open before.
+    fn cut_day(&mut self, actor: Actor, now: Timestamp, out: &mut Output) -> CommandOutcome {
+        let day = self.state.day();
+        let next = day.next().max(BusinessDate::at(now, self.offset()));
+        self.emit(Record::DayCut { day, next }, actor, now, out);
+        CommandOutcome::DayCut { day }
+    }
+
+    /// Netting and files of a day, all or nothing.
+    fn record_settlement(
+        &mut self,
+        actor: Actor,
+        records: Vec<Record>,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        let mut trial = self.state.book.clone();
+        for record in &records {
+            let day = match record {
+                Record::MerchantNetted { day, entry, .. } => {
+                    trial.apply(entry).map_err(|_| CommandError::Entry)?;
+                    *day
+                }
+                Record::FilesRendered { day, .. } => *day,
+                _ => return Err(CommandError::Missing { what: "settlement record" }),
+            };
+            if !self.state.days_to_net.contains(&day) {
+                return Err(CommandError::Day { day, why: "it is not cut, or it is netted already" });
+            }
+        }
+        for record in records {
+            self.emit(record, actor.clone(), now, out);
+        }
+        Ok(CommandOutcome::Recorded)
+    }
+}

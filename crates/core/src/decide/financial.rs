@@ -1,0 +1,331 @@
+//! A transaction request, from the duplicate check to where it is decided.
+
+use crate::decide::original;
+use crate::decide::terminal::Caller;
+use crate::effect::{Effect, PinJob, Reply, ReplyBody};
+use crate::flight::PinWait;
+use crate::input::{Financial, PinOutcome, SlotId};
+use crate::machine::{Core, Output};
+use crate::state::{BatchStage, Known, Transaction};
+use switchyard_domain::{
+    Actor, CardClass, CardRef, Entry, Fingerprint, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
+    RequestKey, ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind,
+    TransactionOpened, UpstreamRef,
+};
+
+/// Where a transaction is decided, and what was found out on the way there.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) key: RequestKey,
+    pub(crate) class: CardClass,
+    pub(crate) issuer: u64,
+    pub(crate) original: Option<TransactionId>,
+    pub(crate) target: RouteTarget,
+    pub(crate) card: Option<CardRef>,
+}
+
+/// A refusal that is recorded, because the transaction was understood and authentic.
+#[derive(Debug)]
+pub(crate) struct Decline {
+    pub(crate) code: ResponseCode,
+    pub(crate) plan: Plan,
+}
+
+/// What the PIN work said.
+#[derive(Debug)]
+pub(crate) enum PinState {
+    /// Not asked yet.
+    NotAsked,
+    /// The embedded issuer's: right.
+    Verified,
+    /// A link's: under its key.
+    Translated(PinBlock),
+}
+
+impl Core {
+    /// A request that is authentic and comes from a signed-on terminal.
+    pub(crate) fn financial(
+        &mut self,
+        caller: Caller,
+        request: Box<Financial>,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let key = key_of(&caller, &request);
+        if let Some(known) = self.state.requests.get(&key) {
+            return self.repeat(caller, &request, known, out);
+        }
+        if let Some(slot) = self.flight.pin_by_key.get(&key) {
+            let wait = self.flight.pins.get_mut(slot).expect("indexed while it waits");
+            wait.origins.push(caller.origin);
+            return;
+        }
+        if self.state.requests.tombstones.contains(&key) {
+            return out.refuse(caller.origin, ResponseCode::MALFUNCTION);
+        }
+        let in_batch = self
+            .state
+            .batches
+            .get(caller.terminal)
+            .is_some_and(|b| b.number == request.batch && b.stage == BatchStage::Open);
+        if !in_batch {
+            return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
+        }
+        if self.flight.pins.len() + self.flight.upstream.len() >= self.config.in_flight_max {
+            return out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
+        }
+        self.proceed(caller, vec![caller.origin], request, PinState::NotAsked, now, out);
+    }
+
+    /// The same key again: the same request hears the same answer, another one hears 94.
+    fn repeat(&mut self, caller: Caller, request: &Financial, known: Known, out: &mut Output) {
+        let Known::Transaction(id) = known else { return out.refuse(caller.origin, ResponseCode::DUPLICATE) };
+        let transaction = self.state.transactions.get(id).expect("the table names transactions that exist");
+        if !is_same(&transaction.opened.fingerprint, &request.fingerprint) {
+            return out.refuse(caller.origin, ResponseCode::DUPLICATE);
+        }
+        let issuer =
+            request.card.as_ref().and_then(|c| self.state.registry.route(&c.pan)).map_or(0, |r| r.issuer);
+        match transaction.reply {
+            Some(facts) => out.reply(caller.origin, stored_reply(transaction, facts, issuer)),
+            None => match self.flight.upstream.get_mut(&id) {
+                Some(wait) => wait.origins.push(caller.origin),
+                None => out.refuse(caller.origin, ResponseCode::NO_ISSUER_ANSWER),
+            },
+        }
+    }
+
+    /// From the rules to the place of decision. Called once without the PIN's result, and where there is a
+    /// PIN, again with it: everything is looked at again then, because the world went on meanwhile.
+    pub(crate) fn proceed(
+        &mut self,
+        caller: Caller,
+        origins: Vec<crate::input::Origin>,
+        request: Box<Financial>,
+        pin: PinState,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let plan = match self.plan(&caller, &request, now) {
+            Ok(plan) => plan,
+            Err(decline) => return self.decline(&origins, &request, *decline, now, out),
+        };
+        if request.pin.is_some() && matches!(pin, PinState::NotAsked) {
+            return self.ask_pin(caller, origins, request, plan, now, out);
+        }
+        match plan.target {
+            RouteTarget::OnUs => self.decide_on_us(&origins, &request, plan, now, out),
+            RouteTarget::Link(link) => {
+                let translated = match pin {
+                    PinState::Translated(block) => Some(block),
+                    PinState::NotAsked | PinState::Verified => None,
+                };
+                self.send_upstream(link, origins, request, translated, plan, now, out);
+            }
+        }
+    }
+
+    /// Every rule that needs no secret.
+    fn plan(&self, caller: &Caller, request: &Financial, now: Timestamp) -> Result<Plan, Box<Decline>> {
+        let route = request.card.as_ref().and_then(|c| self.state.registry.route(&c.pan));
+        let mut plan = Plan {
+            key: key_of(caller, request),
+            class: route.map_or(CardClass::Debit, |r| r.class),
+            issuer: route.map_or(0, |r| r.issuer),
+            original: None,
+            target: route.map_or(RouteTarget::OnUs, |r| r.target),
+            card: request.card.as_ref().map(|c| c.reference.clone()),
+        };
+        match self.fill_plan(&mut plan, route, request, now) {
+            Ok(()) => Ok(plan),
+            Err(code) => Err(Box::new(Decline { code, plan })),
+        }
+    }
+
+    fn fill_plan(
+        &self,
+        plan: &mut Plan,
+        route: Option<&Route>,
+        request: &Financial,
+        now: Timestamp,
+    ) -> Result<(), ResponseCode> {
+        if request.amount.is_zero() && request.kind != TransactionKind::BalanceInquiry {
+            return Err(ResponseCode::INVALID_AMOUNT);
+        }
+        if request.kind.follows_another() {
+            let id = original::find(&self.state, &self.config, &plan.key, request)?;
+            let original = self.state.transactions.get(id).expect("just found");
+            plan.original = Some(id);
+            plan.class = original.opened.card_class;
+            plan.card = plan.card.take().or_else(|| original.opened.card.clone());
+            plan.target = original.opened.upstream.map_or(RouteTarget::OnUs, |u| RouteTarget::Link(u.link));
+        } else {
+            route.ok_or(ResponseCode::NO_SUCH_ISSUER)?;
+            let expiry = request.card.as_ref().and_then(|c| c.expiry);
+            if expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
+                return Err(ResponseCode::EXPIRED_CARD);
+            }
+        }
+        match plan.target {
+            RouteTarget::Link(link) if !self.flight.is_signed_on(link) => {
+                Err(ResponseCode::ISSUER_INOPERATIVE)
+            }
+            RouteTarget::Link(_) => Ok(()),
+            RouteTarget::OnUs => self.card_in_order(plan, request, now),
+        }
+    }
+
+    /// `YYMM` of the switch's local time.
+    pub(crate) fn year_month(&self, now: Timestamp) -> [u8; 4] {
+        let date = now.local(self.offset());
+        crate::machine::digits::<4>((date.year() % 100) as u64 * 100 + date.month() as u64)
+    }
+
+    fn ask_pin(
+        &mut self,
+        caller: Caller,
+        origins: Vec<crate::input::Origin>,
+        request: Box<Financial>,
+        plan: Plan,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let keys = self.state.registry.terminal(caller.terminal).and_then(|t| t.keys.as_ref());
+        let Some(version) = keys.map(|k| k.version) else { return };
+        if request.card.is_none() {
+            let decline = Decline { code: ResponseCode::PIN_FORMAT, plan };
+            return self.decline(&origins, &request, decline, now, out);
+        }
+        let job = match plan.target {
+            RouteTarget::Link(link) => PinJob::Translate { link },
+            RouteTarget::OnUs => PinJob::Verify { pvv: self.pvv_of(&plan) },
+        };
+        let slot = self.flight.slot();
+        self.flight.pin_by_key.insert(plan.key, slot);
+        self.flight.pins.insert(slot, PinWait { key: plan.key, origins, cancelled: false });
+        out.effects.push(Effect::PinWork { slot, terminal: caller.terminal, version, request, job });
+    }
+
+    /// The PIN work is done.
+    pub(crate) fn pin_done(
+        &mut self,
+        slot: SlotId,
+        request: Box<Financial>,
+        outcome: PinOutcome,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Some(wait) = self.flight.pins.remove(&slot) else { return };
+        self.flight.pin_by_key.remove(&wait.key);
+        let Some(first) = wait.origins.first().copied() else { return };
+        if wait.cancelled {
+            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::MALFUNCTION));
+        }
+        let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
+        let code = match outcome {
+            PinOutcome::Verified => {
+                return self.proceed(caller, wait.origins, request, PinState::Verified, now, out);
+            }
+            PinOutcome::Translated(block) => {
+                return self.proceed(caller, wait.origins, request, PinState::Translated(block), now, out);
+            }
+            PinOutcome::Wrong => ResponseCode::WRONG_PIN,
+            PinOutcome::Malformed => ResponseCode::PIN_FORMAT,
+            PinOutcome::Failed => ResponseCode::SECURITY_FAILURE,
+        };
+        let decline = match self.plan(&caller, &request, now) {
+            Ok(plan) => Decline { code, plan },
+            Err(decline) => *decline,
+        };
+        self.decline(&wait.origins, &request, decline, now, out);
+    }
+
+    /// Records a refusal and answers.
+    pub(crate) fn decline(
+        &mut self,
+        origins: &[crate::input::Origin],
+        request: &Financial,
+        decline: Decline,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Decline { code, plan } = decline;
+        let facts = self.facts(code, now);
+        let issuer = plan.issuer;
+        let opened = self.opened(request, plan, facts.rrn, None);
+        let echo = opened.echo;
+        let actor = Actor::Terminal(opened.key.terminal);
+        let record = Record::Decided {
+            opened,
+            outcome: Outcome::Declined,
+            reply: facts,
+            entry: Entry::NONE,
+            movement: None,
+        };
+        self.emit(record, actor, now, out);
+        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
+        origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
+    }
+
+    /// The transaction as it is recorded.
+    pub(crate) fn opened(
+        &self,
+        request: &Financial,
+        plan: Plan,
+        rrn: switchyard_domain::Rrn,
+        upstream: Option<UpstreamRef>,
+    ) -> TransactionOpened {
+        TransactionOpened {
+            id: self.state.transactions.next_id(),
+            key: plan.key,
+            fingerprint: request.fingerprint,
+            kind: request.kind,
+            amount: request.amount,
+            card: plan.card,
+            card_class: plan.class,
+            original: plan.original,
+            rrn,
+            echo: request.echo,
+            upstream,
+            day: self.state.day(),
+        }
+    }
+
+    /// The time at which a movement is priced: a follow-up that takes something back is priced as what it
+    /// takes back.
+    pub(crate) fn priced_at(&self, opened: &TransactionOpened, now: Timestamp) -> Timestamp {
+        match (opened.kind, opened.original.and_then(|id| self.state.transactions.get(id))) {
+            (
+                TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid,
+                Some(original),
+            ) => original.at,
+            _ => now,
+        }
+    }
+
+    /// The link that a transaction went over.
+    pub(crate) fn link_of(opened: &TransactionOpened) -> Option<LinkIndex> {
+        opened.upstream.map(|u| u.link)
+    }
+}
+
+/// The key of a request.
+pub(crate) fn key_of(caller: &Caller, request: &Financial) -> RequestKey {
+    RequestKey {
+        merchant: caller.merchant,
+        terminal: caller.terminal,
+        batch: request.batch,
+        stan: request.stan,
+        class: request.class,
+    }
+}
+
+/// Whether two requests under one key are the same.
+pub(crate) fn is_same(known: &Fingerprint, asked: &Fingerprint) -> bool {
+    known == asked
+}
+
+/// The stored answer of a transaction.
+fn stored_reply(transaction: &Transaction, facts: ReplyFacts, issuer: u64) -> Reply {
+    Reply::recorded(&facts, ReplyBody::Financial { facts, echo: transaction.opened.echo, issuer })
+}

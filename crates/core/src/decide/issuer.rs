@@ -1,0 +1,101 @@
+//! The embedded issuer: cards whose accounts are in this book.
+
+use crate::decide::financial::{Decline, Plan};
+use crate::decide::postings;
+use crate::effect::{Reply, ReplyBody};
+use crate::input::{Financial, Origin};
+use crate::machine::{Core, Output, digits};
+use switchyard_book::BookError;
+use switchyard_domain::{
+    AccountId, AccountKind, Actor, Amount, AuthCode, Outcome, Record, ResponseCode, Timestamp, TransactionId,
+    TransactionKind,
+};
+
+impl Core {
+    /// What the issuer checks before it looks at a PIN or a balance.
+    pub(crate) fn card_in_order(
+        &self,
+        plan: &Plan,
+        request: &Financial,
+        now: Timestamp,
+    ) -> Result<(), ResponseCode> {
+        if request.kind.follows_another() {
+            return Ok(());
+        }
+        let issued = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
+        let (_, issued) = issued.ok_or(ResponseCode::INVALID_CARD)?;
+        if issued.card.expiry.is_before(self.year_month(now)) {
+            return Err(ResponseCode::EXPIRED_CARD);
+        }
+        if issued.pin_failures >= self.config.pin_tries_max {
+            return Err(ResponseCode::PIN_TRIES_EXCEEDED);
+        }
+        let free = request.amount.minor <= self.config.no_pin_minor_max
+            && request.kind != TransactionKind::BalanceInquiry;
+        if request.pin.is_none() && !free {
+            return Err(ResponseCode::WRONG_PIN);
+        }
+        Ok(())
+    }
+
+    /// The card's PIN verification value; a card that is not on file has been refused before.
+    pub(crate) fn pvv_of(&self, plan: &Plan) -> [u8; 4] {
+        let issued = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
+        issued.map_or([0; 4], |(_, issued)| issued.card.pvv)
+    }
+
+    /// Approves or declines against the account, in one record.
+    pub(crate) fn decide_on_us(
+        &mut self,
+        origins: &[Origin],
+        request: &Financial,
+        plan: Plan,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let mut facts = self.facts(ResponseCode::APPROVED, now);
+        let issuer = plan.issuer;
+        let opened = self.opened(request, plan.clone(), facts.rrn, None);
+        let Some(source) = self.source_on_us(&plan, request) else {
+            let decline = Decline { code: ResponseCode::INVALID_CARD, plan };
+            return self.decline(origins, request, decline, now, out);
+        };
+        let entry = postings::approval(&opened, source);
+        if let Err(error) = self.state.book.check(&entry) {
+            let code = match error {
+                BookError::Overdraft { .. } => ResponseCode::INSUFFICIENT_FUNDS,
+                BookError::HoldNotOpen { .. } => ResponseCode::ORIGINAL_NOT_FOUND,
+                _ => ResponseCode::SYSTEM_MALFUNCTION,
+            };
+            return self.decline(origins, request, Decline { code, plan }, now, out);
+        }
+        if request.kind == TransactionKind::BalanceInquiry {
+            let available = self.state.book.balance(source).available_credit_minor();
+            let minor = u64::try_from(available.unsigned_abs()).unwrap_or(u64::MAX).min(Amount::MINOR_MAX);
+            facts.balance = Some((Amount::new(minor, request.amount.currency), available >= 0));
+        } else {
+            facts.auth_code = Some(auth_code(opened.id));
+        }
+        let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
+        let echo = opened.echo;
+        let actor = Actor::Terminal(opened.key.terminal);
+        let record = Record::Decided { opened, outcome: Outcome::Approved, reply: facts, entry, movement };
+        self.emit(record, actor, now, out);
+        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
+        origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
+    }
+
+    fn source_on_us(&self, plan: &Plan, request: &Financial) -> Option<AccountId> {
+        if let Some(original) = plan.original.and_then(|id| self.state.transactions.get(id)) {
+            return Some(original.source);
+        }
+        let (owner, _) = self.state.registry.issued(&plan.card.as_ref()?.hash)?;
+        Some(AccountId::of(AccountKind::Cardholder, owner, request.amount.currency))
+    }
+}
+
+/// Six digits that differ between neighbours, so that two approvals are not mistaken for one another.
+fn auth_code(id: TransactionId) -> AuthCode {
+    let number = (id.0 % 1_000_000 + 1) * 7_919 % 1_000_000;
+    AuthCode::try_from(&digits::<6>(number)[..]).expect("six digits are an authorization code")
+}

@@ -1,0 +1,41 @@
+//! The rules, one file for each thing that is decided.
+
+mod batch;
+mod command;
+mod financial;
+mod issuer;
+mod original;
+mod postings;
+mod restart;
+mod reversal;
+mod saf;
+mod terminal;
+mod upstream;
+
+use crate::machine::{Core, Output};
+use switchyard_domain::{Actor, Record, Timestamp};
+
+/// Microseconds in a minute.
+const MINUTE_MICROS: u64 = 60_000_000;
+
+impl Core {
+    /// Time went by.
+    pub(crate) fn tick(&mut self, now: Timestamp, out: &mut Output) {
+        self.expire_upstream(now, out);
+        self.drive_links(now, out);
+        self.summarise_refusals(now, out);
+    }
+
+    /// Refusals that matter for lockout become one record per terminal, code and minute, so that garbage
+    /// cannot fill the log.
+    fn summarise_refusals(&mut self, now: Timestamp, out: &mut Output) {
+        let minute = now.0 / MINUTE_MICROS;
+        if minute == self.flight.refusals_minute {
+            return;
+        }
+        self.flight.refusals_minute = minute;
+        for ((terminal, code), count) in std::mem::take(&mut self.flight.refusals) {
+            self.emit(Record::Refusals { terminal, code, count }, Actor::Switch, now, out);
+        }
+    }
+}

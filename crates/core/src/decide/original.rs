@@ -1,0 +1,139 @@
+//! Which earlier transaction a follow-up means, and whether it may follow it.
+
+use crate::config::CoreConfig;
+use crate::input::Financial;
+use crate::state::{State, Transaction};
+use switchyard_domain::{BusinessDate, Outcome, RequestKey, ResponseCode, TransactionId, TransactionKind};
+
+/// The kind of original that a follow-up needs.
+fn kind_of_original(kind: TransactionKind, original: TransactionKind) -> bool {
+    match kind {
+        TransactionKind::Void => original == TransactionKind::Sale,
+        TransactionKind::Refund => matches!(original, TransactionKind::Sale | TransactionKind::Completion),
+        TransactionKind::PreAuthVoid | TransactionKind::Completion => original == TransactionKind::PreAuth,
+        TransactionKind::CompletionVoid => original == TransactionKind::Completion,
+        TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => false,
+    }
+}
+
+/// Finds the original and checks every rule of the follow-up.
+///
+/// # Errors
+/// The response code that refuses it: 25 not found or not in a state that allows it, 14 another card,
+/// 64 another amount, 61 more than is left to refund, 22 too old.
+pub(crate) fn find(
+    state: &State,
+    config: &CoreConfig,
+    key: &RequestKey,
+    request: &Financial,
+) -> Result<TransactionId, ResponseCode> {
+    let original = locate(state, key, request).ok_or(ResponseCode::ORIGINAL_NOT_FOUND)?;
+    let opened = &original.opened;
+    if opened.key.merchant != key.merchant || !kind_of_original(request.kind, opened.kind) {
+        return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+    }
+    if let (Some(card), Some(known)) = (&request.card, &opened.card)
+        && card.reference.hash != known.hash
+    {
+        return Err(ResponseCode::INVALID_CARD);
+    }
+    if request.amount.currency != opened.amount.currency {
+        return Err(ResponseCode::ORIGINAL_AMOUNT);
+    }
+    permitted(state, config, key, request, original)?;
+    Ok(opened.id)
+}
+
+fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option<&'s Transaction> {
+    let named = &request.original;
+    let by_place = || {
+        let (batch, stan) = named.batch_stan?;
+        let id = state.requests.transaction_at(key, batch, stan)?;
+        state.transactions.get(id)
+    };
+    match request.kind {
+        TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+            let code = named.auth_code?;
+            let mut candidates = state.transactions.authorized(key.merchant, code);
+            candidates.find(|t| same_card(t, request) && same_date(state, t, named.date))
+        }
+        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
+            match named.rrn {
+                Some(rrn) => {
+                    let found = state.transactions.get(*state.transactions.by_rrn.get(&rrn)?)?;
+                    // A voucher number that names another transaction than the reference is no original.
+                    let agrees = named.batch_stan.is_none_or(|(batch, stan)| {
+                        request.kind == TransactionKind::Refund
+                            || (found.opened.key.batch, found.opened.key.stan) == (batch, stan)
+                    });
+                    agrees.then_some(found)
+                }
+                None => by_place(),
+            }
+        }
+        TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => None,
+    }
+}
+
+fn same_card(transaction: &Transaction, request: &Financial) -> bool {
+    match (&request.card, &transaction.opened.card) {
+        (Some(card), Some(known)) => card.reference.hash == known.hash,
+        _ => true,
+    }
+}
+
+fn same_date(state: &State, transaction: &Transaction, date: Option<[u8; 4]>) -> bool {
+    date.is_none_or(|d| d == *b"0000" || d == transaction.at.local_date_digits(state.offset()))
+}
+
+fn permitted(
+    state: &State,
+    config: &CoreConfig,
+    key: &RequestKey,
+    request: &Financial,
+    original: &Transaction,
+) -> Result<(), ResponseCode> {
+    let opened = &original.opened;
+    let asked = request.amount.minor;
+    let whole = opened.amount.minor;
+    let days = state.day().0.saturating_sub(opened.day.0);
+    match request.kind {
+        TransactionKind::Void | TransactionKind::CompletionVoid => {
+            let here = opened.key.terminal == key.terminal && opened.key.batch == key.batch;
+            if !here || !is_open(state, opened.day) || !original.is_untouched() {
+                return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+            }
+            equal(asked, whole)
+        }
+        TransactionKind::Refund => {
+            if original.outcome != Outcome::Approved || original.voided || days > config.refund_days_max {
+                return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+            }
+            let left = whole.saturating_sub(original.refunded_minor);
+            if asked > left { Err(ResponseCode::AMOUNT_LIMIT) } else { Ok(()) }
+        }
+        TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+            if !original.is_untouched() {
+                return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+            }
+            if days > config.hold_days_max {
+                return Err(ResponseCode::MALFUNCTION);
+            }
+            if request.kind == TransactionKind::PreAuthVoid {
+                return equal(asked, whole);
+            }
+            let most = u128::from(whole) * u128::from(config.completion_percent_max) / 100;
+            if u128::from(asked) > most { Err(ResponseCode::ORIGINAL_AMOUNT) } else { Ok(()) }
+        }
+        TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => Ok(()),
+    }
+}
+
+/// Whether a day has not been cut yet.
+pub(crate) fn is_open(state: &State, day: BusinessDate) -> bool {
+    day == state.day()
+}
+
+fn equal(asked: u64, whole: u64) -> Result<(), ResponseCode> {
+    if asked == whole { Ok(()) } else { Err(ResponseCode::ORIGINAL_AMOUNT) }
+}

@@ -1,0 +1,116 @@
+//! What an outcome does to the accounts, and how it is undone. Pure functions: the tables of the follow-up
+//! rules are tested on them.
+
+use crate::state::Transaction;
+use switchyard_book::Book;
+use switchyard_domain::{
+    AccountId, AccountKind, Entry, HoldId, Movement, Phase, Posting, TransactionId, TransactionKind,
+    TransactionOpened,
+};
+
+/// The merchant's side.
+fn payable(opened: &TransactionOpened) -> AccountId {
+    AccountId::of(AccountKind::MerchantPayable, opened.key.merchant.0, opened.amount.currency)
+}
+
+/// The hold that a pre-authorization places.
+fn hold_of(id: TransactionId) -> HoldId {
+    HoldId(id.0)
+}
+
+/// Postings of an approval. `source` is the cardholder or the network; `hold` is whether the original's
+/// hold stands in this book (it does for the switch's own cards).
+pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
+    let minor = opened.amount.minor;
+    let on_us = source.kind == AccountKind::Cardholder;
+    let original_hold = opened.original.map(hold_of);
+    match (opened.kind, original_hold) {
+        (TransactionKind::Sale, _) => Entry::one(source, payable(opened), minor, Phase::Posted),
+        (TransactionKind::PreAuth, _) if on_us => {
+            Entry::one(source, payable(opened), minor, Phase::Pending(hold_of(opened.id)))
+        }
+        (TransactionKind::PreAuthVoid, Some(hold)) if on_us => {
+            Entry::one(source, payable(opened), minor, Phase::VoidPending(hold))
+        }
+        (TransactionKind::Completion, Some(hold)) if on_us => {
+            Entry::one(source, payable(opened), minor, Phase::PostPending(hold))
+        }
+        (TransactionKind::Completion, _) => Entry::one(source, payable(opened), minor, Phase::Posted),
+        (TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid, _) => {
+            Entry::one(payable(opened), source, minor, Phase::Posted)
+        }
+        (TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry, _) => {
+            Entry::NONE
+        }
+    }
+}
+
+/// What an approval means for the merchant.
+pub(crate) fn movement(
+    opened: &TransactionOpened,
+    gain: bool,
+    priced_at: switchyard_domain::Timestamp,
+) -> Option<Movement> {
+    let standing_gain = match opened.kind {
+        TransactionKind::Sale | TransactionKind::Completion => true,
+        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => false,
+        TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => {
+            return None;
+        }
+    };
+    Some(Movement {
+        merchant: opened.key.merchant,
+        terminal: opened.key.terminal,
+        transaction: opened.id,
+        rrn: opened.rrn,
+        kind: opened.kind,
+        gain: standing_gain == gain,
+        amount: opened.amount,
+        card_class: opened.card_class,
+        priced_at,
+    })
+}
+
+/// Postings that undo an approved transaction. What a cardholder has spent meanwhile cannot be taken
+/// back from the account: it goes to suspense, where an operator sees it, because a reversal has to end.
+pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, book: &Book) -> Entry {
+    let opened = &transaction.opened;
+    let (source, minor) = (transaction.source, opened.amount.minor);
+    let on_us = source.kind == AccountKind::Cardholder;
+    let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
+    let entry = match opened.kind {
+        TransactionKind::Sale => Entry::one(payable(opened), source, minor, Phase::Posted),
+        TransactionKind::PreAuth if on_us => {
+            Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)))
+        }
+        TransactionKind::Completion => {
+            let back = Entry::one(payable(opened), source, minor, Phase::Posted);
+            return with_hold_again(back, original.filter(|_| on_us), book);
+        }
+        TransactionKind::PreAuthVoid if on_us => return with_hold_again(Entry::NONE, original, book),
+        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
+            Entry::one(source, payable(opened), minor, Phase::Posted)
+        }
+        TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => {
+            Entry::NONE
+        }
+    };
+    if book.check(&entry).is_ok() {
+        entry
+    } else {
+        Entry::one(suspense, payable(opened), minor, Phase::Posted)
+    }
+}
+
+/// Puts a pre-authorization's hold back, if the cardholder still has the money.
+fn with_hold_again(mut entry: Entry, original: Option<&Transaction>, book: &Book) -> Entry {
+    let Some(original) = original else { return entry };
+    let plain = entry.clone();
+    entry.0.push(Posting {
+        debit: original.source,
+        credit: payable(&original.opened),
+        amount_minor: original.opened.amount.minor,
+        phase: Phase::Pending(hold_of(original.opened.id)),
+    });
+    if book.check(&entry).is_ok() { entry } else { plain }
+}

@@ -1,0 +1,137 @@
+//! A terminal's 0400. The terminal repeats it before every next sale until it hears 00, 12 or 25: so every
+//! path ends in one of these.
+
+use crate::decide::financial::is_same;
+use crate::decide::original::is_open;
+use crate::decide::postings;
+use crate::decide::terminal::Caller;
+use crate::effect::{Reply, ReplyBody};
+use crate::input::Reversal;
+use crate::machine::{Core, Output};
+use crate::state::{Known, Transaction};
+use switchyard_domain::{
+    Actor, Entry, MessageClass, Movement, Outcome, Record, RequestKey, ResponseCode, ReversalEffect,
+    SafEntry, Timestamp, TransactionId,
+};
+
+/// What the table says about the original at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verdict {
+    code: ResponseCode,
+    effect: ReversalEffect,
+}
+
+impl Verdict {
+    const fn ends(effect: ReversalEffect) -> Self {
+        Self { code: ResponseCode::APPROVED, effect }
+    }
+    const REFUSED: Self = Self { code: ResponseCode::ORIGINAL_NOT_FOUND, effect: ReversalEffect::Refused };
+}
+
+/// The table: what a reversal of this original leads to.
+fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: bool) -> Verdict {
+    let Some(transaction) = original else { return Verdict::ends(ReversalEffect::Tombstone) };
+    if transaction.opened.amount != reversal.amount || transaction.opened.kind != reversal.kind {
+        return Verdict::REFUSED;
+    }
+    match transaction.outcome {
+        Outcome::Pending => Verdict::ends(ReversalEffect::WhenResolved),
+        Outcome::Declined | Outcome::Unknown => Verdict::ends(ReversalEffect::Nothing),
+        Outcome::Reversed => Verdict::REFUSED,
+        // What has been voided, completed or refunded since was taken up by the merchant: taking it back
+        // again would do so twice.
+        Outcome::Approved if !day_is_open || !transaction.is_untouched() => Verdict::REFUSED,
+        Outcome::Approved => Verdict::ends(ReversalEffect::Undone),
+    }
+}
+
+impl Core {
+    /// Takes a reversal.
+    pub(crate) fn reversal(&mut self, caller: Caller, reversal: &Reversal, now: Timestamp, out: &mut Output) {
+        let key = RequestKey {
+            merchant: caller.merchant,
+            terminal: caller.terminal,
+            batch: reversal.batch,
+            stan: reversal.stan,
+            class: MessageClass::Reversal,
+        };
+        let issuer = 0;
+        if let Some(Known::Reversal(position)) = self.state.requests.get(&key) {
+            let taken = *self.state.requests.reversal(position).expect("indexed when it was taken");
+            if !is_same(&taken.fingerprint, &reversal.fingerprint) {
+                return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
+            }
+            let body = ReplyBody::Financial { facts: taken.reply, echo: taken.echo, issuer };
+            return out.reply(caller.origin, Reply::recorded(&taken.reply, body));
+        }
+        let original_key = RequestKey { class: reversal.original_class, ..key };
+        let id = match self.state.requests.get(&original_key) {
+            Some(Known::Transaction(id)) => Some(id),
+            Some(Known::Reversal(_)) | None => None,
+        };
+        self.cancel_pin_work(&original_key);
+        let original = id.and_then(|id| self.state.transactions.get(id));
+        let day_is_open = original.is_none_or(|t| is_open(&self.state, t.opened.day));
+        let verdict = verdict(original, reversal, day_is_open);
+        let (entry, movement, saf) = match (verdict.effect, id) {
+            (ReversalEffect::Undone, Some(id)) => self.undoing(id, reversal, now),
+            _ => (Entry::NONE, None, None),
+        };
+        let facts = self.facts(verdict.code, now);
+        let record = Record::ReversalTaken {
+            key,
+            fingerprint: reversal.fingerprint,
+            echo: reversal.echo,
+            reason: reversal.reason,
+            original: id,
+            effect: verdict.effect,
+            reply: facts,
+            entry,
+            movement,
+            saf,
+        };
+        self.emit(record, Actor::Terminal(caller.terminal), now, out);
+        let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer };
+        out.reply(caller.origin, Reply::recorded(&facts, body));
+    }
+
+    /// The original waits for PIN work: nothing is recorded of it, so that it is enough to let it end in
+    /// nothing. The tombstone that this reversal leaves refuses it.
+    fn cancel_pin_work(&mut self, key: &RequestKey) {
+        if let Some(slot) = self.flight.pin_by_key.get(key)
+            && let Some(wait) = self.flight.pins.get_mut(slot)
+        {
+            wait.cancelled = true;
+        }
+    }
+
+    fn undoing(
+        &self,
+        id: TransactionId,
+        reversal: &Reversal,
+        now: Timestamp,
+    ) -> (Entry, Option<Movement>, Option<SafEntry>) {
+        let transaction = self.state.transactions.get(id).expect("found by the caller");
+        let opened = &transaction.opened;
+        let original = opened.original.and_then(|id| self.state.transactions.get(id));
+        let entry = postings::undo(transaction, original, &self.state.book);
+        let priced_at = match opened.original {
+            Some(_) => self.priced_at(opened, transaction.at),
+            None => transaction.at,
+        };
+        let movement = postings::movement(opened, false, priced_at);
+        (entry, movement, self.reversal_entry(opened, reversal.reason, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_ends_the_terminals_repeats() {
+        for verdict in [Verdict::REFUSED, Verdict::ends(ReversalEffect::Tombstone)] {
+            assert!(matches!(verdict.code.as_bytes(), b"00" | b"12" | b"25"));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Who may speak at all, sign-on, sign-off, echo.
+
+use crate::effect::{Effect, Reply, ReplyBody};
+use crate::flight::SignOnWait;
+use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
+use crate::machine::{Core, Output};
+use switchyard_domain::{Actor, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, Timestamp};
+
+/// A terminal that may speak.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) terminal: TerminalIndex,
+    pub(crate) merchant: MerchantIndex,
+    pub(crate) origin: Origin,
+}
+
+impl Core {
+    /// A terminal's request: first who it is, then whether it is authentic, then what it wants.
+    pub(crate) fn request(&mut self, request: Request, now: Timestamp, out: &mut Output) {
+        let origin = request.origin;
+        let caller = match self.caller(&request) {
+            Ok(caller) => caller,
+            Err(code) => return out.refuse(origin, code),
+        };
+        if let Err(code) = self.authentic(&caller, request.mac) {
+            if code == ResponseCode::MAC_ERROR {
+                *self.flight.refusals.entry((caller.terminal, code)).or_default() += 1;
+            }
+            return out.refuse(origin, code);
+        }
+        match request.body {
+            Body::SignOn { stan, form } => self.sign_on(caller, stan, form, out),
+            Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
+            Body::Echo | Body::Status => {
+                let reply =
+                    Reply { code: ResponseCode::APPROVED, body: ReplyBody::Echo { at: now }, requirement: 0 };
+                out.reply(origin, reply);
+            }
+            Body::Unsupported { code } => out.refuse(origin, code),
+            Body::Financial(financial) => {
+                if self.signed_on(&caller, out) {
+                    self.financial(caller, financial, now, out);
+                }
+            }
+            Body::Reversal(reversal) => {
+                if self.signed_on(&caller, out) {
+                    self.reversal(caller, &reversal, now, out);
+                }
+            }
+            Body::BatchTotals { stan, batch, totals } => {
+                if self.signed_on(&caller, out) {
+                    self.batch_totals(caller, stan, batch, totals, now, out);
+                }
+            }
+            Body::BatchUpload { stan, batch, upload } => {
+                if self.signed_on(&caller, out) {
+                    self.batch_upload(caller, stan, batch, upload, now, out);
+                }
+            }
+        }
+    }
+
+    fn caller(&self, request: &Request) -> Result<Caller, ResponseCode> {
+        let registry = &self.state.registry;
+        let terminal = registry.terminal_named(&request.terminal).ok_or(ResponseCode::UNKNOWN_TERMINAL)?;
+        let merchant =
+            registry.terminal(terminal).map(|t| t.terminal.merchant).expect("an index of the registry");
+        let named = registry.merchant_by_id.get(&request.merchant);
+        if named != Some(&merchant) {
+            return Err(ResponseCode::INVALID_MERCHANT);
+        }
+        Ok(Caller { terminal, merchant, origin: request.origin })
+    }
+
+    fn authentic(&self, caller: &Caller, mac: MacCheck) -> Result<(), ResponseCode> {
+        let keys = self.state.registry.terminal(caller.terminal).and_then(|t| t.keys.as_ref());
+        match mac {
+            MacCheck::NotRequired => Ok(()),
+            MacCheck::Verified { version } if keys.is_some_and(|k| k.version == version) => Ok(()),
+            MacCheck::NoKey => Err(ResponseCode::SIGN_ON_REQUIRED),
+            MacCheck::Verified { .. } | MacCheck::Wrong => Err(ResponseCode::MAC_ERROR),
+        }
+    }
+
+    fn signed_on(&self, caller: &Caller, out: &mut Output) -> bool {
+        let signed_on = self.state.registry.terminal(caller.terminal).is_some_and(|t| t.signed_on);
+        if !signed_on {
+            out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
+        }
+        signed_on
+    }
+
+    fn sign_on(&mut self, caller: Caller, stan: Stan, form: KeyForm, out: &mut Output) {
+        if self.flight.sign_ons.len() + self.flight.pins.len() >= self.config.in_flight_max {
+            return out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
+        }
+        let recorded = self
+            .state
+            .registry
+            .terminal(caller.terminal)
+            .and_then(|t| t.keys.as_ref())
+            .map_or(0, |k| k.version);
+        let asked = self.flight.key_versions.entry(caller.terminal).or_insert(recorded);
+        let version = recorded.max(*asked).wrapping_add(1);
+        *asked = version;
+        let slot = self.flight.slot();
+        self.flight
+            .sign_ons
+            .insert(slot, SignOnWait { origin: caller.origin, terminal: caller.terminal, stan });
+        out.effects.push(Effect::MakeKeys { slot, terminal: caller.terminal, version, form });
+    }
+
+    /// The keys are there: record them, put them in force, tell the terminal.
+    pub(crate) fn keys_made(
+        &mut self,
+        slot: SlotId,
+        made: Option<Box<MadeKeys>>,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Some(SignOnWait { origin, terminal, stan }) = self.flight.sign_ons.remove(&slot) else { return };
+        let Some(made) = made else { return out.refuse(origin, ResponseCode::SECURITY_FAILURE) };
+        let MadeKeys { keys, block } = *made;
+        let in_force =
+            self.state.registry.terminal(terminal).and_then(|t| t.keys.as_ref()).map_or(0, |k| k.version);
+        if keys.version <= in_force {
+            // Two sign-ons overtook each other; the later one's keys are in force already.
+            return out.refuse(origin, ResponseCode::SIGN_ON_REQUIRED);
+        }
+        let facts = self.facts(ResponseCode::APPROVED, now);
+        let Some(batch) = self.state.batches.get(terminal).map(|b| b.number) else { return };
+        let record = Record::SignedOn { terminal, stan, keys: keys.clone(), batch, reply: facts };
+        self.emit(record, Actor::Terminal(terminal), now, out);
+        out.effects.push(Effect::UseKeys { terminal, keys: Box::new(keys) });
+        out.reply(origin, Reply::recorded(&facts, ReplyBody::SignOn { facts, batch, key_block: block }));
+    }
+
+    fn sign_off(&mut self, caller: Caller, stan: Stan, now: Timestamp, out: &mut Output) {
+        // Closing a batch has advanced it already, so that a sign-off has nothing left to count up.
+        let facts = self.facts(ResponseCode::APPROVED, now);
+        let terminal = caller.terminal;
+        self.emit(Record::SignedOff { terminal, stan, reply: facts }, Actor::Terminal(terminal), now, out);
+        out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::SignOff { facts }));
+    }
+}

@@ -1,0 +1,255 @@
+//! Transactions that an issuer behind a link decides.
+
+use crate::decide::financial::{Decline, Plan};
+use crate::decide::postings;
+use crate::effect::{Effect, Reply, ReplyBody, Upstream, UpstreamRequest};
+use crate::flight::{Asked, UpstreamWait};
+use crate::input::{Answer, Financial, Origin};
+use crate::machine::{Core, Output};
+use switchyard_domain::{
+    Actor, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode, ReversalReason, SafEntry,
+    SafId, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+};
+
+impl Core {
+    /// Records the intent, then asks the issuer: the server sends only what is durable.
+    #[allow(clippy::too_many_arguments, reason = "a request on its way with all that belongs to it")]
+    pub(crate) fn send_upstream(
+        &mut self,
+        link: LinkIndex,
+        origins: Vec<Origin>,
+        request: Box<Financial>,
+        pin: Option<PinBlock>,
+        plan: Plan,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Some(terms) = self.state.registry.link(link) else {
+            let decline = Decline { code: ResponseCode::NO_ROUTE, plan };
+            return self.decline(&origins, &request, decline, now, out);
+        };
+        let deadline = now.plus_micros(u64::from(terms.answer_timeout_ms) * 1_000);
+        let mti = crate::dialect::iso87::upstream_mti(request.kind);
+        let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
+        let issuer = plan.issuer;
+        let opened = self.opened(&request, plan, self.next_rrn(), Some(upstream));
+        let message = self.upstream_request(&opened, request, pin);
+        let (id, terminal) = (opened.id, opened.key.terminal);
+        self.emit(Record::Opened(opened), Actor::Terminal(terminal), now, out);
+        self.flight.wait_upstream(id, UpstreamWait { origins, deadline, issuer });
+        let flight = self.flight.link(link);
+        flight.asked.insert(upstream.stan, Asked::Transaction(id));
+        let generation = flight.generation;
+        out.effects.push(Effect::Send {
+            link,
+            generation,
+            message: Box::new(Upstream::Request(Box::new(message))),
+        });
+    }
+
+    fn upstream_request(
+        &self,
+        opened: &TransactionOpened,
+        request: Box<Financial>,
+        pin: Option<PinBlock>,
+    ) -> UpstreamRequest {
+        let registry = &self.state.registry;
+        let original = opened.original.and_then(|id| self.state.transactions.get(id));
+        let merchant = registry.merchant(opened.key.merchant).expect("the caller's merchant is registered");
+        let terminal = registry.terminal(opened.key.terminal).expect("the caller is registered");
+        UpstreamRequest {
+            opened: opened.clone(),
+            request,
+            pin,
+            terminal: terminal.terminal.id,
+            merchant: merchant.id,
+            mcc: merchant.mcc,
+            original: original.and_then(|t| t.opened.upstream),
+            auth_code: original.and_then(|t| t.reply).and_then(|r| r.auth_code),
+        }
+    }
+
+    /// An issuer says something. What was not asked on this connection is not an answer.
+    pub(crate) fn answer(
+        &mut self,
+        link: LinkIndex,
+        generation: u32,
+        answer: &Answer,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let flight = self.flight.link(link);
+        if flight.generation != generation {
+            return;
+        }
+        match flight.asked.get(&answer.stan).copied() {
+            Some(Asked::SignOn) => self.signed_on_upstream(link, answer, now),
+            Some(Asked::Saf(id)) => self.saf_answered(link, id, answer, now, out),
+            Some(Asked::Transaction(id)) => self.transaction_answered(link, id, answer, now, out),
+            None => {}
+        }
+    }
+
+    fn transaction_answered(
+        &mut self,
+        link: LinkIndex,
+        id: TransactionId,
+        answer: &Answer,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let transaction = self.state.transactions.get(id).expect("asked about a transaction that exists");
+        let Some(upstream) = transaction.opened.upstream else { return };
+        let fits = answer.mti == upstream.mti + 10
+            && answer.transmitted == upstream.transmitted_at.transmission_digits()
+            && answer.rrn.is_none_or(|rrn| rrn == transaction.opened.rrn);
+        let Some(code) = answer.code.filter(|_| fits) else { return };
+        self.flight.link(link).asked.remove(&answer.stan);
+        if transaction.outcome == Outcome::Pending {
+            self.resolve_answered(id, code, answer, now, out);
+        } else {
+            self.late_answer(id, code, now, out);
+        }
+    }
+
+    /// The answer came in time.
+    fn resolve_answered(
+        &mut self,
+        id: TransactionId,
+        code: ResponseCode,
+        answer: &Answer,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let transaction = self.state.transactions.get(id).expect("checked by the caller");
+        let opened = transaction.opened.clone();
+        let (source, wanted) = (transaction.source, transaction.reversal_wanted);
+        let whole = code == ResponseCode::APPROVED || code.as_bytes() == b"11";
+        if code.is_approval() && !whole {
+            // Approved, but not what was asked for (a part of it): it cannot stand, so it is undone.
+            return self.resolve_unknown(id, ReversalReason::Other, now, out);
+        }
+        if whole && wanted {
+            return self.reverse_resolved(&opened, now, out);
+        }
+        let entry = if whole { postings::approval(&opened, source) } else { Entry::NONE };
+        if self.state.book.check(&entry).is_err() {
+            return self.resolve_unknown(id, ReversalReason::Other, now, out);
+        }
+        let facts = ReplyFacts {
+            auth_code: answer.auth_code.filter(|_| whole),
+            balance: answer.balance.filter(|_| whole && opened.kind == TransactionKind::BalanceInquiry),
+            ..self.upstream_facts(&opened, code, now)
+        };
+        let movement =
+            if whole { postings::movement(&opened, true, self.priced_at(&opened, now)) } else { None };
+        let outcome = if whole { Outcome::Approved } else { Outcome::Declined };
+        self.resolve(&opened, outcome, facts, entry, movement, None, now, out);
+    }
+
+    /// Facts of a reply under the reference that the transaction has already.
+    fn upstream_facts(&self, opened: &TransactionOpened, code: ResponseCode, now: Timestamp) -> ReplyFacts {
+        ReplyFacts { rrn: opened.rrn, ..self.facts(code, now) }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one record")]
+    fn resolve(
+        &mut self,
+        opened: &TransactionOpened,
+        outcome: Outcome,
+        reply: ReplyFacts,
+        entry: Entry,
+        movement: Option<switchyard_domain::Movement>,
+        saf: Option<SafEntry>,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let actor = Self::link_of(opened).map_or(Actor::Switch, Actor::Link);
+        let record = Record::Resolved { transaction: opened.id, outcome, reply, entry, movement, saf };
+        self.emit(record, actor, now, out);
+        let Some(wait) = self.flight.end_upstream(opened.id) else { return };
+        let body = ReplyBody::Financial { facts: reply, echo: opened.echo, issuer: wait.issuer };
+        let reply = Reply::recorded(&reply, body);
+        wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
+    }
+
+    /// Approved upstream, but the terminal has taken it back meanwhile.
+    fn reverse_resolved(&mut self, opened: &TransactionOpened, now: Timestamp, out: &mut Output) {
+        let facts = self.upstream_facts(opened, ResponseCode::NO_ISSUER_ANSWER, now);
+        let saf = self.reversal_entry(opened, ReversalReason::NoAnswer, now);
+        self.resolve(opened, Outcome::Reversed, facts, Entry::NONE, None, saf, now, out);
+    }
+
+    /// Nobody knows what became of it: the terminal hears 98 and a reversal is on its way.
+    pub(crate) fn resolve_unknown(
+        &mut self,
+        id: TransactionId,
+        reason: ReversalReason,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Some(transaction) = self.state.transactions.get(id) else { return };
+        let opened = transaction.opened.clone();
+        let facts = self.upstream_facts(&opened, ResponseCode::NO_ISSUER_ANSWER, now);
+        // An inquiry moved nothing at the issuer: there is nothing to take back.
+        if opened.kind == TransactionKind::BalanceInquiry {
+            return self.resolve(&opened, Outcome::Declined, facts, Entry::NONE, None, None, now, out);
+        }
+        let saf = self.reversal_entry(&opened, reason, now);
+        self.resolve(&opened, Outcome::Unknown, facts, Entry::NONE, None, saf, now, out);
+    }
+
+    /// A reversal for the queue, with a trace number of its own.
+    pub(crate) fn reversal_entry(
+        &self,
+        opened: &TransactionOpened,
+        reason: ReversalReason,
+        now: Timestamp,
+    ) -> Option<SafEntry> {
+        let link = Self::link_of(opened)?;
+        let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti: 420 };
+        let id: SafId = self.state.saf.next_id();
+        Some(SafEntry { id, kind: SafKind::Reversal, transaction: opened.id, upstream, reason })
+    }
+
+    /// The answer came too late. An approval leaves the reversal on its way; a decline makes one that was
+    /// not sent yet unnecessary.
+    fn late_answer(&mut self, id: TransactionId, code: ResponseCode, now: Timestamp, out: &mut Output) {
+        let transaction = self.state.transactions.get(id).expect("checked by the caller");
+        let link = Self::link_of(&transaction.opened);
+        let unsent = self.state.saf.waiting.values().find(|entry| {
+            entry.transaction == id
+                && !self.was_sent(entry)
+                && !code.is_approval()
+                && transaction.outcome == Outcome::Unknown
+        });
+        let cancels = unsent.map(|entry| entry.id);
+        let actor = link.map_or(Actor::Switch, Actor::Link);
+        self.emit(Record::LateAnswer { transaction: id, code, cancels }, actor, now, out);
+    }
+
+    /// The request never left: nothing happened upstream.
+    pub(crate) fn not_sent(&mut self, link: LinkIndex, id: TransactionId, now: Timestamp, out: &mut Output) {
+        let Some(transaction) = self.state.transactions.get(id) else { return };
+        if transaction.outcome != Outcome::Pending {
+            return;
+        }
+        let opened = transaction.opened.clone();
+        if let Some(upstream) = opened.upstream {
+            self.flight.link(link).asked.remove(&upstream.stan);
+        }
+        let facts = self.upstream_facts(&opened, ResponseCode::ISSUER_INOPERATIVE, now);
+        self.resolve(&opened, Outcome::Declined, facts, Entry::NONE, None, None, now, out);
+    }
+
+    /// Whoever was not answered in time.
+    pub(crate) fn expire_upstream(&mut self, now: Timestamp, out: &mut Output) {
+        while let Some(&(deadline, id)) = self.flight.deadlines.first() {
+            if deadline > now {
+                return;
+            }
+            self.flight.deadlines.pop_first();
+            self.resolve_unknown(id, ReversalReason::NoAnswer, now, out);
+        }
+    }
+}

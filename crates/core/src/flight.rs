@@ -1,0 +1,116 @@
+//! Transient state: what is under way. It is empty at start, outside the replay digest, and losing it
+//! costs nothing but the wait.
+
+use crate::input::{Origin, SlotId};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use switchyard_domain::{
+    LinkIndex, RequestKey, ResponseCode, SafId, Stan, TerminalIndex, Timestamp, TransactionId,
+};
+
+/// A request whose PIN is being worked on: nothing is recorded of it yet.
+#[derive(Debug)]
+pub(crate) struct PinWait {
+    pub(crate) key: RequestKey,
+    pub(crate) origins: Vec<Origin>,
+    /// A reversal came meanwhile.
+    pub(crate) cancelled: bool,
+}
+
+/// A terminal whose working keys are being made.
+#[derive(Debug)]
+pub(crate) struct SignOnWait {
+    pub(crate) origin: Origin,
+    pub(crate) terminal: TerminalIndex,
+    pub(crate) stan: Stan,
+}
+
+/// Terminals that wait for an issuer's answer to one transaction.
+#[derive(Debug)]
+pub(crate) struct UpstreamWait {
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) deadline: Timestamp,
+    /// DE 44 of the reply.
+    pub(crate) issuer: u64,
+}
+
+/// What a message on a link was about, by its trace number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Transaction(TransactionId),
+    Saf(SafId),
+    SignOn,
+}
+
+/// State of a link's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum LinkStatus {
+    #[default]
+    Down,
+    Connected,
+    SignedOn,
+}
+
+/// One link.
+#[derive(Debug, Default)]
+pub(crate) struct LinkFlight {
+    pub(crate) status: LinkStatus,
+    pub(crate) generation: u32,
+    /// What was asked on this connection: an answer is looked up here and nowhere else.
+    pub(crate) asked: HashMap<Stan, Asked, FixedState>,
+    /// The store-and-forward entry under way and when to stop waiting for its answer.
+    pub(crate) saf: Option<(SafId, Timestamp)>,
+    /// Not before this is the next entry sent.
+    pub(crate) saf_after: Option<Timestamp>,
+    /// Sends so far, per entry.
+    pub(crate) saf_attempts: BTreeMap<SafId, u32>,
+    /// When to sign on again if the host has not answered.
+    pub(crate) sign_on_at: Option<Timestamp>,
+    pub(crate) network_stan: u32,
+}
+
+/// Everything under way.
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    next_slot: u64,
+    pub(crate) pins: HashMap<SlotId, PinWait, FixedState>,
+    pub(crate) pin_by_key: HashMap<RequestKey, SlotId, FixedState>,
+    pub(crate) sign_ons: HashMap<SlotId, SignOnWait, FixedState>,
+    pub(crate) key_versions: HashMap<TerminalIndex, u32, FixedState>,
+    pub(crate) upstream: HashMap<TransactionId, UpstreamWait, FixedState>,
+    pub(crate) deadlines: BTreeSet<(Timestamp, TransactionId)>,
+    pub(crate) links: Vec<LinkFlight>,
+    /// Refusals of the current minute, by terminal and code: at most one record each.
+    pub(crate) refusals: BTreeMap<(TerminalIndex, ResponseCode), u32>,
+    pub(crate) refusals_minute: u64,
+    /// Store-and-forward entries below this were queued by an earlier process: whether they were sent is
+    /// not known, so their first send is a repeat.
+    pub(crate) saf_from_before: u64,
+}
+
+impl Flight {
+    pub(crate) fn slot(&mut self) -> SlotId {
+        self.next_slot += 1;
+        SlotId(self.next_slot)
+    }
+    pub(crate) fn link(&mut self, link: LinkIndex) -> &mut LinkFlight {
+        let index = usize::from(link.0);
+        if self.links.len() <= index {
+            self.links.resize_with(index + 1, LinkFlight::default);
+        }
+        &mut self.links[index]
+    }
+    pub(crate) fn is_signed_on(&self, link: LinkIndex) -> bool {
+        self.links.get(usize::from(link.0)).is_some_and(|l| l.status == LinkStatus::SignedOn)
+    }
+    pub(crate) fn wait_upstream(&mut self, id: TransactionId, wait: UpstreamWait) {
+        self.deadlines.insert((wait.deadline, id));
+        self.upstream.insert(id, wait);
+    }
+    pub(crate) fn end_upstream(&mut self, id: TransactionId) -> Option<UpstreamWait> {
+        let wait = self.upstream.remove(&id)?;
+        self.deadlines.remove(&(wait.deadline, id));
+        Some(wait)
+    }
+}

@@ -1,0 +1,421 @@
+//! How each record changes the state.
+
+use crate::state::registry::{IssuedCard, TerminalState};
+use crate::state::transactions::Transaction;
+use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
+use switchyard_domain::{
+    AccountId, AccountKind, BatchVerdict, Entry, LinkIndex, Outcome, Record, ReplyFacts, ReversalEffect, Rrn,
+    SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+};
+
+impl State {
+    /// Applies one record.
+    ///
+    /// # Errors
+    /// [`ApplyError`] when the record cannot follow what came before; the state is then not to be used.
+    pub fn apply(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
+        let missing = self.origin.is_none();
+        if missing != matches!(stamped.record, Record::Genesis { .. }) {
+            return Err(ApplyError::Genesis { missing });
+        }
+        self.records += 1;
+        match &stamped.record {
+            Record::Opened(opened) => self.open(opened, stamped.at, None),
+            Record::Decided { opened, outcome, reply, entry, movement: _ } => {
+                self.open(opened, stamped.at, Some((*outcome, *reply)))?;
+                self.settle(opened.id, *outcome, entry)
+            }
+            Record::Resolved { transaction, outcome, reply, entry, movement: _, saf } => {
+                self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
+            }
+            Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
+            Record::SafDelivered { id, .. } => {
+                let delivered =
+                    self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
+                self.reversed_upstream(delivered.transaction)
+            }
+            Record::SafDeadLettered { id, .. } => {
+                let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
+                self.saf.dead.insert(*id, dead);
+                Ok(())
+            }
+            Record::LateAnswer { transaction, cancels, .. } => self.apply_late(*transaction, *cancels),
+            Record::SignedOn { .. }
+            | Record::SignedOff { .. }
+            | Record::BatchReconciled { .. }
+            | Record::BatchUploaded { .. }
+            | Record::BatchUploadEnded { .. } => self.apply_terminal(&stamped.record),
+            Record::DayCut { day, next } => {
+                self.days_to_net.push(*day);
+                self.day = Some(*next);
+                Ok(())
+            }
+            Record::MerchantNetted { entry, .. } | Record::AccountFunded { entry } => {
+                Ok(self.book.apply(entry)?)
+            }
+            Record::FilesRendered { day, .. } => {
+                self.days_to_net.retain(|d| d != day);
+                Ok(())
+            }
+            Record::Started { .. } | Record::Refusals { .. } => Ok(()),
+            Record::Genesis { .. }
+            | Record::KeyInstalled { .. }
+            | Record::MerchantRegistered(_)
+            | Record::TerminalRegistered(_)
+            | Record::LinkRegistered(_)
+            | Record::RouteAdded(_)
+            | Record::FeePlanSet(_)
+            | Record::CardIssued(_) => self.apply_registry(&stamped.record),
+        }
+    }
+
+    fn apply_registry(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let registry = &mut self.registry;
+        match record {
+            Record::Genesis { partition, acquirer, offset, day, demo } => {
+                self.origin =
+                    Some(Origin { partition: *partition, acquirer: *acquirer, offset: *offset, demo: *demo });
+                self.day = Some(*day);
+            }
+            Record::KeyInstalled { name, key } => {
+                registry.keys.retain(|(known, _)| known != name);
+                registry.keys.push((*name, key.clone()));
+            }
+            Record::MerchantRegistered(merchant) => {
+                let index = switchyard_domain::MerchantIndex(registry.merchants.len() as u32);
+                registry.merchant_by_id.insert(merchant.id, index);
+                registry.merchants.push(merchant.clone());
+            }
+            Record::TerminalRegistered(terminal) => {
+                let merchant = terminal.merchant;
+                registry.merchant(merchant).ok_or(missing_number("merchant", u64::from(merchant.0)))?;
+                let index = TerminalIndex(registry.terminals.len() as u32);
+                registry.terminal_by_id.insert(terminal.id, index);
+                registry.terminals.push(TerminalState {
+                    terminal: terminal.clone(),
+                    keys: None,
+                    signed_on: false,
+                });
+                self.batches.by_terminal.push(Default::default());
+            }
+            Record::LinkRegistered(link) => {
+                registry.links.push(link.clone());
+                self.link_stans.push(0);
+            }
+            Record::RouteAdded(route) => {
+                registry.routes.push(route.clone());
+                registry.routes.sort_by_key(|r| (r.high - r.low, r.low));
+            }
+            Record::FeePlanSet(plan) => registry.fee_plans.push(plan.clone()),
+            Record::CardIssued(card) => {
+                registry.card_by_hash.insert(card.card.hash, registry.cards.len() as u32);
+                registry.cards.push(IssuedCard { card: card.clone(), pin_failures: 0 });
+            }
+            _ => unreachable!("only registry records come here"),
+        }
+        Ok(())
+    }
+
+    /// A transaction begins, and with `decided` ends in the same step.
+    fn open(
+        &mut self,
+        opened: &TransactionOpened,
+        at: Timestamp,
+        decided: Option<(Outcome, ReplyFacts)>,
+    ) -> Result<(), ApplyError> {
+        let need = self.transactions.next_id();
+        if opened.id != need {
+            return Err(ApplyError::Order { what: "transaction", need: need.0, have: opened.id.0 });
+        }
+        self.used_reference(&opened.rrn);
+        if let Some(upstream) = &opened.upstream {
+            self.used_stan(upstream.link, upstream.stan);
+        }
+        let source = self.source_of(opened)?;
+        let (outcome, reply) = match decided {
+            Some((outcome, reply)) => (outcome, Some(reply)),
+            None => (Outcome::Pending, None),
+        };
+        self.requests.known.insert(opened.key, Known::Transaction(opened.id));
+        self.transactions.insert(Transaction {
+            opened: opened.clone(),
+            at,
+            outcome,
+            reply,
+            source,
+            reversal_wanted: false,
+            voided: false,
+            completed: false,
+            refunded_minor: 0,
+        });
+        if let Some(batch) = self.batches.get_mut(opened.key.terminal)
+            && batch.number == opened.key.batch
+        {
+            batch.transactions.push(opened.id);
+        }
+        if outcome == Outcome::Pending {
+            self.claim(opened, true)?;
+        }
+        Ok(())
+    }
+
+    /// The account that pays for (or gets back from) a transaction.
+    fn source_of(&self, opened: &TransactionOpened) -> Result<AccountId, ApplyError> {
+        let currency = opened.amount.currency;
+        if let Some(original) = opened.original {
+            let original =
+                self.transactions.get(original).ok_or(missing_number("transaction", original.0))?;
+            return Ok(original.source);
+        }
+        if let Some(upstream) = &opened.upstream {
+            return Ok(AccountId::of(AccountKind::NetworkReceivable, u32::from(upstream.link.0), currency));
+        }
+        let owner =
+            opened.card.as_ref().and_then(|card| self.registry.issued(&card.hash)).map(|(owner, _)| owner);
+        Ok(match owner {
+            Some(owner) => AccountId::of(AccountKind::Cardholder, owner, currency),
+            None => AccountId::own(AccountKind::Suspense, currency),
+        })
+    }
+
+    /// Marks (or with `take` false, frees) what a follow-up takes of its original, so that two follow-ups
+    /// cannot take the same thing while one of them is on its way to the issuer.
+    fn claim(&mut self, opened: &TransactionOpened, take: bool) -> Result<(), ApplyError> {
+        let Some(id) = opened.original else { return Ok(()) };
+        let original = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        match opened.kind {
+            TransactionKind::Void | TransactionKind::PreAuthVoid | TransactionKind::CompletionVoid => {
+                original.voided = take;
+            }
+            TransactionKind::Completion => original.completed = take,
+            TransactionKind::Refund => {
+                let minor = opened.amount.minor;
+                original.refunded_minor = if take {
+                    original.refunded_minor.saturating_add(minor)
+                } else {
+                    original.refunded_minor.saturating_sub(minor)
+                };
+            }
+            TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => {}
+        }
+        Ok(())
+    }
+
+    /// What an outcome does besides being one: postings, batch totals, PIN tries, claims.
+    fn settle(&mut self, id: TransactionId, outcome: Outcome, entry: &Entry) -> Result<(), ApplyError> {
+        self.book.apply(entry)?;
+        let transaction = self.transactions.get(id).ok_or(missing_number("transaction", id.0))?;
+        let opened = transaction.opened.clone();
+        let on_us = transaction.is_on_us();
+        let reply = transaction.reply;
+        // A transaction that waited for its outcome has its claim already.
+        let waited = self.transactions.unresolved.contains(&id);
+        match outcome {
+            Outcome::Approved => {
+                if !waited {
+                    self.claim(&opened, true)?;
+                }
+                if let Some(batch) = self.batches.get_mut(opened.key.terminal)
+                    && batch.number == opened.key.batch
+                {
+                    batch.count(opened.kind, opened.card_class, opened.amount.minor);
+                }
+            }
+            // Until an unknown outcome is known, what it may have taken stays taken.
+            Outcome::Pending | Outcome::Unknown => {}
+            Outcome::Declined | Outcome::Reversed => {
+                if waited {
+                    self.claim(&opened, false)?;
+                }
+            }
+        }
+        if on_us && let Some(card) = &opened.card {
+            self.count_pin(card.hash, outcome, reply);
+        }
+        self.transactions.settle_indexes(id);
+        Ok(())
+    }
+
+    fn count_pin(&mut self, hash: switchyard_domain::CardHash, outcome: Outcome, reply: Option<ReplyFacts>) {
+        let Some(owner) = self.registry.card_by_hash.get(&hash) else { return };
+        let Some(issued) = self.registry.cards.get_mut(*owner as usize) else { return };
+        let wrong = reply.is_some_and(|r| r.code == switchyard_domain::ResponseCode::WRONG_PIN);
+        match outcome {
+            Outcome::Approved => issued.pin_failures = 0,
+            Outcome::Declined if wrong => issued.pin_failures = issued.pin_failures.saturating_add(1),
+            Outcome::Declined | Outcome::Pending | Outcome::Unknown | Outcome::Reversed => {}
+        }
+    }
+
+    fn resolve(
+        &mut self,
+        id: TransactionId,
+        outcome: Outcome,
+        reply: ReplyFacts,
+        entry: &Entry,
+        saf: Option<&SafEntry>,
+    ) -> Result<(), ApplyError> {
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        transaction.outcome = outcome;
+        transaction.reply = Some(reply);
+        self.queue(saf);
+        self.settle(id, outcome, entry)
+    }
+
+    fn queue(&mut self, saf: Option<&SafEntry>) {
+        if let Some(entry) = saf {
+            self.used_stan(entry.upstream.link, entry.upstream.stan);
+            self.saf.push(*entry);
+        }
+    }
+
+    fn apply_reversal(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let Record::ReversalTaken { key, fingerprint, echo, original, effect, reply, entry, saf, .. } =
+            record
+        else {
+            unreachable!("only reversals come here")
+        };
+        self.used_reference(&reply.rrn);
+        let position = self.requests.reversals.len() as u32;
+        self.requests.reversals.push(ReversalTaken { fingerprint: *fingerprint, echo: *echo, reply: *reply });
+        self.requests.known.insert(*key, Known::Reversal(position));
+        self.book.apply(entry)?;
+        self.queue(saf.as_ref());
+        match (effect, original) {
+            (ReversalEffect::Tombstone, _) => {
+                for class in [
+                    switchyard_domain::MessageClass::Financial,
+                    switchyard_domain::MessageClass::Authorization,
+                ] {
+                    self.requests.tombstones.insert(switchyard_domain::RequestKey { class, ..*key });
+                }
+                Ok(())
+            }
+            (ReversalEffect::WhenResolved, Some(id)) => {
+                let transaction =
+                    self.transactions.get_mut(*id).ok_or(missing_number("transaction", id.0))?;
+                transaction.reversal_wanted = true;
+                Ok(())
+            }
+            (ReversalEffect::Undone, Some(id)) => self.undo(*id),
+            _ => Ok(()),
+        }
+    }
+
+    /// An approved transaction is undone: out of the batch, its claim on an original is freed.
+    fn undo(&mut self, id: TransactionId) -> Result<(), ApplyError> {
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        transaction.outcome = Outcome::Reversed;
+        let opened = transaction.opened.clone();
+        if let Some(batch) = self.batches.get_mut(opened.key.terminal)
+            && batch.number == opened.key.batch
+        {
+            batch.uncount(opened.kind, opened.card_class, opened.amount.minor);
+        }
+        self.claim(&opened, false)?;
+        self.transactions.settle_indexes(id);
+        Ok(())
+    }
+
+    /// The issuer acknowledged a reversal: an unknown outcome is now known.
+    fn reversed_upstream(&mut self, id: TransactionId) -> Result<(), ApplyError> {
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        if transaction.outcome == Outcome::Unknown {
+            transaction.outcome = Outcome::Reversed;
+            let opened = transaction.opened.clone();
+            self.claim(&opened, false)?;
+            self.transactions.settle_indexes(id);
+        }
+        Ok(())
+    }
+
+    fn apply_late(
+        &mut self,
+        id: TransactionId,
+        cancels: Option<switchyard_domain::SafId>,
+    ) -> Result<(), ApplyError> {
+        let Some(saf) = cancels else { return Ok(()) };
+        self.saf.remove(saf).ok_or(missing_number("store-and-forward entry", saf.0))?;
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        transaction.outcome = Outcome::Declined;
+        let opened = transaction.opened.clone();
+        self.claim(&opened, false)?;
+        self.transactions.settle_indexes(id);
+        Ok(())
+    }
+
+    fn apply_terminal(&mut self, record: &Record) -> Result<(), ApplyError> {
+        match record {
+            Record::SignedOn { terminal, keys, reply, .. } => {
+                self.used_reference(&reply.rrn);
+                let state = self.terminal_mut(*terminal)?;
+                state.keys = Some(keys.clone());
+                state.signed_on = true;
+            }
+            Record::SignedOff { terminal, reply, .. } => {
+                self.used_reference(&reply.rrn);
+                self.terminal_mut(*terminal)?.signed_on = false;
+            }
+            Record::BatchReconciled {
+                terminal, batch, terminal_totals, host_totals, verdict, reply, ..
+            } => {
+                self.used_reference(&reply.rrn);
+                let state = self.batch_mut(*terminal)?;
+                state.last = Some(LastClose {
+                    batch: *batch,
+                    terminal_totals: *terminal_totals,
+                    host_totals: *host_totals,
+                    verdict: *verdict,
+                    reply: *reply,
+                    ended: None,
+                });
+                match verdict {
+                    BatchVerdict::Balanced => state.advance(),
+                    BatchVerdict::Unbalanced => {
+                        state.stage = BatchStage::Uploading { items: Default::default() }
+                    }
+                    BatchVerdict::Error => {}
+                }
+            }
+            Record::BatchUploaded { terminal, items, .. } => {
+                if let BatchStage::Uploading { items: known } = &mut self.batch_mut(*terminal)?.stage {
+                    known.extend(items.iter().map(|item| (item.stan, *item)));
+                }
+            }
+            Record::BatchUploadEnded { terminal, reply, .. } => {
+                self.used_reference(&reply.rrn);
+                let state = self.batch_mut(*terminal)?;
+                if let Some(last) = &mut state.last {
+                    last.ended = Some(*reply);
+                }
+                state.advance();
+            }
+            _ => unreachable!("only terminal records come here"),
+        }
+        Ok(())
+    }
+
+    fn terminal_mut(&mut self, index: TerminalIndex) -> Result<&mut TerminalState, ApplyError> {
+        let missing = missing_number("terminal", u64::from(index.0));
+        self.registry.terminals.get_mut(index.0 as usize).ok_or(missing)
+    }
+    fn batch_mut(&mut self, index: TerminalIndex) -> Result<&mut crate::state::batches::Batch, ApplyError> {
+        self.batches.get_mut(index).ok_or(missing_number("terminal", u64::from(index.0)))
+    }
+
+    /// Reference numbers carry the counter in their last eight digits: whoever sees one knows the next.
+    fn used_reference(&mut self, rrn: &Rrn) {
+        let counter =
+            rrn.as_bytes()[4..].iter().fold(0, |n, b| n * 10 + u64::from(b.wrapping_sub(b'0') % 10));
+        self.references = counter + 1;
+    }
+    fn used_stan(&mut self, link: LinkIndex, stan: Stan) {
+        if let Some(last) = self.link_stans.get_mut(usize::from(link.0)) {
+            *last = stan.get();
+        }
+    }
+}
+
+fn missing_number(what: &'static str, number: u64) -> ApplyError {
+    ApplyError::Missing { what, number }
+}

@@ -1,0 +1,86 @@
+//! Who and what is registered.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use switchyard_domain::{
+    CardHash, CardIssued, FeePlan, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MerchantIndex,
+    Pan, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
+};
+
+/// A terminal with what its sign-on gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TerminalState {
+    pub(crate) terminal: Terminal,
+    pub(crate) keys: Option<WorkingKeys>,
+    pub(crate) signed_on: bool,
+}
+
+/// A card of the embedded issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IssuedCard {
+    pub(crate) card: CardIssued,
+    /// Wrong PINs since the last right one.
+    pub(crate) pin_failures: u8,
+}
+
+/// Everything that an operator registers.
+#[derive(Debug, Default)]
+pub struct Registry {
+    pub(crate) merchants: Vec<Merchant>,
+    pub(crate) merchant_by_id: HashMap<MerchantId, MerchantIndex, FixedState>,
+    pub(crate) terminals: Vec<TerminalState>,
+    pub(crate) terminal_by_id: HashMap<TerminalId, TerminalIndex, FixedState>,
+    pub(crate) links: Vec<Link>,
+    /// Narrowest range first, so that the first match is the most specific.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) keys: Vec<(KeyName, KeyRecord)>,
+    pub(crate) cards: Vec<IssuedCard>,
+    pub(crate) card_by_hash: HashMap<CardHash, u32, FixedState>,
+    pub(crate) fee_plans: Vec<FeePlan>,
+}
+
+impl Registry {
+    /// Every terminal with its working keys.
+    pub fn terminals(&self) -> impl Iterator<Item = (TerminalIndex, &Terminal, Option<&WorkingKeys>)> {
+        self.terminals.iter().zip(0..).map(|(t, index)| (TerminalIndex(index), &t.terminal, t.keys.as_ref()))
+    }
+    /// Every merchant.
+    pub fn merchants(&self) -> impl Iterator<Item = (MerchantIndex, &Merchant)> {
+        self.merchants.iter().zip(0..).map(|(m, index)| (MerchantIndex(index), m))
+    }
+    /// Every link.
+    pub fn links(&self) -> impl Iterator<Item = (LinkIndex, &Link)> {
+        self.links.iter().zip(0..).map(|(l, index)| (LinkIndex(index), l))
+    }
+    /// Keys that are not a terminal's or a link's.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyName, &KeyRecord)> {
+        self.keys.iter().map(|(name, key)| (*name, key))
+    }
+
+    /// The terminal with this DE 41.
+    pub(crate) fn terminal_named(&self, id: &TerminalId) -> Option<TerminalIndex> {
+        self.terminal_by_id.get(id).copied()
+    }
+    /// A terminal by its index.
+    pub(crate) fn terminal(&self, index: TerminalIndex) -> Option<&TerminalState> {
+        self.terminals.get(index.0 as usize)
+    }
+    /// A merchant by its index.
+    pub(crate) fn merchant(&self, index: MerchantIndex) -> Option<&Merchant> {
+        self.merchants.get(index.0 as usize)
+    }
+    /// A link by its index.
+    pub(crate) fn link(&self, index: LinkIndex) -> Option<&Link> {
+        self.links.get(usize::from(index.0))
+    }
+    /// Where a card goes: the narrowest range that holds its number.
+    pub(crate) fn route(&self, pan: &Pan) -> Option<&Route> {
+        let key = pan.routing_key();
+        self.routes.iter().find(|r| r.low <= key && key <= r.high)
+    }
+    /// A card of the embedded issuer and the number of its account.
+    pub(crate) fn issued(&self, hash: &CardHash) -> Option<(u32, &IssuedCard)> {
+        let owner = *self.card_by_hash.get(hash)?;
+        Some((owner, self.cards.get(owner as usize)?))
+    }
+}

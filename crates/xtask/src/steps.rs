@@ -1,0 +1,82 @@
+//! The steps of `cargo xtask test`.
+
+use crate::report::Report;
+use crate::{fuzz, root, tidy};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// Every step, in the order in which a mistake is cheapest to hear of.
+pub(crate) fn all(report: &mut Report) {
+    for step in ["fmt", "tidy", "clippy", "tests", "fuzz"] {
+        only(step, report).expect("the steps of this list exist");
+    }
+}
+
+/// One step by name.
+pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
+    match step {
+        "fmt" => report.step("format", |_| cargo(&["fmt", "--all", "--check"])),
+        "clippy" => report.step("lints", |_| {
+            cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        }),
+        "tests" => report.step("tests and doc tests", tests),
+        "tidy" => report.step("tidy", tidy::check),
+        "fuzz" => fuzz::smoke(report, fuzz::SECONDS_DEFAULT),
+        other => bail!("there is no step {other:?}: fmt, clippy, tests, tidy, fuzz"),
+    }
+    Ok(())
+}
+
+/// Runs cargo in the workspace.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
+    println!("cargo {}", arguments.join(" "));
+    let status = Command::new(env!("CARGO")).args(arguments).current_dir(root()).status()?;
+    if status.success() { Ok(()) } else { bail!("cargo {} failed", arguments.join(" ")) }
+}
+
+/// All tests, with the numbers of every test binary added up.
+fn tests(report: &mut Report) -> Result<()> {
+    let arguments = ["test", "--workspace", "--locked", "--no-fail-fast", "--color=never"];
+    println!("cargo {}", arguments.join(" "));
+    let mut child = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cargo test did not start")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            report.pass(count(counts, "passed"));
+            report.fail_count(count(counts, "failed"));
+            if count(counts, "ignored") > 0 {
+                report.skip(format!("{} ignored tests", count(counts, "ignored")));
+            }
+        }
+        // A test that cannot run here says so in a line of its own and passes.
+        if let Some(what) = line.strip_prefix("SKIPPED: ") {
+            report.skip(what.to_owned());
+        }
+    }
+    if child.wait()?.success() { Ok(()) } else { bail!("cargo test failed") }
+}
+
+/// The number before a word: `12 passed; 0 failed`.
+fn count(line: &str, word: &str) -> u64 {
+    let words: Vec<&str> = line.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
+    words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn counts_are_read_from_the_line_of_a_test_binary() {
+        let line = "ok. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        assert_eq!((count(line, "passed"), count(line, "failed"), count(line, "ignored")), (12, 3, 1));
+    }
+}
