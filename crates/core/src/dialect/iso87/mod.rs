@@ -1,0 +1,28 @@
+//! Issuers' hosts over a link: ISO 8583:1987, in whichever encoding the link's wire dialect says.
+//!
+//! | message | MTI | DE 3 | DE 25 | elements |
+//! |---|---|---|---|---|
+//! | sale | 0200 → 0210 | 000000 | as asked | 2 3 4 7 11 12 13 14? 18 22 23? 25 32 35? 37 41 42 49 52? 55? |
+//! | balance inquiry | 0200 → 0210 | 310000 | as asked | the same, DE 4 zero |
+//! | pre-authorization | 0100 → 0110 | 030000 | 06 | the same |
+//! | pre-authorization void | 0100 → 0110 | 200000 | 06 | and 38 90 |
+//! | completion | 0200 → 0210 | 000000 | 06 | and 38 90 |
+//! | completion void | 0200 → 0210 | 200000 | 06 | and 90 |
+//! | void | 0200 → 0210 | 200000 | 00 | and 90 |
+//! | refund | 0220 → 0230 | 200000 | 00 | and 90 |
+//! | reversal, its repeat | 0420, 0421 → 0430 | the original's | the original's | 2 3 4 7 11 12 13 25 32 37 39 41 42 49 90 |
+//! | network management | 0800 → 0810 | — | — | 7 11 70 → 7 11 39 70 |
+//!
+//! DE 7 is UTC, DE 12 and 13 are local time of the same instant. DE 39 of a reversal says why: 68 no
+//! answer, 22 terminal fault or wrong MAC, 21 anything else. A link carries no MAC.
+
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use read::{AnswerError, read_answer};
+pub use write::{
+    LinkContext, ReversalAdvice, upstream_mti, write, write_network, write_request, write_reversal,
+};

@@ -1,0 +1,272 @@
+//! A request before its card is sealed: [`Body`] with the card still in clear, or in an enciphered track.
+
+use super::card::DraftCard;
+use super::refusal::Refusal;
+use crate::input::{Body, Card, Financial, KeyForm, OriginalRef, Reversal, Upload};
+use switchyard_domain::{
+    Amount, BatchNumber, BatchTotals, CardHash, CardRef, Echo, Expiry, Fingerprint, MessageClass, Pan,
+    PinBlock, ReversalReason, Stan, Track2, TransactionKind, UploadedItem,
+};
+
+/// What a terminal asks for, not ready for the core yet.
+#[derive(Debug)]
+pub enum Draft {
+    /// 签到.
+    SignOn {
+        /// DE 11.
+        stan: Stan,
+        /// Which keys.
+        form: KeyForm,
+    },
+    /// 签退.
+    SignOff {
+        /// DE 11.
+        stan: Stan,
+    },
+    /// 回响测试.
+    Echo,
+    /// 状态上送.
+    Status,
+    /// A transaction.
+    Financial(Box<FinancialDraft>),
+    /// 冲正.
+    Reversal(Box<ReversalDraft>),
+    /// 批结算.
+    BatchTotals {
+        /// DE 11.
+        stan: Stan,
+        /// DE 60.2.
+        batch: BatchNumber,
+        /// DE 48.
+        totals: BatchTotals,
+    },
+    /// 批上送.
+    BatchUpload {
+        /// DE 11.
+        stan: Stan,
+        /// DE 60.2.
+        batch: BatchNumber,
+        /// What is uploaded.
+        upload: UploadDraft,
+    },
+}
+
+/// A transaction; the fields are those of [`Financial`].
+#[derive(Debug)]
+#[allow(missing_docs, reason = "documented at `Financial`")]
+pub struct FinancialDraft {
+    pub kind: TransactionKind,
+    pub class: MessageClass,
+    pub stan: Stan,
+    pub batch: BatchNumber,
+    pub amount: Amount,
+    pub card: DraftCard,
+    pub pin: Option<PinBlock>,
+    pub track2: Option<Track2>,
+    pub emv: Option<Vec<u8>>,
+    pub card_sequence: Option<u16>,
+    pub original: OriginalRef,
+    /// Its card is filled in by [`Draft::into_body`].
+    pub fingerprint: Fingerprint,
+    pub echo: Echo,
+}
+
+/// A reversal; the fields are those of [`Reversal`]. The card is there for the fingerprint only.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "documented at `Reversal`")]
+pub struct ReversalDraft {
+    pub kind: TransactionKind,
+    pub original_class: MessageClass,
+    pub stan: Stan,
+    pub batch: BatchNumber,
+    pub amount: Amount,
+    pub card: DraftCard,
+    pub reason: ReversalReason,
+    /// Its card is filled in by [`Draft::into_body`].
+    pub fingerprint: Fingerprint,
+    pub echo: Echo,
+}
+
+/// Part of a batch upload.
+#[derive(Debug)]
+pub enum UploadDraft {
+    /// Stripe transactions, or one detail.
+    Items(Vec<UploadedDraft>),
+    /// The end.
+    End {
+        /// The terminal's count.
+        count: u32,
+    },
+}
+
+/// One transaction of an upload.
+#[derive(Debug)]
+pub struct UploadedDraft {
+    /// Trace number.
+    pub stan: Stan,
+    /// Minor units.
+    pub amount_minor: u64,
+    /// The card, where the upload names it.
+    pub pan: Option<Pan>,
+}
+
+/// Why a draft does not become a request.
+#[derive(Debug, thiserror::Error)]
+pub enum IntoBodyError<E> {
+    /// The track is still enciphered: [`Draft::set_track`] comes first.
+    #[error("the track is still enciphered")]
+    EncryptedTrack,
+    /// The card could not be sealed.
+    #[error("the card could not be sealed")]
+    Seal(#[source] E),
+}
+
+impl Draft {
+    /// Track 2 as it came, packed, when it is under the terminal's track key (DE 53 digit 3 = 1).
+    pub fn encrypted_track(&self) -> Option<&[u8]> {
+        let card = match self {
+            Self::Financial(financial) => &financial.card,
+            Self::Reversal(reversal) => &reversal.card,
+            Self::SignOn { .. }
+            | Self::SignOff { .. }
+            | Self::Echo
+            | Self::Status
+            | Self::BatchTotals { .. }
+            | Self::BatchUpload { .. } => return None,
+        };
+        match card {
+            DraftCard::Encrypted(track) => Some(track.packed()),
+            DraftCard::Absent | DraftCard::Clear(_) => None,
+        }
+    }
+    /// Puts the deciphered track, packed as it came, in place of the enciphered one. Does nothing when
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`Refusal`] 30 when it is no track, or names another card than DE 2; the draft stays as it was.
+    pub fn set_track(&mut self, packed: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Self::Financial(financial) => {
+                if let Some(track) = financial.card.decipher(packed)? {
+                    financial.track2 = Some(track);
+                }
+                financial.echo.expiry = financial.card.expiry();
+            }
+            Self::Reversal(reversal) => {
+                reversal.card.decipher(packed)?;
+                reversal.echo.expiry = reversal.card.expiry();
+            }
+            Self::SignOn { .. }
+            | Self::SignOff { .. }
+            | Self::Echo
+            | Self::Status
+            | Self::BatchTotals { .. }
+            | Self::BatchUpload { .. } => {}
+        }
+        Ok(())
+    }
+    /// The card number, once it is in clear: for DE 2 of the reply when the track was enciphered.
+    pub fn pan(&self) -> Option<&Pan> {
+        let card = match self {
+            Self::Financial(financial) => &financial.card,
+            Self::Reversal(reversal) => &reversal.card,
+            Self::SignOn { .. }
+            | Self::SignOff { .. }
+            | Self::Echo
+            | Self::Status
+            | Self::BatchTotals { .. }
+            | Self::BatchUpload { .. } => return None,
+        };
+        match card {
+            DraftCard::Clear(card) => Some(&card.pan),
+            DraftCard::Absent | DraftCard::Encrypted(_) => None,
+        }
+    }
+    /// The request for the core. `seal` seals and hashes the card of a transaction; `hash` hashes the card
+    /// of a reversal and of uploaded transactions, of which only the hash is kept.
+    ///
+    /// # Errors
+    /// [`IntoBodyError::EncryptedTrack`] while the track is enciphered, [`IntoBodyError::Seal`] with the
+    /// error of `seal`.
+    pub fn into_body<E>(
+        self,
+        seal: impl FnMut(&Pan, Option<&Expiry>) -> Result<CardRef, E>,
+        mut hash: impl FnMut(&Pan) -> CardHash,
+    ) -> Result<Body, IntoBodyError<E>> {
+        Ok(match self {
+            Self::SignOn { stan, form } => Body::SignOn { stan, form },
+            Self::SignOff { stan } => Body::SignOff { stan },
+            Self::Echo => Body::Echo,
+            Self::Status => Body::Status,
+            Self::Financial(financial) => Body::Financial(Box::new(financial.into_financial(seal)?)),
+            Self::Reversal(reversal) => Body::Reversal(Box::new(reversal.into_reversal(hash)?)),
+            Self::BatchTotals { stan, batch, totals } => Body::BatchTotals { stan, batch, totals },
+            Self::BatchUpload { stan, batch, upload } => {
+                let upload = match upload {
+                    UploadDraft::End { count } => Upload::End { count },
+                    UploadDraft::Items(items) => {
+                        let item = |item: UploadedDraft| UploadedItem {
+                            stan: item.stan,
+                            amount_minor: item.amount_minor,
+                            card: item.pan.as_ref().map(&mut hash),
+                        };
+                        Upload::Items(items.into_iter().map(item).collect())
+                    }
+                };
+                Body::BatchUpload { stan, batch, upload }
+            }
+        })
+    }
+}
+
+impl FinancialDraft {
+    fn into_financial<E>(
+        self,
+        mut seal: impl FnMut(&Pan, Option<&Expiry>) -> Result<CardRef, E>,
+    ) -> Result<Financial, IntoBodyError<E>> {
+        let card = match self.card {
+            DraftCard::Absent => None,
+            DraftCard::Encrypted(_) => return Err(IntoBodyError::EncryptedTrack),
+            DraftCard::Clear(card) => {
+                let reference = seal(&card.pan, card.expiry.as_ref()).map_err(IntoBodyError::Seal)?;
+                Some(Card { pan: card.pan, reference, expiry: card.expiry })
+            }
+        };
+        let hash = card.as_ref().map(|card| card.reference.hash);
+        Ok(Financial {
+            kind: self.kind,
+            class: self.class,
+            stan: self.stan,
+            batch: self.batch,
+            amount: self.amount,
+            card,
+            pin: self.pin,
+            track2: self.track2,
+            emv: self.emv,
+            card_sequence: self.card_sequence,
+            original: self.original,
+            fingerprint: Fingerprint { card: hash, ..self.fingerprint },
+            echo: self.echo,
+        })
+    }
+}
+
+impl ReversalDraft {
+    fn into_reversal<E>(self, mut hash: impl FnMut(&Pan) -> CardHash) -> Result<Reversal, IntoBodyError<E>> {
+        let card = match self.card {
+            DraftCard::Absent => None,
+            DraftCard::Encrypted(_) => return Err(IntoBodyError::EncryptedTrack),
+            DraftCard::Clear(card) => Some(hash(&card.pan)),
+        };
+        Ok(Reversal {
+            kind: self.kind,
+            original_class: self.original_class,
+            stan: self.stan,
+            batch: self.batch,
+            amount: self.amount,
+            reason: self.reason,
+            fingerprint: Fingerprint { card, ..self.fingerprint },
+            echo: self.echo,
+        })
+    }
+}

@@ -1,0 +1,297 @@
+//! From the core's reply to the bytes of the answer.
+
+use super::batch::write_totals;
+use super::read::{Reader, row_of, track_is_encrypted};
+use super::table::expects_answer;
+use crate::dialect::wipe;
+use crate::effect::{Reply, ReplyBody};
+use std::ops::Range;
+use switchyard_domain::{AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, Timestamp, UtcOffset};
+use switchyard_wire::{BuildError, Builder, De, Dialect, Message, Mti};
+
+/// Computes DE 64 over the bytes that it covers.
+pub type MacOf<'m> = &'m dyn Fn(&[u8]) -> [u8; 8];
+
+/// Elements of an answer that only says no, as far as the request had them.
+const REFUSED: &[De] = &[3, 4, 11, 25, 39, 41, 42, 49, 60];
+/// DE 63 of an approved transaction: the card scheme.
+const SCHEME: &str = "CUP";
+/// Digits of UnionPay's institution codes: shorter numbers had leading zeros.
+const INSTITUTION_DIGITS: usize = 8;
+
+/// Appends the answer to `request` from its MTI on, and gives its place in `out`. Which elements it has
+/// follows from the table of the dialect; those that a repeat may not change come from what is recorded,
+/// the others from the request.
+///
+/// DE 2 is `card` where given (the track was enciphered), else the request's DE 2 or its track's number.
+/// With `mac` the answer ends in DE 64, whose bit is set already in what `mac` sees.
+///
+/// # Errors
+/// [`BuildError`] when an element does not take its value; `out` is as it was before.
+pub fn write_reply(
+    request: &Message<'_, '_>,
+    reply: &Reply,
+    card: Option<&Pan>,
+    offset: UtcOffset,
+    acquirer: &AcquirerId,
+    mac: Option<MacOf<'_>>,
+    out: &mut Vec<u8>,
+) -> Result<Range<usize>, BuildError> {
+    let elements = elements(request, &reply.body);
+    let source = Source { request, reply, card, offset, acquirer };
+    let mut builder = request.dialect().builder(out, request.mti().reply());
+    for &de in elements {
+        source.write(&mut builder, de)?;
+    }
+    match mac {
+        Some(mac) => builder.finish_with_mac(64, mac),
+        None => builder.finish(),
+    }
+}
+
+fn elements(request: &Message<'_, '_>, body: &ReplyBody) -> &'static [De] {
+    match body {
+        ReplyBody::Refused => REFUSED,
+        ReplyBody::Financial { .. }
+        | ReplyBody::SignOn { .. }
+        | ReplyBody::SignOff { .. }
+        | ReplyBody::Echo { .. }
+        | ReplyBody::BatchTotals { .. }
+        | ReplyBody::BatchUpload { .. } => row_of(request).map_or(REFUSED, |row| row.reply),
+    }
+}
+
+/// Where the elements of an answer come from.
+struct Source<'s, 'd, 'a> {
+    request: &'s Message<'d, 'a>,
+    reply: &'s Reply,
+    card: Option<&'s Pan>,
+    offset: UtcOffset,
+    acquirer: &'s AcquirerId,
+}
+
+impl Source<'_, '_, '_> {
+    /// Writes one element, or nothing where the reply has no value for it.
+    fn write(&self, builder: &mut Builder<'_, '_>, de: De) -> Result<(), BuildError> {
+        match de {
+            2 => self.card_number(builder)?,
+            12 | 13 | 15 | 32 | 37 | 38 => self.host_element(builder, de)?,
+            14 | 25 | 49 | 53 => self.repeated(builder, de)?,
+            39 => {
+                builder.bytes(39, self.reply.code.as_bytes())?;
+            }
+            44 => self.institutions(builder)?,
+            48 => self.totals(builder)?,
+            54 => self.balance(builder)?,
+            60 => self.de60(builder)?,
+            62 => self.key_block(builder)?,
+            63 => self.scheme(builder)?,
+            _ => {
+                builder.echo(self.request, de)?;
+            }
+        }
+        Ok(())
+    }
+    fn facts(&self) -> Option<&ReplyFacts> {
+        match &self.reply.body {
+            ReplyBody::Financial { facts, .. }
+            | ReplyBody::SignOn { facts, .. }
+            | ReplyBody::SignOff { facts }
+            | ReplyBody::BatchTotals { facts, .. }
+            | ReplyBody::BatchUpload { facts } => Some(facts),
+            ReplyBody::Refused | ReplyBody::Echo { .. } => None,
+        }
+    }
+    fn at(&self) -> Option<Timestamp> {
+        match &self.reply.body {
+            ReplyBody::Echo { at } => Some(*at),
+            ReplyBody::Refused
+            | ReplyBody::Financial { .. }
+            | ReplyBody::SignOn { .. }
+            | ReplyBody::SignOff { .. }
+            | ReplyBody::BatchTotals { .. }
+            | ReplyBody::BatchUpload { .. } => self.facts().map(|facts| facts.at),
+        }
+    }
+    fn recorded_echo(&self) -> Option<&Echo> {
+        match &self.reply.body {
+            ReplyBody::Financial { echo, .. } => Some(echo),
+            ReplyBody::Refused
+            | ReplyBody::SignOn { .. }
+            | ReplyBody::SignOff { .. }
+            | ReplyBody::Echo { .. }
+            | ReplyBody::BatchTotals { .. }
+            | ReplyBody::BatchUpload { .. } => None,
+        }
+    }
+    fn card_number(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        let own;
+        let pan = match self.card {
+            Some(pan) => pan,
+            None if self.request.has(2) => {
+                builder.echo(self.request, 2)?;
+                return Ok(());
+            }
+            None if track_is_encrypted(self.request.number(53)) => return Ok(()),
+            None => {
+                match Reader(self.request).clear_track().ok().flatten().and_then(|track| track.pan().ok()) {
+                    Some(pan) => {
+                        own = pan;
+                        &own
+                    }
+                    None => return Ok(()),
+                }
+            }
+        };
+        let mut digits = [0; Pan::DIGITS_MAX];
+        let len = pan.write_digits(&mut digits);
+        let written = builder.digits(2, &digits[..len]).map(|_| ());
+        wipe(&mut digits);
+        written
+    }
+    /// What the host alone knows: time, settlement date, its own number, the references.
+    fn host_element(&self, builder: &mut Builder<'_, '_>, de: De) -> Result<(), BuildError> {
+        if let Some(at) = self.at() {
+            match de {
+                12 => builder.digits(12, &at.local_time_digits(self.offset))?,
+                13 => builder.digits(13, &at.local_date_digits(self.offset))?,
+                _ => builder,
+            };
+        }
+        let Some(facts) = self.facts() else { return Ok(()) };
+        match (de, facts.auth_code) {
+            (15, _) => builder.digits(15, &facts.settlement_date.month_day_digits())?,
+            (32, _) => builder.digits(32, self.acquirer.as_str().as_bytes())?,
+            (37, _) => builder.bytes(37, facts.rrn.as_bytes())?,
+            (38, Some(code)) => builder.bytes(38, code.as_bytes())?,
+            _ => builder,
+        };
+        Ok(())
+    }
+    /// Elements of the request that a repeat may not change: they come from the record where there is one.
+    fn repeated(&self, builder: &mut Builder<'_, '_>, de: De) -> Result<(), BuildError> {
+        let Some(echo) = self.recorded_echo() else {
+            builder.echo(self.request, de)?;
+            return Ok(());
+        };
+        match (de, echo.expiry, echo.condition, echo.currency, echo.security_control) {
+            (14, Some(expiry), ..) => builder.digits(14, expiry.digits())?,
+            (25, _, Some(condition), ..) => builder.number(25, u64::from(condition))?,
+            (49, _, _, Some(currency), _) => builder.digits(49, &currency.digits())?,
+            (53, .., Some(control)) => builder.number(53, control)?,
+            _ => builder,
+        };
+        Ok(())
+    }
+    /// DE 44: issuer and acquirer, 11 characters each.
+    fn institutions(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        let ReplyBody::Financial { issuer, .. } = &self.reply.body else { return Ok(()) };
+        let issuer = if *issuer == 0 { String::new() } else { format!("{issuer:0INSTITUTION_DIGITS$}") };
+        let text = format!("{issuer:11}{:11}", self.acquirer.as_str());
+        builder.text(44, &text).map(|_| ())
+    }
+    fn totals(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        match &self.reply.body {
+            ReplyBody::BatchTotals { totals, verdict, .. } => {
+                builder.digits(48, &write_totals(totals, *verdict))?
+            }
+            ReplyBody::Refused
+            | ReplyBody::Financial { .. }
+            | ReplyBody::SignOn { .. }
+            | ReplyBody::SignOff { .. }
+            | ReplyBody::Echo { .. }
+            | ReplyBody::BatchUpload { .. } => builder.echo(self.request, 48)?,
+        };
+        Ok(())
+    }
+    fn balance(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        let Some((amount, in_credit)) = self.facts().and_then(|facts| facts.balance) else { return Ok(()) };
+        builder.text(54, &balance_text(amount, in_credit)).map(|_| ())
+    }
+    fn de60(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        if let ReplyBody::SignOn { batch, .. } = &self.reply.body {
+            let network_code = Reader(self.request).de60().ok().and_then(|de60| de60.network_code);
+            return builder.digits(60, &sign_on_de60(*batch, network_code.unwrap_or(0))).map(|_| ());
+        }
+        match self.recorded_echo() {
+            Some(echo) => builder.digits(60, de60_digits(echo).as_bytes())?,
+            None => builder.echo(self.request, 60)?,
+        };
+        Ok(())
+    }
+    /// DE 62: the keys of a sign-on; a status upload hears its own again.
+    fn key_block(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        match &self.reply.body {
+            ReplyBody::SignOn { key_block, .. } if key_block.is_empty() => builder,
+            ReplyBody::SignOn { key_block, .. } => builder.bytes(62, key_block)?,
+            ReplyBody::Refused
+            | ReplyBody::Financial { .. }
+            | ReplyBody::SignOff { .. }
+            | ReplyBody::Echo { .. }
+            | ReplyBody::BatchTotals { .. }
+            | ReplyBody::BatchUpload { .. } => builder.echo(self.request, 62)?,
+        };
+        Ok(())
+    }
+    fn scheme(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
+        match &self.reply.body {
+            ReplyBody::Financial { .. } if self.reply.code.is_approval() => builder.text(63, SCHEME)?,
+            ReplyBody::BatchTotals { .. } => builder.echo(self.request, 63)?,
+            ReplyBody::Refused
+            | ReplyBody::Financial { .. }
+            | ReplyBody::SignOn { .. }
+            | ReplyBody::SignOff { .. }
+            | ReplyBody::Echo { .. }
+            | ReplyBody::BatchUpload { .. } => builder,
+        };
+        Ok(())
+    }
+}
+
+/// DE 60 as it came, from number and count of digits.
+fn de60_digits(echo: &Echo) -> String {
+    format!("{:0width$}", echo.de60, width = usize::from(echo.de60_digits))
+}
+
+/// Account type 10, amount type 02 (available), currency, sign, amount.
+fn balance_text(amount: Amount, in_credit: bool) -> String {
+    let currency = amount.currency.numeric();
+    let sign = if in_credit { 'C' } else { 'D' };
+    format!("1002{currency:03}{sign}{:012}", amount.minor.min(Amount::MINOR_MAX))
+}
+
+fn sign_on_de60(batch: BatchNumber, network_code: u16) -> [u8; 11] {
+    let mut out = [b'0'; 11];
+    out[2..8].copy_from_slice(&batch.digits());
+    let code = network_code % 1_000;
+    for (slot, value) in out[8..].iter_mut().zip([code / 100, code / 10 % 10, code % 10]) {
+        *slot = b'0' + value as u8;
+    }
+    out
+}
+
+/// Answers 30 to a body that does not parse whole: trace number, terminal and merchant are in the answer
+/// as far as they were readable. Nothing for a body whose type is unreadable or expects no answer: an
+/// answer to an answer could go on for ever.
+pub fn malformed_reply(body: &[u8]) -> Option<Vec<u8>> {
+    let dialect = Dialect::builtin("unionpay-pos")?;
+    let (message, _) = dialect.parse_partial(body);
+    let mti = message.mti();
+    if !expects_answer(mti) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(64);
+    write_malformed(dialect, &message, mti.reply(), &mut out).ok()?;
+    Some(out)
+}
+
+fn write_malformed(
+    dialect: &Dialect,
+    request: &Message<'_, '_>,
+    mti: Mti,
+    out: &mut Vec<u8>,
+) -> Result<Range<usize>, BuildError> {
+    let mut builder = dialect.builder(out, mti);
+    builder.echo(request, 11)?.bytes(39, b"30")?.echo(request, 41)?.echo(request, 42)?;
+    builder.finish()
+}
