@@ -244,7 +244,6 @@ fn network_management_goes_both_ways() {
             builder.digits(7, b"1114221320").unwrap().number(11, 5).unwrap();
             builder.bytes(39, b"00").unwrap().number(70, u64::from(code)).unwrap();
             builder.finish().unwrap();
-            drop(builder);
             let answer = read_answer(&dialect.parse(&out).unwrap()).unwrap();
             assert_eq!((answer.mti, answer.network_code), (810, Some(code)));
             assert_eq!((answer.stan.get(), answer.transmitted), (5, *b"1114221320"));
@@ -259,7 +258,6 @@ fn answer(dialect: &'static Dialect, mti: u16, elements: &[(De, &str)]) -> Vec<u
         builder.text(*de, text).unwrap();
     }
     builder.finish().unwrap();
-    drop(builder);
     out
 }
 

@@ -96,7 +96,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// Numbers between spaces.
-pub(super) fn elements(text: &str) -> Vec<De> {
+fn elements(text: &str) -> Vec<De> {
     text.split(' ').map(|de| de.parse().unwrap()).collect()
 }
 

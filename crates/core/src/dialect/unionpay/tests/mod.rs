@@ -89,7 +89,6 @@ impl Request {
             step.unwrap();
         }
         builder.finish().unwrap();
-        drop(builder);
         out
     }
     fn read(&self) -> Result<Parsed, Refusal> {
