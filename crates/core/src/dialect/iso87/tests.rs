@@ -113,6 +113,17 @@ fn check(dialect: &Dialect, message: &Upstream, card: Option<&Pan>, test: impl F
     test(&dialect.parse(&out[6..]).unwrap());
 }
 
+#[test]
+fn a_message_that_cannot_be_built_leaves_nothing_behind() {
+    let mut sale = request(TransactionKind::Sale);
+    sale.opened.amount.minor = u64::MAX;
+    for dialect in dialects() {
+        let mut out = b"before".to_vec();
+        assert!(write_request(dialect, &sale, None, &context(), &mut out).is_err());
+        assert_eq!(out, b"before");
+    }
+}
+
 fn texts(message: &Message<'_, '_>, elements: &[De]) -> Vec<String> {
     elements.iter().map(|de| message.text(*de).unwrap_or_default().into_owned()).collect()
 }

@@ -6,8 +6,10 @@ use super::table::expects_answer;
 use crate::dialect::wipe;
 use crate::effect::{Reply, ReplyBody};
 use std::ops::Range;
-use switchyard_domain::{AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, Timestamp, UtcOffset};
-use switchyard_wire::{BuildError, Builder, De, Dialect, Message, Mti};
+use switchyard_domain::{
+    AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, ResponseCode, Timestamp, UtcOffset,
+};
+use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
 
 /// Computes DE 64 over the bytes that it covers.
 pub type MacOf<'m> = &'m dyn Fn(&[u8]) -> [u8; 8];
@@ -39,14 +41,13 @@ pub fn write_reply(
 ) -> Result<Range<usize>, BuildError> {
     let elements = elements(request, &reply.body);
     let source = Source { request, reply, card, offset, acquirer };
-    let mut builder = request.dialect().builder(out, request.mti().reply());
-    for &de in elements {
-        source.write(&mut builder, de)?;
-    }
-    match mac {
-        Some(mac) => builder.finish_with_mac(64, mac),
-        None => builder.finish(),
-    }
+    request.dialect().build(out, request.mti().reply(), |builder| {
+        elements.iter().try_for_each(|de| source.write(builder, *de))?;
+        match mac {
+            Some(mac) => builder.finish_with_mac(64, mac).map(|_| ()),
+            None => Ok(()),
+        }
+    })
 }
 
 fn elements(request: &Message<'_, '_>, body: &ReplyBody) -> &'static [De] {
@@ -284,17 +285,11 @@ pub fn malformed_reply(body: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let mut out = Vec::with_capacity(64);
-    write_malformed(dialect, &message, mti.reply(), &mut out).ok()?;
+    dialect
+        .build::<BuildError>(&mut out, mti.reply(), |builder| {
+            builder.echo(&message, 11)?.bytes(39, ResponseCode::FORMAT_ERROR.as_bytes())?;
+            builder.echo(&message, 41)?.echo(&message, 42).map(|_| ())
+        })
+        .ok()?;
     Some(out)
-}
-
-fn write_malformed(
-    dialect: &Dialect,
-    request: &Message<'_, '_>,
-    mti: Mti,
-    out: &mut Vec<u8>,
-) -> Result<Range<usize>, BuildError> {
-    let mut builder = dialect.builder(out, mti);
-    builder.echo(request, 11)?.bytes(39, b"30")?.echo(request, 41)?.echo(request, 42)?;
-    builder.finish()
 }
