@@ -93,7 +93,6 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         fingerprint: opened.fingerprint,
         echo: opened.echo,
     };
-    let wants_code = matches!(kind, TransactionKind::PreAuthVoid | TransactionKind::Completion);
     UpstreamRequest {
         opened,
         request: Box::new(financial),
@@ -102,7 +101,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         merchant: "M00000000000001".parse().unwrap(),
         mcc: 5_411,
         original: (!is_first).then(|| UpstreamRef { stan: stan(41), ..upstream(TransactionKind::PreAuth) }),
-        auth_code: wants_code.then(|| "A1B2C3".parse().unwrap()),
+        auth_code: (!is_first).then(|| "A1B2C3".parse().unwrap()),
     }
 }
 

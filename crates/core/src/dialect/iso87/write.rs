@@ -109,7 +109,7 @@ pub fn write_request(
             b.digits(35, track.characters())?;
         }
         b.bytes(37, opened.rrn.as_bytes())?;
-        if let Some(code) = &message.auth_code {
+        if let Some(code) = message.auth_code.as_ref().filter(|_| names_auth_code(opened.kind)) {
             b.bytes(38, code.as_bytes())?;
         }
         write_acceptor(b, &message.terminal, &message.merchant)?;
@@ -182,6 +182,19 @@ fn processing_code(kind: TransactionKind) -> u32 {
         | TransactionKind::Refund
         | TransactionKind::PreAuthVoid
         | TransactionKind::CompletionVoid => 200_000,
+    }
+}
+
+/// Whether DE 38 goes along: only what ends a hold is found by it, the rest by DE 90 alone.
+fn names_auth_code(kind: TransactionKind) -> bool {
+    match kind {
+        TransactionKind::PreAuthVoid | TransactionKind::Completion => true,
+        TransactionKind::Sale
+        | TransactionKind::Void
+        | TransactionKind::Refund
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::PreAuth
+        | TransactionKind::CompletionVoid => false,
     }
 }
 
