@@ -75,16 +75,13 @@ impl Registry {
         let plan = self.plan_numbers[merchant.0 as usize];
         let versions = self.plans.get(&plan).map_or(&[][..], Vec::as_slice);
         let version = versions.iter().rev().find(|version| version.effective <= day);
-        version.map(|version| &version.terms).ok_or_else(|| SettleError::NoFeePlan { merchant, plan, day })
+        version.map(|version| &version.terms).ok_or(SettleError::NoFeePlan { merchant, plan, day })
     }
     pub(crate) fn party(&self, merchant: MerchantIndex) -> &Party {
         &self.parties[merchant.0 as usize]
     }
     pub(crate) fn terminal(&self, terminal: TerminalIndex) -> Result<TerminalId, SettleError> {
-        self.terminals
-            .get(terminal.0 as usize)
-            .copied()
-            .ok_or_else(|| SettleError::UnknownTerminal { terminal })
+        self.terminals.get(terminal.0 as usize).copied().ok_or(SettleError::UnknownTerminal { terminal })
     }
     pub(crate) fn knows(&self, merchant: MerchantIndex) -> bool {
         (merchant.0 as usize) < self.parties.len()

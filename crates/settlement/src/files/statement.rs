@@ -18,7 +18,7 @@
 //! would take for a formula begin with an apostrophe.
 
 use super::RenderedFile;
-use super::text::{cell, decimal, local_time};
+use super::text::{LocalTimes, cell, decimal};
 use crate::line::Line;
 use crate::plan::{DayPlan, MerchantNet};
 use std::fmt::Write;
@@ -46,18 +46,19 @@ pub(super) fn render(plan: &DayPlan, nets: &[MerchantNet]) -> RenderedFile {
     let id = nets.first().expect("a chunk of nets is never empty").id;
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(HEADER).expect("a vector takes every write");
+    let mut times = LocalTimes::new(plan.offset());
     for line in nets.iter().flat_map(|net| plan.lines_of(net)) {
-        csv.write_record(row(plan, line)).expect("a vector takes every write");
+        csv.write_record(row(plan, &mut times, line)).expect("a vector takes every write");
     }
     let bytes = csv.into_inner().expect("a vector takes every write");
     RenderedFile::new(statement_name(id), bytes)
 }
 
-fn row(plan: &DayPlan, line: &Line) -> [String; 11] {
+fn row(plan: &DayPlan, times: &mut LocalTimes, line: &Line) -> [String; 11] {
     let places = line.currency.exponent();
     let terminal = plan.terminal_id(line.terminal).expect("the plan has checked that the terminal is known");
     [
-        local_time(line.at, plan.offset()),
+        times.text(line.at),
         kind(line.kind).to_owned(),
         (if line.gain { "gain" } else { "loss" }).to_owned(),
         cell(terminal.as_str()),
