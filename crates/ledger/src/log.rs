@@ -262,7 +262,7 @@ impl Log {
     ) -> Result<Position> {
         self.check_size(batches.clone().map(|batch| batch.bytes().len()).sum())?;
         self.scratch.copy_from(&self.frontier);
-        batches.clone().flat_map(RecordBatch::leaves).for_each(|leaf| self.scratch.push(*leaf));
+        batches.clone().for_each(|batch| batch.grow(&mut self.scratch));
         let mut header = self.header(Kind::Records, now_micros);
         header.count = batches.clone().map(|batch| batch.count() as u32).sum();
         header.root = self.scratch.root();
