@@ -1,5 +1,5 @@
 //! The committer releases effects in order, only when durable, and never after a failure.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
