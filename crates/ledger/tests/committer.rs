@@ -160,3 +160,25 @@ fn a_full_queue_refuses() {
     drop(go);
     committer.shutdown().unwrap();
 }
+
+#[test]
+fn a_full_disk_shows_before_a_submission_and_passes() {
+    let files = FaultyFiles::new(3);
+    let mut options = small();
+    options.files = Arc::clone(&files) as _;
+    let (_dir, committer, told) = start(&options);
+    let submitter = committer.submitter();
+    assert!(submitter.is_writable());
+    files.limit_free(Some(0));
+    let mut tag = 0;
+    while submitter.is_writable() && tag < 3 {
+        submitter.submit(batch(&[b"fills"]), tag).unwrap();
+        assert!(matches!(told.recv().unwrap(), Told::Durable(..)));
+        tag += 1;
+    }
+    files.limit_free(None);
+    while !submitter.is_writable() {
+        std::thread::yield_now();
+    }
+    committer.shutdown().unwrap();
+}
