@@ -1,1 +1,48 @@
 //! The append-only log: durable blocks, recovery, proofs.
+//!
+//! A log holds the facts of one partition as opaque records, in the order in which they were decided. It makes a
+//! batch of them survive a power cut with one write and one sync, finds its own end after a crash, and can prove to
+//! an outsider that a record is in it and that it only ever grew.
+//!
+//! It does not know what a record means, decides nothing, reads no clock, and opens no socket. It never repairs
+//! in silence: a torn tail is cut, kept aside and recorded; anything else that is wrong stops it.
+//!
+//! Start from [`Log`], which one writer appends to, and [`Reader`], which anybody reads with. [`Committer`] puts a
+//! log on a thread of its own and turns what many producers submit into group commits.
+//!
+//! # Files of a log
+//! | file | what it holds |
+//! |---|---|
+//! | `segment-00000001.log` … | a header page, then [blocks](block), then zeros |
+//! | `mark` | the high-water mark: a position known to be durable |
+//! | `torn-….bin` | what a crash left of a block, kept when the epoch of that number cut it |
+//! | `lock` | empty; the writer holds an exclusive lock on it |
+
+mod batch;
+pub mod block;
+mod committer;
+mod error;
+mod file;
+mod ids;
+pub mod limits;
+mod log;
+mod mark;
+pub mod merkle;
+mod prepare;
+mod reader;
+mod recover;
+mod segment;
+mod store;
+mod verify;
+mod walk;
+
+pub use batch::RecordBatch;
+pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
+pub use error::{Error, Fault, Finding, Measure, Result};
+pub use file::{FileLayer, OsFiles};
+pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
+pub use log::{Cut, Log, Options, Position, Recovery};
+pub use reader::Reader;
+pub use recover::{Image, Scan, recover_image};
+pub use store::{Appended, BlockStore, MarkFacts, SegmentStore};
+pub use verify::{Progress, TornTail, VerifyError, VerifyReport, verify};

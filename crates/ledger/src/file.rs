@@ -1,0 +1,72 @@
+//! The few things the writer asks of the operating system, behind a trait so that tests can make them fail.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::Errno;
+
+/// What the writer asks of segment files. The real one is [`OsFiles`]; tests put faults in its place.
+pub trait FileLayer: fmt::Debug + Send + Sync {
+    /// Writes all bytes at an offset.
+    ///
+    /// # Errors
+    /// When any byte may be missing.
+    fn write_at(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes what was written durable, with as much metadata as reading it back needs.
+    ///
+    /// # Errors
+    /// When anything written since the last sync may not be durable.
+    fn sync(&self, file: &File, path: &Path) -> io::Result<()>;
+
+    /// Reserves space for the first `bytes` of a file without making the file longer.
+    ///
+    /// # Errors
+    /// `StorageFull` when there is no room, `Unsupported` when the file system cannot reserve.
+    fn reserve(&self, file: &File, path: &Path, bytes: u64) -> io::Result<()>;
+
+    /// Bytes that are free for this process on the disk that holds `dir`.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+}
+
+/// Plain system calls: `pwrite`, `fdatasync`, `fallocate`, `statvfs`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsFiles;
+
+impl FileLayer for OsFiles {
+    fn write_at(&self, file: &File, _path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, file: &File, _path: &Path) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn reserve(&self, file: &File, _path: &Path, bytes: u64) -> io::Result<()> {
+        loop {
+            match fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP) => return Err(io::ErrorKind::Unsupported.into()),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let stat = statvfs(dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Whether an error only says that the disk or a quota is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

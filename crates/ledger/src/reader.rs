@@ -1,0 +1,234 @@
+//! Reads a log without its lock, also while a writer adds to it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::block::{self, Block, image_bytes};
+use crate::error::Fault;
+use crate::limits::PAGE_BYTES;
+use crate::mark::Mark;
+use crate::recover::judge_tail;
+use crate::segment::{self, DirSource, SegmentHeader, is_zero};
+use crate::walk::{Cursor, Step, Walker};
+use crate::{BlockNumber, Error, LedgerId, Partition, Result, SegmentNumber, Sequence};
+
+/// How often a bad block is read anew before it counts as bad: a live writer may have been half way through it.
+const READS_MAX: usize = 3;
+
+/// Streams blocks and records up to the last whole block, in memory bounded by one block.
+///
+/// Each block's checksum, and that it continues the one before, are checked; Merkle roots are left to
+/// [`verify`](crate::verify). The end is a whole log's end: a reader that ends below the high-water mark, or before
+/// whole blocks, says `Corrupt` and not `None`. The search for such blocks is made once, at the first end that
+/// is met, and again at every block that does not read well; a reader that follows a live log does not repeat it.
+///
+/// # Example
+/// ```no_run
+/// # fn main() -> switchyard_ledger::Result<()> {
+/// use switchyard_ledger::{Reader, Sequence};
+///
+/// let mut reader = Reader::open("data/ledger".as_ref())?.from(Sequence(1_000))?;
+/// while let Some(block) = reader.next_block()? {
+///     for (seq, record) in block.records() {
+///         println!("{seq}: {} bytes", record.len());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Reader {
+    dir: PathBuf,
+    walker: Walker<DirSource>,
+    owner: (LedgerId, Partition),
+    from: Sequence,
+    end_searched: bool,
+}
+
+impl fmt::Debug for Reader {
+    /// Where the reader stands; the bytes it read ahead are records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("dir", &self.dir)
+            .field("cursor", &self.walker.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens the log in a directory at its first block.
+    ///
+    /// # Errors
+    /// `Missing` when there is none; `Corrupt` when its first header is not whole.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let mut walker = Walker::new(DirSource::new(dir));
+        let page = walker.header_page(SegmentNumber::FIRST)?;
+        if is_zero(&page) {
+            return Err(Error::Missing { path: dir.to_path_buf() });
+        }
+        let header =
+            SegmentHeader::decode(&page).map_err(|what| Error::Corrupt(Cursor::START.finding(what)))?;
+        let owner = (header.ledger_id, header.partition);
+        walker.owner = Some(owner);
+        Ok(Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: false })
+    }
+
+    /// The ledger this log belongs to.
+    pub fn ledger_id(&self) -> LedgerId {
+        self.owner.0
+    }
+
+    /// The partition this log holds.
+    pub fn partition(&self) -> Partition {
+        self.owner.1
+    }
+
+    /// Goes to the block that holds record `seq`. [`for_each`](Self::for_each) leaves out the records before it; a
+    /// block from [`next_block`](Self::next_block) has them all. Beyond the end is no error.
+    ///
+    /// # Errors
+    /// `Corrupt` and `Io`.
+    pub fn from(mut self, seq: Sequence) -> Result<Self> {
+        self.seek(|header| header.first_seq <= seq)?;
+        self.skip(|header| header.next_seq() <= seq)?;
+        self.from = seq;
+        Ok(self)
+    }
+
+    /// The next whole block; `None` at the end, where it may be asked again later.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes are not what was written, `Io` when they cannot be read.
+    pub fn next_block(&mut self) -> Result<Option<Block<'_>>> {
+        Ok(if self.advance()? { Some(self.walker.block()) } else { None })
+    }
+
+    /// Hands every record from the chosen sequence on to `visit` and returns the sequence after the last.
+    ///
+    /// # Errors
+    /// As [`next_block`](Self::next_block), and what `visit` returns.
+    pub fn for_each<E: From<Error>>(
+        mut self,
+        mut visit: impl FnMut(Sequence, &[u8]) -> Result<(), E>,
+    ) -> Result<Sequence, E> {
+        let from = self.from;
+        while let Some(block) = self.next_block()? {
+            block
+                .records()
+                .filter(|(seq, _)| *seq >= from)
+                .try_for_each(|(seq, record)| visit(seq, record))?;
+        }
+        Ok(self.next_seq())
+    }
+
+    /// Number of the block that comes next.
+    pub fn next_number(&self) -> BlockNumber {
+        self.walker.cursor.block
+    }
+
+    /// Sequence of the record that comes next.
+    pub fn next_seq(&self) -> Sequence {
+        self.walker.cursor.seq
+    }
+
+    /// Segment and offset at which the next block stands or will stand.
+    pub fn place(&self) -> (SegmentNumber, u64) {
+        (self.walker.cursor.segment, self.walker.cursor.offset)
+    }
+
+    /// Copies the image of block `number`; `false` when the log ends before it.
+    pub(crate) fn read_image(&mut self, number: BlockNumber, image: &mut Vec<u8>) -> Result<bool> {
+        if self.walker.cursor.block != number {
+            self.seek(|header| header.first_block <= number)?;
+            self.skip(|header| header.block < number)?;
+        }
+        if self.walker.cursor.block != number || !self.advance()? {
+            return Ok(false);
+        }
+        image.clear();
+        image.extend_from_slice(self.walker.image());
+        Ok(true)
+    }
+
+    /// Stands before the first block of the last segment whose header the caller accepts.
+    fn seek(&mut self, accept: impl Fn(&SegmentHeader) -> bool) -> Result<()> {
+        let mut start = Cursor::START;
+        for number in segment::list(&self.dir)?.into_iter().skip(1) {
+            let Ok(header) = SegmentHeader::decode(&self.walker.header_page(number)?) else { break };
+            if !accept(&header) {
+                break;
+            }
+            start = Cursor {
+                segment: number,
+                offset: 0,
+                block: header.first_block,
+                seq: header.first_seq,
+                epoch: Cursor::EPOCH_UNKNOWN,
+                hash: header.previous,
+            };
+        }
+        self.walker.cursor = start;
+        Ok(())
+    }
+
+    /// Passes blocks by their headers while the caller wants to. The length in a header is trusted only as far as
+    /// the next block names that header's hash.
+    fn skip(&mut self, pass: impl Fn(&block::BlockHeader) -> bool) -> Result<()> {
+        loop {
+            let before = self.walker.cursor;
+            let Some(head) = self.walker.peek()? else { return Ok(()) };
+            let Ok(payload_bytes) = block::payload_bytes(&head) else { return Ok(()) };
+            let Ok(header) = block::header(&head) else { return Ok(()) };
+            if header.block != before.block || header.first_seq != before.seq || !pass(&header) {
+                return Ok(());
+            }
+            let after = before.after(&header, block::header_hash(&head), image_bytes(payload_bytes) as u64);
+            let next = self.walker.peek_at(after)?;
+            if !next.is_some_and(|next| block::header(&next).is_ok_and(|next| next.previous == after.hash)) {
+                // The last block of the segment, or a damaged one: read it whole.
+                if !self.advance()? {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.walker.cursor = after;
+        }
+    }
+
+    /// A first stop may only mean that bytes read ahead are old, and a bad block that the writer is at work on it:
+    /// both are read anew before they are judged.
+    fn advance(&mut self) -> Result<bool> {
+        let mut reads = 0;
+        loop {
+            let before = self.walker.cursor;
+            let stopped = match self.walker.step()? {
+                Step::Block { .. } => return Ok(true),
+                Step::Rolled { .. } => continue,
+                Step::End => None,
+                Step::Bad(fault) => Some(fault),
+            };
+            self.walker.refresh();
+            reads += 1;
+            let early = reads == 1 || stopped.is_some() && reads < READS_MAX;
+            match if early { None } else { Some(self.judge_end(stopped)) } {
+                Some(Ok(())) => return Ok(false),
+                Some(Err(error)) if reads >= READS_MAX => return Err(error),
+                Some(Err(_)) | None => self.walker.cursor = before,
+            }
+        }
+    }
+
+    /// Whether the log may end here. The mark is read before the search: what it names was durable by then.
+    fn judge_end(&mut self, stopped: Option<Fault>) -> Result<()> {
+        let mark = Mark::read(&self.dir)?;
+        let cursor = self.walker.cursor;
+        if stopped.is_none() && self.end_searched {
+            let below = mark.is_some_and(|mark| cursor.block < mark.next_block);
+            return if below { Err(Error::Corrupt(cursor.finding(Fault::BelowMark))) } else { Ok(()) };
+        }
+        judge_tail(&mut self.walker, stopped, mark.as_ref())?;
+        self.end_searched = true;
+        Ok(())
+    }
+}
+
+const _: () = assert!(PAGE_BYTES >= block::HEADER_BYTES);

@@ -1,0 +1,187 @@
+//! What the tests of the log share.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use switchyard_ledger::{
+    FileLayer, LedgerId, Log, Options, OsFiles, Partition, Reader, RecordBatch, Sequence,
+};
+
+pub const PAGE: u64 = 4096;
+
+/// Segments of six pages, zeroed a page or two at a time.
+pub fn small() -> Options {
+    let mut options = Options::new(Partition(3), LedgerId(*b"a small ledger!!"), 1_000);
+    options.segment_bytes = 6 * PAGE;
+    options.zero_step_bytes = 2 * PAGE;
+    options.zero_ahead_bytes = PAGE;
+    options.free_bytes_min = 0;
+    options
+}
+
+pub fn batch(records: &[impl AsRef<[u8]>]) -> RecordBatch {
+    let mut batch = RecordBatch::new();
+    records.iter().for_each(|record| batch.push_bytes(record.as_ref()).unwrap());
+    batch
+}
+
+/// Appends some one-record batches and leaves without closing.
+pub fn crash_after(dir: &Path, options: &Options, records: &[impl AsRef<[u8]>]) {
+    let (mut log, _) = Log::open(dir, options).unwrap();
+    for record in records {
+        log.append(&batch(&[record]), 2_000).unwrap();
+    }
+}
+
+pub fn read_all(dir: &Path) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let visit = |seq: Sequence, record: &[u8]| -> switchyard_ledger::Result<()> {
+        assert_eq!(seq.0, records.len() as u64);
+        records.push(record.to_vec());
+        Ok(())
+    };
+    Reader::open(dir).unwrap().for_each(visit).unwrap();
+    records
+}
+
+pub fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("segment-{number:08}.log"))
+}
+
+pub fn segments(dir: &Path) -> Vec<Vec<u8>> {
+    (1..).map_while(|number| fs::read(segment_path(dir, number)).ok()).collect()
+}
+
+/// A small generator, so that a seed is a whole test.
+#[derive(Debug, Clone)]
+pub struct Seeded(pub u64);
+
+impl Seeded {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// What the next write or sync of a segment does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Some leading bytes are written, then an error.
+    ShortWrite,
+    /// The write succeeds and the sync fails.
+    SyncError,
+    /// The write itself fails with an error, nothing written.
+    WriteError,
+}
+
+/// The operating system with faults, and with a memory of what was never synced.
+#[derive(Debug, Default)]
+pub struct FaultyFiles {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    unsynced: HashMap<PathBuf, Vec<(u64, Vec<u8>)>>,
+    fault: Option<Fault>,
+    free_bytes: Option<u64>,
+    random: u64,
+    syncs: u64,
+    /// Writes of zeros come from the helper thread and are left alone.
+    only_blocks: bool,
+}
+
+impl FaultyFiles {
+    pub fn new(seed: u64) -> Arc<Self> {
+        let inner = Inner { random: seed, only_blocks: true, ..Inner::default() };
+        Arc::new(Self { inner: Mutex::new(inner) })
+    }
+
+    pub fn fail_next(&self, fault: Fault) {
+        self.inner.lock().unwrap().fault = Some(fault);
+    }
+
+    pub fn limit_free(&self, bytes: Option<u64>) {
+        self.inner.lock().unwrap().free_bytes = bytes;
+    }
+
+    /// Cuts the power: each sector that was never synced is kept or lost as the seed has it.
+    pub fn cut_power(&self) {
+        let mut inner = self.inner.lock().unwrap();
+        let mut random = Seeded(inner.random);
+        for (path, before) in std::mem::take(&mut inner.unsynced) {
+            let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            for (offset, old) in before.iter().rev() {
+                for (index, sector) in old.chunks(512).enumerate() {
+                    if random.below(2) == 0 {
+                        OsFiles.write_at(&file, &path, sector, offset + 512 * index as u64).unwrap();
+                    }
+                }
+            }
+        }
+        inner.random = random.0;
+    }
+}
+
+impl FileLayer for FaultyFiles {
+    fn write_at(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut inner = self.inner.lock().unwrap();
+        let is_block = bytes.iter().any(|byte| *byte != 0);
+        if is_block {
+            let mut old = vec![0; bytes.len()];
+            let read = std::os::unix::fs::FileExt::read_at(file, &mut old, offset)?;
+            old.truncate(read);
+            inner.unsynced.entry(path.to_path_buf()).or_default().push((offset, old));
+        }
+        match inner.fault.filter(|_| is_block) {
+            Some(Fault::ShortWrite) => {
+                inner.fault = None;
+                let mut random = Seeded(inner.random);
+                let count = random.below(bytes.len() as u64 + 1) as usize;
+                inner.random = random.0;
+                OsFiles.write_at(file, path, &bytes[..count], offset)?;
+                Err(io::ErrorKind::WriteZero.into())
+            }
+            Some(Fault::WriteError) => {
+                inner.fault = None;
+                Err(io::Error::other("injected write error"))
+            }
+            Some(Fault::SyncError) | None => OsFiles.write_at(file, path, bytes, offset),
+        }
+    }
+
+    fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+        let mut inner = self.inner.lock().unwrap();
+        // Only the writer has anything but zeros to sync; the helper's syncs stay whole.
+        let has_block = inner.unsynced.get(path).is_some_and(|writes| !writes.is_empty());
+        if has_block && inner.fault == Some(Fault::SyncError) {
+            inner.fault = None;
+            return Err(io::Error::other("injected sync error"));
+        }
+        inner.syncs += 1;
+        // Power is cut by `cut_power` alone, so that the disk need not be waited for.
+        let _ = file;
+        inner.unsynced.remove(path);
+        Ok(())
+    }
+
+    fn reserve(&self, file: &File, path: &Path, bytes: u64) -> io::Result<()> {
+        OsFiles.reserve(file, path, bytes)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let limit = self.inner.lock().unwrap().free_bytes;
+        limit.map_or_else(|| OsFiles.free_bytes(dir), Ok)
+    }
+}
