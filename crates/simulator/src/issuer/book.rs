@@ -2,11 +2,11 @@
 //!
 //! Pure: no socket and no clock, so that a script can hold it to its rules.
 
-use super::account::{Account, AccountFault};
-use super::entry::{EffectKind, IssuerEntry};
+use super::account::Account;
+use super::entry::IssuerEntry;
 use super::request::{IssuerRequest, OriginalKey, RequestKind};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use switchyard_domain::ResponseCode;
+use switchyard_domain::{ResponseCode, Rrn, TransactionKind};
 
 /// Effects that one host keeps; beyond it everything new is answered 96.
 pub const EFFECTS_MAX: usize = 4_000_000;
@@ -24,7 +24,7 @@ pub struct Answer {
     pub balance_minor: Option<u64>,
 }
 impl Answer {
-    pub(super) fn refusal(code: ResponseCode) -> Self {
+    pub(super) fn bare(code: ResponseCode) -> Self {
         Self { code, auth: None, balance_minor: None }
     }
 }
@@ -54,10 +54,14 @@ pub struct IssuerBook {
     /// Originals by (message type, trace number, DE 7).
     originals: HashMap<OriginalKey, usize>,
     /// Answers by (DE 7, DE 11, DE 37) and message type.
-    answers: HashMap<(OriginalKey, [u8; 12]), Answer>,
+    answers: HashMap<(OriginalKey, Rrn), Answer>,
+    /// Refused: a reversal of one of these has nothing to undo.
+    declined: HashSet<OriginalKey>,
     tombstones: HashSet<OriginalKey>,
     counts: IssuerCounts,
     amount_minor_max: u64,
+    /// `YYMM` against which cards expire.
+    year_month: [u8; 4],
     next_auth: u32,
 }
 
@@ -65,16 +69,18 @@ pub struct IssuerBook {
 type Verdict = Result<Option<usize>, ResponseCode>;
 
 impl IssuerBook {
-    /// Books with these accounts and a limit per transaction.
-    pub fn new(accounts: impl IntoIterator<Item = Account>, amount_minor_max: u64) -> Self {
+    /// Books with these accounts, a limit per transaction, and the month in which cards expire.
+    pub fn new(accounts: impl IntoIterator<Item = Account>, amount_minor_max: u64, year_month: [u8; 4]) -> Self {
         Self {
             accounts: accounts.into_iter().map(|account| (account.routing_key(), account)).collect(),
             entries: Vec::new(),
             originals: HashMap::new(),
             answers: HashMap::new(),
+            declined: HashSet::new(),
             tombstones: HashSet::new(),
             counts: IssuerCounts::default(),
             amount_minor_max,
+            year_month,
             next_auth: 1,
         }
     }
@@ -94,40 +100,42 @@ impl IssuerBook {
     /// Answers one request. The second value is the index of the entry that it posted or reversed.
     pub fn handle(&mut self, request: &IssuerRequest) -> (Answer, Option<usize>) {
         self.counts.requests += 1;
-        if let RequestKind::Reversal = request.kind {
-            return self.reverse(request);
-        }
+        let kind = match request.kind {
+            RequestKind::Reversal => return self.reverse(request),
+            RequestKind::Transaction(kind) => kind,
+        };
         let key = (request.key, request.rrn);
         if let Some(answer) = self.answers.get(&key) {
             self.counts.repeats += 1;
             return (*answer, None);
         }
         let (answer, posted) = if self.tombstones.contains(&request.key) {
-            (Answer::refusal(ResponseCode::MALFUNCTION), None)
+            (Answer::bare(ResponseCode::MALFUNCTION), None)
         } else if self.entries.len() >= EFFECTS_MAX {
-            (Answer::refusal(ResponseCode::SYSTEM_MALFUNCTION), None)
+            (Answer::bare(ResponseCode::SYSTEM_MALFUNCTION), None)
         } else {
-            self.decide(request)
+            self.decide(request, kind)
         };
         if answer.code.is_approval() {
             self.counts.approved += 1;
         } else {
             self.counts.declined += 1;
+            self.declined.insert(request.key);
         }
         self.answers.insert(key, answer);
         (answer, posted)
     }
 
-    fn decide(&mut self, request: &IssuerRequest) -> (Answer, Option<usize>) {
-        let original = match self.check(request) {
+    fn decide(&mut self, request: &IssuerRequest, kind: TransactionKind) -> (Answer, Option<usize>) {
+        let original = match self.check(request, kind) {
             Ok(original) => original,
-            Err(code) => return (Answer::refusal(code), None),
+            Err(code) => return (Answer::bare(code), None),
         };
-        if let RequestKind::Inquiry = request.kind {
+        if kind == TransactionKind::BalanceInquiry {
             let balance_minor = self.available_minor(request.pan.routing_key());
             return (Answer { code: ResponseCode::APPROVED, auth: None, balance_minor }, None);
         }
-        match self.post(request, original) {
+        match self.post(request, kind, original) {
             Ok(index) => {
                 let answer = Answer {
                     code: ResponseCode::APPROVED,
@@ -136,18 +144,17 @@ impl IssuerBook {
                 };
                 (answer, Some(index))
             }
-            Err(code) => (Answer::refusal(code), None),
+            Err(code) => (Answer::bare(code), None),
         }
     }
 
     /// Card, PIN, limit, and the original where one is needed.
-    fn check(&mut self, request: &IssuerRequest) -> Verdict {
+    fn check(&mut self, request: &IssuerRequest, kind: TransactionKind) -> Verdict {
         let account =
             self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
-        let follows = request.kind.follows_another();
         // The cardholder is not there when the merchant gives money back or captures a hold.
-        if !follows {
-            account.check_card(request).map_err(AccountFault::code)?;
+        if !kind.follows_another() {
+            account.check_card(request, self.year_month)?;
             if request.amount_minor > self.amount_minor_max {
                 return Err(ResponseCode::AMOUNT_LIMIT);
             }
@@ -160,21 +167,21 @@ impl IssuerBook {
             return Err(ResponseCode::INVALID_CARD);
         }
         let amount = request.amount_minor;
-        match (request.kind, original.kind) {
-            (RequestKind::Void, EffectKind::Sale) | (RequestKind::CompletionVoid, EffectKind::Completion)
+        match (kind, original.kind) {
+            (TransactionKind::Void, TransactionKind::Sale) | (TransactionKind::CompletionVoid, TransactionKind::Completion)
                 if original.is_open() && original.refunded_minor == 0 =>
             {
                 same_amount(amount, original.amount_minor)?;
             }
-            (RequestKind::PreAuthVoid, EffectKind::Hold) if original.is_open() => {
+            (TransactionKind::PreAuthVoid, TransactionKind::PreAuth) if original.is_open() => {
                 same_amount(amount, original.amount_minor)?;
             }
-            (RequestKind::Completion, EffectKind::Hold) if original.is_open() => {
+            (TransactionKind::Completion, TransactionKind::PreAuth) if original.is_open() => {
                 if amount.saturating_mul(100) > original.amount_minor.saturating_mul(COMPLETION_PERCENT_MAX) {
                     return Err(ResponseCode::ORIGINAL_AMOUNT);
                 }
             }
-            (RequestKind::Refund, EffectKind::Sale | EffectKind::Completion) if original.is_open() => {
+            (TransactionKind::Refund, TransactionKind::Sale | TransactionKind::Completion) if original.is_open() => {
                 if original.refunded_minor.saturating_add(amount) > original.amount_minor {
                     return Err(ResponseCode::AMOUNT_LIMIT);
                 }
@@ -184,29 +191,32 @@ impl IssuerBook {
         Ok(Some(index))
     }
 
-    fn post(&mut self, request: &IssuerRequest, original: Option<usize>) -> Result<usize, ResponseCode> {
-        let kind = request.kind.effect().ok_or(ResponseCode::INVALID_TRANSACTION)?;
+    fn post(
+        &mut self,
+        request: &IssuerRequest,
+        kind: TransactionKind,
+        original: Option<usize>,
+    ) -> Result<usize, ResponseCode> {
         let held = original.map_or(0, |index| self.entries[index].amount_minor);
         let account =
             self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
-        account.apply(kind, request.amount_minor, held).map_err(AccountFault::code)?;
+        account.apply(kind, request.amount_minor, held)?;
         if let Some(index) = original {
             self.entries[index].followed(kind, request.amount_minor);
         }
         let auth = self.auth_code();
         let index = self.entries.len();
-        self.entries.push(IssuerEntry::new(kind, request, original.map(|i| self.entries[i].rrn), auth, original));
+        self.entries.push(IssuerEntry::new(kind, request, auth, original.map(|at| (at, self.entries[at].rrn))));
         self.originals.insert(request.key, index);
         Ok(index)
     }
 
     fn reverse(&mut self, request: &IssuerRequest) -> (Answer, Option<usize>) {
-        let accepted = Answer::refusal(ResponseCode::APPROVED);
-        let Some(key) = request.original else { return (Answer::refusal(ResponseCode::FORMAT_ERROR), None) };
+        let accepted = Answer::bare(ResponseCode::APPROVED);
+        let Some(key) = request.original else { return (Answer::bare(ResponseCode::FORMAT_ERROR), None) };
         let Some(&index) = self.originals.get(&key) else {
             // A declined original left nothing to undo; one never heard of must not post when it comes late.
-            let was_declined = self.answers.keys().any_original(key);
-            if !was_declined && self.tombstones.len() < EFFECTS_MAX && self.tombstones.insert(key) {
+            if !self.declined.contains(&key) && self.tombstones.len() < EFFECTS_MAX && self.tombstones.insert(key) {
                 self.counts.tombstones += 1;
             } else {
                 self.counts.repeats += 1;
