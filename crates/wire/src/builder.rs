@@ -1,54 +1,470 @@
-use crate::*;
+//! From values to bytes, straight into the caller's buffer.
+
 use std::ops::Range;
-/// Writes one message straight into the caller's buffer.
+
+use crate::dialect::{Class, Counts, Element, Encoding, Length, PrefixEncoding, Side};
+use crate::error::BuildError;
+use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
+
+/// Writes one message at the end of a buffer.
 ///
-/// Elements come in ascending order. A builder dropped before `finish` leaves the buffer as it was.
+/// Elements are given in ascending order, each once. The bitmap is filled in by [`Builder::finish`]; a
+/// builder dropped before that leaves the buffer as it was, so that half a message is never sent.
+///
+/// ```
+/// use switchyard_wire::{Dialect, Mti};
+///
+/// let dialect = Dialect::builtin("iso87-ascii").expect("built in");
+/// let mut out = Vec::new();
+/// let mut builder = dialect.builder(&mut out, Mti::new(0x0800));
+/// builder.number(11, 42)?.number(70, 301)?;
+/// let body = builder.finish()?;
+/// assert_eq!(&out[body], b"080080200000000000000400000000000000000042301");
+/// # Ok::<(), switchyard_wire::BuildError>(())
+/// ```
 #[derive(Debug)]
 pub struct Builder<'d, 'b> {
     dialect: &'d Dialect,
     out: &'b mut Vec<u8>,
+    start: usize,
+    bitmap_at: usize,
+    /// Bitmaps that have room in the buffer.
+    bitmaps: usize,
+    words: [u64; 3],
+    last: De,
+    reserved: Option<De>,
+    is_finished: bool,
 }
+
 type Step<'s, 'd, 'b> = Result<&'s mut Builder<'d, 'b>, BuildError>;
+
+impl Dialect {
+    /// Starts a message at the end of `out`.
+    pub fn builder<'d, 'b>(&'d self, out: &'b mut Vec<u8>, mti: Mti) -> Builder<'d, 'b> {
+        let start = out.len();
+        match self.mti {
+            Encoding::Bcd => out.extend_from_slice(&mti.as_u16().to_be_bytes()),
+            Encoding::Ebcdic => out.extend_from_slice(&mti.to_ascii().map(|digit| digit + 0xC0)),
+            Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
+                out.extend_from_slice(&mti.to_ascii());
+            }
+        }
+        let bitmap_at = out.len();
+        let bitmaps = self.bitmaps_min;
+        out.resize(bitmap_at + bitmaps * bitmap_bytes(self), 0);
+        Builder {
+            dialect: self,
+            out,
+            start,
+            bitmap_at,
+            bitmaps,
+            words: [0; 3],
+            last: 1,
+            reserved: None,
+            is_finished: false,
+        }
+    }
+}
+
 impl<'d, 'b> Builder<'d, 'b> {
-    /// ASCII digits (`=` or `D` separates tracks).
-    pub fn digits(&mut self, _de: De, _digits: &[u8]) -> Step<'_, 'd, 'b> {
-        let _ = (self.dialect, &self.out);
-        todo!()
+    /// Writes ASCII digits; for tracks also the separator, `=` or `D`, and for `x+n` the sign first.
+    ///
+    /// # Errors
+    /// A fixed element takes exactly its length ([`BuildError::TooShort`], [`BuildError::TooLong`]);
+    /// [`BuildError::BadCharacter`] for what is not a digit.
+    pub fn digits(&mut self, de: De, digits: &[u8]) -> Step<'_, 'd, 'b> {
+        let element = self.begin(de)?;
+        match element.class {
+            Class::Numeric | Class::SignedAmount | Class::Track => {}
+            Class::Alpha | Class::AlphaNumeric | Class::Text => return self.bytes(de, digits),
+            Class::Binary => return Err(wrong_kind(element, "digits")),
+        }
+        if let Some(position) = bad_digit(element, digits) {
+            return Err(BuildError::BadCharacter { de, position, class: element.class.as_str() });
+        }
+        check_length(element, digits.len())?;
+        self.prefix(element, digits.len());
+        put_digits(element, digits, self.out);
+        self.end(de)
     }
-    /// A number, zero padded to the length of a fixed element.
-    pub fn number(&mut self, _de: De, _number: u64) -> Step<'_, 'd, 'b> {
-        todo!()
+
+    /// Writes a number, zero-padded to the length of a fixed element.
+    ///
+    /// # Errors
+    /// As [`Builder::digits`].
+    pub fn number(&mut self, de: De, number: u64) -> Step<'_, 'd, 'b> {
+        const ROOM: usize = 64;
+        let element = self.begin(de)?;
+        let mut digits = [b'0'; ROOM];
+        let mut at = ROOM;
+        let mut rest = number;
+        while rest > 0 || at == ROOM {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        if let Length::Fixed(length) = element.length {
+            at = at.min(ROOM - (length as usize).min(ROOM));
+        }
+        self.digits(de, &digits[at..])
     }
-    /// Text in the dialect's character set, space padded when fixed.
-    pub fn text(&mut self, _de: De, _text: &str) -> Step<'_, 'd, 'b> {
-        todo!()
+
+    /// Writes text in the element's character set, filled with spaces when it is fixed.
+    ///
+    /// For numeric elements the text is digits.
+    ///
+    /// # Errors
+    /// [`BuildError::TooLong`] counts encoded bytes; [`BuildError::BadCharacter`] for what the set or the
+    /// class does not have.
+    pub fn text(&mut self, de: De, text: &str) -> Step<'_, 'd, 'b> {
+        let element = self.begin(de)?;
+        match element.class {
+            Class::Numeric | Class::SignedAmount => return self.digits(de, text.as_bytes()),
+            Class::Track if element.encoding == Encoding::Bcd => return self.digits(de, text.as_bytes()),
+            Class::Binary => return Err(wrong_kind(element, "text")),
+            Class::Track | Class::Alpha | Class::AlphaNumeric | Class::Text => {}
+        }
+        let class = element.class.as_str();
+        if element.class != Class::Text
+            && element.encoding == Encoding::Ascii
+            && let Some(position) = text.chars().position(|c| !matches!(c, ' '..='~'))
+        {
+            return Err(BuildError::BadCharacter { de, position, class });
+        }
+        let at = self.out.len();
+        self.prefix(element, 0);
+        let value_at = self.out.len();
+        let written = element
+            .charset
+            .encode(text, self.out)
+            .map_err(|position| BuildError::BadCharacter { de, position, class })
+            .and_then(|()| fill_text(element, value_at, self.out));
+        match written {
+            Ok(length) => {
+                self.out.truncate(value_at + length);
+                put_prefix(element, length, &mut self.out[at..value_at]);
+                self.end(de)
+            }
+            Err(error) => {
+                self.out.truncate(at);
+                Err(error)
+            }
+        }
     }
-    /// Bytes of a binary element; also the raw character bytes of a text element.
-    pub fn bytes(&mut self, _de: De, _bytes: &[u8]) -> Step<'_, 'd, 'b> {
-        todo!()
+
+    /// Writes the bytes of a binary element; for text, bytes that are in its character set already.
+    ///
+    /// # Errors
+    /// A fixed binary element takes exactly its length.
+    pub fn bytes(&mut self, de: De, bytes: &[u8]) -> Step<'_, 'd, 'b> {
+        let element = self.begin(de)?;
+        match element.class {
+            Class::Numeric | Class::SignedAmount => return Err(wrong_kind(element, "bytes")),
+            Class::Track if element.encoding == Encoding::Bcd => return Err(wrong_kind(element, "bytes")),
+            Class::Binary => check_length(element, bytes.len())?,
+            Class::Track | Class::Alpha | Class::AlphaNumeric if element.encoding == Encoding::Ascii => {
+                if let Some(position) = bytes.iter().position(|byte| !(0x20..0x7F).contains(byte)) {
+                    return Err(BuildError::BadCharacter { de, position, class: element.class.as_str() });
+                }
+            }
+            Class::Track | Class::Alpha | Class::AlphaNumeric | Class::Text => {}
+        }
+        if bytes.len() > element.len_max() {
+            return Err(BuildError::TooLong { de, length: bytes.len(), max: element.len_max() });
+        }
+        self.prefix(element, bytes.len());
+        match element.encoding {
+            Encoding::Hex | Encoding::EbcdicHex => put_hex(element.encoding, bytes, self.out),
+            Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
+                self.out.extend_from_slice(bytes);
+            }
+        }
+        if let (Length::Fixed(length), true) = (element.length, element.class != Class::Binary) {
+            let missing = (length as usize).saturating_sub(bytes.len());
+            self.out.resize(self.out.len() + missing, element.charset.space());
+        }
+        self.end(de)
     }
-    /// Copies an element, raw when both messages are of one dialect; does nothing when absent.
-    pub fn echo(&mut self, _from: &Message<'_, '_>, _de: De) -> Step<'_, 'd, 'b> {
-        todo!()
+
+    /// Copies an element of another message; does nothing when it is absent there.
+    ///
+    /// Within one dialect the bytes of the wire are copied as they are, filler included; between dialects the
+    /// value is written anew.
+    ///
+    /// # Errors
+    /// Between dialects, those of the value; [`BuildError::OutOfOrder`] always.
+    pub fn echo(&mut self, from: &Message<'_, '_>, de: De) -> Step<'_, 'd, 'b> {
+        let Some(wire) = from.wire(de) else { return Ok(self) };
+        if std::ptr::eq(from.dialect(), self.dialect) {
+            self.begin(de)?;
+            self.out.extend_from_slice(wire);
+            return self.end(de);
+        }
+        if let Some(bytes) = from.bytes_owned(de) {
+            return self.bytes(de, &bytes);
+        }
+        let text = from.text(de).unwrap_or_default();
+        self.text(de, &text)
     }
-    /// Sets the element's bit and writes the bitmap, so that `body_so_far` is what a MAC covers; write it next.
-    pub fn reserve(&mut self, _de: De) -> Step<'_, 'd, 'b> {
-        todo!()
+
+    /// Announces an element that is written next, and fills in the bitmap, so that
+    /// [`Builder::body_so_far`] is what a MAC in that element covers.
+    ///
+    /// # Errors
+    /// [`BuildError::UnknownElement`], [`BuildError::OutOfOrder`].
+    pub fn reserve(&mut self, de: De) -> Step<'_, 'd, 'b> {
+        self.begin(de)?;
+        self.set_bit(de);
+        self.reserved = Some(de);
+        self.write_bitmaps();
+        Ok(self)
     }
-    /// The body from the message type to the last byte written.
+
+    /// The body from the message type to the last byte written; the bitmap is complete after
+    /// [`Builder::reserve`] only.
     pub fn body_so_far(&self) -> &[u8] {
-        todo!()
+        &self.out[self.start..]
     }
+
     /// Ends the message; its range in the buffer.
+    ///
+    /// # Errors
+    /// [`BuildError::ReservedUnwritten`], [`BuildError::BodyTooLong`]; [`BuildError::Finished`] the second time.
     pub fn finish(&mut self) -> Result<Range<usize>, BuildError> {
-        todo!()
+        if self.is_finished {
+            return Err(BuildError::Finished);
+        }
+        if let Some(de) = self.reserved {
+            return Err(BuildError::ReservedUnwritten { de });
+        }
+        let length = self.out.len() - self.start;
+        if length > BODY_BYTES_MAX {
+            return Err(BuildError::BodyTooLong { length, max: BODY_BYTES_MAX });
+        }
+        self.write_bitmaps();
+        self.is_finished = true;
+        Ok(self.start..self.out.len())
     }
-    /// Ends the message with a MAC in `de`, computed over everything before it with the bit already set.
+
+    /// Ends the message with a MAC in `de`, computed by `mac` over everything before it; the bitmap already
+    /// has its bit then, as the verifier will see it.
+    ///
+    /// # Errors
+    /// As [`Builder::bytes`] and [`Builder::finish`].
     pub fn finish_with_mac<M: AsRef<[u8]>>(
         &mut self,
-        _de: De,
-        _mac: impl FnOnce(&[u8]) -> M,
+        de: De,
+        mac: impl FnOnce(&[u8]) -> M,
     ) -> Result<Range<usize>, BuildError> {
-        todo!()
+        self.reserve(de)?;
+        let mac = mac(self.body_so_far());
+        self.bytes(de, mac.as_ref())?;
+        self.finish()
+    }
+
+    /// Checks that the element may come now and makes room for its bitmap.
+    fn begin(&mut self, de: De) -> Result<&'d Element, BuildError> {
+        if self.is_finished {
+            return Err(BuildError::Finished);
+        }
+        let element = self.dialect.element(de).ok_or(BuildError::UnknownElement { de })?;
+        if de <= self.last || self.reserved.is_some_and(|reserved| reserved != de) {
+            return Err(BuildError::OutOfOrder { de, after: self.reserved.unwrap_or(self.last) });
+        }
+        let needed = usize::from(de - 1) / 64 + 1;
+        if needed > self.bitmaps {
+            let unit = bitmap_bytes(self.dialect);
+            let at = self.bitmap_at + self.bitmaps * unit;
+            let grown = (needed - self.bitmaps) * unit;
+            let end = self.out.len();
+            self.out.resize(end + grown, 0);
+            self.out.copy_within(at..end, at + grown);
+            self.out[at..at + grown].fill(0);
+            self.bitmaps = needed;
+        }
+        Ok(element)
+    }
+
+    fn end(&mut self, de: De) -> Step<'_, 'd, 'b> {
+        self.set_bit(de);
+        self.last = de;
+        self.reserved = None;
+        Ok(self)
+    }
+
+    fn set_bit(&mut self, de: De) {
+        let bit = usize::from(de - 1);
+        self.words[bit / 64] |= 1 << (63 - bit % 64);
+    }
+
+    fn prefix(&mut self, element: &Element, units: usize) {
+        let Length::Variable { prefix, .. } = element.length else { return };
+        let at = self.out.len();
+        self.out.resize(at + prefix.bytes(), 0);
+        put_prefix(element, units, &mut self.out[at..]);
+    }
+
+    /// Bit 1 announces the secondary bitmap, bit 65 the tertiary.
+    fn write_bitmaps(&mut self) {
+        let unit = bitmap_bytes(self.dialect);
+        for index in 0..self.bitmaps {
+            // A bitmap that is always there needs no announcing unless something is in it.
+            let continues = (index + 1..self.bitmaps)
+                .any(|later| self.words[later] != 0 || later >= self.dialect.bitmaps_min);
+            let word = self.words[index] | if continues { 1 << 63 } else { 0 };
+            let at = self.bitmap_at + index * unit;
+            let bytes = word.to_be_bytes();
+            match self.dialect.bitmap {
+                Encoding::Hex | Encoding::EbcdicHex => {
+                    let digits = |n: u8| hex_digit(self.dialect.bitmap, n);
+                    for (pair, byte) in self.out[at..at + 16].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+                        *pair = [digits(byte >> 4), digits(byte & 0xF)];
+                    }
+                }
+                Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
+                    self.out[at..at + 8].copy_from_slice(&bytes);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Builder<'_, '_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.out.truncate(self.start);
+        }
+    }
+}
+
+fn bitmap_bytes(dialect: &Dialect) -> usize {
+    if dialect.bitmap == Encoding::Raw { 8 } else { 16 }
+}
+
+fn wrong_kind(element: &Element, given: &'static str) -> BuildError {
+    BuildError::WrongKind { de: element.de, class: element.class.as_str(), given }
+}
+
+fn check_length(element: &Element, length: usize) -> Result<(), BuildError> {
+    let (de, max) = (element.de, element.len_max());
+    if length > max {
+        return Err(BuildError::TooLong { de, length, max });
+    }
+    if matches!(element.length, Length::Fixed(_)) && length < max {
+        return Err(BuildError::TooShort { de, need: max, have: length });
+    }
+    Ok(())
+}
+
+/// Position of the first character that the class does not have.
+fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
+    match element.class {
+        Class::Track if element.encoding == Encoding::Bcd => {
+            digits.iter().position(|c| !matches!(c, b'0'..=b'9' | b'A'..=b'F' | b'='))
+        }
+        Class::Track => digits.iter().position(|c| !matches!(c, b' '..=b'~')),
+        Class::SignedAmount => match digits.split_first() {
+            Some((b'C' | b'D', rest)) => rest.iter().position(|c| !c.is_ascii_digit()).map(|at| at + 1),
+            Some(_) => Some(0),
+            None => None,
+        },
+        Class::Numeric | Class::Alpha | Class::AlphaNumeric | Class::Text | Class::Binary => {
+            digits.iter().position(|c| !c.is_ascii_digit())
+        }
+    }
+}
+
+/// Pads a fixed text and checks the length; gives the value's length in bytes.
+fn fill_text(element: &Element, value_at: usize, out: &mut Vec<u8>) -> Result<usize, BuildError> {
+    let (de, max) = (element.de, element.len_max());
+    let length = out.len() - value_at;
+    if length > max {
+        return Err(BuildError::TooLong { de, length, max });
+    }
+    if let Length::Fixed(_) = element.length {
+        out.resize(value_at + max, element.charset.space());
+        return Ok(max);
+    }
+    Ok(length)
+}
+
+fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
+    let Length::Variable { prefix, .. } = element.length else { return };
+    let mut rest = match prefix.counts {
+        Counts::Units => units,
+        Counts::WireBytes => element.wire_bytes(units),
+    };
+    for byte in out.iter_mut().rev() {
+        let (value, radix) = match prefix.encoding {
+            PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),
+            PrefixEncoding::Ebcdic => (0xF0 + (rest % 10) as u8, 10),
+            PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
+            PrefixEncoding::Binary => (rest as u8, 256),
+        };
+        *byte = value;
+        rest /= radix;
+    }
+}
+
+fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
+    match element.encoding {
+        Encoding::Ebcdic => {
+            let to_ebcdic = |c: &u8| match c {
+                b'0'..=b'9' => c - b'0' + 0xF0,
+                _ => {
+                    let mut byte = Vec::with_capacity(1);
+                    let known = element.charset.encode(char::from(*c).encode_utf8(&mut [0; 4]), &mut byte);
+                    if known.is_ok() { byte.first().copied().unwrap_or(0x6F) } else { 0x6F }
+                }
+            };
+            out.extend(digits.iter().map(to_ebcdic));
+        }
+        Encoding::Bcd => {
+            let (sign, digits) = match (element.class, digits.split_first()) {
+                (Class::SignedAmount, Some((sign, rest))) => (Some(*sign), rest),
+                _ => (None, digits),
+            };
+            out.extend(sign);
+            put_packed(element, digits, out);
+        }
+        Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
+            out.extend_from_slice(digits)
+        }
+    }
+}
+
+fn put_packed(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
+    let nibble = |c: u8| match c {
+        b'0'..=b'9' => c - b'0',
+        b'=' => 0xD,
+        _ => (c | 0x20).wrapping_sub(b'a').wrapping_add(10) & 0xF,
+    };
+    let mut digits = digits;
+    if digits.len() & 1 == 1
+        && element.pad.side == Side::Left
+        && let Some((first, rest)) = digits.split_first()
+    {
+        out.push(element.pad.fill << 4 | nibble(*first));
+        digits = rest;
+    }
+    let (pairs, last) = digits.as_chunks::<2>();
+    out.extend(pairs.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)));
+    if let [last] = last {
+        out.push(nibble(*last) << 4 | element.pad.fill);
+    }
+}
+
+fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend(
+        bytes.iter().flat_map(|byte| [hex_digit(encoding, byte >> 4), hex_digit(encoding, byte & 0xF)]),
+    );
+}
+
+const fn hex_digit(encoding: Encoding, nibble: u8) -> u8 {
+    match (encoding, nibble) {
+        (Encoding::EbcdicHex, 0..=9) => 0xF0 + nibble,
+        (Encoding::EbcdicHex, _) => 0xC1 + nibble - 10,
+        (_, 0..=9) => b'0' + nibble,
+        (_, _) => b'A' + nibble - 10,
     }
 }

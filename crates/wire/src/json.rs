@@ -1,35 +1,271 @@
 //! Messages as JSON and back.
-use crate::*;
-use serde_json::Value;
-/// The message as JSON.
-pub fn to_json(_message: &Message<'_, '_>, _masking: Masking) -> Value {
-    todo!()
-}
-/// The message with its envelope (`header`) as JSON.
-pub fn to_json_with(_message: &Message<'_, '_>, _envelope: &Envelope, _masking: Masking) -> Value {
-    todo!()
-}
-/// Builds the body.
-pub fn from_json(_dialect: &Dialect, _value: &Value) -> Result<Vec<u8>, JsonError> {
-    todo!()
-}
-/// The envelope in `header`, empty when there is none.
-pub fn envelope_from_json(_value: &Value) -> Result<Envelope, JsonError> {
-    todo!()
-}
-/// JSON that is not a message.
+//!
+//! `{"mti": "0200", "header": {"tpdu": "6000030000", "header": "603100310100"}, "fields": {"2": "…"},
+//! "subfields": {"60.1": "22", "55.9F26": "…"}}`: characters as text, digits as digits without filler, bytes
+//! as upper-case hexadecimal. Text that its character set cannot express is `{"hex": "…"}`. What is unmasked
+//! can be encoded again, byte for byte but for the value of filler nibbles.
+
+use serde_json::{Map, Value};
+
+use crate::dialect::{Class, Composition};
+use crate::render::{self, Rendered};
+use crate::{BODY_BYTES_MAX, BuildError, Builder, De, Dialect, Element, Envelope, Masking, Message, Mti};
+
+/// JSON that is not a message of the dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// The message cannot be built.
+    /// A value does not fit its element.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// A member is missing or has another shape.
     #[error("{path}: expected {expected}")]
     Shape {
-        /// Member.
+        /// The member.
         path: String,
         /// What belongs there.
         expected: &'static str,
     },
+}
+
+/// The message as JSON, without a header.
+pub fn to_json(message: &Message<'_, '_>, masking: Masking) -> Value {
+    to_json_with(message, &Envelope::default(), masking)
+}
+
+/// The message as JSON, with its envelope as `header` when there is one.
+pub fn to_json_with(message: &Message<'_, '_>, envelope: &Envelope, masking: Masking) -> Value {
+    let mut root = Map::new();
+    root.insert("mti".into(), message.mti().to_string().into());
+    if !envelope.is_empty() {
+        root.insert("header".into(), envelope_to_json(envelope));
+    }
+    let (mut fields, mut subfields) = (Map::new(), Map::new());
+    for de in message.elements() {
+        let Some(rendered) = render::element(message, de, masking) else { continue };
+        let value = match rendered {
+            Rendered::Text(text) | Rendered::Hex(text) => Value::String(text),
+            Rendered::RawText(hex) => Value::Object(Map::from_iter([("hex".to_owned(), hex.into())])),
+        };
+        fields.insert(de.to_string(), value);
+        add_subfields(message, de, masking, &mut subfields);
+    }
+    root.insert("fields".into(), fields.into());
+    if !subfields.is_empty() {
+        root.insert("subfields".into(), subfields.into());
+    }
+    root.into()
+}
+
+fn envelope_to_json(envelope: &Envelope) -> Value {
+    let mut header = Map::new();
+    let parts = [
+        ("tpdu", envelope.tpdu.as_ref().map(|part| &part[..])),
+        ("lri", envelope.lri.as_ref().map(|part| &part[..])),
+        ("header", envelope.header.as_ref().map(|part| &part[..])),
+    ];
+    for (name, part) in parts {
+        if let Some(part) = part {
+            header.insert(name.into(), render::hex(part).into());
+        }
+    }
+    header.into()
+}
+
+fn add_subfields(message: &Message<'_, '_>, de: De, masking: Masking, out: &mut Map<String, Value>) {
+    for (index, (spec, value)) in message.subfields(de).enumerate() {
+        out.insert(format!("{de}.{}", index + 1), render::subfield(spec, &value, masking).into());
+    }
+    let is_tlv = message.dialect().element(de).is_some_and(|e| *e.composition() == Composition::BerTlv);
+    if !is_tlv {
+        return;
+    }
+    for tlv in message.tlv(de).map_while(Result::ok) {
+        let path = format!("{de}.{:02X}", tlv.tag);
+        // A tag may occur again: issuer scripts do.
+        let key = if out.contains_key(&path) {
+            (2..).map(|count| format!("{path}#{count}")).find(|key| !out.contains_key(key)).unwrap_or(path)
+        } else {
+            path
+        };
+        out.insert(key, render::tag(&tlv, masking).into());
+    }
+}
+
+/// Builds the body of a message from JSON as [`to_json`] makes it.
+///
+/// An element that is missing in `fields` is put together from its `subfields`; where both are there, `fields`
+/// counts. A number is accepted for a numeric element and zero-padded.
+///
+/// # Errors
+/// [`JsonError::Shape`] names the member; [`JsonError::Build`] the element. Masked values do not build.
+pub fn from_json(dialect: &Dialect, value: &Value) -> Result<Vec<u8>, JsonError> {
+    let mti = value.get("mti").and_then(Value::as_str).and_then(|text| text.parse::<Mti>().ok());
+    let mti = mti.ok_or_else(|| shape("mti", "four digits"))?;
+    let empty = Map::new();
+    let member = |name: &str| match value.get(name) {
+        None => Ok(&empty),
+        Some(Value::Object(map)) => Ok(map),
+        Some(_) => Err(shape(name, "an object")),
+    };
+    let (fields, subfields) = (member("fields")?, member("subfields")?);
+    let mut present = [None; crate::SLOTS];
+    for (key, value) in fields {
+        present[usize::from(element_number(key)?)] = Some(value);
+    }
+    let mut composed: Vec<De> = Vec::new();
+    for key in subfields.keys() {
+        let (de, _) = key.split_once('.').ok_or_else(|| shape(key, "a path as in 60.1 or 55.9F26"))?;
+        let de = element_number(de)?;
+        if present[usize::from(de)].is_none() && !composed.contains(&de) {
+            composed.push(de);
+        }
+    }
+    let mut out = Vec::new();
+    let mut builder = dialect.builder(&mut out, mti);
+    for de in 2..=crate::DE_MAX {
+        if let Some(value) = present[usize::from(de)] {
+            put(&mut builder, dialect, de, value)?;
+        } else if composed.contains(&de) {
+            compose(&mut builder, dialect, de, subfields)?;
+        }
+    }
+    builder.finish()?;
+    drop(builder);
+    Ok(out)
+}
+
+/// The envelope in `header`; empty when there is none.
+///
+/// # Errors
+/// [`JsonError::Shape`] names the member.
+pub fn envelope_from_json(value: &Value) -> Result<Envelope, JsonError> {
+    let header = value.get("header");
+    let part = |name: &str| match header.and_then(|header| header.get(name)) {
+        None => Ok(None),
+        Some(Value::String(text)) => {
+            unhex(text).map(Some).ok_or_else(|| shape(format!("header.{name}"), "hexadecimal"))
+        }
+        Some(_) => Err(shape(format!("header.{name}"), "a string")),
+    };
+    Ok(Envelope {
+        tpdu: sized("header.tpdu", part("tpdu")?)?,
+        lri: sized("header.lri", part("lri")?)?,
+        header: sized("header.header", part("header")?)?,
+    })
+}
+
+fn sized<const N: usize>(path: &str, bytes: Option<Vec<u8>>) -> Result<Option<[u8; N]>, JsonError> {
+    bytes.map(|bytes| bytes.try_into().map_err(|_| shape(path, "another number of bytes"))).transpose()
+}
+
+fn element_number(key: &str) -> Result<De, JsonError> {
+    let de = key.parse::<De>().ok().filter(|de| (2..=crate::DE_MAX).contains(de));
+    de.ok_or_else(|| shape(format!("fields.{key}"), "an element number"))
+}
+
+fn put(builder: &mut Builder<'_, '_>, dialect: &Dialect, de: De, value: &Value) -> Result<(), JsonError> {
+    let path = || format!("fields.{de}");
+    let element = dialect.element(de).ok_or(BuildError::UnknownElement { de })?;
+    match value {
+        Value::String(text) if element.class() == Class::Binary => {
+            let bytes = unhex(text).ok_or_else(|| shape(path(), "hexadecimal"))?;
+            builder.bytes(de, &bytes)?;
+        }
+        Value::String(text) => {
+            builder.text(de, text)?;
+        }
+        Value::Number(number) => {
+            let number = number.as_u64().ok_or_else(|| shape(path(), "a whole number"))?;
+            builder.number(de, number)?;
+        }
+        Value::Object(object) => {
+            let bytes = object.get("hex").and_then(Value::as_str).and_then(unhex);
+            builder.bytes(de, &bytes.ok_or_else(|| shape(path(), "{\"hex\": …}"))?)?;
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) => return Err(shape(path(), "a string")),
+    }
+    Ok(())
+}
+
+/// Puts an element together from its subfields.
+fn compose(
+    builder: &mut Builder<'_, '_>,
+    dialect: &Dialect,
+    de: De,
+    subfields: &Map<String, Value>,
+) -> Result<(), JsonError> {
+    let element = dialect.element(de).ok_or(BuildError::UnknownElement { de })?;
+    let prefix = format!("{de}.");
+    let mut parts = Vec::new();
+    for (key, value) in subfields {
+        let Some(inner) = key.strip_prefix(&prefix) else { continue };
+        let text = value.as_str().ok_or_else(|| shape(key, "a string"))?;
+        parts.push((key, inner, text));
+    }
+    match element.composition() {
+        Composition::BerTlv => {
+            let mut bytes = Vec::new();
+            for (key, inner, text) in parts {
+                let tag = inner.split('#').next().and_then(unhex).filter(|tag| (1..=4).contains(&tag.len()));
+                let tag = tag.ok_or_else(|| shape(key, "a tag"))?;
+                let value = unhex(text).ok_or_else(|| shape(key, "hexadecimal"))?;
+                put_tlv(&tag, &value, &mut bytes).ok_or_else(|| shape(key, "a shorter value"))?;
+            }
+            builder.bytes(de, &bytes)?;
+        }
+        Composition::Positional(_) => {
+            let mut numbered = Vec::new();
+            for (key, inner, text) in parts {
+                let number = inner.parse::<usize>().map_err(|_| shape(key, "a subfield number"))?;
+                numbered.push((number, text));
+            }
+            numbered.sort_unstable_by_key(|(number, _)| *number);
+            for (index, (number, _)) in numbered.iter().enumerate() {
+                if *number != index + 1 {
+                    return Err(shape(format!("{de}.{}", index + 1), "every subfield before the last"));
+                }
+            }
+            let text: String = numbered.into_iter().map(|(_, text)| text).collect();
+            put_composed(builder, element, &text)?;
+        }
+        Composition::Primitive => return Err(shape(prefix + "*", "an element with subfields")),
+    }
+    Ok(())
+}
+
+fn put_composed(builder: &mut Builder<'_, '_>, element: &Element, text: &str) -> Result<(), JsonError> {
+    let de = element.de();
+    if element.class() == Class::Binary {
+        let bytes = unhex(text).ok_or_else(|| shape(format!("{de}.*"), "hexadecimal"))?;
+        builder.bytes(de, &bytes)?;
+    } else {
+        builder.text(de, text)?;
+    }
+    Ok(())
+}
+
+fn put_tlv(tag: &[u8], value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    out.extend_from_slice(tag);
+    match value.len() {
+        len @ 0..=0x7F => out.push(len as u8),
+        len @ 0x80..=0xFF => out.extend([0x81, len as u8]),
+        len @ 0x100..=BODY_BYTES_MAX => out.extend([0x82, (len >> 8) as u8, len as u8]),
+        _ => return None,
+    }
+    out.extend_from_slice(value);
+    Some(())
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let nibble = |byte| crate::parse::hex_nibble(crate::Encoding::Hex, byte);
+    pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect()
+}
+
+fn shape(path: impl Into<String>, expected: &'static str) -> JsonError {
+    JsonError::Shape { path: path.into(), expected }
 }

@@ -1,33 +1,69 @@
 //! ISO 8583 messages as bytes: dialects as data, framing, parse, build, describe.
+//!
+//! A [`Dialect`] says how each element stands on the wire; it is data, a TOML file. [`Dialect::parse`] turns
+//! a body into a [`Message`], an index that borrows the bytes; [`Dialect::builder`] writes a body into a
+//! buffer. [`Framing`] finds messages on a byte stream and [`Envelope`] takes off what a link puts before
+//! them.
+//!
+//! This crate does not do I/O, does not log, holds no keys and knows nothing of transactions beyond which
+//! elements they must carry. Input cannot make it panic, or allocate more than a small multiple of its own
+//! size.
+//!
+//! ```
+//! use switchyard_wire::{Dialect, Mti};
+//!
+//! let dialect = Dialect::builtin("iso87-ascii").expect("built in");
+//! let message = dialect.parse(b"080080200000000000000400000000000000000042301")?;
+//! assert_eq!(message.mti(), Mti::new(0x0800));
+//! assert_eq!(message.number(11), Some(42));
+//! assert_eq!(message.text(70).as_deref(), Some("301"));
+//! # Ok::<(), switchyard_wire::ParseError>(())
+//! ```
 
+mod bits;
 mod builder;
+mod charset;
 pub mod describe;
 mod detect;
 mod dialect;
 pub mod diff;
+mod digits;
 mod envelope;
 mod error;
 mod frame;
+pub mod fuzzing;
 pub mod json;
 mod mask;
 mod message;
 mod mti;
+mod parse;
+mod render;
 mod tlv;
 pub mod validate;
 
 pub use builder::Builder;
+pub use charset::Charset;
 pub use detect::{Detected, detect_frame, detect_frame_for};
-pub use dialect::Dialect;
+pub use dialect::{
+    Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
+    Sensitivity, Side, Subfield, SubfieldLayout, Transaction,
+};
 pub use envelope::{Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES, LRI_BYTES, TPDU_BYTES};
 pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind};
 pub use frame::{Frames, Framing, FramingError, Scan};
 pub use mask::Masking;
 pub use message::{Message, SmallDigits, Subvalue};
 pub use mti::{Mti, MtiClass, MtiError, MtiFunction, MtiVersion};
-pub use tlv::{Tlv, TlvError, Tlvs};
+pub use tlv::{TLV_COUNT_MAX, TLV_DEPTH_MAX, Tlv, TlvError, Tlvs};
 
-/// The number of a data element, 1 to 192.
+/// The number of a data element, 2 to [`DE_MAX`].
 pub type De = u8;
+
+/// The highest data element: three bitmaps of 64 bits.
+pub const DE_MAX: De = 192;
 
 /// The largest body: offsets are kept in sixteen bits.
 pub const BODY_BYTES_MAX: usize = 65_535;
+
+/// Room for every element number, zero included.
+pub(crate) const SLOTS: usize = DE_MAX as usize + 1;

@@ -1,100 +1,340 @@
-use crate::*;
+//! A parsed message: an index over the bytes it came from.
+
 use std::borrow::Cow;
-/// A parsed message: an index over the borrowed body.
-#[derive(Clone, Debug)]
+use std::fmt;
+
+use crate::dialect::{Class, Element, Encoding, Length};
+use crate::digits::Digits;
+use crate::parse::prefix_value;
+use crate::tlv::Tlvs;
+use crate::{De, Dialect, Mti, SLOTS};
+
+/// The most digits that a numeric subfield may have.
+pub(crate) const SMALL_DIGITS_MAX: usize = 40;
+
+/// Where an element stands in the body, its length prefix included.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u16,
+    pub(crate) end: u16,
+}
+
+/// A parsed message: it borrows the body and knows where each element is; values are decoded on demand.
+///
+/// Made by [`Dialect::parse`]. Elements are numbered from 2; the bits that only announce a further bitmap are
+/// not elements.
+#[derive(Clone)]
 pub struct Message<'d, 'a> {
     dialect: &'d Dialect,
     body: &'a [u8],
+    pub(crate) mti: Mti,
+    pub(crate) words: [u64; 3],
+    pub(crate) spans: [Span; SLOTS],
 }
+
 /// The value of a subfield.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subvalue<'a> {
-    /// Decimal digits or track characters, in ASCII.
+    /// Digits in ASCII, with `=` for a track's separator.
     Digits(SmallDigits),
     /// Text, decoded.
     Text(Cow<'a, str>),
     /// Bytes as on the wire.
     Bytes(&'a [u8]),
 }
-/// Up to 40 ASCII digits held in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+
+/// Up to forty ASCII digits held in place.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SmallDigits {
     len: u8,
-    digits: [u8; 40],
+    digits: [u8; SMALL_DIGITS_MAX],
 }
+
 impl SmallDigits {
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        todo!()
+    fn collect(digits: impl Iterator<Item = u8>) -> Self {
+        let mut small = Self { len: 0, digits: [0; SMALL_DIGITS_MAX] };
+        for digit in digits.take(SMALL_DIGITS_MAX) {
+            small.digits[usize::from(small.len)] = digit;
+            small.len += 1;
+        }
+        small
     }
-    /// As ASCII bytes.
+
+    /// The digits as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The digits as ASCII.
     pub fn as_bytes(&self) -> &[u8] {
         &self.digits[..usize::from(self.len)]
     }
-    /// As a number.
+
+    /// The digits as a number; nothing when there are none, others than 0–9, or too many for 64 bits.
     pub fn number(&self) -> Option<u64> {
-        todo!()
+        number_of(self.as_bytes().iter().copied())
     }
 }
+
+impl fmt::Debug for SmallDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A subfield may be a card number.
+        write!(f, "SmallDigits({} digits)", self.len)
+    }
+}
+
+impl fmt::Debug for Message<'_, '_> {
+    /// Type and elements present, no values: a message may hold a track.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({} {} [", self.dialect.name(), self.mti)?;
+        for (index, de) in self.elements().enumerate() {
+            write!(f, "{}{de}", if index == 0 { "" } else { " " })?;
+        }
+        f.write_str("])")
+    }
+}
+
 impl<'d, 'a> Message<'d, 'a> {
+    pub(crate) fn empty(dialect: &'d Dialect, body: &'a [u8]) -> Self {
+        Self { dialect, body, mti: Mti::new(0), words: [0; 3], spans: [Span::default(); SLOTS] }
+    }
+
     /// The dialect it was parsed with.
     pub fn dialect(&self) -> &'d Dialect {
         self.dialect
     }
-    /// Message type.
+
+    /// The message type.
     pub fn mti(&self) -> Mti {
-        todo!()
+        self.mti
     }
-    /// The bytes from the message type on.
+
+    /// The bytes it was parsed from: message type to last element.
     pub fn body(&self) -> &'a [u8] {
         self.body
     }
+
     /// Whether the element is present.
-    pub fn has(&self, _de: De) -> bool {
-        todo!()
+    pub fn has(&self, de: De) -> bool {
+        let Some(bit) = usize::from(de).checked_sub(1) else { return false };
+        self.words.get(bit / 64).is_some_and(|word| word >> (63 - bit % 64) & 1 == 1)
     }
-    /// Elements present, ascending.
-    pub fn elements(&self) -> impl Iterator<Item = De> + '_ {
-        [].into_iter()
+
+    /// The elements present, ascending.
+    pub fn elements(&self) -> impl Iterator<Item = De> + use<> {
+        let words = self.words;
+        (0..3usize).flat_map(move |index| {
+            let mut rest = words[index];
+            std::iter::from_fn(move || {
+                if rest == 0 {
+                    return None;
+                }
+                let lead = rest.leading_zeros();
+                rest &= !(1 << (63 - lead));
+                Some((index * 64 + lead as usize + 1) as De)
+            })
+        })
     }
-    /// Value bytes as on the wire, without the length prefix.
-    pub fn raw(&self, _de: De) -> Option<&'a [u8]> {
-        todo!()
+
+    /// The element's bytes with their length prefix, as they would be echoed.
+    pub fn wire(&self, de: De) -> Option<&'a [u8]> {
+        if !self.has(de) {
+            return None;
+        }
+        let span = self.spans[usize::from(de)];
+        self.body.get(usize::from(span.start)..usize::from(span.end))
     }
-    /// With the prefix.
-    pub fn wire(&self, _de: De) -> Option<&'a [u8]> {
-        todo!()
+
+    /// The value's bytes as on the wire, without the length prefix.
+    pub fn raw(&self, de: De) -> Option<&'a [u8]> {
+        let prefix = self.dialect.layouts.get(usize::from(de))?.prefix_bytes;
+        self.wire(de)?.get(usize::from(prefix)..)
     }
-    /// In the element's unit.
-    pub fn value_len(&self, _de: De) -> Option<usize> {
-        todo!()
+
+    /// The value's length in the element's unit: digits, nibbles, characters or bytes.
+    pub fn value_len(&self, de: De) -> Option<usize> {
+        let layout = self.dialect.layouts.get(usize::from(de))?;
+        let wire = self.wire(de)?;
+        if layout.prefix_bytes == 0 {
+            return Some(layout.units as usize);
+        }
+        let length = prefix_value(layout.rule, wire.get(..usize::from(layout.prefix_bytes))?)?;
+        match layout.rule {
+            crate::dialect::Rule::BytesPrefix(_) => {
+                Some(layout.scale.units(length).min(layout.units as usize))
+            }
+            _ => Some(length),
+        }
     }
-    /// Offset in the body of the element's first byte, prefix included.
-    pub fn offset(&self, _de: De) -> Option<usize> {
-        todo!()
+
+    /// Offset in the body of the element's first byte, its length prefix included.
+    ///
+    /// A MAC in element 64 covers `body[..offset(64)]`.
+    pub fn offset(&self, de: De) -> Option<usize> {
+        self.has(de).then(|| usize::from(self.spans[usize::from(de)].start))
     }
-    /// ASCII digits, pad removed.
-    pub fn digits<'b>(&self, _de: De, _buf: &'b mut [u8]) -> Option<&'b [u8]> {
-        todo!()
+
+    /// The value's digits in ASCII, written to `buf` without filler; `=` for a track's separator.
+    ///
+    /// Reads BCD, ASCII and EBCDIC alike. Nothing when absent, when `buf` is too small, or when the value is
+    /// not made of digits (text that happens to be all digits is).
+    pub fn digits<'b>(&self, de: De, buf: &'b mut [u8]) -> Option<&'b [u8]> {
+        let digits = self.digit_reader(de)?;
+        let out = buf.get_mut(..digits.len())?;
+        for (index, slot) in out.iter_mut().enumerate() {
+            *slot = digits.at(index);
+        }
+        Some(out)
     }
-    /// The digits as a number.
-    pub fn number(&self, _de: De) -> Option<u64> {
-        todo!()
+
+    /// The value as a number; nothing when absent, signed, not decimal, or too large for 64 bits.
+    pub fn number(&self, de: De) -> Option<u64> {
+        let digits = self.digit_reader(de)?;
+        number_of((0..digits.len()).map(|index| digits.at(index)))
     }
-    /// The value as text, decoded.
-    pub fn text(&self, _de: De) -> Option<Cow<'a, str>> {
-        todo!()
+
+    /// The value as text: characters decoded to UTF-8, digits as they are. Nothing for binary elements.
+    ///
+    /// The spaces that fill a fixed element are kept.
+    pub fn text(&self, de: De) -> Option<Cow<'a, str>> {
+        let element = self.dialect.element(de)?;
+        match element.class {
+            Class::Binary => None,
+            Class::Numeric | Class::SignedAmount => Some(Cow::Owned(self.digit_string(de)?)),
+            Class::Track if element.encoding == Encoding::Bcd => Some(Cow::Owned(self.digit_string(de)?)),
+            Class::Track | Class::Alpha | Class::AlphaNumeric | Class::Text => {
+                Some(element.charset.decode(self.raw(de)?))
+            }
+        }
     }
-    /// Bytes of a binary element.
-    pub fn bytes(&self, _de: De) -> Option<&'a [u8]> {
-        todo!()
+
+    /// The bytes of a binary element. Nothing for other classes, or when the wire has them as hexadecimal
+    /// digits (see [`Message::bytes_owned`]).
+    pub fn bytes(&self, de: De) -> Option<&'a [u8]> {
+        let element = self.dialect.element(de)?;
+        let is_raw = element.class == Class::Binary && element.encoding == Encoding::Raw;
+        if is_raw { self.raw(de) } else { None }
     }
-    /// `60.2`, `55.9F26`.
-    pub fn subfield(&self, _path: &str) -> Option<Subvalue<'a>> {
-        todo!()
+
+    /// The bytes of a binary element, decoded when the wire has them as hexadecimal digits.
+    pub fn bytes_owned(&self, de: De) -> Option<Cow<'a, [u8]>> {
+        let element = self.dialect.element(de)?;
+        let raw = self.raw(de)?;
+        match (element.class, element.encoding) {
+            (Class::Binary, Encoding::Raw) => Some(Cow::Borrowed(raw)),
+            (Class::Binary, encoding) => {
+                let nibble = |byte| crate::parse::hex_nibble(encoding, byte).unwrap_or_default();
+                let (pairs, _) = raw.as_chunks::<2>();
+                Some(Cow::Owned(pairs.iter().map(|&[h, l]| nibble(h) << 4 | nibble(l)).collect()))
+            }
+            _ => None,
+        }
     }
-    /// Tags of a BER-TLV element.
-    pub fn tlv(&self, _de: De) -> Tlvs<'a> {
-        todo!()
+
+    /// A subfield by path: `60.2` counted from one, `55.9F26` by tag.
+    pub fn subfield(&self, path: &str) -> Option<Subvalue<'a>> {
+        let (de, inner) = path.split_once('.')?;
+        let de: De = de.parse().ok()?;
+        match self.dialect.element(de)?.composition {
+            crate::Composition::BerTlv => {
+                self.tag(de, u32::from_str_radix(inner, 16).ok()?).map(Subvalue::Bytes)
+            }
+            crate::Composition::Positional(_) => self.positional(de, inner.parse().ok()?),
+            crate::Composition::Primitive => None,
+        }
     }
+
+    /// A positional subfield, counted from one.
+    pub fn positional(&self, de: De, number: usize) -> Option<Subvalue<'a>> {
+        self.subfields(de).nth(number.checked_sub(1)?).map(|(_, value)| value)
+    }
+
+    /// The positional subfields that are there, with their definitions.
+    pub fn subfields(&self, de: De) -> impl Iterator<Item = (&'d crate::Subfield, Subvalue<'a>)> + '_ {
+        let element = self.dialect.element(de).filter(|_| self.has(de));
+        let len = self.value_len(de).unwrap_or_default();
+        let layout = element.and_then(|element| element.layout(self.mti.as_u16(), len));
+        let mut at = 0;
+        (0..).map_while(move |index| {
+            let (element, spec) = (element?, layout?.subfield(index)?);
+            if at >= len {
+                return None;
+            }
+            let end = len.min(at + spec.length as usize);
+            let value = self.part(element, spec, at, end)?;
+            at = end;
+            Some((spec, value))
+        })
+    }
+
+    /// The units `at..end` of an element as the subfield's class wants them.
+    fn part(&self, element: &Element, spec: &crate::Subfield, at: usize, end: usize) -> Option<Subvalue<'a>> {
+        let raw = self.raw(element.de)?;
+        match element.class {
+            Class::Numeric | Class::SignedAmount | Class::Track => {
+                let digits = Digits::new(element, raw, self.value_len(element.de)?);
+                Some(Subvalue::Digits(SmallDigits::collect((at..end).map(|index| digits.at(index)))))
+            }
+            Class::Binary if element.encoding == Encoding::Raw => raw.get(at..end).map(Subvalue::Bytes),
+            Class::Binary => raw.get(at * 2..end * 2).map(Subvalue::Bytes),
+            Class::Alpha | Class::AlphaNumeric | Class::Text => {
+                let text = element.charset.decode(raw.get(at..end)?);
+                let is_number = spec.class == Class::Numeric && text.bytes().all(|b| b.is_ascii_digit());
+                Some(if is_number {
+                    Subvalue::Digits(SmallDigits::collect(text.bytes()))
+                } else {
+                    Subvalue::Text(text)
+                })
+            }
+        }
+    }
+
+    /// The BER-TLV objects of an element, nested ones after the one that holds them.
+    ///
+    /// Empty when the element is absent; ends with an error where the bytes are not BER-TLV.
+    pub fn tlv(&self, de: De) -> Tlvs<'a> {
+        Tlvs::new(self.raw(de).unwrap_or_default())
+    }
+
+    /// The first BER-TLV object with this tag, at any depth.
+    pub fn tag(&self, de: De, tag: u32) -> Option<&'a [u8]> {
+        self.tlv(de).map_while(Result::ok).find(|tlv| tlv.tag == tag).map(|tlv| tlv.value)
+    }
+
+    fn digit_reader(&self, de: De) -> Option<Digits<'a>> {
+        let element = self.dialect.element(de)?;
+        let raw = self.raw(de)?;
+        match element.class {
+            Class::Binary => None,
+            Class::Numeric | Class::SignedAmount | Class::Track => {
+                Some(Digits::new(element, raw, self.value_len(de)?))
+            }
+            Class::Alpha | Class::AlphaNumeric | Class::Text => {
+                let digits = Digits::new(element, raw, raw.len());
+                (0..raw.len()).all(|index| digits.at(index).is_ascii_digit()).then_some(digits)
+            }
+        }
+    }
+
+    fn digit_string(&self, de: De) -> Option<String> {
+        let digits = self.digit_reader(de)?;
+        Some((0..digits.len()).map(|index| char::from(digits.at(index))).collect())
+    }
+
+    /// Whether the element has a length of its own on the wire.
+    pub(crate) fn is_variable(&self, de: De) -> bool {
+        self.dialect.element(de).is_some_and(|element| matches!(element.length, Length::Variable { .. }))
+    }
+}
+
+fn number_of(digits: impl Iterator<Item = u8>) -> Option<u64> {
+    let mut value = None;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = Some(value.unwrap_or(0u64).checked_mul(10)?.checked_add(u64::from(digit))?);
+    }
+    value
 }

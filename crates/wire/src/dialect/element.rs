@@ -1,0 +1,435 @@
+//! One data element of a dialect: the five independent axes, compiled.
+
+use std::fmt;
+
+use crate::De;
+use crate::charset::Charset;
+
+/// What an element may hold, in the notation of the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// `n`: decimal digits.
+    Numeric,
+    /// `x+n`: `C` or `D`, then digits; the sign counts in the length.
+    SignedAmount,
+    /// `z`: track data; digits and a separator, or anything once it is enciphered.
+    Track,
+    /// `a`: letters.
+    Alpha,
+    /// `an`: letters and digits.
+    AlphaNumeric,
+    /// `ans`: any text.
+    Text,
+    /// `b`: bytes.
+    Binary,
+}
+
+/// How one unit of the value stands on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// One ASCII (or character-set) byte per character.
+    Ascii,
+    /// One EBCDIC byte per character.
+    Ebcdic,
+    /// Two digits a byte.
+    Bcd,
+    /// Bytes as they are.
+    Raw,
+    /// Bytes as two ASCII hexadecimal digits.
+    Hex,
+    /// Bytes as two EBCDIC hexadecimal digits.
+    EbcdicHex,
+}
+
+/// How the digits of a length prefix stand on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PrefixEncoding {
+    /// ASCII digits.
+    Ascii,
+    /// EBCDIC digits.
+    Ebcdic,
+    /// Two digits a byte, right-aligned.
+    Bcd,
+    /// Big-endian binary, one byte per place.
+    Binary,
+}
+
+/// What a length prefix counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Counts {
+    /// Units of the value: digits, characters, bytes.
+    Units,
+    /// Bytes on the wire.
+    WireBytes,
+}
+
+/// A length prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Prefix {
+    /// Encoding of its digits.
+    pub encoding: PrefixEncoding,
+    /// Decimal digits; bytes when binary.
+    pub places: u8,
+    /// What it counts.
+    pub counts: Counts,
+}
+
+impl Prefix {
+    /// Bytes on the wire.
+    pub const fn bytes(self) -> usize {
+        match self.encoding {
+            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary => self.places as usize,
+            PrefixEncoding::Bcd => (self.places as usize).div_ceil(2),
+        }
+    }
+}
+
+/// The length of an element in units of its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Length {
+    /// Always this many.
+    Fixed(u32),
+    /// Up to `max`, after a prefix.
+    Variable {
+        /// The most.
+        max: u32,
+        /// How the length is written.
+        prefix: Prefix,
+    },
+}
+
+/// Where the filler stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Before the value (right-aligned value).
+    Left,
+    /// After the value (left-aligned value).
+    Right,
+}
+
+/// The filler nibble of an odd number of packed digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pad {
+    /// Where it stands.
+    pub side: Side,
+    /// The nibble written; any nibble is accepted when reading.
+    pub fill: u8,
+}
+
+/// What may be shown of an element.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sensitivity {
+    /// Everything; runs of digits that look like a card number are still masked in free text.
+    #[default]
+    Open,
+    /// A card number: first six and last four digits.
+    Pan,
+    /// Track data: its card number as above, nothing after it.
+    Track,
+    /// PIN blocks, card verification values, clear keys: nothing.
+    Secret,
+}
+
+/// One positional subfield.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subfield {
+    pub(crate) name: Box<str>,
+    pub(crate) name_zh: Option<Box<str>>,
+    pub(crate) class: Class,
+    pub(crate) length: u32,
+    pub(crate) sensitivity: Sensitivity,
+}
+
+/// The subfields of an element, for some message types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubfieldLayout {
+    /// Message types it holds for; empty is all.
+    pub(crate) mtis: Box<[u16]>,
+    /// Length of the value it holds for, in units; none is all.
+    pub(crate) units: Option<u32>,
+    pub(crate) subfields: Box<[Subfield]>,
+    /// Index of the first subfield of a group that repeats until the value ends.
+    pub(crate) repeat_from: Option<usize>,
+}
+
+impl SubfieldLayout {
+    /// The specification of the subfield at `index` (from zero), repeats unrolled.
+    pub(crate) fn subfield(&self, index: usize) -> Option<&Subfield> {
+        if let Some(spec) = self.subfields.get(index) {
+            return Some(spec);
+        }
+        let from = self.repeat_from?;
+        let group = self.subfields.len() - from;
+        self.subfields.get(from + (index - from) % group)
+    }
+}
+
+/// What is inside an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Composition {
+    /// One value.
+    Primitive,
+    /// Subfields one after another without tags.
+    Positional(Box<[SubfieldLayout]>),
+    /// BER-TLV objects.
+    BerTlv,
+}
+
+/// One data element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    pub(crate) de: De,
+    pub(crate) name: Box<str>,
+    pub(crate) name_zh: Option<Box<str>>,
+    pub(crate) class: Class,
+    pub(crate) encoding: Encoding,
+    pub(crate) length: Length,
+    pub(crate) pad: Pad,
+    pub(crate) charset: Charset,
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) composition: Composition,
+}
+
+impl Element {
+    /// Its number.
+    pub fn de(&self) -> De {
+        self.de
+    }
+
+    /// Its English name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its Chinese name, where the dialect has one.
+    pub fn name_zh(&self) -> Option<&str> {
+        self.name_zh.as_deref()
+    }
+
+    /// What it may hold.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// How its value stands on the wire.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Its length in units of its class.
+    pub fn length(&self) -> Length {
+        self.length
+    }
+
+    /// What may be shown of it.
+    pub fn sensitivity(&self) -> Sensitivity {
+        self.sensitivity
+    }
+
+    /// What is inside it.
+    pub fn composition(&self) -> &Composition {
+        &self.composition
+    }
+
+    /// The subfields that hold for a message type and a value of `units`.
+    pub(crate) fn layout(&self, mti: u16, units: usize) -> Option<&SubfieldLayout> {
+        match &self.composition {
+            Composition::Positional(layouts) => layouts.iter().find(|layout| {
+                (layout.mtis.is_empty() || layout.mtis.contains(&mti))
+                    && layout.units.is_none_or(|expected| expected as usize == units)
+            }),
+            Composition::Primitive | Composition::BerTlv => None,
+        }
+    }
+
+    /// Length of a fixed element, or the maximum of a variable one.
+    pub(crate) fn len_max(&self) -> usize {
+        match self.length {
+            Length::Fixed(len) => len as usize,
+            Length::Variable { max, .. } => max as usize,
+        }
+    }
+
+    /// Bytes that `units` of this element take on the wire.
+    pub(crate) fn wire_bytes(&self, units: usize) -> usize {
+        Scale::of(self.class, self.encoding).bytes(units)
+    }
+}
+
+impl Class {
+    /// The standard's notation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Numeric => "n",
+            Self::SignedAmount => "x+n",
+            Self::Track => "z",
+            Self::Alpha => "a",
+            Self::AlphaNumeric => "an",
+            Self::Text => "ans",
+            Self::Binary => "b",
+        }
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.length {
+            Length::Fixed(len) => write!(f, "{} {len}", self.class.as_str()),
+            Length::Variable { max, prefix } => {
+                write!(f, "{}..{max} {}VAR", self.class.as_str(), "L".repeat(usize::from(prefix.places)))
+            }
+        }
+    }
+}
+
+/// How units become bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// One byte a unit.
+    #[default]
+    One,
+    /// Two units a byte, rounded up.
+    Packed,
+    /// A sign byte, then two units a byte.
+    SignThenPacked,
+    /// Two bytes a unit.
+    Double,
+}
+
+impl Scale {
+    pub(crate) const fn of(class: Class, encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Ascii | Encoding::Ebcdic | Encoding::Raw => Self::One,
+            Encoding::Bcd if matches!(class, Class::SignedAmount) => Self::SignThenPacked,
+            Encoding::Bcd => Self::Packed,
+            Encoding::Hex | Encoding::EbcdicHex => Self::Double,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn bytes(self, units: usize) -> usize {
+        match self {
+            Self::One => units,
+            Self::Packed => units.div_ceil(2),
+            Self::SignThenPacked if units == 0 => 0,
+            Self::SignThenPacked => 1 + (units - 1).div_ceil(2),
+            Self::Double => units * 2,
+        }
+    }
+
+    /// The most units that `bytes` can hold, for prefixes that count bytes.
+    #[inline]
+    pub(crate) const fn units(self, bytes: usize) -> usize {
+        match self {
+            Self::One => bytes,
+            Self::Packed => bytes * 2,
+            Self::SignThenPacked if bytes == 0 => 0,
+            Self::SignThenPacked => bytes * 2 - 1,
+            Self::Double => bytes / 2,
+        }
+    }
+}
+
+/// Which bytes an element may have on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// Any byte.
+    #[default]
+    Any,
+    /// `0`–`9` in ASCII.
+    AsciiDigits,
+    /// `F0`–`F9`.
+    EbcdicDigits,
+    /// Every nibble but the filler at most nine.
+    BcdDigits,
+    /// `C` or `D`, then ASCII digits.
+    AsciiSigned,
+    /// `C` or `D` in EBCDIC, then EBCDIC digits.
+    EbcdicSigned,
+    /// ASCII `C` or `D`, then packed digits.
+    BcdSigned,
+    /// No control characters, nothing above `7E`.
+    AsciiPrintable,
+    /// ASCII hexadecimal digits.
+    AsciiHex,
+    /// EBCDIC hexadecimal digits.
+    EbcdicHex,
+}
+
+impl Check {
+    /// Text (`ans`) is not checked: it carries GBK, UTF-8 and vendors' binary alike. Neither is track data in
+    /// nibbles, because a terminal may have enciphered part of it.
+    pub(crate) const fn of(class: Class, encoding: Encoding) -> Self {
+        match (encoding, class) {
+            (Encoding::Hex, _) => Self::AsciiHex,
+            (Encoding::EbcdicHex, _) => Self::EbcdicHex,
+            (Encoding::Raw, _) | (_, Class::Text | Class::Binary) => Self::Any,
+            (Encoding::Ascii, Class::Numeric) => Self::AsciiDigits,
+            (Encoding::Ebcdic, Class::Numeric) => Self::EbcdicDigits,
+            (Encoding::Bcd, Class::Numeric) => Self::BcdDigits,
+            (Encoding::Ascii, Class::SignedAmount) => Self::AsciiSigned,
+            (Encoding::Ebcdic, Class::SignedAmount) => Self::EbcdicSigned,
+            (Encoding::Bcd, Class::SignedAmount) => Self::BcdSigned,
+            (Encoding::Ascii, Class::Track | Class::Alpha | Class::AlphaNumeric) => Self::AsciiPrintable,
+            (Encoding::Ebcdic | Encoding::Bcd, Class::Track | Class::Alpha | Class::AlphaNumeric) => {
+                Self::Any
+            }
+        }
+    }
+}
+
+/// What the parser needs of an element, flat: one cache line holds four.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Layout {
+    pub(crate) rule: Rule,
+    pub(crate) scale: Scale,
+    pub(crate) check: Check,
+    pub(crate) pad_left: bool,
+    pub(crate) prefix_bytes: u8,
+    /// Length of a fixed element or maximum of a variable one, in units.
+    pub(crate) units: u32,
+    /// Bytes of a fixed element.
+    pub(crate) bytes: u32,
+}
+
+/// How the parser finds an element's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The dialect has no such element.
+    #[default]
+    Absent,
+    Fixed,
+    AsciiPrefix,
+    EbcdicPrefix,
+    BcdPrefix,
+    BinaryPrefix,
+    /// Any encoding, counting bytes of the wire: rare, so it is looked up in the element.
+    BytesPrefix(PrefixEncoding),
+}
+
+impl Layout {
+    pub(crate) fn of(element: &Element) -> Self {
+        let scale = Scale::of(element.class, element.encoding);
+        let base = Self {
+            scale,
+            check: Check::of(element.class, element.encoding),
+            pad_left: element.pad.side == Side::Left,
+            ..Self::default()
+        };
+        match element.length {
+            Length::Fixed(units) => {
+                Self { rule: Rule::Fixed, units, bytes: scale.bytes(units as usize) as u32, ..base }
+            }
+            Length::Variable { max, prefix } => {
+                let rule = match (prefix.counts, prefix.encoding) {
+                    (Counts::WireBytes, encoding) => Rule::BytesPrefix(encoding),
+                    (Counts::Units, PrefixEncoding::Ascii) => Rule::AsciiPrefix,
+                    (Counts::Units, PrefixEncoding::Ebcdic) => Rule::EbcdicPrefix,
+                    (Counts::Units, PrefixEncoding::Bcd) => Rule::BcdPrefix,
+                    (Counts::Units, PrefixEncoding::Binary) => Rule::BinaryPrefix,
+                };
+                Self { rule, units: max, prefix_bytes: prefix.bytes() as u8, ..base }
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Dialects: who writes which element how, as data.
+
+use std::sync::{Arc, LazyLock};
+
+mod compile;
+mod element;
+mod file;
+
+pub(crate) use element::{Check, Layout, Rule};
+pub use element::{
+    Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Sensitivity, Side,
+    Subfield, SubfieldLayout,
+};
+
+use crate::error::DialectError;
+use crate::{De, EnvelopeKind, Framing, Mti, SLOTS};
+use compile::{Defaults, unknown, word_or};
+use file::{CodeFile, DialectFile, TransactionFile};
+
+/// A dialect compiled from TOML: immutable, and shared between threads by reference.
+#[derive(Debug)]
+pub struct Dialect {
+    name: Arc<str>,
+    title: Box<str>,
+    framing: Framing,
+    envelope: EnvelopeKind,
+    pub(crate) mti: Encoding,
+    pub(crate) bitmap: Encoding,
+    pub(crate) bitmaps_min: usize,
+    pub(crate) bitmaps_max: usize,
+    pub(crate) layouts: Box<[Layout; SLOTS]>,
+    elements: Box<[Option<Element>]>,
+    codes: Box<[CodeTable]>,
+    transactions: Box<[Transaction]>,
+}
+
+/// The meanings of one element's or subfield's values.
+#[derive(Debug)]
+struct CodeTable {
+    path: Box<str>,
+    /// Sorted by code.
+    codes: Box<[(Box<str>, Meaning)]>,
+}
+
+/// What a code means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// In English.
+    pub en: Box<str>,
+    /// In Chinese, where the dialect says.
+    pub zh: Option<Box<str>>,
+}
+
+/// One condition of a selector: the value at a path is one of these.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    pub(crate) path: Box<str>,
+    pub(crate) values: Box<[String]>,
+}
+
+/// A transaction that the dialect knows: how it is recognised and what it must carry.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// English name.
+    pub name: Box<str>,
+    /// Chinese name.
+    pub name_zh: Option<Box<str>>,
+    /// Message type of the request.
+    pub mti: Mti,
+    pub(crate) when: Box<[Condition]>,
+    /// Elements that a request must have.
+    pub request: Box<[De]>,
+    /// Elements that a reply has.
+    pub reply: Box<[De]>,
+}
+
+macro_rules! builtin {
+    ($($name:literal),* $(,)?) => {
+        const NAMES: &[&str] = &[$($name),*];
+        const TEXTS: &[&str] = &[$(include_str!(concat!("../../dialects/", $name, ".toml"))),*];
+        static COMPILED: [LazyLock<Dialect>; NAMES.len()] = [$(LazyLock::new(|| compiled($name))),*];
+    };
+}
+
+builtin!(
+    "iso87-ascii",
+    "iso87-ascii-binbitmap",
+    "iso87-binary",
+    "iso87-ebcdic",
+    "iso93-ascii",
+    "iso93-binary",
+    "iso2003-ascii",
+    "iso2003-binary",
+    "unionpay-pos",
+);
+
+fn compiled(name: &str) -> Dialect {
+    let text = builtin_text(name).expect("only names from the table are compiled");
+    Dialect::from_toml(text).expect("a test compiles every built-in dialect")
+}
+
+/// The source of a built-in dialect.
+fn builtin_text(name: &str) -> Option<&'static str> {
+    NAMES.iter().position(|known| *known == name).map(|index| TEXTS[index])
+}
+
+impl Dialect {
+    /// A dialect that ships with the crate, compiled at its first use.
+    pub fn builtin(name: &str) -> Option<&'static Self> {
+        NAMES.iter().position(|known| *known == name).map(|index| &*COMPILED[index])
+    }
+
+    /// Names of the dialects that ship with the crate.
+    pub fn builtin_names() -> &'static [&'static str] {
+        NAMES
+    }
+
+    /// The TOML source of a built-in dialect, to show or to extend.
+    pub fn builtin_source(name: &str) -> Option<&'static str> {
+        builtin_text(name)
+    }
+
+    /// Compiles a dialect file.
+    ///
+    /// # Errors
+    /// [`DialectError::Toml`] for a file of another shape; [`DialectError::UnknownValue`] and
+    /// [`DialectError::OutOfRange`] name the key; [`DialectError::UnknownBase`] for a bad `extends`.
+    pub fn from_toml(text: &str) -> Result<Self, DialectError> {
+        let mut file = file::load(text)?;
+        let defaults = Defaults::of(&file)?;
+        let mut elements: Box<[Option<Element>]> = vec![None; SLOTS].into();
+        let mut layouts = Box::new([Layout::default(); SLOTS]);
+        for (key, element) in std::mem::take(&mut file.elements) {
+            if let Some(element) = defaults.element(&key, element)? {
+                let index = usize::from(element.de);
+                check_reach(&file, element.de)?;
+                layouts[index] = Layout::of(&element);
+                elements[index] = Some(element);
+            }
+        }
+        Self::assemble(file, elements, layouts)
+    }
+
+    fn assemble(
+        file: DialectFile,
+        elements: Box<[Option<Element>]>,
+        layouts: Box<[Layout; SLOTS]>,
+    ) -> Result<Self, DialectError> {
+        let name = &file.name;
+        let framing = file.framing.as_deref().unwrap_or("len2-be");
+        let framing =
+            framing.parse().map_err(|_| unknown(name, "framing", framing, "a framing, as in len2-be"))?;
+        let envelope = file.envelope.as_deref().unwrap_or("none");
+        let envelope = envelope
+            .parse()
+            .map_err(|_| unknown(name, "envelope", envelope, "none, tpdu, tpdu-header, header"))?;
+        let mti = word_or(name, "mti.encoding", file.mti.encoding.as_deref(), Encoding::Ascii)?;
+        if !matches!(mti, Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd) {
+            let given = file.mti.encoding.as_deref().unwrap_or_default();
+            return Err(unknown(name, "mti.encoding", given, "ascii, ebcdic, bcd"));
+        }
+        let bitmap = word_or(name, "bitmap.encoding", file.bitmap.encoding.as_deref(), Encoding::Raw)?;
+        if !matches!(bitmap, Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex) {
+            let given = file.bitmap.encoding.as_deref().unwrap_or_default();
+            return Err(unknown(name, "bitmap.encoding", given, "raw, hex, ebcdic-hex"));
+        }
+        let (min, max) = (file.bitmap.min.unwrap_or(1), file.bitmap.max.unwrap_or(2));
+        for (key, value, least) in [("bitmap.min", min, 1), ("bitmap.max", max, min)] {
+            if !(least..=3).contains(&value) {
+                let (dialect, key) = (name.clone(), key.to_owned());
+                return Err(DialectError::OutOfRange { dialect, key, value, min: least, max: 3 });
+            }
+        }
+        let transactions: Result<Box<[_]>, _> =
+            file.transactions.into_iter().map(|transaction| compile_transaction(name, transaction)).collect();
+        Ok(Self {
+            name: name.as_str().into(),
+            title: file.title.into(),
+            framing,
+            envelope,
+            mti,
+            bitmap,
+            bitmaps_min: min,
+            bitmaps_max: max,
+            layouts,
+            elements,
+            codes: file.codes.into_iter().map(|(path, codes)| code_table(path, codes)).collect(),
+            transactions: transactions?,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn name_arc(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// What it is, in a line.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The framing of links of this dialect unless they are configured otherwise.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The envelope of links of this dialect unless they are configured otherwise.
+    pub fn envelope(&self) -> EnvelopeKind {
+        self.envelope
+    }
+
+    /// The definition of an element.
+    pub fn element(&self, de: De) -> Option<&Element> {
+        self.elements.get(usize::from(de))?.as_ref()
+    }
+
+    /// Every element, ascending.
+    pub fn elements(&self) -> impl Iterator<Item = &Element> {
+        self.elements.iter().flatten()
+    }
+
+    /// The transactions it knows.
+    pub fn transactions(&self) -> &[Transaction] {
+        &self.transactions
+    }
+
+    /// What a code means: `meaning("39", "51")`, `meaning("60.3", "201")`.
+    pub fn meaning(&self, path: &str, code: &str) -> Option<&Meaning> {
+        let table = self.codes.iter().find(|table| &*table.path == path)?;
+        let index = table.codes.binary_search_by(|(known, _)| (**known).cmp(code)).ok()?;
+        Some(&table.codes[index].1)
+    }
+}
+
+/// An element must be under a bitmap that can exist, and not where a bit announces the next bitmap.
+fn check_reach(file: &DialectFile, de: De) -> Result<(), DialectError> {
+    let bitmaps = file.bitmap.max.unwrap_or(2);
+    let value = usize::from(de);
+    let max = bitmaps.saturating_mul(64);
+    let announces = bitmaps >= 3 && (de == 65 || de == 129);
+    if value <= max && !announces {
+        return Ok(());
+    }
+    let key = format!("elements.{de} (bitmap.max = {bitmaps})");
+    Err(DialectError::OutOfRange { dialect: file.name.clone(), key, value, min: 2, max })
+}
+
+fn code_table(path: String, codes: std::collections::BTreeMap<String, CodeFile>) -> CodeTable {
+    let codes = codes.into_iter().map(|(code, meaning)| {
+        let meaning = match meaning {
+            CodeFile::English(en) => Meaning { en: en.into(), zh: None },
+            CodeFile::Both([en, zh]) => Meaning { en: en.into(), zh: Some(zh.into()) },
+        };
+        (code.into(), meaning)
+    });
+    CodeTable { path: path.into(), codes: codes.collect() }
+}
+
+fn compile_transaction(dialect: &str, file: TransactionFile) -> Result<Transaction, DialectError> {
+    let mti = file
+        .mti
+        .parse()
+        .map_err(|_| unknown(dialect, format!("transactions.{}.mti", file.name), &file.mti, "four digits"))?;
+    Ok(Transaction {
+        name: file.name.into(),
+        name_zh: file.zh.map(Into::into),
+        mti,
+        when: file
+            .when
+            .into_iter()
+            .map(|(path, values)| Condition { path: path.into(), values: values.into_vec().into() })
+            .collect(),
+        request: file.request.into(),
+        reply: file.reply.into(),
+    })
+}

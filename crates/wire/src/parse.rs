@@ -1,0 +1,293 @@
+//! From bytes to an index, in one pass and without allocating.
+
+use crate::bits::{has_above_nine, not_digits};
+use crate::dialect::{Check, Encoding, Layout, PrefixEncoding, Rule};
+use crate::error::{ElementPath, ParseError, ParseErrorKind};
+use crate::message::Span;
+use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
+
+/// Where and why parsing stopped.
+type Stop = (ElementPath, usize, ParseErrorKind);
+
+impl Dialect {
+    /// Parses a message body: the bytes from the message type on, without length, TPDU or header.
+    ///
+    /// Lengths, digits and the bitmap are all checked, so that the accessors of [`Message`] cannot fail on
+    /// them. Nothing is allocated.
+    ///
+    /// # Errors
+    /// The first thing that does not follow the dialect, with its element and offset.
+    pub fn parse<'d, 'a>(&'d self, body: &'a [u8]) -> Result<Message<'d, 'a>, ParseError> {
+        let mut message = Message::empty(self, body);
+        match index(self, body, &mut message) {
+            Ok(()) => Ok(message),
+            Err(stop) => Err(self.parse_error(stop)),
+        }
+    }
+
+    /// As [`Dialect::parse`], keeping the elements before the one that could not be read.
+    ///
+    /// The message is complete when there is no error. With an error in the message type, the message has
+    /// type `0000` and no elements.
+    pub fn parse_partial<'d, 'a>(&'d self, body: &'a [u8]) -> (Message<'d, 'a>, Option<ParseError>) {
+        let mut message = Message::empty(self, body);
+        let stop = index(self, body, &mut message).err();
+        let error = stop.map(|stop| self.parse_error(stop));
+        (message, error)
+    }
+
+    #[cold]
+    fn parse_error(&self, (element, offset, kind): Stop) -> ParseError {
+        ParseError { dialect: self.name_arc(), element, offset, kind }
+    }
+}
+
+fn index(dialect: &Dialect, body: &[u8], message: &mut Message<'_, '_>) -> Result<(), Stop> {
+    if body.len() > BODY_BYTES_MAX {
+        let kind = ParseErrorKind::BodyTooLong { length: body.len(), max: BODY_BYTES_MAX };
+        return Err((ElementPath::Mti, BODY_BYTES_MAX, kind));
+    }
+    let (mti, mut at) = read_mti(dialect.mti, body)?;
+    message.mti = mti;
+    let mut words = [0u64; 3];
+    read_bitmaps(dialect, body, &mut words, &mut at)?;
+    for (word_index, word) in words.into_iter().enumerate() {
+        let mut rest = word;
+        while rest != 0 {
+            let lead = rest.leading_zeros();
+            rest &= !(1 << (63 - lead));
+            let de = word_index * 64 + lead as usize + 1;
+            let layout = &dialect.layouts[de];
+            let end = read_element(dialect, layout, de as De, body, at)?;
+            message.spans[de] = Span { start: at as u16, end: end as u16 };
+            message.words[word_index] |= 1 << (63 - lead);
+            at = end;
+        }
+    }
+    if at < body.len() {
+        return Err((ElementPath::End, at, ParseErrorKind::TrailingBytes { have: body.len() - at }));
+    }
+    Ok(())
+}
+
+fn read_mti(encoding: Encoding, body: &[u8]) -> Result<(Mti, usize), Stop> {
+    let bytes = if encoding == Encoding::Bcd { 2 } else { 4 };
+    let Some(raw) = body.get(..bytes) else {
+        let kind = ParseErrorKind::Truncated { need: bytes, have: body.len() };
+        return Err((ElementPath::Mti, 0, kind));
+    };
+    let mti = match raw {
+        [high, low] => Mti::from_bcd(u16::from_be_bytes([*high, *low])),
+        [a, b, c, d] if encoding == Encoding::Ebcdic => {
+            // EBCDIC digits are F0 to F9; anything else must not wrap into a digit.
+            Mti::from_ascii([*a, *b, *c, *d].map(|byte| if byte >= 0xF0 { byte - 0xC0 } else { 0 }))
+        }
+        [a, b, c, d] => Mti::from_ascii([*a, *b, *c, *d]),
+        _ => None,
+    };
+    mti.map(|mti| (mti, bytes)).ok_or((ElementPath::Mti, 0, ParseErrorKind::BadMti))
+}
+
+/// Reads the bitmaps into `words`, without the bits that only announce another bitmap.
+fn read_bitmaps(dialect: &Dialect, body: &[u8], words: &mut [u64; 3], at: &mut usize) -> Result<(), Stop> {
+    const CONTINUES: u64 = 1 << 63;
+    for index in 0..dialect.bitmaps_max {
+        let continued = index > 0 && words[index - 1] & CONTINUES != 0;
+        if index > 0 {
+            // Bit 65 of a dialect without a third bitmap is an ordinary element and stays.
+            words[index - 1] &= !CONTINUES;
+        }
+        if !continued && index >= dialect.bitmaps_min {
+            return Ok(());
+        }
+        let path = ElementPath::Bitmap(index as u8 + 1);
+        words[index] = read_bitmap(dialect.bitmap, body, *at).map_err(|kind| (path, *at, kind))?;
+        *at += if dialect.bitmap == Encoding::Raw { 8 } else { 16 };
+    }
+    // Only the primary bitmap has no element at its first bit.
+    if dialect.bitmaps_max == 1 && words[0] & CONTINUES != 0 {
+        return Err((ElementPath::Bitmap(2), *at, ParseErrorKind::UnknownElement));
+    }
+    Ok(())
+}
+
+fn read_bitmap(encoding: Encoding, body: &[u8], at: usize) -> Result<u64, ParseErrorKind> {
+    let rest = &body[at..];
+    if encoding == Encoding::Raw {
+        let bytes = rest.first_chunk::<8>().ok_or(ParseErrorKind::Truncated { need: 8, have: rest.len() })?;
+        return Ok(u64::from_be_bytes(*bytes));
+    }
+    let bytes = rest.first_chunk::<16>().ok_or(ParseErrorKind::Truncated { need: 16, have: rest.len() })?;
+    let mut word = 0u64;
+    for &byte in bytes {
+        let nibble = hex_nibble(encoding, byte).ok_or(ParseErrorKind::BadBitmap)?;
+        word = word << 4 | u64::from(nibble);
+    }
+    Ok(word)
+}
+
+/// The value of a hexadecimal digit; both cases are accepted.
+pub(crate) const fn hex_nibble(encoding: Encoding, byte: u8) -> Option<u8> {
+    match (encoding, byte) {
+        (Encoding::EbcdicHex, 0xF0..=0xF9) => Some(byte - 0xF0),
+        (Encoding::EbcdicHex, 0xC1..=0xC6) => Some(byte - 0xC1 + 10),
+        (Encoding::EbcdicHex, 0x81..=0x86) => Some(byte - 0x81 + 10),
+        (Encoding::EbcdicHex, _) => None,
+        (_, b'0'..=b'9') => Some(byte - b'0'),
+        (_, b'A'..=b'F') => Some(byte - b'A' + 10),
+        (_, b'a'..=b'f') => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Checks one element at `at`; returns the offset after it.
+#[inline]
+fn read_element(dialect: &Dialect, layout: &Layout, de: De, body: &[u8], at: usize) -> Result<usize, Stop> {
+    let stop = |offset, kind| (ElementPath::De(de), offset, kind);
+    let (units, start, bytes) = match layout.rule {
+        Rule::Fixed => (layout.units as usize, at, layout.bytes as usize),
+        Rule::Absent => return Err(stop(at, ParseErrorKind::UnknownElement)),
+        Rule::AsciiPrefix
+        | Rule::EbcdicPrefix
+        | Rule::BcdPrefix
+        | Rule::BinaryPrefix
+        | Rule::BytesPrefix(_) => {
+            let start = at + usize::from(layout.prefix_bytes);
+            let Some(prefix) = body.get(at..start) else {
+                let (need, have) = (usize::from(layout.prefix_bytes), body.len() - at);
+                return Err(stop(at, ParseErrorKind::Truncated { need, have }));
+            };
+            let length =
+                prefix_value(layout.rule, prefix).ok_or_else(|| stop(at, ParseErrorKind::BadLength))?;
+            let (units, bytes) = units_and_bytes(dialect, layout, de, length);
+            if units > layout.units as usize {
+                let max = layout.units as usize;
+                return Err(stop(at, ParseErrorKind::LengthOverMax { length, max }));
+            }
+            (units, start, bytes)
+        }
+    };
+    let Some(value) = body.get(start..start + bytes) else {
+        let (need, have) = (start - at + bytes, body.len() - at);
+        return Err(stop(at, ParseErrorKind::Truncated { need, have }));
+    };
+    if !passes(layout, value, units) {
+        let (index, byte) = first_bad(layout, value, units);
+        let class = dialect.element(de).map_or("", |element| element.class().as_str());
+        return Err(stop(start + index, ParseErrorKind::BadCharacter { byte, class }));
+    }
+    Ok(start + bytes)
+}
+
+#[inline]
+fn units_and_bytes(dialect: &Dialect, layout: &Layout, de: De, length: usize) -> (usize, usize) {
+    if let Rule::BytesPrefix(_) = layout.rule {
+        // An odd maximum of packed digits still has a pad nibble: the byte count cannot say so.
+        let max = dialect.element(de).map_or(0, crate::Element::len_max);
+        let units = layout.scale.units(length);
+        let units = if units == max + 1 { max } else { units };
+        return (units, length);
+    }
+    (length, layout.scale.bytes(length))
+}
+
+/// The number in a length prefix, or nothing when a digit is not one.
+#[inline]
+pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
+    let encoding = match rule {
+        Rule::AsciiPrefix => PrefixEncoding::Ascii,
+        Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
+        Rule::BcdPrefix => PrefixEncoding::Bcd,
+        Rule::BinaryPrefix => PrefixEncoding::Binary,
+        Rule::BytesPrefix(encoding) => encoding,
+        Rule::Absent | Rule::Fixed => return None,
+    };
+    let mut value = 0usize;
+    match encoding {
+        PrefixEncoding::Ascii | PrefixEncoding::Ebcdic => {
+            let zero = if encoding == PrefixEncoding::Ascii { b'0' } else { 0xF0 };
+            for &byte in prefix {
+                let digit = byte.wrapping_sub(zero);
+                if digit > 9 {
+                    return None;
+                }
+                value = value * 10 + usize::from(digit);
+            }
+        }
+        PrefixEncoding::Bcd => {
+            for &byte in prefix {
+                if byte >> 4 > 9 || byte & 0xF > 9 {
+                    return None;
+                }
+                value = value * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0xF);
+            }
+        }
+        // Saturates: six bytes of length are above every maximum anyway.
+        PrefixEncoding::Binary => {
+            for &byte in prefix {
+                value = value.saturating_mul(256).saturating_add(usize::from(byte));
+            }
+        }
+    }
+    Some(value)
+}
+
+/// Whether every byte of a value is allowed.
+#[inline]
+fn passes(layout: &Layout, value: &[u8], units: usize) -> bool {
+    match layout.check {
+        Check::Any => true,
+        Check::AsciiDigits => !not_digits(value, 0x30),
+        Check::EbcdicDigits => !not_digits(value, 0xF0),
+        Check::BcdDigits => packed_digits(layout, value, units),
+        Check::AsciiSigned => signed(value, b"CD", 0x30),
+        Check::EbcdicSigned => signed(value, &[0xC3, 0xC4], 0xF0),
+        Check::BcdSigned => match value.split_first() {
+            Some((sign, digits)) => b"CD".contains(sign) && packed_digits(layout, digits, units - 1),
+            None => true,
+        },
+        Check::AsciiPrintable => value.iter().all(|byte| (0x20..0x7F).contains(byte)),
+        Check::AsciiHex => value.iter().all(|&byte| hex_nibble(Encoding::Hex, byte).is_some()),
+        Check::EbcdicHex => value.iter().all(|&byte| hex_nibble(Encoding::EbcdicHex, byte).is_some()),
+    }
+}
+
+/// Whether all nibbles but the filler are at most nine.
+#[inline]
+fn packed_digits(layout: &Layout, value: &[u8], units: usize) -> bool {
+    if units & 1 == 0 {
+        return !has_above_nine(value);
+    }
+    if layout.pad_left {
+        return match value.split_first() {
+            Some((first, rest)) => first & 0xF <= 9 && !has_above_nine(rest),
+            None => true,
+        };
+    }
+    match value.split_last() {
+        Some((last, rest)) => last >> 4 <= 9 && !has_above_nine(rest),
+        None => true,
+    }
+}
+
+fn signed(value: &[u8], signs: &[u8], zero: u8) -> bool {
+    match value.split_first() {
+        Some((sign, digits)) => signs.contains(sign) && !not_digits(digits, zero),
+        None => true,
+    }
+}
+
+/// The first byte that is not allowed: the check is repeated on shorter and shorter prefixes, off the fast path.
+#[cold]
+fn first_bad(layout: &Layout, value: &[u8], units: usize) -> (usize, u8) {
+    let whole = |count: usize| match layout.check {
+        Check::BcdDigits | Check::BcdSigned if count == value.len() => units,
+        Check::BcdDigits if layout.pad_left && units & 1 == 1 => (count * 2).saturating_sub(1),
+        Check::BcdDigits => count * 2,
+        Check::BcdSigned => (count * 2).saturating_sub(1),
+        _ => count,
+    };
+    let index = (1..=value.len()).find(|&count| !passes(layout, &value[..count], whole(count)));
+    let index = index.unwrap_or(value.len()).saturating_sub(1);
+    (index, value.get(index).copied().unwrap_or_default())
+}
