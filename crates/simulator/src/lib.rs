@@ -18,8 +18,12 @@
 //! ```
 
 mod error;
+pub mod fleet;
 mod hex;
+pub mod issuer;
+pub mod journal;
 mod random;
+pub mod terminal;
 pub mod world;
 
 pub use error::SimError;

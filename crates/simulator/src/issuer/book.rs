@@ -5,7 +5,7 @@
 use super::account::Account;
 use super::entry::IssuerEntry;
 use super::request::{IssuerRequest, OriginalKey, RequestKind};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use switchyard_domain::{ResponseCode, Rrn, TransactionKind};
 
 /// Effects that one host keeps; beyond it everything new is answered 96.
