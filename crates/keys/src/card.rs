@@ -320,7 +320,7 @@ fn pack(pan: &[u8], expiry: Option<&[u8; 4]>) -> Result<[u8; PLAIN_BYTES], KeyEr
     let mut plain = [0xFF; PLAIN_BYTES];
     let mut put = |place: usize, digit: u8| {
         let byte = &mut plain[place / 2];
-        *byte = if place % 2 == 0 { *byte & 0x0F | digit << 4 } else { *byte & 0xF0 | digit };
+        *byte = if place.is_multiple_of(2) { *byte & 0x0F | digit << 4 } else { *byte & 0xF0 | digit };
     };
     pan.iter().enumerate().for_each(|(place, digit)| put(place, digit & 0x0F));
     expiry.into_iter().flatten().enumerate().for_each(|(place, digit)| put(20 + place, digit & 0x0F));
@@ -345,4 +345,50 @@ fn unpack(plain: &[u8; PLAIN_BYTES]) -> Result<ClearCard, KeyError> {
     }
     nibbles.zeroize();
     Ok(card)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault_from(start: u128) -> CardVault {
+        let mut vault = CardVault::new(1, &[1; 32], &[2; 32]).unwrap();
+        vault.nonce_start = start;
+        vault
+    }
+
+    fn number(nonce: [u8; NONCE_BYTES]) -> u128 {
+        let mut bytes = [0; 16];
+        bytes[..NONCE_BYTES].copy_from_slice(&nonce);
+        u128::from_le_bytes(bytes)
+    }
+
+    #[test]
+    fn ten_million_nonces_are_all_different() {
+        // From just before the end, so that the wrap is among them.
+        let start = (1 << 96) - 5_000_000;
+        let vault = vault_from(start);
+        for count in 0..10_000_000 {
+            assert_eq!(number(vault.next_nonce()), (start + count) % (1 << 96));
+        }
+    }
+
+    #[test]
+    fn threads_never_share_a_nonce() {
+        let vault = vault_from(7);
+        let draw = || (0..100_000).map(|_| vault.next_nonce()).collect::<Vec<_>>();
+        let mut all: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(draw)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 400_000);
+    }
+
+    #[test]
+    fn two_vaults_start_apart() {
+        let start = || CardVault::new(1, &[1; 32], &[2; 32]).unwrap().nonce_start;
+        assert_ne!(start(), start());
+    }
 }

@@ -38,8 +38,9 @@ impl DesKey {
     /// [`KeyError::Length`] unless `len_bytes` is 8, 16 or 24; [`KeyError::Entropy`] without
     /// randomness.
     pub fn generate(len_bytes: usize) -> Result<Self, KeyError> {
-        let mut key = Self::from_slice(&[0; DES_KEY_BYTES_MAX][..len_bytes.min(DES_KEY_BYTES_MAX)])
-            .map_err(|_| KeyError::Length { need: "8, 16 or 24", have: len_bytes })?;
+        let zero = [0; DES_KEY_BYTES_MAX];
+        let length = KeyError::Length { need: "8, 16 or 24", have: len_bytes };
+        let mut key = Self::from_slice(zero.get(..len_bytes).ok_or(length)?)?;
         loop {
             fill_random(&mut key.bytes[..len_bytes])?;
             set_odd_parity(&mut key.bytes[..len_bytes]);
@@ -69,7 +70,7 @@ impl DesKey {
     /// # Errors
     /// [`KeyError::Weak`] with the reason.
     pub fn check_quality(&self) -> Result<(), KeyError> {
-        let mut copy = Self { bytes: self.bytes, len: self.len };
+        let mut copy = self.duplicate();
         set_odd_parity(&mut copy.bytes);
         let key = copy.expose();
         if key.iter().all(|&b| b == 0x01) {
@@ -113,9 +114,15 @@ impl DesKey {
         Ok(key)
     }
 
+    /// A second copy, wiped like the first. Not `Clone`, so that outside this crate a key has
+    /// one owner.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { bytes: self.bytes, len: self.len }
+    }
+
     /// The exclusive or of this key with `mask`, repeated to the key's length.
     pub(crate) fn variant(&self, mask: &[u8]) -> Self {
-        let mut key = Self { bytes: self.bytes, len: self.len };
+        let mut key = self.duplicate();
         for (byte, m) in key.bytes[..usize::from(self.len)].iter_mut().zip(mask.iter().cycle()) {
             *byte ^= m;
         }

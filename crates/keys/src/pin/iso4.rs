@@ -51,7 +51,7 @@ pub(crate) fn encode_iso4_with_random(
     field[8..].copy_from_slice(&random);
     for (place, digit) in digits.iter().enumerate() {
         let byte = &mut field[1 + place / 2];
-        *byte = if place % 2 == 0 { digit << 4 | 0x0A } else { *byte & 0xF0 | digit };
+        *byte = if place.is_multiple_of(2) { digit << 4 | 0x0A } else { *byte & 0xF0 | digit };
     }
     let mut block = key.encrypt_block(field);
     field.zeroize();

@@ -5,7 +5,9 @@
 //! format 2 belongs to the chip and is never translated. 0 without PAN may stay so, because
 //! UnionPay links exist that know nothing else.
 
-use crate::block::{AesCipher, TdesCipher};
+use zeroize::Zeroizing;
+
+use crate::block::{AesCipher, BlockCipher, TdesCipher};
 
 use super::block::{PinFormat, decode, encode, encode_with_fill};
 use super::iso4::{decode_iso4, encode_iso4, encode_iso4_with_random};
@@ -26,8 +28,8 @@ pub fn translate(
     pan: &[u8],
 ) -> Result<[u8; 8], PinError> {
     check_pair(from, to)?;
-    let pin = decode(from, &source.decrypt_block(*block), pan)?;
-    Ok(target.encrypt_block(encode(to, &pin, pan)?))
+    let pin = decipher(source, block, from, pan)?;
+    Ok(encipher(target, encode(to, &pin, pan)?))
 }
 
 /// [`translate`] towards format 4.
@@ -59,7 +61,7 @@ pub fn translate_from_iso4(
         return Err(PinError::Forbidden { from: "iso4", to: to.name() });
     }
     let pin = decode_iso4(source, block, pan)?;
-    Ok(target.encrypt_block(encode(to, &pin, pan)?))
+    Ok(encipher(target, encode(to, &pin, pan)?))
 }
 
 /// Format 4 from one AES key to another.
@@ -85,8 +87,8 @@ pub(crate) fn translate_with_fill(
     fill: &[u8; 14],
 ) -> Result<[u8; 8], PinError> {
     check_pair(from, to)?;
-    let pin = decode(from, &source.decrypt_block(*block), pan)?;
-    Ok(target.encrypt_block(encode_with_fill(to, &pin, pan, fill)?))
+    let pin = decipher(source, block, from, pan)?;
+    Ok(encipher(target, encode_with_fill(to, &pin, pan, fill)?))
 }
 
 /// [`translate_to_iso4`] with given random bytes, for known answers.
@@ -105,7 +107,18 @@ fn towards_iso4(source: &TdesCipher, block: &[u8; 8], from: PinFormat, pan: &[u8
     if from == PinFormat::Iso2 {
         return Err(PinError::Forbidden { from: from.name(), to: "iso4" });
     }
-    decode(from, &source.decrypt_block(*block), pan)
+    decipher(source, block, from, pan)
+}
+
+fn decipher(source: &TdesCipher, block: &[u8; 8], from: PinFormat, pan: &[u8]) -> Result<Pin, PinError> {
+    let clear = Zeroizing::new(source.decrypt_block(*block));
+    decode(from, &clear, pan)
+}
+
+/// Enciphers in place, so that the clear block does not stay behind.
+fn encipher(target: &TdesCipher, mut block: [u8; 8]) -> [u8; 8] {
+    target.encrypt(&mut block);
+    block
 }
 
 fn check_pair(from: PinFormat, to: PinFormat) -> Result<(), PinError> {

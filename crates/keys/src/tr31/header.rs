@@ -249,7 +249,7 @@ fn hexadecimal(text: &[u8]) -> Option<usize> {
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     text.as_chunks::<2>().0.iter().map(|pair| hexadecimal(pair).map(|byte| byte as u8)).collect()

@@ -3,179 +3,20 @@
 //! The caller stores what [`Lmk::wrap`] gives and brings the LMK back at start from its
 //! components; this crate touches no file.
 
+mod usage;
+
 use zeroize::Zeroize;
 
-use crate::error::{KeyError, UsageCode, Weakness};
+use crate::des_key::DesKey;
+use crate::error::{KeyError, Weakness};
 use crate::mac::aes_cmac;
 use crate::secret::SecretBytes;
-use crate::tr31::{AesProtection, Header, Version};
+use crate::tr31::{self, AesProtection, Header, Unwrapped, Version};
+
+pub use self::usage::{KeyAlgorithm, KeyUsage};
 
 /// Length of the LMK, in bytes: AES-256.
 pub const LMK_BYTES: usize = 32;
-
-/// What a key is for. A key opens for its own usage only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum KeyUsage {
-    /// Terminal master key: wraps a terminal's working keys.
-    Tmk,
-    /// Zone master key: wraps keys exchanged with a network or an issuer.
-    Zmk,
-    /// PIN key of a terminal (PIK, TPK).
-    Pik,
-    /// PIN key of a zone (ZPK).
-    Zpk,
-    /// MAC key of a terminal or link (MAK, TAK).
-    Mak,
-    /// Track data key of a terminal.
-    Tdk,
-    /// PIN verification key, Visa PVV.
-    Pvk,
-    /// PIN verification key, IBM 3624.
-    PvkIbm,
-    /// Card verification key (CVK pair).
-    Cvk,
-    /// Key that seals card numbers at rest.
-    DataKey,
-    /// Key of the card hash.
-    CardHash,
-    /// DUKPT base derivation key.
-    Bdk,
-    /// EMV issuer master key for application cryptograms.
-    EmvAc,
-    /// EMV issuer master key for secure messaging, confidentiality.
-    EmvSmc,
-    /// EMV issuer master key for secure messaging, integrity.
-    EmvSmi,
-}
-
-impl KeyUsage {
-    /// Every usage.
-    pub const ALL: [Self; 15] = [
-        Self::Tmk,
-        Self::Zmk,
-        Self::Pik,
-        Self::Zpk,
-        Self::Mak,
-        Self::Tdk,
-        Self::Pvk,
-        Self::PvkIbm,
-        Self::Cvk,
-        Self::DataKey,
-        Self::CardHash,
-        Self::Bdk,
-        Self::EmvAc,
-        Self::EmvSmc,
-        Self::EmvSmi,
-    ];
-
-    /// The usage under our own LMK. Where TR-31 has one code for two of ours (a TMK and a
-    /// ZMK are both `K0`), the numeric codes it leaves to the maker keep them apart.
-    #[must_use]
-    pub const fn stored_code(self) -> UsageCode {
-        UsageCode(match self {
-            Self::Tmk => *b"51",
-            Self::Zmk => *b"52",
-            Self::Pik => *b"71",
-            Self::Zpk => *b"72",
-            Self::DataKey => *b"21",
-            Self::Tdk => *b"23",
-            Self::Mak => *b"M0",
-            Self::Pvk => *b"V2",
-            Self::PvkIbm => *b"V1",
-            Self::Cvk => *b"C0",
-            Self::CardHash => *b"M7",
-            Self::Bdk => *b"B0",
-            Self::EmvAc => *b"E0",
-            Self::EmvSmc => *b"E1",
-            Self::EmvSmi => *b"E2",
-        })
-    }
-
-    /// The TR-31 code for a block that leaves the house.
-    #[must_use]
-    pub const fn tr31_code(self) -> UsageCode {
-        match self {
-            Self::Tmk | Self::Zmk => UsageCode(*b"K0"),
-            Self::Pik | Self::Zpk => UsageCode(*b"P0"),
-            Self::Tdk | Self::DataKey => UsageCode(*b"D0"),
-            other => other.stored_code(),
-        }
-    }
-
-    /// Mode of use: what the holder may do with the key.
-    #[must_use]
-    pub const fn mode_of_use(self) -> u8 {
-        match self {
-            Self::Tmk | Self::Zmk | Self::Pik | Self::Zpk | Self::Tdk | Self::DataKey => b'B',
-            Self::Mak | Self::Pvk | Self::PvkIbm | Self::Cvk | Self::CardHash => b'C',
-            Self::Bdk | Self::EmvAc | Self::EmvSmc | Self::EmvSmi => b'X',
-        }
-    }
-
-    /// The name as configuration spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tmk => "tmk",
-            Self::Zmk => "zmk",
-            Self::Pik => "pik",
-            Self::Zpk => "zpk",
-            Self::Mak => "mak",
-            Self::Tdk => "tdk",
-            Self::Pvk => "pvk",
-            Self::PvkIbm => "pvk-ibm",
-            Self::Cvk => "cvk",
-            Self::DataKey => "data-key",
-            Self::CardHash => "card-hash",
-            Self::Bdk => "bdk",
-            Self::EmvAc => "emv-ac",
-            Self::EmvSmc => "emv-smc",
-            Self::EmvSmi => "emv-smi",
-        }
-    }
-}
-
-/// Which cipher a wrapped key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyAlgorithm {
-    /// Single DES: 8 bytes.
-    Des,
-    /// Triple DES: 16 or 24 bytes.
-    Tdes,
-    /// AES: 16, 24 or 32 bytes.
-    Aes,
-    /// HMAC: 16 to 64 bytes.
-    Hmac,
-    /// SM4: 16 bytes.
-    Sm4,
-}
-
-impl KeyAlgorithm {
-    /// The character of a key block; `4` is our own for SM4.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Des => b'D',
-            Self::Tdes => b'T',
-            Self::Aes => b'A',
-            Self::Hmac => b'H',
-            Self::Sm4 => b'4',
-        }
-    }
-
-    fn takes(self, bytes: usize) -> bool {
-        match self {
-            Self::Des => bytes == 8,
-            Self::Tdes => matches!(bytes, 16 | 24),
-            Self::Aes => matches!(bytes, 16 | 24 | 32),
-            Self::Hmac => (16..=64).contains(&bytes),
-            Self::Sm4 => bytes == 16,
-        }
-    }
-}
 
 /// What is bound to a key beside its usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +35,17 @@ impl KeyAttributes {
     pub const fn new(algorithm: KeyAlgorithm) -> Self {
         Self { algorithm, version: 0, exportable: false }
     }
+}
+
+/// What a wrapped key says of itself, authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// What the key is for.
+    pub usage: KeyUsage,
+    /// What is bound to it.
+    pub attributes: KeyAttributes,
+    /// First 3 bytes of its check value, as people compare it.
+    pub check_value: [u8; 3],
 }
 
 /// A key under the LMK: a TR-31 version D block in ASCII. No secret.
@@ -238,7 +90,8 @@ impl Lmk {
         let bytes: &[u8; LMK_BYTES] =
             bytes.try_into().map_err(|_| KeyError::Length { need: "32", have: bytes.len() })?;
         if bytes.iter().all(|b| b == &bytes[0]) {
-            return Err(KeyError::Weak(Weakness::AllZero));
+            let zero = bytes[0] == 0;
+            return Err(KeyError::Weak(if zero { Weakness::AllZero } else { Weakness::EqualParts }));
         }
         Ok(Self { bytes: *bytes, protection: AesProtection::new(bytes)? })
     }
@@ -270,8 +123,9 @@ impl Lmk {
     /// Wraps `key` for storage.
     ///
     /// # Errors
-    /// [`KeyError::Length`] when `key` does not fit its algorithm, [`KeyError::Input`] for a
-    /// version over 99, [`KeyError::Entropy`] without randomness.
+    /// [`KeyError::Length`] when `key` does not fit its algorithm, [`KeyError::Weak`] for a DES
+    /// key that [`DesKey::check_quality`] refuses, [`KeyError::Input`] for a version over 99,
+    /// [`KeyError::Entropy`] without randomness.
     pub fn wrap(
         &self,
         key: &[u8],
@@ -280,6 +134,9 @@ impl Lmk {
     ) -> Result<WrappedKey, KeyError> {
         if !attributes.algorithm.takes(key.len()) {
             return Err(KeyError::Length { need: "as its algorithm says", have: key.len() });
+        }
+        if matches!(attributes.algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes) {
+            DesKey::from_slice(key)?.check_quality()?;
         }
         if attributes.version > 99 {
             return Err(KeyError::Input("key version"));
@@ -307,6 +164,40 @@ impl Lmk {
             return Err(KeyError::Usage { need: usage.name(), have });
         }
         Ok(unwrapped.key)
+    }
+
+    /// What `wrapped` is, for a listing.
+    ///
+    /// # Errors
+    /// [`KeyError::Authentication`] under another LMK or when altered, [`KeyError::Malformed`]
+    /// when it is no key block of ours.
+    pub fn inspect(&self, wrapped: &WrappedKey) -> Result<KeyInfo, KeyError> {
+        let Unwrapped { header, key } = self.protection.unwrap(&wrapped.0)?;
+        let usage = KeyUsage::ALL.into_iter().find(|usage| usage.stored_code() == header.usage);
+        let algorithm = KeyAlgorithm::from_code(header.algorithm);
+        let [tens, units] = header.key_version.map(|digit| digit.wrapping_sub(b'0'));
+        let (Some(usage), Some(algorithm), 0..=9, 0..=9) = (usage, algorithm, tens, units) else {
+            return Err(KeyError::Malformed { offset: 5 });
+        };
+        let attributes =
+            KeyAttributes { algorithm, version: 10 * tens + units, exportable: header.exportability == b'E' };
+        Ok(KeyInfo { usage, attributes, check_value: algorithm.check_value(key.expose())? })
+    }
+
+    /// Takes a key in from a TR-31 block under `kbpk`, if the block says it is for `usage`.
+    ///
+    /// # Errors
+    /// As [`tr31::unwrap`] and [`Lmk::wrap`], and [`KeyError::Usage`] when the block is for
+    /// something else.
+    pub fn import(&self, kbpk: &[u8], block: &[u8], usage: KeyUsage) -> Result<WrappedKey, KeyError> {
+        let Unwrapped { header, key } = tr31::unwrap(kbpk, block)?;
+        if header.usage != usage.tr31_code() {
+            return Err(KeyError::Usage { need: usage.name(), have: header.usage });
+        }
+        let algorithm = KeyAlgorithm::from_code(header.algorithm).ok_or(KeyError::Malformed { offset: 7 })?;
+        let attributes =
+            KeyAttributes { exportable: header.exportability == b'E', ..KeyAttributes::new(algorithm) };
+        self.wrap(key.expose(), usage, attributes)
     }
 
     /// Exports a stored key as a TR-31 version D block under the AES key `kbpk`, if it was
