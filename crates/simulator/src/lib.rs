@@ -22,6 +22,7 @@ pub mod fleet;
 mod hex;
 pub mod issuer;
 pub mod journal;
+pub mod load;
 mod random;
 pub mod terminal;
 pub mod world;

@@ -163,7 +163,9 @@ impl FleetReport {
                 (FinalState::Declined, Some(code)) => {
                     *self.declined.entry(code.to_string()).or_default() += 1;
                 }
-                (FinalState::Declined | FinalState::Unknown, _) => self.unknown += 1,
+                // The switch hung up on a request that it could not read.
+                (FinalState::Declined, None) => *self.declined.entry("closed".to_owned()).or_default() += 1,
+                (FinalState::Unknown, _) => self.unknown += 1,
             }
             *self.kinds.entry(kind_name(outcome.kind).to_owned()).or_default() += 1;
         }

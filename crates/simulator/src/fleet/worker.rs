@@ -138,7 +138,8 @@ impl Worker {
         }
         let is_unrecorded = done.code.is_some_and(is_stateless) || order.tamper == Tamper::Truncate;
         self.record(&done, scenario, is_unrecorded);
-        if scenario == Scenario::Repeat {
+        let is_kept = done.code.is_some_and(|code| !is_stateless(code) && !is_busy(code));
+        if scenario == Scenario::Repeat && is_kept {
             match self.terminal.repeat_last(&order, &done).await {
                 Ok(()) => self.part.repeats += 1,
                 Err(error) => self.fault("repeat", Some(&done), "the same reply", &error.to_string()),
@@ -283,6 +284,11 @@ impl Worker {
 /// Codes with which a switch refuses without keeping a record.
 fn is_stateless(code: ResponseCode) -> bool {
     matches!(code.as_bytes(), b"A0" | b"30" | b"97" | b"77")
+}
+
+/// Load that was shed is not remembered: the repeat is a new request.
+fn is_busy(code: ResponseCode) -> bool {
+    matches!(code.as_bytes(), b"96" | b"90")
 }
 
 /// Another PIN of the same length.

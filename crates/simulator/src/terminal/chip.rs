@@ -47,7 +47,7 @@ pub(crate) fn request_tags(terminal: &DemoTerminal, order: &Order, stan: Stan) -
 fn bcd12(mut value: u64) -> [u8; 6] {
     let mut out = [0; 6];
     for byte in out.iter_mut().rev() {
-        *byte = ((value / 10 % 10) << 4 | value % 10) as u8;
+        *byte = (((value / 10 % 10) << 4) | (value % 10)) as u8;
         value /= 100;
     }
     out

@@ -33,7 +33,8 @@ pub use close::{CloseMode, CloseReport};
 pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper};
 pub use state::BATCH_TRANSACTIONS_MAX;
 
-pub(crate) use compose::{Composer, dialect};
+use compose::Composer;
+pub(crate) use compose::dialect;
 pub(crate) use order::is_reversible;
 
 /// Pause before a reversal is sent again.
@@ -257,8 +258,11 @@ impl Terminal {
                         let state = self.flush_reversal().await?;
                         return Ok(done(order, batch, stan, None, state));
                     }
-                    let repeats = !is_reversible(order.kind) && attempt < REFUND_ATTEMPTS_MAX;
-                    if order.tamper.is_refused_stateless() || !repeats {
+                    if order.tamper.is_refused_stateless() {
+                        // The host hung up on it, as it may with what it cannot read.
+                        return Ok(done(order, batch, stan, None, FinalState::Declined));
+                    }
+                    if attempt >= REFUND_ATTEMPTS_MAX {
                         return Ok(done(order, batch, stan, None, FinalState::Unknown));
                     }
                     attempt += 1;
@@ -386,6 +390,15 @@ impl Terminal {
         Err(SimError::Limit { what: "replies to other requests" })
     }
 
+    /// The frame of an order under the next trace number, for a load run that sends it itself.
+    pub(crate) fn prepare(&mut self, order: &Order) -> Result<(Stan, Vec<u8>), SimError> {
+        let stan = self.state.take_stan();
+        Ok((stan, self.composer(self.state.batch).transaction(order, stan)?))
+    }
+    /// Whether a reply to such a frame is what its MAC says.
+    pub(crate) fn trusts(&self, payload: &[u8], order: &Order, stan: Stan) -> bool {
+        Reply::read(payload, &self.spec, self.keys.as_ref(), &expected(order, stan)).is_ok_and(|r| r.is_some())
+    }
     fn composer(&self, batch: BatchNumber) -> Composer<'_> {
         Composer { terminal: &self.spec, batch, keys: self.keys.as_ref() }
     }
