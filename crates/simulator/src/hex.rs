@@ -11,8 +11,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// The bytes that `text` spells, or nothing when it is not pairs of hexadecimal digits.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    let nibbles: Vec<u8> =
-        text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let nibbles: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
     let (pairs, odd) = nibbles.as_chunks::<2>();
     odd.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }

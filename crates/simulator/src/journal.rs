@@ -14,8 +14,7 @@ const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// Opens a file for appending and cuts a line that a killed process left half written.
 pub(crate) fn open_append(path: impl AsRef<Path>) -> Result<File, SimError> {
     let io = |source| SimError::Io { what: "open the journal", source };
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io)?;
     let len = file.metadata().map_err(io)?.len();
     let from = len.saturating_sub(LINE_BYTES_MAX);
     file.seek(SeekFrom::Start(from)).map_err(io)?;
@@ -30,7 +29,8 @@ pub(crate) fn open_append(path: impl AsRef<Path>) -> Result<File, SimError> {
 
 /// Appends one line with one write, so that a kill cannot mix two.
 pub(crate) fn append_line(mut file: &File, value: &impl Serialize) -> Result<(), SimError> {
-    let mut line = serde_json::to_vec(value).map_err(|source| SimError::Json { what: "journal line", source })?;
+    let mut line =
+        serde_json::to_vec(value).map_err(|source| SimError::Json { what: "journal line", source })?;
     line.push(b'\n');
     file.write_all(&line).map_err(|source| SimError::Io { what: "write the journal", source })
 }

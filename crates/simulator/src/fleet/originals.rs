@@ -29,7 +29,12 @@ pub(super) struct Originals {
 
 impl Originals {
     /// Takes an original for `kind` out, if there is one. Voids want one in the open batch.
-    pub(super) fn take(&mut self, kind: TransactionKind, batch: BatchNumber, random: &mut Random) -> Option<Open> {
+    pub(super) fn take(
+        &mut self,
+        kind: TransactionKind,
+        batch: BatchNumber,
+        random: &mut Random,
+    ) -> Option<Open> {
         let fits = |open: &Open| match kind {
             TransactionKind::Void => open.original.batch == batch && open.refunded_minor == 0,
             TransactionKind::CompletionVoid => open.original.batch == batch,
@@ -67,8 +72,12 @@ impl Originals {
             }
         }
         let Some(original) = done.as_original() else { return };
-        let open =
-            Open { original, card: Arc::clone(&order.card), amount_minor: order.amount_minor, refunded_minor: 0 };
+        let open = Open {
+            original,
+            card: Arc::clone(&order.card),
+            amount_minor: order.amount_minor,
+            refunded_minor: 0,
+        };
         match order.kind {
             TransactionKind::Sale => push(&mut self.sales, open),
             TransactionKind::PreAuth => push(&mut self.holds, open),

@@ -131,7 +131,12 @@ impl Worker {
         if let Some(code) = done.code
             && !scenario.accepts(code, is_linked)
         {
-            self.fault(&name(scenario, order.kind), Some(&done), &scenario.expected().join(" or "), code.as_str());
+            self.fault(
+                &name(scenario, order.kind),
+                Some(&done),
+                &scenario.expected().join(" or "),
+                code.as_str(),
+            );
         }
         if scenario == Scenario::LostReply && done.state != FinalState::Reversed {
             self.fault(&name(scenario, order.kind), Some(&done), "reversed", &format!("{:?}", done.state));
@@ -239,7 +244,8 @@ impl Worker {
     }
 
     fn fresh(&mut self, kind: TransactionKind) -> Order {
-        let card = self.random.pick(&self.deck.good).map_or_else(|| Arc::clone(&self.deck.unknown), Arc::clone);
+        let card =
+            self.random.pick(&self.deck.good).map_or_else(|| Arc::clone(&self.deck.unknown), Arc::clone);
         let amount_minor = match kind {
             TransactionKind::BalanceInquiry => 0,
             _ => self.random.between(AMOUNT_MINOR.0, AMOUNT_MINOR.1),
@@ -247,7 +253,9 @@ impl Worker {
         let entry = match self.random.below(10) {
             0..4 => EntryMode::Stripe,
             4..7 => EntryMode::Contact,
-            7..9 if kind == TransactionKind::Sale && amount_minor <= CONTACTLESS_MINOR_MAX => EntryMode::Contactless,
+            7..9 if kind == TransactionKind::Sale && amount_minor <= CONTACTLESS_MINOR_MAX => {
+                EntryMode::Contactless
+            }
             7..9 => EntryMode::Contact,
             _ if kind == TransactionKind::Sale => EntryMode::Manual,
             _ => EntryMode::Stripe,

@@ -27,7 +27,8 @@ impl Account {
             routing_key: card.number()?.routing_key(),
             expiry: card.expiry,
             pin: Pin::new(card.pin.expose().as_bytes())?,
-            balance_minor: i64::try_from(card.balance_minor).map_err(|_| SimError::World { what: "balance" })?,
+            balance_minor: i64::try_from(card.balance_minor)
+                .map_err(|_| SimError::World { what: "balance" })?,
             held_minor: 0,
         })
     }
@@ -39,7 +40,11 @@ impl Account {
         u64::try_from(self.balance_minor - self.held_minor).unwrap_or(0)
     }
     /// Expiry and PIN of a request that the cardholder makes.
-    pub(super) fn check_card(&self, request: &IssuerRequest, year_month: [u8; 4]) -> Result<(), ResponseCode> {
+    pub(super) fn check_card(
+        &self,
+        request: &IssuerRequest,
+        year_month: [u8; 4],
+    ) -> Result<(), ResponseCode> {
         let other_expiry = request.expiry.is_some_and(|expiry| expiry != self.expiry);
         if other_expiry || self.expiry.is_before(year_month) {
             return Err(ResponseCode::EXPIRED_CARD);
@@ -59,7 +64,8 @@ impl Account {
         held_minor: u64,
     ) -> Result<(), ResponseCode> {
         let freed = if kind == TransactionKind::Completion { held_minor } else { 0 };
-        let takes = matches!(kind, TransactionKind::Sale | TransactionKind::PreAuth | TransactionKind::Completion);
+        let takes =
+            matches!(kind, TransactionKind::Sale | TransactionKind::PreAuth | TransactionKind::Completion);
         if takes && self.available_minor().saturating_add(freed) < amount_minor {
             return Err(ResponseCode::INSUFFICIENT_FUNDS);
         }

@@ -70,7 +70,11 @@ type Verdict = Result<Option<usize>, ResponseCode>;
 
 impl IssuerBook {
     /// Books with these accounts, a limit per transaction, and the month in which cards expire.
-    pub fn new(accounts: impl IntoIterator<Item = Account>, amount_minor_max: u64, year_month: [u8; 4]) -> Self {
+    pub fn new(
+        accounts: impl IntoIterator<Item = Account>,
+        amount_minor_max: u64,
+        year_month: [u8; 4],
+    ) -> Self {
         Self {
             accounts: accounts.into_iter().map(|account| (account.routing_key(), account)).collect(),
             entries: Vec::new(),
@@ -150,8 +154,7 @@ impl IssuerBook {
 
     /// Card, PIN, limit, and the original where one is needed.
     fn check(&mut self, request: &IssuerRequest, kind: TransactionKind) -> Verdict {
-        let account =
-            self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
+        let account = self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
         // The cardholder is not there when the merchant gives money back or captures a hold.
         if !kind.follows_another() {
             account.check_card(request, self.year_month)?;
@@ -168,7 +171,8 @@ impl IssuerBook {
         }
         let amount = request.amount_minor;
         match (kind, original.kind) {
-            (TransactionKind::Void, TransactionKind::Sale) | (TransactionKind::CompletionVoid, TransactionKind::Completion)
+            (TransactionKind::Void, TransactionKind::Sale)
+            | (TransactionKind::CompletionVoid, TransactionKind::Completion)
                 if original.is_open() && original.refunded_minor == 0 =>
             {
                 same_amount(amount, original.amount_minor)?;
@@ -181,7 +185,9 @@ impl IssuerBook {
                     return Err(ResponseCode::ORIGINAL_AMOUNT);
                 }
             }
-            (TransactionKind::Refund, TransactionKind::Sale | TransactionKind::Completion) if original.is_open() => {
+            (TransactionKind::Refund, TransactionKind::Sale | TransactionKind::Completion)
+                if original.is_open() =>
+            {
                 if original.refunded_minor.saturating_add(amount) > original.amount_minor {
                     return Err(ResponseCode::AMOUNT_LIMIT);
                 }
@@ -198,15 +204,19 @@ impl IssuerBook {
         original: Option<usize>,
     ) -> Result<usize, ResponseCode> {
         let held = original.map_or(0, |index| self.entries[index].amount_minor);
-        let account =
-            self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
+        let account = self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
         account.apply(kind, request.amount_minor, held)?;
         if let Some(index) = original {
             self.entries[index].followed(kind, request.amount_minor);
         }
         let auth = self.auth_code();
         let index = self.entries.len();
-        self.entries.push(IssuerEntry::new(kind, request, auth, original.map(|at| (at, self.entries[at].rrn))));
+        self.entries.push(IssuerEntry::new(
+            kind,
+            request,
+            auth,
+            original.map(|at| (at, self.entries[at].rrn)),
+        ));
         self.originals.insert(request.key, index);
         Ok(index)
     }
@@ -216,7 +226,10 @@ impl IssuerBook {
         let Some(key) = request.original else { return (Answer::bare(ResponseCode::FORMAT_ERROR), None) };
         let Some(&index) = self.originals.get(&key) else {
             // A declined original left nothing to undo; one never heard of must not post when it comes late.
-            if !self.declined.contains(&key) && self.tombstones.len() < EFFECTS_MAX && self.tombstones.insert(key) {
+            if !self.declined.contains(&key)
+                && self.tombstones.len() < EFFECTS_MAX
+                && self.tombstones.insert(key)
+            {
                 self.counts.tombstones += 1;
             } else {
                 self.counts.repeats += 1;

@@ -78,8 +78,10 @@ async fn serve(
 
 /// Appends what the socket has; false at its end.
 async fn read_more(reader: &mut OwnedReadHalf, buffer: &mut Vec<u8>) -> Result<bool, SimError> {
-    let count =
-        reader.read_buf(buffer).await.map_err(|source| SimError::Io { what: "read from the switch", source })?;
+    let count = reader
+        .read_buf(buffer)
+        .await
+        .map_err(|source| SimError::Io { what: "read from the switch", source })?;
     Ok(count > 0)
 }
 

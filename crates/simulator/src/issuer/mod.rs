@@ -184,6 +184,7 @@ fn year_month_now() -> [u8; 4] {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64);
     let date = Timestamp(micros).local(UtcOffset::CHINA);
     let two = |n: u32| [b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
-    let ([y1, y2], [m1, m2]) = (two(date.year().unsigned_abs().into()), two(date.month().unsigned_abs().into()));
+    let ([y1, y2], [m1, m2]) =
+        (two(date.year().unsigned_abs().into()), two(date.month().unsigned_abs().into()));
     [y1, y2, m1, m2]
 }

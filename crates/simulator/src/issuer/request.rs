@@ -75,8 +75,14 @@ impl IssuerRequest {
         let kind = match mti.class() {
             MtiClass::Reversal => RequestKind::Reversal,
             class => RequestKind::Transaction(
-                transaction(class, mti.as_u16() & 0xF0, code, message.number(25).unwrap_or(0), original.is_some())
-                    .ok_or(ResponseCode::INVALID_TRANSACTION)?,
+                transaction(
+                    class,
+                    mti.as_u16() & 0xF0,
+                    code,
+                    message.number(25).unwrap_or(0),
+                    original.is_some(),
+                )
+                .ok_or(ResponseCode::INVALID_TRANSACTION)?,
             ),
         };
         let mut digits = [0; 8];

@@ -9,7 +9,8 @@ use switchyard_domain::Stan;
 /// BER-TLV of the request: one terminal, trace number and amount always give the same bytes, so that a
 /// repeat is identical.
 pub(crate) fn request_tags(terminal: &DemoTerminal, order: &Order, stan: Stan) -> Vec<u8> {
-    let seed = terminal.tid.as_bytes().iter().fold(u64::from(stan.get()), |s, b| s.wrapping_mul(31) + u64::from(*b));
+    let seed =
+        terminal.tid.as_bytes().iter().fold(u64::from(stan.get()), |s, b| s.wrapping_mul(31) + u64::from(*b));
     let mut random = Random::part(seed, order.amount_minor);
     let cryptogram = random.next().to_be_bytes();
     let unpredictable = (random.next() as u32).to_be_bytes();

@@ -191,7 +191,9 @@ impl Composer<'_> {
         let mut b = dialect().builder(&mut body, Mti::new(0x0320));
         b.digits(11, &stan.digits())?;
         self.terminal_fields(&mut b, Tamper::None)?;
-        b.digits(48, digits.as_bytes())?.digits(60, format!("00{}{code}", self.batch).as_bytes())?.finish()?;
+        b.digits(48, digits.as_bytes())?
+            .digits(60, format!("00{}{code}", self.batch).as_bytes())?
+            .finish()?;
         drop(b);
         self.frame(&body, false)
     }

@@ -130,7 +130,18 @@ impl Terminal {
             stray_replies: 0,
             latency: latency_histogram()?,
         };
-        Ok(Self { spec, options, line, keys: None, state, journal, unanswered, needs_sign_on: true, counts, last: None })
+        Ok(Self {
+            spec,
+            options,
+            line,
+            keys: None,
+            state,
+            journal,
+            unanswered,
+            needs_sign_on: true,
+            counts,
+            last: None,
+        })
     }
 
     /// Who it is.
@@ -216,7 +227,9 @@ impl Terminal {
     /// # Errors
     /// [`SimError::Untrusted`] when the reply differs, else as [`Terminal::transact`].
     pub async fn repeat_last(&mut self, order: &Order, done: &Done) -> Result<(), SimError> {
-        let Some((frame, first)) = self.last.clone() else { return Err(SimError::Limit { what: "no last request" }) };
+        let Some((frame, first)) = self.last.clone() else {
+            return Err(SimError::Limit { what: "no last request" });
+        };
         let line = self.order_line(order, done.batch, done.stan, 2);
         let second = self.converse(&frame, line, &expected(order, done.stan)).await?;
         if second.image == first.image { Ok(()) } else { Err(SimError::Untrusted { what: "repeated reply" }) }
@@ -319,7 +332,8 @@ impl Terminal {
                     other => other?,
                 }
             }
-            let frame = self.composer(pending.batch).reversal(&pending.order, pending.stan, pending.reason)?;
+            let frame =
+                self.composer(pending.batch).reversal(&pending.order, pending.stan, pending.reason)?;
             let mut line = self.order_line(&pending.order, pending.batch, pending.stan, attempt);
             line.kind = MessageKind::Admin(AdminKind::Reversal);
             line.mti = "0400".to_owned();
@@ -397,7 +411,8 @@ impl Terminal {
     }
     /// Whether a reply to such a frame is what its MAC says.
     pub(crate) fn trusts(&self, payload: &[u8], order: &Order, stan: Stan) -> bool {
-        Reply::read(payload, &self.spec, self.keys.as_ref(), &expected(order, stan)).is_ok_and(|r| r.is_some())
+        Reply::read(payload, &self.spec, self.keys.as_ref(), &expected(order, stan))
+            .is_ok_and(|r| r.is_some())
     }
     fn composer(&self, batch: BatchNumber) -> Composer<'_> {
         Composer { terminal: &self.spec, batch, keys: self.keys.as_ref() }

@@ -102,7 +102,11 @@ impl Reply {
         let wrong = Err(SimError::Untrusted { what: "mac" });
         match (message.raw(MAC_DE), message.offset(MAC_DE), keys) {
             (Some(mac), Some(at), Some(keys)) => {
-                if keys.mac.verify(&message.body()[..at], mac) { Ok(()) } else { wrong }
+                if keys.mac.verify(&message.body()[..at], mac) {
+                    Ok(())
+                } else {
+                    wrong
+                }
             }
             (Some(_), _, _) => wrong,
             (None, _, _) if !expected.has_mac => Ok(()),

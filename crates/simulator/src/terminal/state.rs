@@ -98,7 +98,9 @@ impl TerminalState {
     pub(crate) fn upload(&self, domestic: bool, foreign: bool, omitted: Option<Stan>) -> Vec<UploadItem> {
         self.items
             .iter()
-            .filter(|(stan, item)| Some(**stan) != omitted && if item.is_foreign { foreign } else { domestic })
+            .filter(|(stan, item)| {
+                Some(**stan) != omitted && if item.is_foreign { foreign } else { domestic }
+            })
             .map(|(stan, item)| UploadItem {
                 is_foreign: item.is_foreign,
                 stan: *stan,
@@ -129,7 +131,8 @@ impl TerminalState {
             match (line.t, line.kind) {
                 (LineKind::Req, MessageKind::Transaction(kind)) => {
                     if let Some(order) = order_of(line, kind, cards) {
-                        let entry = Unanswered { order, batch: line.batch, stan: line.stan, attempt: line.attempt };
+                        let entry =
+                            Unanswered { order, batch: line.batch, stan: line.stan, attempt: line.attempt };
                         open.insert(line.stan, entry);
                     }
                 }

@@ -25,7 +25,8 @@ pub fn luhn_is_valid(digits: &str) -> bool {
 /// Whether a run of 13 to 19 digits inside `digits` would pass for a card number.
 pub(super) fn could_be_taken_for_a_card(digits: &str) -> bool {
     (13..=19).any(|len| {
-        (0..digits.len().saturating_sub(len - 1)).any(|at| digits.get(at..at + len).is_some_and(luhn_is_valid))
+        (0..digits.len().saturating_sub(len - 1))
+            .any(|at| digits.get(at..at + len).is_some_and(luhn_is_valid))
     })
 }
 

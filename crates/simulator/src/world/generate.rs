@@ -2,8 +2,8 @@
 
 use super::card::{could_be_taken_for_a_card, luhn_digit};
 use super::{
-    CheckValue, Concealed, DemoAccount, DemoCard, DemoKey, DemoLink, DemoMerchant, DemoRoute, DemoTerminal, DemoWorld,
-    Tpdu,
+    CheckValue, Concealed, DemoAccount, DemoCard, DemoKey, DemoLink, DemoMerchant, DemoRoute, DemoTerminal,
+    DemoWorld, Tpdu,
 };
 use crate::error::SimError;
 use crate::random::Random;
@@ -128,7 +128,9 @@ fn terminal(index: usize, mid: &MerchantId, tmk: DemoKey) -> Result<DemoTerminal
         _ => TerminalMac::CupEcb,
     };
     Ok(DemoTerminal {
-        tid: format!("{:08}", 10_000_001 + index).parse().map_err(|_| SimError::World { what: "terminal id" })?,
+        tid: format!("{:08}", 10_000_001 + index)
+            .parse()
+            .map_err(|_| SimError::World { what: "terminal id" })?,
         mid: *mid,
         kcv: CheckValue(tmk.check_value()),
         tmk,
@@ -220,7 +222,8 @@ impl Deck<'_> {
             }
             self.cards.push(DemoCard {
                 pan: Concealed::new(pan),
-                expiry: Expiry::try_from(EXPIRY.as_bytes()).map_err(|_| SimError::World { what: "expiry" })?,
+                expiry: Expiry::try_from(EXPIRY.as_bytes())
+                    .map_err(|_| SimError::World { what: "expiry" })?,
                 pin: Concealed::new(format!("{:06}", self.random.below(1_000_000))),
                 service_code: if class == CardClass::Foreign { "201" } else { "220" }.to_owned(),
                 issuer: issuer.to_owned(),
@@ -261,7 +264,9 @@ mod tests {
     fn the_default_world_has_one_of_everything() {
         let world = DemoWorld::generate(1, &DemoSize::default(), KeySource::Seeded).unwrap();
         assert_eq!((world.merchants.len(), world.terminals.len(), world.links.len()), (4, 16, 2));
-        assert!(world.cards.iter().all(|card| luhn_is_valid(card.pan.expose()) && card.pin.expose().len() == 6));
+        assert!(
+            world.cards.iter().all(|card| luhn_is_valid(card.pan.expose()) && card.pin.expose().len() == 6)
+        );
         assert_eq!(world.cards.iter().filter(|card| card.balance_minor == BALANCE_POOR_MINOR).count(), 1);
         assert_eq!(world.cards.iter().filter(|card| card.expiry.digits() == b"2001").count(), 1);
         for mac in [TerminalMac::CupEcb, TerminalMac::CupEcbDouble, TerminalMac::X99, TerminalMac::X919] {

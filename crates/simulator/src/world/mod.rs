@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::path::Path;
 use switchyard_domain::{
-    AcquirerId, BatchNumber, CardClass, Expiry, LinkDialect, MaskedPan, MerchantId, Pan, TerminalId, TerminalMac,
+    AcquirerId, BatchNumber, CardClass, Expiry, LinkDialect, MaskedPan, MerchantId, Pan, TerminalId,
+    TerminalMac,
 };
 use switchyard_keys::DesKey;
 use switchyard_wire::Framing;
@@ -82,9 +83,9 @@ macro_rules! hex_serde {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
                 let bytes = hex::decode(&text).and_then(|b| <[u8; $len]>::try_from(b).ok());
-                bytes
-                    .map(Self)
-                    .ok_or_else(|| de::Error::custom(format_args!("expected {} hexadecimal digits", $len * 2)))
+                bytes.map(Self).ok_or_else(|| {
+                    de::Error::custom(format_args!("expected {} hexadecimal digits", $len * 2))
+                })
             }
         }
     };
@@ -184,7 +185,12 @@ impl DemoCard {
     /// Track 2 as a stripe holds it: number, separator, expiry, service code, discretionary data.
     pub fn track2(&self) -> Concealed {
         let expiry = std::str::from_utf8(self.expiry.digits()).unwrap_or("0000");
-        Concealed(format!("{}={expiry}{}1234567890", self.pan.expose(), self.service_code).chars().take(37).collect())
+        Concealed(
+            format!("{}={expiry}{}1234567890", self.pan.expose(), self.service_code)
+                .chars()
+                .take(37)
+                .collect(),
+        )
     }
 }
 
@@ -247,7 +253,8 @@ impl DemoWorld {
     /// # Errors
     /// [`SimError::Io`] or [`SimError::Json`].
     pub fn read(path: &Path) -> Result<Self, SimError> {
-        let bytes = std::fs::read(path).map_err(|source| SimError::Io { what: "read the world file", source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| SimError::Io { what: "read the world file", source })?;
         serde_json::from_slice(&bytes).map_err(|source| SimError::Json { what: "world file", source })
     }
     /// The link with this name.
