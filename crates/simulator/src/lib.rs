@@ -17,6 +17,8 @@
 //! # Ok::<(), switchyard_simulator::SimError>(())
 //! ```
 
+#[cfg(test)]
+mod double;
 mod error;
 pub mod fleet;
 mod hex;

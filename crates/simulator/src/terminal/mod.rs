@@ -35,7 +35,11 @@ pub use state::BATCH_TRANSACTIONS_MAX;
 
 use compose::Composer;
 pub(crate) use compose::dialect;
-pub(crate) use order::is_reversible;
+#[cfg(test)]
+pub(crate) use compose::totals_digits;
+use order::is_reversible;
+#[cfg(test)]
+pub(crate) use order::{Selector, selector};
 
 /// Pause before a reversal is sent again.
 const REVERSAL_PAUSE: Duration = Duration::from_millis(100);

@@ -73,7 +73,8 @@ fn fields(message: &Message<'_, '_>) -> Vec<u8> {
 fn every_transaction_has_its_mandatory_fields_and_a_right_mac() {
     use TransactionKind::*;
     // Section 5 of the UnionPay notes: request and reversal must have.
-    let table: [(TransactionKind, &[u8], Option<&[u8]>); 8] = [
+    type Row = (TransactionKind, &'static [u8], Option<&'static [u8]>);
+    let table: [Row; 8] = [
         (Sale, &[3, 4, 11, 22, 25, 41, 42, 49, 60, 64], Some(&[3, 4, 11, 22, 25, 39, 41, 42, 49, 60, 64])),
         (
             Void,
