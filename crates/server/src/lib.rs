@@ -1,1 +1,55 @@
-//! The running switch: sockets, links, committer, HTTP.
+//! The running switch: everything around the core that waits, listens, reads a clock or touches a disk.
+//!
+//! A [`Switch`] is one process's worth of it. Tasks read frames, check MACs and seal cards; one thread
+//! decides ([`switchyard_core::Core`]); one makes the decisions durable; and only then do answers,
+//! requests to issuers and keys go out. Work is handed from one to the next in batches.
+//!
+//! What it is **not**: it adds no money up, decides about no transaction, and knows no web page. A portal
+//! is a router that is mounted beside the health pages.
+//!
+//! Start from [`Switch::start`] and [`initialise`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use switchyard_server::{Switch, config::Config};
+//!
+//! let switch = Switch::start(Config::default(), "data".as_ref(), None).await?;
+//! println!("terminals connect to {}", switch.addresses().terminals);
+//! switch.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![allow(
+    clippy::vec_box,
+    reason = "requests are boxed where they are made and travel as pointers from then on"
+)]
+
+mod admin;
+pub mod config;
+mod connection;
+mod core_thread;
+mod data;
+mod http;
+mod install;
+mod keyring;
+mod keystore;
+mod keytable;
+mod links;
+pub mod metrics;
+mod open;
+mod queue;
+mod release;
+mod shared;
+mod space;
+mod status;
+mod switch;
+mod workers;
+
+pub use data::{DataDir, DataError};
+pub use install::{InitError, InitPlan, Tools, initialise};
+pub use keystore::{CardKeyError, Cards, KeyStore};
+pub use open::{ReplayError, replay};
+pub use shared::{Fatal, OnFatal};
+pub use status::{LinkStatus, Status};
+pub use switch::{Addresses, RunError, StartError, Switch, SwitchHandle};

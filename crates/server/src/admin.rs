@@ -1,0 +1,180 @@
+//! The administrators' socket: one JSON object a line in, one a line out.
+//!
+//! Request: `{"command": "day-cut"}`, with `"operator"` for the login that the record names and whatever
+//! else the command takes. Answer: `{"ok": true, …}` or `{"ok": false, "error": "…"}`. The socket has mode
+//! 0600 and stands in the data directory: whoever can open it could read the ledger too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use switchyard_core::{Command, CommandOutcome};
+use switchyard_domain::{
+    Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route, Terminal,
+};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::shared::{Phase, Shared, reached};
+use crate::status::status;
+
+/// Longest request: a settlement run is recorded in one command.
+const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Longest login that a record names.
+const OPERATOR_CHARACTERS_MAX: usize = 64;
+
+/// What an administrator asks for.
+#[derive(Deserialize)]
+struct Envelope {
+    /// Login of the person who asks.
+    #[serde(default)]
+    operator: Option<String>,
+    #[serde(flatten)]
+    request: Request,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+enum Request {
+    Status,
+    Digest,
+    TrialBalance,
+    DayCut,
+    InstallKey { name: KeyName, key: KeyRecord },
+    RegisterMerchant { merchant: Box<Merchant> },
+    BindTerminal { terminal: Box<Terminal> },
+    AddLink { link: Box<Link> },
+    AddRoute { route: Route },
+    SetFeePlan { plan: FeePlan },
+    IssueCard { card: Box<CardIssued>, balance_minor: u64 },
+    RecordSettlement { records: Vec<Record> },
+}
+
+/// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
+pub(crate) fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves administrators until the switch stops.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
+    let mut stop = std::pin::pin!(reached(shared.phase.subscribe(), Phase::Stopping));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let stop = reached(shared.phase.subscribe(), Phase::Stopping);
+                    tokio::select! {
+                        () = stop => {}
+                        ended = converse(&shared, stream) => if let Err(error) = ended {
+                            tracing::debug!(%error, "an administrator's connection ended");
+                        },
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an administrator's connection cannot be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn converse(shared: &Arc<Shared>, stream: UnixStream) -> std::io::Result<()> {
+    let user = stream.peer_cred().map(|cred| cred.uid()).ok();
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        let answer = match serde_json::from_slice::<Envelope>(&line) {
+            Ok(envelope) => perform(shared, user, envelope).await,
+            // The text of the error quotes what was sent, which may be key material.
+            Err(error) => failure(&format!("not a request: line {} column {}", error.line(), error.column())),
+        };
+        writer.write_all(format!("{answer}\n").as_bytes()).await?;
+        if line.last() != Some(&b'\n') {
+            return Ok(());
+        }
+    }
+}
+
+async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) -> Value {
+    let command = match envelope.request {
+        Request::Status => return success("status", json!(status(shared))),
+        Request::Digest => Command::Digest,
+        Request::TrialBalance => Command::TrialBalance,
+        Request::DayCut => Command::CutDay,
+        Request::InstallKey { name, key } => Command::InstallKey { name, key },
+        Request::RegisterMerchant { merchant } => Command::Register(merchant),
+        Request::BindTerminal { terminal } => Command::Bind(terminal),
+        Request::AddLink { link } => Command::AddLink(link),
+        Request::AddRoute { route } => Command::AddRoute(route),
+        Request::SetFeePlan { plan } => Command::SetFeePlan(plan),
+        Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
+        Request::RecordSettlement { records } => Command::RecordSettlement { records },
+    };
+    let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
+    match shared.command(actor, command).await {
+        Ok(Ok(outcome)) => outcome_json(&outcome),
+        Ok(Err(error)) => failure(&error.to_string()),
+        Err(_) => failure("the switch stopped before it was done"),
+    }
+}
+
+/// The user id that the system vouches for, with the login that the person gave.
+fn actor(user: Option<u32>, operator: Option<String>) -> Option<Actor> {
+    let user = user.map_or_else(|| "uid ?".to_owned(), |user| format!("uid {user}"));
+    let name = match operator {
+        None => user,
+        Some(login) => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+            let good =
+                !login.is_empty() && login.len() <= OPERATOR_CHARACTERS_MAX && login.chars().all(plain);
+            good.then(|| format!("{login} ({user})"))?
+        }
+    };
+    Some(Actor::Operator(name))
+}
+
+fn outcome_json(outcome: &CommandOutcome) -> Value {
+    match outcome {
+        CommandOutcome::Recorded => json!({"ok": true}),
+        CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
+        CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),
+        CommandOutcome::TrialBalance(rows) => {
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|(currency, debit, credit)| {
+                    // Sums may be beyond what JSON numbers carry exactly.
+                    json!({"currency": currency, "debit_minor": debit.to_string(), "credit_minor": credit.to_string()})
+                })
+                .collect();
+            success("trial_balance", json!(rows))
+        }
+    }
+}
+
+fn success(key: &str, value: Value) -> Value {
+    json!({"ok": true, key: value})
+}
+
+fn failure(error: &str) -> Value {
+    json!({"ok": false, "error": error})
+}

@@ -1,0 +1,198 @@
+//! Every key, once: its name, type, default, range and what it does.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use toml::de::DeValue;
+
+use super::value::{LogFormat, LogLevel, Profile, Value, group_digits};
+
+/// A section of the file, or the keys before the first section.
+pub(crate) trait Section {
+    /// Reads one key into the section: `None` when there is no such key, else whether its value is good.
+    fn set(&mut self, key: &str, value: &DeValue<'_>) -> Option<Result<(), String>>;
+    /// Writes every key with its documentation, range and default.
+    fn write_reference(&self, out: &mut String);
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident {
+        $(#[doc = $first:literal] $(#[doc = $more:literal])*
+        $key:ident: $kind:ty = $default:expr $(, in $range:expr)?;)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name {
+            $(#[doc = $first] $(#[doc = $more])* pub $key: $kind,)*
+        }
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+        impl Section for $name {
+            fn set(&mut self, key: &str, value: &DeValue<'_>) -> Option<Result<(), String>> {
+                match key {
+                    $(stringify!($key) => {
+                        let range: Option<RangeInclusive<u64>> = None$(.or(Some($range)))?;
+                        Some(read_in(value, range).map(|read| self.$key = read))
+                    })*
+                    _ => None,
+                }
+            }
+            fn write_reference(&self, out: &mut String) {
+                $(
+                    let range: Option<RangeInclusive<u64>> = None$(.or(Some($range)))?;
+                    let doc = [$first $(, $more)*];
+                    write_key(out, stringify!($key), &doc, &self.$key.literal(), range);
+                )*
+            }
+        }
+    };
+}
+
+fn read_in<V: Value>(value: &DeValue<'_>, range: Option<RangeInclusive<u64>>) -> Result<V, String> {
+    let read = V::read(value)?;
+    match (read.magnitude(), range) {
+        (Some(have), Some(range)) if !range.contains(&have) => {
+            Err(format!("{} is outside {}", group_digits(have), range_text(&range)))
+        }
+        _ => Ok(read),
+    }
+}
+
+fn write_key(out: &mut String, key: &str, doc: &[&str], literal: &str, range: Option<RangeInclusive<u64>>) {
+    for line in doc {
+        out.push_str(&format!("# {}\n", line.trim()));
+    }
+    if let Some(range) = range {
+        out.push_str(&format!("# Range: {}.\n", range_text(&range)));
+    }
+    out.push_str(&format!("#{key} = {literal}\n\n"));
+}
+
+fn range_text(range: &RangeInclusive<u64>) -> String {
+    format!("{} to {}", group_digits(*range.start()), group_digits(*range.end()))
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+section!(
+    /// Keys before the first section.
+    General {
+        /// "demo" or "production". Production refuses a local master key that was made for a demonstration,
+        /// and wants the key of the card hash outside the data directory.
+        profile: Profile = Profile::Demo;
+        /// Seconds that a shutdown waits for requests in flight before it closes their connections.
+        drain_timeout_s: u32 = 20, in 0..=600;
+    }
+);
+section!(
+    /// Terminals.
+    Terminals {
+        /// Address and port that terminals connect to. Port 0 takes any free one.
+        listen: SocketAddr = local(8583);
+        /// Connections open at once; further ones are closed at once and counted.
+        connections_max: u32 = 20_000, in 1..=1_000_000;
+        /// Connections open at once from one address; further ones are closed at once and counted.
+        connections_per_ip_max: u32 = 20_000, in 1..=1_000_000;
+        /// Longest frame; a length above it closes the connection before a byte of it is awaited.
+        frame_bytes_max: u32 = 4_096, in 64..=65_535;
+        /// Milliseconds in which a frame that has begun must be complete; a slower sender is disconnected.
+        frame_deadline_ms: u32 = 10_000, in 50..=600_000;
+        /// Seconds without a byte after which a connection is closed.
+        idle_timeout_s: u32 = 1_800, in 1..=86_400;
+        /// Requests of one connection that may wait for an answer; beyond it the switch stops reading.
+        in_flight_per_connection_max: u32 = 256, in 1..=65_536;
+        /// Bytes of answers that a connection has not taken; beyond it the switch stops reading.
+        output_bytes_max: u32 = 262_144, in 4_096..=16_777_216;
+        /// Milliseconds in which a connection must take some of its answers, else it is closed.
+        output_deadline_ms: u32 = 10_000, in 50..=600_000;
+    }
+);
+section!(
+    /// Health, metrics, portal.
+    Http {
+        /// Address and port of HTTP: /livez, /readyz, /metrics, API and portal. Port 0 takes any free one.
+        listen: SocketAddr = local(8080);
+    }
+);
+section!(
+    /// The thread that decides.
+    CoreLimits {
+        /// Requests that may wait for the core; beyond it new ones are answered with 96.
+        queue_requests_max: u32 = 16_384, in 1..=1_048_576;
+        /// Reversals and batch messages that may wait beyond that; they are never answered with 96, the switch
+        /// stops reading instead.
+        queue_reserved_max: u32 = 4_096, in 1..=1_048_576;
+        /// Inputs whose records go into one submission to the ledger.
+        batch_inputs_max: u32 = 1_024, in 1..=16_384;
+        /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
+        in_flight_max: u32 = 65_536, in 1..=1_048_576;
+        /// Wrong PINs in a row before a card of the embedded issuer answers 75.
+        pin_tries_max: u32 = 3, in 1..=9;
+        /// Minor units up to which the embedded issuer approves without a PIN.
+        no_pin_minor_max: u64 = 100_000, in 0..=999_999_999_999;
+        /// Days after a sale in which it can be refunded.
+        refund_days_max: u32 = 30, in 0..=365;
+        /// Days after a pre-authorization in which it can be completed or voided.
+        hold_days_max: u32 = 30, in 1..=365;
+        /// Milliseconds between two sends of a reversal that waits for an issuer.
+        reversal_retry_ms: u32 = 2_000, in 50..=3_600_000;
+        /// Sends after which such a reversal waits for an operator.
+        reversal_attempts_max: u32 = 1_000, in 1..=1_000_000;
+    }
+);
+section!(
+    /// The log.
+    LedgerLimits {
+        /// Size of a segment file in MiB. Segments are filled with zeros ahead of their use.
+        segment_mib: u32 = 256, in 1..=16_384;
+        /// Megabytes that the ledger leaves free on its disk; below it the switch answers 96.
+        free_mib_min: u32 = 64, in 0..=1_048_576;
+    }
+);
+section!(
+    /// Keys.
+    KeyFiles {
+        /// Directory of the local master key. Empty: "keys" in the data directory.
+        dir: Option<PathBuf> = None;
+        /// File with the key of the card hash. Empty: "card-hash" in the directory above. Whoever has the data
+        /// and this key can find card numbers by trying them, so production wants it elsewhere.
+        card_hash_file: Option<PathBuf> = None;
+        /// Threads that verify and translate PINs and make keys. 0: half as many as there are processors.
+        threads: u32 = 0, in 0..=256;
+    }
+);
+section!(
+    /// Links to issuers.
+    Links {
+        /// Milliseconds that an attempt to connect may take.
+        connect_timeout_ms: u32 = 5_000, in 50..=120_000;
+        /// Milliseconds before the second attempt to connect; each further wait is twice as long, and every
+        /// wait is shortened by up to half at random.
+        backoff_ms_min: u32 = 250, in 10..=60_000;
+        /// Longest wait between two attempts, milliseconds.
+        backoff_ms_max: u32 = 30_000, in 10..=3_600_000;
+        /// Seconds without traffic after which a link is tested by an echo.
+        echo_interval_s: u32 = 60, in 1..=3_600;
+        /// Requests on a link that may wait for an answer; further ones wait in the link's queue.
+        credit_max: u32 = 4_096, in 1..=65_536;
+        /// Messages that may wait for a link; further requests come back unsent.
+        queue_messages_max: u32 = 16_384, in 1..=1_048_576;
+        /// Longest frame on a link.
+        frame_bytes_max: u32 = 8_192, in 64..=65_535;
+    }
+);
+section!(
+    /// Log lines.
+    Log {
+        /// "error", "warn", "info", "debug" or "trace".
+        level: LogLevel = LogLevel::Info;
+        /// "text" or "json".
+        format: LogFormat = LogFormat::Text;
+    }
+);

@@ -1,0 +1,138 @@
+//! Values that a configuration key can have: how each is read, written and described.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use toml::de::DeValue;
+
+/// A value of the configuration file.
+pub(crate) trait Value: Sized {
+    /// Reads it, or says what is expected instead.
+    fn read(value: &DeValue<'_>) -> Result<Self, String>;
+    /// As TOML.
+    fn literal(&self) -> String;
+    /// Position in the range of a key, where that makes sense.
+    fn magnitude(&self) -> Option<u64> {
+        None
+    }
+}
+
+macro_rules! integer {
+    ($($kind:ty),*) => {$(
+        impl Value for $kind {
+            fn read(value: &DeValue<'_>) -> Result<Self, String> {
+                let number = value.as_integer().ok_or_else(|| expected("a whole number", value))?;
+                let digits = number.as_str().replace('_', "");
+                Self::from_str_radix(&digits, number.radix()).map_err(|_| format!("{digits} is out of range"))
+            }
+            fn literal(&self) -> String {
+                group_digits(u64::from(*self))
+            }
+            fn magnitude(&self) -> Option<u64> {
+                Some(u64::from(*self))
+            }
+        }
+    )*};
+}
+integer!(u16, u32, u64);
+
+impl Value for SocketAddr {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = value.as_str().ok_or_else(|| expected("an address", value))?;
+        text.parse().map_err(|_| format!("expected ADDRESS:PORT, found {text:?}"))
+    }
+    fn literal(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+/// A path that may be left to the data directory's layout: the empty string.
+impl Value for Option<PathBuf> {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = value.as_str().ok_or_else(|| expected("a path", value))?;
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+    fn literal(&self) -> String {
+        match self {
+            Some(path) => format!("{:?}", path.display().to_string()),
+            None => "\"\"".to_owned(),
+        }
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+        impl $name {
+            /// As the configuration file spells it.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+        impl Value for $name {
+            fn read(value: &DeValue<'_>) -> Result<Self, String> {
+                match value.as_str() {
+                    $(Some($word) => Ok(Self::$variant),)*
+                    Some(other) => Err(format!("expected one of {}, found {other:?}", [$($word),*].join(", "))),
+                    None => Err(expected(&format!("one of {}", [$($word),*].join(", ")), value)),
+                }
+            }
+            fn literal(&self) -> String {
+                format!("\"{}\"", self.word())
+            }
+        }
+    };
+}
+
+words!(
+    /// What the switch is run for.
+    Profile {
+        /// A trial: a local master key made by `init --demo` is taken.
+        Demo = "demo",
+        /// The real thing: a demo local master key is refused.
+        Production = "production",
+    }
+);
+words!(
+    /// The least severe log line that is written.
+    LogLevel {
+        /// Failures.
+        Error = "error",
+        /// And what an operator should look at.
+        Warn = "warn",
+        /// And changes of state that an operator can see.
+        Info = "info",
+        /// And details of each message, never its bytes.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+);
+words!(
+    /// The form of log lines.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+);
+
+fn expected(what: &str, value: &DeValue<'_>) -> String {
+    format!("expected {what}, found {}", value.type_str())
+}
+
+/// `65536` as `65_536`.
+pub(crate) fn group_digits(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push('_');
+        }
+        out.push(digit);
+    }
+    out
+}

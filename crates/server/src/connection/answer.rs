@@ -1,0 +1,76 @@
+//! From the core's reply to a frame.
+
+use std::sync::LazyLock;
+
+use switchyard_core::Reply;
+use switchyard_core::dialect::unionpay;
+use switchyard_domain::ResponseCode;
+use switchyard_wire::{BuildError, Dialect, Envelope, FrameError, Framing};
+
+use super::slab::Retained;
+use crate::shared::Shared;
+
+/// Framing of terminals.
+pub(super) const FRAMING: Framing = Framing::Len2BeExclusive;
+
+/// The dialect of terminals.
+pub(super) static DIALECT: LazyLock<&'static Dialect> =
+    LazyLock::new(|| Dialect::builtin("unionpay-pos").expect("the dialect of terminals is built in"));
+
+/// Why an answer cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EncodeError {
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("the request does not parse any more")]
+    Request,
+}
+
+/// Appends the frame of an answer. When the reply cannot be built the terminal hears 96: it must not wait
+/// for what will never come.
+pub(super) fn answer(shared: &Shared, request: &Retained, reply: &Reply, out: &mut Vec<u8>) {
+    shared.metrics.replied(reply.code);
+    if let Err(error) = encode(shared, request, reply, out) {
+        tracing::error!(%error, code = %reply.code, "an answer cannot be built");
+        let refused = Reply::refused(ResponseCode::SYSTEM_MALFUNCTION);
+        if let Err(error) = encode(shared, request, &refused, out) {
+            tracing::error!(%error, "a refusal cannot be built");
+        }
+    }
+}
+
+fn encode(shared: &Shared, request: &Retained, reply: &Reply, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let message = DIALECT.parse(request.body.bytes()).map_err(|_| EncodeError::Request)?;
+    // These two say that there is no key to trust.
+    let unkeyed = matches!(reply.code, ResponseCode::MAC_ERROR | ResponseCode::UNKNOWN_TERMINAL);
+    let keys = match &request.terminal {
+        Some(terminal) if request.mac && !unkeyed => terminal.keys(&shared.store),
+        Some(_) | None => None,
+    };
+    let compute = keys.as_ref().map(|keys| |covered: &[u8]| *keys.mac.compute(covered).as_bytes());
+    let mac = compute.as_ref().map(|compute| compute as &dyn Fn(&[u8]) -> [u8; 8]);
+    let envelope = request.envelope.reply().with_processing_requirement(reply.requirement.min(9));
+    FRAMING.try_write(out, |out| {
+        envelope.write(out);
+        unionpay::write_reply(
+            &message,
+            reply,
+            request.card.as_ref(),
+            shared.offset,
+            &shared.acquirer,
+            mac,
+            out,
+        )?;
+        Ok(())
+    })
+}
+
+/// Appends the frame of an answer whose message is built already.
+pub(super) fn frame(envelope: &Envelope, body: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
+    FRAMING.write(out, |out| {
+        envelope.reply().with_processing_requirement(0).write(out);
+        out.extend_from_slice(body);
+    })
+}

@@ -1,0 +1,216 @@
+//! From a frame to a request for the core.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use switchyard_core::dialect::unionpay::{self, Draft, IntoBodyError, MacRequirement, Parsed};
+use switchyard_core::{Body, MacCheck, Origin, Reply, Request};
+use switchyard_domain::{Pan, ResponseCode, TerminalId};
+use switchyard_keys::{KeyError, track};
+use switchyard_wire::{Envelope, EnvelopeKind, Message};
+
+use super::answer::{DIALECT, answer, frame};
+use super::slab::{Body as Bytes, Retained, Slab};
+use crate::keystore::{TerminalKeys, wipe};
+use crate::keytable::TerminalEntry;
+use crate::metrics::Closed;
+use crate::shared::Shared;
+
+/// Messages in a row that nothing can be answered to; then the connection is closed.
+const GARBAGE_MAX: u32 = 8;
+/// Most bytes of a packed track 2: 37 nibbles and a filler.
+const TRACK_BYTES_MAX: usize = 19;
+
+/// The state of a connection's intake.
+#[derive(Debug)]
+pub(super) struct Intake {
+    connection: u64,
+    /// The terminal that spoke last: most connections have one only.
+    terminal: Option<(TerminalId, Arc<TerminalEntry>)>,
+    garbage: u32,
+    /// What one read brought, for the core.
+    pub(super) requests: Vec<Box<Request>>,
+}
+
+impl Intake {
+    pub(super) fn new(connection: u64) -> Self {
+        Self { connection, terminal: None, garbage: 0, requests: Vec::new() }
+    }
+
+    /// Takes one frame: it becomes a request, or is answered at once into `out`.
+    pub(super) fn take(
+        &mut self,
+        shared: &Shared,
+        payload: &[u8],
+        read_at: Instant,
+        slab: &mut Slab,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Closed> {
+        shared.metrics.frames_received.increment(1);
+        let (envelope, body) =
+            Envelope::split(payload, EnvelopeKind::TpduHeader).map_err(|_| Closed::BadEnvelope)?;
+        let Ok(message) = DIALECT.parse(body) else { return self.malformed(shared, &envelope, body, out) };
+        let parsed = match unionpay::read(&message) {
+            Ok(parsed) => parsed,
+            Err(refusal) if !refusal.is_answered() => return self.garbage(shared),
+            Err(refusal) => {
+                let terminal = message.raw(41).and_then(|id| TerminalId::try_from(id).ok());
+                let terminal = terminal.and_then(|id| self.terminal(shared, &id));
+                let request = Retained {
+                    body: Bytes::of(body),
+                    envelope,
+                    terminal,
+                    mac: message.has(64),
+                    card: None,
+                    read_at,
+                };
+                answer(shared, &request, &Reply::refused(refusal.code), out);
+                return Ok(());
+            }
+        };
+        self.garbage = 0;
+        let terminal = self.terminal(shared, &parsed.terminal);
+        let request = admit(shared, &message, parsed, terminal.as_deref());
+        let retained = Retained {
+            body: Bytes::of(body),
+            envelope,
+            terminal,
+            mac: request.needs_mac,
+            card: request.card,
+            read_at,
+        };
+        let ticket = slab.keep(retained);
+        let origin = Origin { connection: self.connection, ticket };
+        let Admitted { terminal, merchant, mac, body, .. } = request.admitted;
+        self.requests.push(Box::new(Request { origin, terminal, merchant, mac, body }));
+        Ok(())
+    }
+
+    fn malformed(
+        &mut self,
+        shared: &Shared,
+        envelope: &Envelope,
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Closed> {
+        shared.metrics.messages_malformed.increment(1);
+        match unionpay::malformed_reply(body) {
+            Some(reply) => {
+                shared.metrics.replied(ResponseCode::FORMAT_ERROR);
+                frame(envelope, &reply, out).map_err(|_| Closed::Error)
+            }
+            None => self.garbage(shared),
+        }
+    }
+
+    fn garbage(&mut self, shared: &Shared) -> Result<(), Closed> {
+        shared.metrics.messages_malformed.increment(1);
+        self.garbage += 1;
+        if self.garbage >= GARBAGE_MAX { Err(Closed::Garbage) } else { Ok(()) }
+    }
+
+    fn terminal(&mut self, shared: &Shared, id: &TerminalId) -> Option<Arc<TerminalEntry>> {
+        if let Some((known, entry)) = &self.terminal
+            && known == id
+        {
+            return Some(Arc::clone(entry));
+        }
+        let entry = shared.table.find(id)?;
+        self.terminal = Some((*id, Arc::clone(&entry)));
+        Some(entry)
+    }
+}
+
+/// A request ready for the core but for its origin, and what its answer needs.
+struct Ready {
+    admitted: Admitted,
+    needs_mac: bool,
+    card: Option<Pan>,
+}
+
+struct Admitted {
+    terminal: TerminalId,
+    merchant: switchyard_domain::MerchantId,
+    mac: MacCheck,
+    body: Body,
+}
+
+/// Verifies the MAC, deciphers the track, seals the card.
+fn admit(
+    shared: &Shared,
+    message: &Message<'_, '_>,
+    parsed: Parsed,
+    terminal: Option<&TerminalEntry>,
+) -> Ready {
+    let Parsed { terminal: id, merchant, mac, draft } = parsed;
+    let needs_mac = mac != MacRequirement::NotRequired;
+    let keys = if needs_mac { terminal.and_then(|terminal| terminal.keys(&shared.store)) } else { None };
+    let mac = check_mac(message.body(), &mac, keys.as_deref());
+    let (body, card) = match mac {
+        MacCheck::Verified { .. } | MacCheck::NotRequired => body_of(shared, draft, keys.as_deref()),
+        // The core refuses it before it looks at what is asked: no card is worth sealing.
+        MacCheck::Wrong | MacCheck::NoKey => {
+            shared.metrics.mac_failures.increment(1);
+            (Body::Unsupported { code: ResponseCode::MAC_ERROR }, None)
+        }
+    };
+    Ready { admitted: Admitted { terminal: id, merchant, mac, body }, needs_mac, card }
+}
+
+fn check_mac(body: &[u8], requirement: &MacRequirement, keys: Option<&TerminalKeys>) -> MacCheck {
+    let MacRequirement::Required { present, covered, value } = requirement else {
+        return MacCheck::NotRequired;
+    };
+    let Some(keys) = keys else { return MacCheck::NoKey };
+    match (present, body.get(..*covered), body.get(value.clone())) {
+        (true, Some(covered), Some(received)) if keys.mac.verify(covered, received) => {
+            MacCheck::Verified { version: keys.version }
+        }
+        _ => MacCheck::Wrong,
+    }
+}
+
+/// What the core gets to decide on, and the card number where the answer cannot read it from its request.
+fn body_of(shared: &Shared, mut draft: Draft, keys: Option<&TerminalKeys>) -> (Body, Option<Pan>) {
+    let mut card = None;
+    if let Some(packed) = draft.encrypted_track() {
+        let mut track = [0; TRACK_BYTES_MAX];
+        let len = packed.len().min(TRACK_BYTES_MAX);
+        track[..len].copy_from_slice(&packed[..len]);
+        let code = decipher(&mut draft, &mut track[..len], keys);
+        wipe(&mut track);
+        if let Some(code) = code {
+            return (Body::Unsupported { code }, None);
+        }
+        card = draft.pan().and_then(copy_of);
+    }
+    let body = draft.into_body(|pan, expiry| shared.cards.seal(pan, expiry), |pan| shared.cards.hash(pan));
+    match body {
+        Ok(body) => (body, card),
+        Err(IntoBodyError::Seal(KeyError::Pan)) => {
+            (Body::Unsupported { code: ResponseCode::INVALID_CARD }, None)
+        }
+        Err(IntoBodyError::Seal(error)) => {
+            tracing::error!(%error, "a card cannot be sealed");
+            (Body::Unsupported { code: ResponseCode::SECURITY_FAILURE }, None)
+        }
+        Err(IntoBodyError::EncryptedTrack) => {
+            (Body::Unsupported { code: ResponseCode::SECURITY_FAILURE }, None)
+        }
+    }
+}
+
+/// Deciphers a track in place and puts it into the draft; else the code that says why not.
+fn decipher(draft: &mut Draft, track: &mut [u8], keys: Option<&TerminalKeys>) -> Option<ResponseCode> {
+    let Some(tdk) = keys.and_then(|keys| keys.track.as_ref()) else {
+        return Some(ResponseCode::SECURITY_FAILURE);
+    };
+    if track::decrypt_in_place(tdk, track).is_err() {
+        return Some(ResponseCode::FORMAT_ERROR);
+    }
+    draft.set_track(track).err().map(|refusal| refusal.code)
+}
+
+fn copy_of(pan: &Pan) -> Option<Pan> {
+    crate::keystore::with_digits(pan, |digits| Pan::from_digits(digits).ok())
+}

@@ -1,0 +1,156 @@
+//! The one thread that decides: it takes batches of inputs, and submits their records with what waits for
+//! them to be durable.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use switchyard_core::{Core, Input, Output};
+use switchyard_domain::{BusinessDate, LinkIndex, Record, Stamped, Timestamp};
+use switchyard_ledger::{Error, Measure, RecordBatch, Refused, Submitter};
+
+use crate::release::{Pending, Registered};
+use crate::shared::{Fatal, Shared, now};
+
+/// The core hears of the time at least this often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the core last said about itself, for people.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CoreFacts {
+    pub(crate) day: Option<BusinessDate>,
+    pub(crate) records: u64,
+    pub(crate) saf_waiting: usize,
+    pub(crate) saf_dead: usize,
+    pub(crate) unresolved: usize,
+}
+
+/// The core with what it needs to be one thread.
+pub(crate) struct CoreThread {
+    shared: Arc<Shared>,
+    core: Core,
+    submitter: Submitter<Pending>,
+    output: Output,
+    links: u16,
+    clock: Timestamp,
+}
+
+impl CoreThread {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        core: Core,
+        submitter: Submitter<Pending>,
+        clock: Timestamp,
+    ) -> Self {
+        let links = core.state().registry().links().count() as u16;
+        Self { shared, core, submitter, output: Output::default(), links, clock }
+    }
+
+    /// Submits what starting the core led to, and then works until the queue is closed and empty.
+    pub(crate) fn run(mut self, started: Output) {
+        self.output = started;
+        self.publish();
+        let mut going = self.submit();
+        let mut inputs = Vec::new();
+        let mut next_tick = Instant::now() + TICK;
+        while going && self.shared.queue.take(&mut inputs, next_tick) {
+            going = self.turn(&mut inputs);
+            if Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK;
+                self.core.handle(Input::Tick, self.clock, &mut self.output);
+                going = going && self.submit();
+                self.publish();
+            }
+        }
+        self.publish();
+    }
+
+    fn turn(&mut self, inputs: &mut Vec<Input>) -> bool {
+        // Records keep their order in time even when the wall clock is set back.
+        self.clock = self.clock.max(now());
+        if !inputs.is_empty() {
+            self.shared.metrics.core_batch_inputs.record(inputs.len() as f64);
+        }
+        let per_batch = self.shared.config.core.batch_inputs_max as usize;
+        let mut count = 0;
+        for input in inputs.drain(..) {
+            self.core.handle(input, self.clock, &mut self.output);
+            count += 1;
+            if count % per_batch == 0 && !self.submit() {
+                return false;
+            }
+        }
+        self.submit()
+    }
+
+    /// Hands records and effects to the committer; false when it takes no more.
+    fn submit(&mut self) -> bool {
+        if self.output.records.is_empty() && self.output.effects.is_empty() {
+            return true;
+        }
+        let mut batch =
+            RecordBatch::with_capacity(self.output.records.len(), self.output.records.len() * 384);
+        let mut pending = Pending::default();
+        for stamped in std::mem::take(&mut self.output.records) {
+            self.note(&stamped, &mut pending);
+            match batch.push(|buffer| stamped.encode(buffer)) {
+                Ok(()) => {}
+                Err(Error::TooLarge { what: Measure::BlockBytes, .. }) => {
+                    // The first part waits for nothing: effects leave when the last record is durable.
+                    if !self.hand_over(std::mem::take(&mut batch), Pending::default()) {
+                        return false;
+                    }
+                    if batch.push(|buffer| stamped.encode(buffer)).is_err() {
+                        return self.stop();
+                    }
+                }
+                Err(_) => return self.stop(),
+            }
+        }
+        self.shared.metrics.ledger_records.increment(batch.count() as u64);
+        pending.effects = std::mem::take(&mut self.output.effects);
+        self.hand_over(batch, pending)
+    }
+
+    fn hand_over(&self, batch: RecordBatch, pending: Pending) -> bool {
+        match self.submitter.submit(batch, pending) {
+            Ok(()) => true,
+            // The ledger failed or is shutting down, and has said so itself.
+            Err(Refused::Closed(..)) => false,
+            Err(Refused::Full(..) | Refused::TooLarge(..)) => self.stop(),
+        }
+    }
+
+    /// Remembers records that the server has to act on.
+    fn note(&mut self, stamped: &Stamped, pending: &mut Pending) {
+        match &stamped.record {
+            Record::LinkRegistered(link) => {
+                pending.registered.push(Registered::Link(LinkIndex(self.links), Box::new(link.clone())));
+                self.links += 1;
+            }
+            Record::KeyInstalled { name, key } => {
+                pending.registered.push(Registered::Key(*name, key.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The state is ahead of the ledger for good.
+    fn stop(&self) -> bool {
+        self.shared.fail(&Fatal::Record);
+        false
+    }
+
+    fn publish(&self) {
+        let state = self.core.state();
+        let facts = CoreFacts {
+            day: state.is_initialised().then(|| state.day()),
+            records: state.records(),
+            saf_waiting: state.saf_waiting(),
+            saf_dead: state.saf_dead(),
+            unresolved: state.unresolved(),
+        };
+        *self.shared.facts.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = facts;
+        let stats = self.submitter.stats();
+        self.shared.metrics.ledger_sync_seconds.set(stats.last_sync_micros() as f64 / 1e6);
+    }
+}

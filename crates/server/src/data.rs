@@ -1,0 +1,248 @@
+//! The data directory.
+//!
+//! | path | what it holds |
+//! |---|---|
+//! | `ledger/` | the log: the only truth |
+//! | `keys/lmk` | the local master key, 64 hexadecimal digits under a line that says what it is for, mode 0600 |
+//! | `keys/card-hash` | the key of the card hash, in the same form; production keeps it elsewhere |
+//! | `settlement/` | files of settlement runs |
+//! | `admin.sock` | the administrators' socket of a running switch |
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use switchyard_keys::{KeyError, SecretBytes};
+
+use crate::config::{KeyFiles, Profile};
+
+/// Bytes of the local master key and of the key of the card hash.
+pub(crate) const KEY_BYTES: usize = 32;
+
+/// How the first line of a key file begins when the key is for demonstrations only.
+const DEMO_MARK: &str = "# switchyard demo key";
+const PRODUCTION_MARK: &str = "# switchyard key";
+
+/// Why a data directory cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// There is something already: an installation never writes over keys or a ledger.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The path in the way.
+        path: PathBuf,
+    },
+    /// There is no ledger in it: `switchyard init` comes first.
+    #[error("{} is not initialised", path.display())]
+    NotInitialised {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The local master key was made for a demonstration and the profile is production.
+    #[error("{} holds a demo key, which profile \"production\" refuses", path.display())]
+    DemoKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// Others than the owner can read a key file.
+    #[error("{} can be read by others: mode {mode:03o}, needs 600", path.display())]
+    Readable {
+        /// The key file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A key file is not in the form of one.
+    #[error("{} is no key file", path.display())]
+    Malformed {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The key library refused.
+    #[error("key material refused")]
+    Key(#[from] KeyError),
+    /// The operating system refused.
+    #[error("cannot {op} {}", path.display())]
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The paths of one data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDir {
+    root: PathBuf,
+    lmk: PathBuf,
+    card_hash: PathBuf,
+}
+
+impl DataDir {
+    /// The layout under `root`, with key files where the configuration says.
+    pub fn new(root: &Path, keys: &KeyFiles) -> Self {
+        let dir = keys.dir.clone().unwrap_or_else(|| root.join("keys"));
+        let card_hash = keys.card_hash_file.clone().unwrap_or_else(|| dir.join("card-hash"));
+        Self { root: root.to_path_buf(), lmk: dir.join("lmk"), card_hash }
+    }
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// The log.
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
+    }
+    /// Files of settlement runs.
+    pub fn settlement(&self) -> PathBuf {
+        self.root.join("settlement")
+    }
+    /// The administrators' socket.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.root.join("admin.sock")
+    }
+    /// Whether there is a log.
+    pub fn is_initialised(&self) -> bool {
+        fs::read_dir(self.ledger()).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// Makes the directories and draws the two keys that live in files.
+    ///
+    /// # Errors
+    /// [`DataError::Exists`] when there is a log or a key file already, `Io` and `Key`.
+    pub(crate) fn create(&self, demo: bool) -> Result<(), DataError> {
+        if self.is_initialised() {
+            return Err(DataError::Exists { path: self.ledger() });
+        }
+        for path in [&self.lmk, &self.card_hash] {
+            if path.exists() {
+                return Err(DataError::Exists { path: path.clone() });
+            }
+        }
+        for dir in [self.ledger(), self.settlement()] {
+            make_dir(&dir)?;
+        }
+        for path in [&self.lmk, &self.card_hash] {
+            if let Some(parent) = path.parent() {
+                make_dir(parent)?;
+            }
+            write_key(path, &SecretBytes::random(KEY_BYTES)?, demo)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the local master key.
+    ///
+    /// # Errors
+    /// [`DataError::DemoKey`], [`DataError::Readable`], [`DataError::Malformed`] and `Io`.
+    pub(crate) fn read_lmk(&self, profile: Profile) -> Result<SecretBytes, DataError> {
+        read_key(&self.lmk, profile)
+    }
+
+    /// Reads the key of the card hash.
+    ///
+    /// # Errors
+    /// As [`read_lmk`](Self::read_lmk).
+    pub(crate) fn read_card_hash(&self, profile: Profile) -> Result<SecretBytes, DataError> {
+        read_key(&self.card_hash, profile)
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), DataError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| io_error("make directory", path, source))
+}
+
+fn write_key(path: &Path, key: &SecretBytes, demo: bool) -> Result<(), DataError> {
+    let mut text = String::with_capacity(2 * KEY_BYTES + 64);
+    text.push_str(if demo { DEMO_MARK } else { PRODUCTION_MARK });
+    text.push('\n');
+    for byte in key.expose() {
+        for nibble in [byte >> 4, byte & 0xF] {
+            text.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
+        }
+    }
+    text.push('\n');
+    let text = SecretBytes::from(text.into_bytes());
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| io_error("make", path, source))?;
+    file.write_all(text.expose())
+        .and_then(|()| file.sync_all())
+        .map_err(|source| io_error("write", path, source))
+}
+
+fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
+    let metadata = fs::metadata(path).map_err(|source| io_error("look at", path, source))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(DataError::Readable { path: path.to_path_buf(), mode });
+    }
+    let text = SecretBytes::from(fs::read(path).map_err(|source| io_error("read", path, source))?);
+    let malformed = || DataError::Malformed { path: path.to_path_buf() };
+    let mut lines = text.expose().split(|byte| *byte == b'\n');
+    let (mark, digits) = (lines.next().ok_or_else(malformed)?, lines.next().ok_or_else(malformed)?);
+    if !mark.starts_with(b"#") {
+        return Err(malformed());
+    }
+    if profile == Profile::Production && mark.starts_with(DEMO_MARK.as_bytes()) {
+        return Err(DataError::DemoKey { path: path.to_path_buf() });
+    }
+    let mut key = Vec::with_capacity(KEY_BYTES);
+    let nibble = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    for pair in digits.trim_ascii().chunks(2) {
+        let [high, low] = pair else { return Err(malformed()) };
+        key.push(nibble(*high).ok_or_else(malformed)? << 4 | nibble(*low).ok_or_else(malformed)?);
+    }
+    let key = SecretBytes::from(key);
+    if key.len() == KEY_BYTES { Ok(key) } else { Err(malformed()) }
+}
+
+fn io_error(op: &'static str, path: &Path, source: io::Error) -> DataError {
+    DataError::Io { op, path: path.to_path_buf(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kept_and_a_demo_key_is_refused_in_production() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::new(dir.path(), &KeyFiles::default());
+        data.create(true).unwrap();
+        assert!(matches!(data.create(true), Err(DataError::Exists { .. })));
+        let first = data.read_lmk(Profile::Demo).unwrap();
+        assert_eq!(first.expose(), data.read_lmk(Profile::Demo).unwrap().expose());
+        assert_ne!(first.expose(), data.read_card_hash(Profile::Demo).unwrap().expose());
+        assert!(matches!(data.read_lmk(Profile::Production), Err(DataError::DemoKey { .. })));
+        assert!(!data.is_initialised());
+    }
+
+    #[test]
+    fn a_key_file_that_others_read_or_that_is_damaged_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::new(dir.path(), &KeyFiles::default());
+        data.create(false).unwrap();
+        data.read_lmk(Profile::Production).unwrap();
+        fs::set_permissions(&data.lmk, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(data.read_lmk(Profile::Demo), Err(DataError::Readable { mode: 0o640, .. })));
+        fs::set_permissions(&data.lmk, fs::Permissions::from_mode(0o600)).unwrap();
+        for text in ["", "# k\n", "00\n00\n", "# k\n0\n", "# k\n0g\n", "# k\n00\n"] {
+            fs::write(&data.lmk, text).unwrap();
+            assert!(matches!(data.read_lmk(Profile::Demo), Err(DataError::Malformed { .. })), "{text:?}");
+        }
+    }
+}

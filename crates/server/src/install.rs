@@ -1,0 +1,151 @@
+//! Makes a data directory: keys, and the first records of the ledger.
+
+use std::path::Path;
+
+use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output};
+use switchyard_domain::{AcquirerId, Actor, BusinessDate, KeyName, KeyRecord, KeyUse, Record, UtcOffset};
+use switchyard_keys::{KeyError, SecretBytes};
+use switchyard_ledger::{Error, RecordBatch};
+
+use crate::config::{Config, Profile};
+use crate::data::{DataDir, DataError, KEY_BYTES};
+use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
+use crate::open::{ReplayError, open};
+use crate::shared::now;
+
+/// What a new ledger starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitPlan {
+    /// The acquirer's institution code, DE 32.
+    pub acquirer: AcquirerId,
+    /// Local time of the switch.
+    pub offset: UtcOffset,
+    /// The first business day; today where there is none.
+    pub day: Option<BusinessDate>,
+    /// Whether its keys are for demonstrations only: profile "production" refuses them.
+    pub demo: bool,
+}
+
+/// Why a data directory was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// The directory or its key files.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The keys of cards.
+    #[error(transparent)]
+    Cards(#[from] CardKeyError),
+    /// A key.
+    #[error("key refused")]
+    Key(#[from] KeyError),
+    /// The ledger.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A command of the plan, by its place in it, was refused.
+    #[error("command {index} of the plan was refused")]
+    Refused {
+        /// Which.
+        index: usize,
+        /// Why.
+        #[source]
+        source: CommandError,
+    },
+}
+
+impl From<Error> for InitError {
+    fn from(error: Error) -> Self {
+        Self::Replay(ReplayError::Ledger(error))
+    }
+}
+
+/// The keys of a data directory that is being made: with them the caller wraps keys and seals cards for
+/// the commands of its plan.
+#[derive(Debug)]
+pub struct Tools {
+    /// Wraps keys.
+    pub keys: KeyStore,
+    /// Seals cards.
+    pub cards: Cards,
+}
+
+/// Makes `dir` and records what `commands` says; it may do so with the new directory's keys. The first
+/// records, genesis and the key for card data, are made here.
+///
+/// # Errors
+/// [`InitError`]; what was made so far stays, and a second attempt says [`DataError::Exists`].
+pub fn initialise(
+    dir: &Path,
+    config: &Config,
+    plan: &InitPlan,
+    commands: impl FnOnce(&Tools) -> Result<Vec<Command>, KeyError>,
+) -> Result<(), InitError> {
+    let data = DataDir::new(dir, &config.keys);
+    data.create(plan.demo)?;
+    let keys = KeyStore::new(&data.read_lmk(Profile::Demo)?)?;
+    let hash_key = data.read_card_hash(Profile::Demo)?;
+    let first = card_keys(&keys, &hash_key)?;
+    let cards = Cards::open(&keys, first.iter().map(|(name, key)| (*name, key)), &hash_key)?;
+    let tools = Tools { keys, cards };
+
+    let (mut log, _, mut core) = open(&data.ledger(), config)?;
+    let at = now();
+    let genesis = Record::Genesis {
+        partition: crate::open::PARTITION.0 as u8,
+        acquirer: plan.acquirer,
+        offset: plan.offset,
+        day: plan.day.unwrap_or_else(|| BusinessDate::at(at, plan.offset)),
+        demo: plan.demo,
+    };
+    let keys = first.into_iter().map(|(name, key)| Command::InstallKey { name, key });
+    let all = [Command::Genesis(Box::new(genesis))].into_iter().chain(keys).chain(commands(&tools)?);
+    let mut output = Output::default();
+    for (index, command) in all.enumerate() {
+        carry_out(&mut core, index, command, &mut output)?;
+    }
+    let mut batch = RecordBatch::new();
+    for stamped in &output.records {
+        if batch.push(|buffer| stamped.encode(buffer)).is_err() {
+            log.append(&std::mem::take(&mut batch), now().0)?;
+            batch.push(|buffer| stamped.encode(buffer))?;
+        }
+    }
+    log.append(&batch, now().0)?;
+    log.close(now().0)?;
+    Ok(())
+}
+
+/// The key that seals cards, and what tells whether the right key hashes them.
+fn card_keys(store: &KeyStore, hash_key: &SecretBytes) -> Result<[(KeyName, KeyRecord); 2], KeyError> {
+    let data_key = SecretBytes::random(KEY_BYTES)?;
+    let data_name = KeyName { usage: KeyUse::CardData, owner: DATA_KEY_FIRST };
+    let hash_name = KeyName { usage: KeyUse::CardHash, owner: 0 };
+    Ok([
+        (data_name, store.wrap(KeyUse::CardData, data_key.expose())?),
+        (hash_name, hash_key_record(hash_key)),
+    ])
+}
+
+fn carry_out(core: &mut Core, index: usize, command: Command, output: &mut Output) -> Result<(), InitError> {
+    let ticket = index as u64;
+    core.handle(
+        Input::Command { ticket, actor: Actor::Installer, command: Box::new(command) },
+        now(),
+        output,
+    );
+    let effects = std::mem::take(&mut output.effects);
+    let result = effects.into_iter().find_map(|effect| match effect {
+        Effect::CommandDone { result, .. } => Some(result),
+        _ => None,
+    });
+    match result {
+        Some(Err(source)) => Err(InitError::Refused { index, source }),
+        Some(Ok(
+            CommandOutcome::Recorded
+            | CommandOutcome::DayCut { .. }
+            | CommandOutcome::Digest(_)
+            | CommandOutcome::TrialBalance(_),
+        ))
+        | None => Ok(()),
+    }
+}

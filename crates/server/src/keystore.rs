@@ -1,0 +1,321 @@
+//! Keys at rest become keys in use, and back; cards are sealed, hashed and opened.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use switchyard_domain::{
+    CardHash, CardRef, Expiry, KeyName, KeyRecord, KeyUse, Pan, SealedPan, TerminalMac, WorkingKeys,
+    WrappedKey,
+};
+use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
+use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, aes_kcv};
+use switchyard_keys::mac::{MacAlgorithm, MacKey, hmac};
+use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, constant_time_eq, kcv};
+
+/// The local master key, and what can be done with it.
+#[derive(Debug)]
+pub struct KeyStore {
+    lmk: Lmk,
+}
+
+/// A terminal's working keys, ready to use.
+#[derive(Debug)]
+pub(crate) struct TerminalKeys {
+    pub(crate) version: u32,
+    pub(crate) mac: MacKey,
+    pub(crate) pin: TdesCipher,
+    pub(crate) track: Option<TdesCipher>,
+}
+
+impl KeyStore {
+    pub(crate) fn new(lmk: &SecretBytes) -> Result<Self, KeyError> {
+        Ok(Self { lmk: Lmk::from_slice(lmk.expose())? })
+    }
+
+    /// A key under the local master key, as the ledger keeps it. Keys of 8, 16 and 24 bytes are DES keys
+    /// but for those that seal and hash cards.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] when the key does not fit its use.
+    pub fn wrap(&self, usage: KeyUse, key: &[u8]) -> Result<KeyRecord, KeyError> {
+        let algorithm = match usage {
+            KeyUse::CardData => KeyAlgorithm::Aes,
+            KeyUse::CardHash => KeyAlgorithm::Hmac,
+            _ if key.len() == 8 => KeyAlgorithm::Des,
+            _ => KeyAlgorithm::Tdes,
+        };
+        let wrapped = self.lmk.wrap(key, usage_of(usage), KeyAttributes::new(algorithm))?;
+        let text =
+            String::from_utf8(wrapped.as_bytes().to_vec()).map_err(|_| KeyError::Input("key block"))?;
+        Ok(KeyRecord { wrapped: WrappedKey(text), check_value: check_value(usage, key)? })
+    }
+
+    /// Draws a double-length DES key; also in clear, for whoever must load it elsewhere.
+    ///
+    /// # Errors
+    /// [`KeyError::Entropy`] without randomness.
+    pub fn generate(&self, usage: KeyUse) -> Result<(KeyRecord, DesKey), KeyError> {
+        let key = DesKey::generate(16)?;
+        Ok((self.wrap(usage, key.expose())?, key))
+    }
+
+    /// The clear key of a record, checked against its check value.
+    pub(crate) fn unwrap(&self, usage: KeyUse, record: &KeyRecord) -> Result<SecretBytes, KeyError> {
+        let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
+        let key = self.lmk.unwrap(&wrapped, usage_of(usage))?;
+        if constant_time_eq(&check_value(usage, key.expose())?, &record.check_value) {
+            Ok(key)
+        } else {
+            Err(KeyError::CheckValue)
+        }
+    }
+
+    pub(crate) fn unwrap_des(&self, usage: KeyUse, record: &KeyRecord) -> Result<DesKey, KeyError> {
+        DesKey::from_slice(self.unwrap(usage, record)?.expose())
+    }
+
+    pub(crate) fn unwrap_cipher(&self, usage: KeyUse, record: &KeyRecord) -> Result<TdesCipher, KeyError> {
+        Ok(TdesCipher::new(&self.unwrap_des(usage, record)?))
+    }
+
+    pub(crate) fn unwrap_working(
+        &self,
+        mac: TerminalMac,
+        keys: &WorkingKeys,
+    ) -> Result<TerminalKeys, KeyError> {
+        let mak = self.unwrap(KeyUse::TerminalMac, &keys.mac)?;
+        Ok(TerminalKeys {
+            version: keys.version,
+            mac: MacKey::new(mac_algorithm(mac), mak.expose())?,
+            pin: self.unwrap_cipher(KeyUse::TerminalPin, &keys.pin)?,
+            track: keys
+                .track
+                .as_ref()
+                .map(|track| self.unwrap_cipher(KeyUse::TerminalTrack, track))
+                .transpose()?,
+        })
+    }
+}
+
+/// Bytes of the MAC key that a terminal's profile wants.
+pub(crate) fn mac_key_bytes(mac: TerminalMac) -> usize {
+    match mac {
+        TerminalMac::CupEcb | TerminalMac::X99 => 8,
+        TerminalMac::CupEcbDouble | TerminalMac::X919 => 16,
+    }
+}
+
+fn mac_algorithm(mac: TerminalMac) -> MacAlgorithm {
+    match mac {
+        TerminalMac::CupEcb | TerminalMac::CupEcbDouble => MacAlgorithm::CupEcb,
+        TerminalMac::X99 => MacAlgorithm::X99,
+        TerminalMac::X919 => MacAlgorithm::X919,
+    }
+}
+
+fn usage_of(usage: KeyUse) -> KeyUsage {
+    match usage {
+        KeyUse::TerminalMaster => KeyUsage::Tmk,
+        KeyUse::TerminalPin => KeyUsage::Pik,
+        KeyUse::TerminalMac => KeyUsage::Mak,
+        KeyUse::TerminalTrack => KeyUsage::Tdk,
+        KeyUse::ZonePin => KeyUsage::Zpk,
+        KeyUse::PinVerification => KeyUsage::Pvk,
+        KeyUse::CardData => KeyUsage::DataKey,
+        KeyUse::CardHash => KeyUsage::CardHash,
+    }
+}
+
+fn check_value(usage: KeyUse, key: &[u8]) -> Result<[u8; 4], KeyError> {
+    let first = |bytes: &[u8]| bytes.first_chunk::<4>().copied().ok_or(KeyError::Input("check value"));
+    match usage {
+        KeyUse::CardData => first(&aes_kcv(key)?),
+        KeyUse::CardHash => first(&hash_check_value(key)),
+        KeyUse::TerminalMaster
+        | KeyUse::TerminalPin
+        | KeyUse::TerminalMac
+        | KeyUse::TerminalTrack
+        | KeyUse::ZonePin
+        | KeyUse::PinVerification => Ok(kcv(&DesKey::from_slice(key)?)),
+    }
+}
+
+fn hash_check_value(key: &[u8]) -> [u8; 32] {
+    hmac::hmac_sha256(key, &[0; 16])
+}
+
+/// The number of the first data key: its owner in the registry of keys.
+pub(crate) const DATA_KEY_FIRST: u32 = 1;
+
+/// Why the keys of cards cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CardKeyError {
+    /// The ledger names no key that seals cards.
+    #[error("the ledger has no key for card data")]
+    NoDataKey,
+    /// The key of the card hash is not the one that the ledger's hashes were made with: no follow-up would
+    /// find its original.
+    #[error("the key of the card hash is not the one this ledger was made with")]
+    OtherHashKey,
+    /// A key cannot be taken.
+    #[error("key refused")]
+    Key(#[from] KeyError),
+}
+
+/// Seals, hashes and opens card numbers.
+#[derive(Debug)]
+pub struct Cards {
+    vault: CardVault,
+    /// Starts at a random number in each process, so that no two intakes have the same.
+    intake: AtomicU64,
+}
+
+impl Cards {
+    /// From the keys of the ledger and the key of the card hash, which is in no ledger.
+    pub(crate) fn open<'a>(
+        store: &KeyStore,
+        keys: impl Iterator<Item = (KeyName, &'a KeyRecord)>,
+        hash_key: &SecretBytes,
+    ) -> Result<Self, CardKeyError> {
+        let mut data_keys = Vec::new();
+        for (name, record) in keys {
+            match name.usage {
+                KeyUse::CardData => data_keys.push((name.owner, record)),
+                KeyUse::CardHash if record.check_value[..] != hash_check_value(hash_key.expose())[..4] => {
+                    return Err(CardKeyError::OtherHashKey);
+                }
+                KeyUse::CardHash
+                | KeyUse::TerminalMaster
+                | KeyUse::TerminalPin
+                | KeyUse::TerminalMac
+                | KeyUse::TerminalTrack
+                | KeyUse::ZonePin
+                | KeyUse::PinVerification => {}
+            }
+        }
+        data_keys.sort_by_key(|(owner, _)| *owner);
+        let (current, retired) = data_keys.split_last().ok_or(CardKeyError::NoDataKey)?;
+        let key = store.unwrap(KeyUse::CardData, current.1)?;
+        let mut vault = CardVault::new(current.0, key.expose(), hash_key.expose())?;
+        for (owner, record) in retired {
+            vault = vault.with_retired(*owner, store.unwrap(KeyUse::CardData, record)?.expose())?;
+        }
+        let mut start = [0; 8];
+        getrandom::fill(&mut start).map_err(|_| KeyError::Entropy)?;
+        Ok(Self { vault, intake: AtomicU64::new(u64::from_le_bytes(start)) })
+    }
+
+    /// What is kept of a card.
+    ///
+    /// # Errors
+    /// [`KeyError::Pan`] for a number of fewer than 13 digits.
+    pub fn seal(&self, pan: &Pan, expiry: Option<&Expiry>) -> Result<CardRef, KeyError> {
+        let intake = self.intake.fetch_add(1, Ordering::Relaxed);
+        with_digits(pan, |digits| {
+            let sealed = self.vault.seal(digits, expiry.map(Expiry::digits), u128::from(intake))?;
+            Ok(CardRef {
+                sealed: SealedPan(sealed.as_bytes().to_vec()),
+                key_id: u16::try_from(self.vault.key_id()).map_err(|_| KeyError::Input("data key number"))?,
+                intake,
+                hash: CardHash(*self.vault.hash(digits)?.as_bytes()),
+                masked: pan.masked(),
+            })
+        })
+    }
+
+    /// The hash of a card that is only compared. A number that no card can have hashes to zeros, which no
+    /// sealed card does.
+    pub fn hash(&self, pan: &Pan) -> CardHash {
+        with_digits(pan, |digits| {
+            self.vault.hash(digits).map_or(CardHash([0; 16]), |hash| CardHash(*hash.as_bytes()))
+        })
+    }
+
+    /// The card behind a reference.
+    ///
+    /// # Errors
+    /// [`KeyError::UnknownKey`] and [`KeyError::Authentication`].
+    pub fn open_card(&self, card: &CardRef) -> Result<Pan, KeyError> {
+        let sealed: [u8; SEALED_PAN_BYTES] =
+            card.sealed.0.as_slice().try_into().map_err(|_| KeyError::Authentication)?;
+        let sealed = switchyard_keys::card::SealedPan::from_bytes(sealed);
+        let clear = self.vault.open(u32::from(card.key_id), &sealed, u128::from(card.intake))?;
+        Pan::from_digits(clear.expose_pan()).map_err(|_| KeyError::Authentication)
+    }
+}
+
+/// The record that binds a ledger to the key of its card hash. The key itself is not in it, wrapped or not.
+pub(crate) fn hash_key_record(hash_key: &SecretBytes) -> KeyRecord {
+    let check = hash_check_value(hash_key.expose());
+    KeyRecord { wrapped: WrappedKey(String::new()), check_value: [check[0], check[1], check[2], check[3]] }
+}
+
+/// Lends the digits of a card number and wipes them.
+pub(crate) fn with_digits<T>(pan: &Pan, work: impl FnOnce(&[u8]) -> T) -> T {
+    let mut digits = [0; Pan::DIGITS_MAX];
+    let len = pan.write_digits(&mut digits);
+    let result = work(&digits[..len]);
+    wipe(&mut digits);
+    result
+}
+
+/// Overwrites bytes that were secret; the optimizer may not leave it out.
+pub(crate) fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> KeyStore {
+        KeyStore::new(&SecretBytes::random(32).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_opens_for_its_own_use_only() {
+        let store = store();
+        let (record, key) = store.generate(KeyUse::TerminalMaster).unwrap();
+        assert_eq!(store.unwrap(KeyUse::TerminalMaster, &record).unwrap().expose(), key.expose());
+        assert!(store.unwrap(KeyUse::ZonePin, &record).is_err());
+        let altered = KeyRecord { check_value: [0; 4], ..record.clone() };
+        assert_eq!(store.unwrap(KeyUse::TerminalMaster, &altered).unwrap_err(), KeyError::CheckValue);
+        assert!(
+            super::KeyStore::new(&SecretBytes::random(32).unwrap())
+                .unwrap()
+                .unwrap(KeyUse::TerminalMaster, &record)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_card_is_sealed_found_again_and_opened_under_rotated_keys() {
+        let store = store();
+        let hash_key = SecretBytes::random(32).unwrap();
+        let data = |owner| {
+            (
+                KeyName { usage: KeyUse::CardData, owner },
+                store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap(),
+            )
+        };
+        let hash = (KeyName { usage: KeyUse::CardHash, owner: 0 }, hash_key_record(&hash_key));
+        let keys = [data(1), hash, data(2)];
+        let open = |count: usize, hash_key: &SecretBytes| {
+            Cards::open(&store, keys[..count].iter().map(|(name, key)| (*name, key)), hash_key)
+        };
+        let pan = Pan::from_digits(b"6225880000000008").unwrap();
+        let old = open(2, &hash_key).unwrap().seal(&pan, None).unwrap();
+        let cards = open(3, &hash_key).unwrap();
+        let new = cards.seal(&pan, Some(&"3012".parse().unwrap())).unwrap();
+        assert_eq!((old.key_id, new.key_id), (1, 2));
+        assert_eq!((old.hash, cards.hash(&pan)), (new.hash, new.hash));
+        assert_eq!(cards.open_card(&old).unwrap(), pan);
+        let moved = CardRef { intake: new.intake + 1, ..new };
+        assert!(cards.open_card(&moved).is_err());
+        let other = SecretBytes::random(32).unwrap();
+        assert!(matches!(open(2, &other), Err(CardKeyError::OtherHashKey)));
+        assert!(matches!(open(0, &hash_key), Err(CardKeyError::NoDataKey)));
+        assert!(cards.seal(&Pan::from_digits(b"622588000008").unwrap(), None).is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! The terminals as the intake sees them: who they are and which keys are in force.
+//!
+//! It is written by releases only, so that a key is never used before the record that put it in force is
+//! durable. Reads take a lock on one of many shards, and none once a connection knows its terminal.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use arc_swap::ArcSwapOption;
+use switchyard_domain::{KeyRecord, Terminal, TerminalId, TerminalIndex, TerminalMac, WorkingKeys};
+
+use crate::keystore::{KeyStore, TerminalKeys};
+
+/// Shards of the table: more than there are I/O threads.
+const SHARDS: usize = 64;
+
+/// One terminal.
+#[derive(Debug)]
+pub(crate) struct TerminalEntry {
+    pub(crate) index: TerminalIndex,
+    pub(crate) mac: TerminalMac,
+    /// Unwrapped for a sign-on only.
+    pub(crate) master_key: KeyRecord,
+    /// As recorded. Unwrapping costs more than a request, and most terminals of a registry are asleep, so
+    /// it waits for the first use.
+    wrapped: Mutex<Option<WorkingKeys>>,
+    ready: ArcSwapOption<TerminalKeys>,
+}
+
+impl TerminalEntry {
+    fn new(index: TerminalIndex, terminal: &Terminal) -> Self {
+        Self {
+            index,
+            mac: terminal.mac,
+            master_key: terminal.master_key.clone(),
+            wrapped: Mutex::new(None),
+            ready: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The working keys in force; nothing when it never signed on, or they cannot be unwrapped.
+    pub(crate) fn keys(&self, store: &KeyStore) -> Option<Arc<TerminalKeys>> {
+        if let Some(ready) = self.ready.load_full() {
+            return Some(ready);
+        }
+        let wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = wrapped.as_ref()?;
+        match store.unwrap_working(self.mac, keys) {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                // Under the lock: keys that come into force meanwhile wait, and then replace these.
+                self.ready.store(Some(Arc::clone(&keys)));
+                Some(keys)
+            }
+            Err(error) => {
+                tracing::error!(terminal = self.index.0, %error, "working keys cannot be unwrapped");
+                None
+            }
+        }
+    }
+
+    fn use_keys(&self, keys: WorkingKeys) {
+        let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
+        *wrapped = Some(keys);
+        self.ready.store(None);
+    }
+}
+
+/// All terminals.
+#[derive(Debug)]
+pub(crate) struct KeyTable {
+    shards: Vec<RwLock<HashMap<TerminalId, Arc<TerminalEntry>>>>,
+    by_index: RwLock<Vec<Arc<TerminalEntry>>>,
+    hasher: std::hash::RandomState,
+}
+
+impl KeyTable {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            by_index: RwLock::default(),
+            hasher: std::hash::RandomState::new(),
+        }
+    }
+
+    fn shard(&self, id: &TerminalId) -> &RwLock<HashMap<TerminalId, Arc<TerminalEntry>>> {
+        &self.shards[self.hasher.hash_one(id) as usize % SHARDS]
+    }
+
+    /// The terminal with this DE 41.
+    pub(crate) fn find(&self, id: &TerminalId) -> Option<Arc<TerminalEntry>> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// The terminal with this index.
+    pub(crate) fn at(&self, index: TerminalIndex) -> Option<Arc<TerminalEntry>> {
+        self.by_index.read().unwrap_or_else(PoisonError::into_inner).get(index.0 as usize).cloned()
+    }
+
+    /// A terminal exists from now on. Terminals come in the order of their indices.
+    pub(crate) fn use_terminal(&self, index: TerminalIndex, terminal: &Terminal) {
+        let entry = Arc::new(TerminalEntry::new(index, terminal));
+        let mut by_index = self.by_index.write().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(by_index.len(), index.0 as usize, "terminals are registered in order");
+        by_index.push(Arc::clone(&entry));
+        drop(by_index);
+        let mut shard = self.shard(&terminal.id).write().unwrap_or_else(PoisonError::into_inner);
+        shard.insert(terminal.id, entry);
+    }
+
+    /// Working keys are in force from now on.
+    pub(crate) fn use_keys(&self, index: TerminalIndex, keys: WorkingKeys) {
+        if let Some(entry) = self.at(index) {
+            entry.use_keys(keys);
+        }
+    }
+
+    /// How many terminals there are.
+    pub(crate) fn count(&self) -> usize {
+        self.by_index.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use switchyard_domain::{KeyUse, MerchantIndex};
+    use switchyard_keys::SecretBytes;
+
+    pub(crate) fn store() -> KeyStore {
+        KeyStore::new(&SecretBytes::random(32).unwrap()).unwrap()
+    }
+
+    pub(crate) fn terminal(store: &KeyStore, id: &str) -> Terminal {
+        let master_key = store.generate(KeyUse::TerminalMaster).unwrap().0;
+        Terminal { id: id.parse().unwrap(), merchant: MerchantIndex(0), mac: TerminalMac::CupEcb, master_key }
+    }
+
+    pub(crate) fn working_keys(store: &KeyStore, version: u32) -> WorkingKeys {
+        let single = |usage| {
+            let key = switchyard_keys::DesKey::generate(8).unwrap();
+            store.wrap(usage, key.expose()).unwrap()
+        };
+        WorkingKeys {
+            version,
+            pin: store.generate(KeyUse::TerminalPin).unwrap().0,
+            mac: single(KeyUse::TerminalMac),
+            track: None,
+        }
+    }
+
+    #[test]
+    fn keys_in_force_replace_those_before() {
+        let store = store();
+        let table = KeyTable::new();
+        let terminal = terminal(&store, "T0000001");
+        assert!(table.find(&terminal.id).is_none());
+        table.use_terminal(TerminalIndex(0), &terminal);
+        let entry = table.find(&terminal.id).unwrap();
+        assert!(entry.keys(&store).is_none());
+        for version in [1, 2] {
+            table.use_keys(TerminalIndex(0), working_keys(&store, version));
+            assert_eq!(entry.keys(&store).unwrap().version, version);
+            assert_eq!(table.at(TerminalIndex(0)).unwrap().keys(&store).unwrap().version, version);
+        }
+        let mut broken = working_keys(&store, 3);
+        broken.mac.check_value = [0; 4];
+        table.use_keys(TerminalIndex(0), broken);
+        assert!(entry.keys(&store).is_none());
+    }
+}

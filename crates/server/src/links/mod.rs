@@ -1,0 +1,88 @@
+//! Links to issuers: one task each, which connects, sends, and hands answers to the core.
+
+mod outgoing;
+mod session;
+mod task;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use switchyard_core::Upstream;
+use switchyard_domain::{Link, LinkIndex};
+use tokio::sync::Notify;
+
+use crate::shared::{Phase, Shared};
+
+/// Messages on their way to a link's task.
+#[derive(Debug)]
+pub(crate) struct LinkQueue {
+    name: String,
+    up: AtomicBool,
+    waiting: Mutex<VecDeque<(u32, Box<Upstream>)>>,
+    notify: Notify,
+    messages_max: usize,
+}
+
+/// Every link.
+#[derive(Debug, Default)]
+pub(crate) struct LinkTable {
+    queues: RwLock<Vec<Arc<LinkQueue>>>,
+}
+
+impl LinkQueue {
+    fn take(&self, messages: &mut VecDeque<(u32, Box<Upstream>)>) {
+        messages.append(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    async fn filled(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl LinkTable {
+    /// Hands a message to its link; it comes back when the link does not exist or has too many waiting.
+    pub(crate) fn send(
+        &self,
+        link: LinkIndex,
+        generation: u32,
+        message: Box<Upstream>,
+    ) -> Result<(), Box<Upstream>> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(queue) = queues.get(usize::from(link.0)) else { return Err(message) };
+        let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= queue.messages_max {
+            return Err(message);
+        }
+        waiting.push_back((generation, message));
+        drop(waiting);
+        queue.notify.notify_one();
+        Ok(())
+    }
+
+    /// Names of the links and whether they have a connection.
+    pub(crate) fn status(&self) -> Vec<(String, bool)> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().map(|queue| (queue.name.clone(), queue.up.load(Ordering::Relaxed))).collect()
+    }
+}
+
+/// A link is registered: its key is in force and its task starts. Links come in the order of their indices.
+pub(crate) fn start(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle, index: LinkIndex, link: Link) {
+    shared.keys.use_zone(&shared.store, index, &link.pin_key);
+    let queue = Arc::new(LinkQueue {
+        name: link.name.clone(),
+        up: AtomicBool::new(false),
+        waiting: Mutex::default(),
+        notify: Notify::new(),
+        messages_max: shared.config.links.queue_messages_max as usize,
+    });
+    let mut queues = shared.links.queues.write().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(queues.len(), usize::from(index.0), "links are registered in order");
+    queues.push(Arc::clone(&queue));
+    drop(queues);
+    let shared = Arc::clone(shared);
+    runtime.spawn(async move {
+        let stop = crate::shared::reached(shared.phase.subscribe(), Phase::Stopping);
+        task::LinkTask::new(Arc::clone(&shared), index, link, queue).run(stop).await;
+    });
+}

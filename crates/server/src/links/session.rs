@@ -1,0 +1,286 @@
+//! One connection of a link.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use switchyard_core::dialect::iso87::{self, LinkContext};
+use switchyard_core::{Answer, Input, Upstream};
+use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, TransactionId};
+use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::LinkQueue;
+use super::outgoing::Outgoing;
+use crate::keystore::wipe;
+use crate::metrics::LinkMetrics;
+use crate::shared::Shared;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 32 * 1024;
+/// DE 70 of an echo test.
+const ECHO: u16 = 301;
+/// Encoded bytes that may wait for the socket.
+const OUTGOING_BYTES_MAX: usize = 256 * 1024;
+
+/// Why a connection of a link ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("the host closed it")]
+    Closed,
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("the host's framing is off: {0}")]
+    Frame(#[from] FrameError),
+    #[error("the host does not answer an echo")]
+    Silent,
+    #[error("the switch stops")]
+    Stopped,
+}
+
+/// What stays the same for all connections of a link.
+pub(super) struct Speech {
+    pub(super) index: LinkIndex,
+    pub(super) dialect: &'static Dialect,
+    pub(super) framing: Framing,
+    pub(super) answer_timeout: Duration,
+}
+
+/// A connection.
+pub(super) struct Session<'a> {
+    shared: &'a Shared,
+    speech: &'a Speech,
+    queue: &'a Arc<LinkQueue>,
+    metrics: &'a LinkMetrics,
+    generation: u32,
+    /// Taken from the queue, not encoded yet.
+    pending: VecDeque<(u32, Box<Upstream>)>,
+    outgoing: Outgoing,
+    input: Vec<u8>,
+    inputs: Vec<Input>,
+    /// When each request that was not answered yet left; a lost answer gives its credit back in time.
+    outstanding: VecDeque<Instant>,
+    heard_at: Instant,
+    echo_sent: Option<Instant>,
+}
+
+/// Why a message cannot be sent.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        speech: &'a Speech,
+        queue: &'a Arc<LinkQueue>,
+        metrics: &'a LinkMetrics,
+        generation: u32,
+    ) -> Self {
+        Self {
+            shared,
+            speech,
+            queue,
+            metrics,
+            generation,
+            pending: VecDeque::new(),
+            outgoing: Outgoing::default(),
+            input: Vec::with_capacity(READ_BYTES),
+            inputs: Vec::new(),
+            outstanding: VecDeque::new(),
+            heard_at: Instant::now(),
+            echo_sent: None,
+        }
+    }
+
+    /// Serves the connection until it ends.
+    pub(super) async fn run(&mut self, stream: TcpStream, stop: impl Future<Output = ()>) -> Lost {
+        let mut stop = std::pin::pin!(stop);
+        let (mut reader, mut writer) = stream.into_split();
+        let echo_interval = Duration::from_secs(u64::from(self.shared.config.links.echo_interval_s));
+        // Credits come back and echoes fall due on this beat.
+        let mut beat = tokio::time::interval(Duration::from_millis(100).min(echo_interval));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.encode_pending();
+            let done = tokio::select! {
+                biased;
+                () = &mut stop => Err(Lost::Stopped),
+                written = writer.write(self.outgoing.rest()), if !self.outgoing.is_empty() => match written {
+                    Ok(0) => Err(Lost::Closed),
+                    Ok(count) => {
+                        self.outgoing.wrote(count);
+                        Ok(())
+                    }
+                    Err(error) => Err(Lost::Io(error)),
+                },
+                read = reader.read_buf(&mut self.input) => match read {
+                    Ok(0) => Err(Lost::Closed),
+                    Ok(_) => self.take_frames(),
+                    Err(error) => Err(Lost::Io(error)),
+                },
+                () = self.queue.filled() => {
+                    self.queue.take(&mut self.pending);
+                    Ok(())
+                }
+                _ = beat.tick() => self.beat(echo_interval),
+            };
+            if let Err(lost) = done {
+                return lost;
+            }
+        }
+    }
+
+    /// What never left, for the core: it is as if it had not been sent, and nothing has to be reversed.
+    pub(super) fn unsent(mut self) -> Vec<TransactionId> {
+        let mut unsent: Vec<_> = self.outgoing.unsent().collect();
+        unsent.extend(self.pending.iter().filter_map(|(_, message)| transaction_of(message)));
+        unsent
+    }
+
+    /// Encodes what waits, as far as the credit goes.
+    fn encode_pending(&mut self) {
+        let credit_max = self.shared.config.links.credit_max as usize;
+        while self.outgoing.rest().len() < OUTGOING_BYTES_MAX {
+            let Some((generation, message)) = self.pending.front() else { return };
+            let transaction = transaction_of(message);
+            if transaction.is_some() && self.outstanding.len() >= credit_max {
+                return;
+            }
+            let is_ours = *generation == self.generation;
+            let Some((_, message)) = self.pending.pop_front() else { return };
+            let sent = is_ours && self.encode(&message);
+            match transaction {
+                Some(_) if sent => self.outstanding.push_back(Instant::now()),
+                Some(transaction) => {
+                    self.metrics.unsent.increment(1);
+                    self.shared.queue.push([Input::NotSent { link: self.speech.index, transaction }]);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Appends a message to what goes out; false when it cannot be built.
+    fn encode(&mut self, message: &Upstream) -> bool {
+        let (shared, speech) = (self.shared, self.speech);
+        let context = LinkContext { offset: shared.offset, acquirer: shared.acquirer };
+        let card = sealed_card(message).and_then(|card| open_card(shared, card));
+        let appended = self.outgoing.append(transaction_of(message), |out| {
+            speech.framing.try_write(out, |out| -> Result<(), SendError> {
+                iso87::write(speech.dialect, message, card.as_ref(), &context, out)?;
+                Ok(())
+            })
+        });
+        match appended {
+            Ok(()) => self.metrics.sent.increment(1),
+            Err(ref error) => tracing::error!(link = %self.queue.name, %error, "a message cannot be built"),
+        }
+        appended.is_ok()
+    }
+
+    fn beat(&mut self, echo_interval: Duration) -> Result<(), Lost> {
+        let now = Instant::now();
+        let oldest = now.checked_sub(self.speech.answer_timeout);
+        while self.outstanding.front().is_some_and(|sent| oldest.is_some_and(|oldest| *sent < oldest)) {
+            self.outstanding.pop_front();
+        }
+        match self.echo_sent {
+            Some(sent) if now.saturating_duration_since(sent) > echo_interval => Err(Lost::Silent),
+            None if now.saturating_duration_since(self.heard_at) > echo_interval => {
+                self.echo_sent = Some(now);
+                let stan = Stan::try_from(0).expect("zero is a trace number");
+                // Number 0 is given to nothing else, and the core never sees the answer.
+                self.encode(&Upstream::Network { stan, at: crate::shared::now(), code: ECHO });
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Hands every answer that was read to the core, in one batch.
+    fn take_frames(&mut self) -> Result<(), Lost> {
+        self.heard_at = Instant::now();
+        self.echo_sent = None;
+        let frame_bytes_max = self.shared.config.links.frame_bytes_max as usize;
+        let mut at = 0;
+        let ended = loop {
+            match self.speech.framing.scan(&self.input[at..], frame_bytes_max) {
+                Scan::Frame { start, end, consumed } => {
+                    self.metrics.received.increment(1);
+                    if let Some(answer) = self.read_answer(&self.input[at + start..at + end]) {
+                        self.outstanding.pop_front();
+                        let (link, generation) = (self.speech.index, self.generation);
+                        self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
+                    }
+                    at += consumed;
+                }
+                Scan::KeepAlive { consumed } => at += consumed,
+                Scan::NeedMore { .. } => break Ok(()),
+                Scan::Bad(error) => break Err(Lost::Frame(error)),
+            }
+        };
+        let rest = self.input.len() - at;
+        self.input.copy_within(at.., 0);
+        wipe(&mut self.input[rest..]);
+        self.input.truncate(rest);
+        if !self.inputs.is_empty() {
+            self.shared.queue.push(self.inputs.drain(..));
+        }
+        ended
+    }
+
+    /// An answer for the core; nothing for what is none, and for the link's own echoes.
+    fn read_answer(&self, body: &[u8]) -> Option<Answer> {
+        let message = match self.speech.dialect.parse(body) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(link = %self.queue.name, %error, "a message of the host does not parse");
+                return None;
+            }
+        };
+        match iso87::read_answer(&message) {
+            Ok(answer) if answer.network_code == Some(ECHO) => None,
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                tracing::warn!(link = %self.queue.name, %error, "a message of the host is no answer");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        wipe(&mut self.input);
+    }
+}
+
+/// The sealed card of a message that has none in clear.
+fn sealed_card(message: &Upstream) -> Option<&CardRef> {
+    match message {
+        Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
+        Upstream::Reversal { opened, .. } => opened.card.as_ref(),
+        Upstream::Request(_) | Upstream::Network { .. } => None,
+    }
+}
+
+fn open_card(shared: &Shared, card: &CardRef) -> Option<Pan> {
+    let opened = shared.cards.open_card(card);
+    if let Err(error) = &opened {
+        tracing::error!(%error, "a sealed card cannot be opened");
+    }
+    opened.ok()
+}
+
+fn transaction_of(message: &Upstream) -> Option<TransactionId> {
+    match message {
+        Upstream::Request(request) => Some(request.opened.id),
+        Upstream::Reversal { .. } | Upstream::Network { .. } => None,
+    }
+}

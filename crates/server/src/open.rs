@@ -1,0 +1,85 @@
+//! From a data directory to a core that has replayed its ledger.
+
+use std::path::Path;
+
+use switchyard_core::{ApplyError, Core, CoreConfig};
+use switchyard_domain::{Decode, Stamped};
+use switchyard_ledger::{Error, LedgerId, Log, Options, Partition, Reader, Recovery, Sequence};
+
+use crate::config::Config;
+use crate::shared::now;
+
+/// Partition of this process; others are other processes.
+pub(crate) const PARTITION: Partition = Partition(0);
+
+/// Why a ledger cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The ledger refused.
+    #[error("{code}: {0}", code = .0.code())]
+    Ledger(#[from] Error),
+    /// A record is not in a form that this program reads.
+    #[error("record {sequence} cannot be read")]
+    Record {
+        /// Which.
+        sequence: u64,
+        /// Why.
+        #[source]
+        source: Decode,
+    },
+    /// A record does not follow from those before it.
+    #[error("record {sequence} does not fit")]
+    Apply {
+        /// Which.
+        sequence: u64,
+        /// Why.
+        #[source]
+        source: ApplyError,
+    },
+}
+
+/// The core's rules and limits.
+pub(crate) fn core_config(config: &Config) -> CoreConfig {
+    let core = &config.core;
+    CoreConfig {
+        pin_tries_max: core.pin_tries_max as u8,
+        no_pin_minor_max: core.no_pin_minor_max,
+        refund_days_max: core.refund_days_max,
+        hold_days_max: core.hold_days_max,
+        saf_retry_ms: u64::from(core.reversal_retry_ms),
+        saf_attempts_max: core.reversal_attempts_max,
+        in_flight_max: core.in_flight_max as usize,
+        ..CoreConfig::default()
+    }
+}
+
+/// Opens the log for writing, which takes its lock, and replays it.
+pub(crate) fn open(dir: &Path, config: &Config) -> Result<(Log, Recovery, Core), ReplayError> {
+    let mut id = [0; 16];
+    // A log that exists keeps its own id; a new one without randomness gets zeros and is none the worse.
+    let _ = getrandom::fill(&mut id);
+    let mut options = Options::new(PARTITION, LedgerId(id), now().0);
+    options.segment_bytes = u64::from(config.ledger.segment_mib) << 20;
+    options.free_bytes_min = u64::from(config.ledger.free_mib_min) << 20;
+    let (log, recovery) = Log::open(dir, &options)?;
+    let mut core = Core::new(core_config(config));
+    let end = replay(dir, |stamped| core.replay(stamped))?;
+    debug_assert_eq!(end, recovery.next_seq, "the reader sees what the writer opened");
+    Ok((log, recovery, core))
+}
+
+/// Hands every record of a ledger on, in order.
+///
+/// # Errors
+/// [`ReplayError`] by what is wrong; the records before it have been handed on.
+pub fn replay(
+    dir: &Path,
+    mut visit: impl FnMut(&Stamped) -> Result<(), ApplyError>,
+) -> Result<Sequence, ReplayError> {
+    Reader::open(dir)?.for_each(|sequence, bytes| {
+        let sequence = sequence.0;
+        let stamped = Stamped::decode(bytes).map_err(|source| ReplayError::Record { sequence, source })?;
+        visit(&stamped).map_err(|source| ReplayError::Apply { sequence, source })
+    })
+}

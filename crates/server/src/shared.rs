@@ -1,0 +1,195 @@
+//! What the tasks and threads of one switch share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use switchyard_core::{Command, CommandError, CommandOutcome, Input};
+use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Config;
+use crate::connection::Connections;
+use crate::core_thread::CoreFacts;
+use crate::keyring::KeyRing;
+use crate::keystore::{Cards, KeyStore};
+use crate::keytable::KeyTable;
+use crate::links::LinkTable;
+use crate::metrics::Metrics;
+use crate::queue::CoreQueue;
+use crate::workers::JobQueue;
+
+/// Where a switch is in its life. Only ever goes on to a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// The ledger is being read.
+    Starting,
+    /// Terminals are served.
+    Serving,
+    /// No new requests; those in flight are answered.
+    Draining,
+    /// Connections end now.
+    Stopping,
+    /// The ledger cannot be trusted any more: connections drop without another byte.
+    Failed,
+}
+
+/// Why a switch cannot go on; the process has to end and recover at its next start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fatal {
+    /// A write to the ledger failed: what is durable is not known.
+    #[error("the ledger failed: {reason}")]
+    Ledger {
+        /// What the ledger said.
+        reason: String,
+    },
+    /// A record is too long for the ledger, yet the state holds it.
+    #[error("a record does not fit the ledger")]
+    Record,
+    /// A thread that the switch cannot do without ended.
+    #[error("thread {name} panicked")]
+    Thread {
+        /// The thread.
+        name: &'static str,
+    },
+}
+
+impl Fatal {
+    /// Exit code of the process, distinct from that of other failures.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Ledger { .. } => 70,
+            Self::Record | Self::Thread { .. } => 71,
+        }
+    }
+}
+
+/// Called once when a switch cannot go on.
+pub type OnFatal = Arc<dyn Fn(&Fatal) + Send + Sync>;
+
+/// Everything shared.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) queue: CoreQueue,
+    pub(crate) table: KeyTable,
+    pub(crate) store: KeyStore,
+    pub(crate) cards: Cards,
+    pub(crate) keys: KeyRing,
+    pub(crate) jobs: JobQueue,
+    pub(crate) connections: Connections,
+    pub(crate) links: LinkTable,
+    pub(crate) acquirer: AcquirerId,
+    pub(crate) offset: UtcOffset,
+    pub(crate) facts: Mutex<CoreFacts>,
+    /// The ledger's disk is nearly full: new work is refused before the core sees it.
+    pub(crate) ledger_full: AtomicBool,
+    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) on_fatal: OnFatal,
+    commands: Mutex<HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>>,
+    next_command: AtomicU64,
+}
+
+/// What a switch is made of before it runs.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: KeyStore,
+    pub(crate) cards: Cards,
+    pub(crate) acquirer: AcquirerId,
+    pub(crate) offset: UtcOffset,
+    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) on_fatal: OnFatal,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, metrics, store, cards, acquirer, offset, phase, on_fatal } = parts;
+        let core = &config.core;
+        Self {
+            queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
+            jobs: JobQueue::new(),
+            connections: Connections::new(&config.terminals),
+            table: KeyTable::new(),
+            keys: KeyRing::default(),
+            links: LinkTable::default(),
+            facts: Mutex::default(),
+            ledger_full: AtomicBool::new(false),
+            commands: Mutex::default(),
+            next_command: AtomicU64::new(1),
+            config,
+            metrics,
+            store,
+            cards,
+            acquirer,
+            offset,
+            phase,
+            on_fatal,
+        }
+    }
+
+    /// Goes on to a later phase; an earlier one changes nothing.
+    pub(crate) fn enter(&self, phase: Phase) -> bool {
+        self.phase.send_if_modified(|current| {
+            let later = phase > *current;
+            if later {
+                *current = phase;
+            }
+            later
+        })
+    }
+
+    /// Ends everything at once: nothing is answered any more.
+    pub(crate) fn fail(&self, fatal: &Fatal) {
+        if self.enter(Phase::Failed) {
+            tracing::error!(error = %fatal, "the switch stops");
+            self.queue.close();
+            self.commands.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            (self.on_fatal)(fatal);
+        }
+    }
+
+    /// Hands a command to the core; the result comes when what it recorded is durable. The receiver fails
+    /// when the switch ends before.
+    pub(crate) fn command(
+        &self,
+        actor: Actor,
+        command: Command,
+    ) -> oneshot::Receiver<Result<CommandOutcome, CommandError>> {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = self.next_command.fetch_add(1, Ordering::Relaxed);
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
+        self.queue.push([Input::Command { ticket, actor, command: Box::new(command) }]);
+        receiver
+    }
+
+    pub(crate) fn command_done(&self, ticket: u64, result: Result<CommandOutcome, CommandError>) {
+        let sender = self.commands.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+        if let Some(sender) = sender {
+            // Whoever asked may have gone away; what was recorded stands.
+            let _ = sender.send(result);
+        }
+    }
+}
+
+/// Resolves when the switch is in `phase` or a later one.
+pub(crate) async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {
+    // An error means that the switch is gone, which is as late as can be.
+    let _ = phase.wait_for(|current| *current >= wanted).await;
+}
+
+/// The time of the wall clock. Going back is caught where records are made.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Runs the body of a thread that the switch cannot do without: a panic in it ends the switch instead of
+/// leaving it half alive.
+pub(crate) fn guarded(shared: &Arc<Shared>, name: &'static str, body: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err() {
+        shared.fail(&Fatal::Thread { name });
+    }
+}

@@ -1,0 +1,316 @@
+//! A switch from start to end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
+use switchyard_domain::{Actor, KeyUse};
+use switchyard_ledger::{Committer, Log, Recovery};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::core_thread::CoreThread;
+use crate::data::{DataDir, DataError};
+use crate::keystore::{CardKeyError, Cards, KeyStore};
+use crate::metrics::Metrics;
+use crate::open::{ReplayError, open};
+use crate::release::{Pending, Release};
+use crate::shared::{Fatal, OnFatal, Parts, Phase, Shared, guarded, now};
+use crate::status::{Status, status};
+
+/// How often housekeeping looks around.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Idle connections of a drain are looked for this often.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+/// Why a switch does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory or its key files.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The keys of cards.
+    #[error(transparent)]
+    Cards(#[from] CardKeyError),
+    /// The ledger.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address or path.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The operating system gives no thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// The start was cancelled or panicked.
+    #[error("the start did not come to its end")]
+    Interrupted,
+}
+
+/// Why a command has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The core refused; nothing changed.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// The switch ended before it was known to be durable.
+    #[error("the switch stopped before it was done")]
+    Stopped,
+}
+
+/// Addresses that a switch listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// Terminals.
+    pub terminals: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+/// A running switch.
+pub struct Switch {
+    shared: Arc<Shared>,
+    addresses: Addresses,
+    core: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    committer: Committer<Pending>,
+    admin_socket: std::path::PathBuf,
+}
+
+impl Switch {
+    /// Starts a switch on the runtime that this is called in. A fatal failure later ends the process with
+    /// [`Fatal::exit_code`].
+    ///
+    /// # Errors
+    /// [`StartError`] by what has to be put right.
+    pub async fn start(config: Config, data_dir: &Path, extra: Option<Router>) -> Result<Self, StartError> {
+        let exit = |fatal: &Fatal| std::process::exit(fatal.exit_code());
+        Self::start_with(config, data_dir, extra, Arc::new(exit)).await
+    }
+
+    /// As [`start`](Self::start), with `on_fatal` to be called in place of ending the process.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(
+        config: Config,
+        data_dir: &Path,
+        extra: Option<Router>,
+        on_fatal: OnFatal,
+    ) -> Result<Self, StartError> {
+        let data = DataDir::new(data_dir, &config.keys);
+        if !data.is_initialised() {
+            return Err(DataError::NotInitialised { path: data_dir.to_path_buf() }.into());
+        }
+        // Sockets come first: whoever asks finds a switch that says it is starting, and an address that is
+        // taken shows before a long replay.
+        let terminals = listen(config.terminals.listen).await?;
+        let http = listen(config.http.listen).await?;
+        let addresses = Addresses { terminals: terminals.1, http: http.1 };
+        let (terminals, http) = (terminals.0, http.0);
+        let (phase, phases) = watch::channel(Phase::Starting);
+        let metrics = Arc::new(Metrics::new());
+        tokio::spawn(crate::http::serve(http, phases, Arc::clone(&metrics), extra));
+
+        let loading = {
+            let (config, data) = (config.clone(), data.clone());
+            move || load(&config, &data)
+        };
+        let loaded = tokio::task::spawn_blocking(loading).await.map_err(|_| StartError::Interrupted)??;
+        let admin_socket = data.admin_socket();
+        let admin = crate::admin::bind(&admin_socket)
+            .map_err(|source| StartError::Listen { address: admin_socket.display().to_string(), source })?;
+        let Loaded { log, recovery, core, store, cards } = loaded;
+        let state = core.state();
+        let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
+        let offset = state.offset();
+        let shared =
+            Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, on_fatal }));
+        publish(&shared, &core);
+        let (core, committer) = start_core(&shared, core, log, &recovery)?;
+        let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
+        tokio::spawn(crate::admin::serve(Arc::clone(&shared), admin));
+        tokio::spawn(housekeeping(Arc::clone(&shared), data.ledger()));
+        shared.enter(Phase::Serving);
+        tokio::spawn(crate::connection::accept(Arc::clone(&shared), terminals));
+        tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
+        Ok(Self { shared, addresses, core, workers, committer, admin_socket })
+    }
+
+    /// Where it listens; ports 0 of the configuration are real ones here.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Has a command carried out; returns when what it recorded is durable.
+    ///
+    /// # Errors
+    /// [`RunError::Refused`] and [`RunError::Stopped`].
+    pub async fn command(&self, actor: Actor, command: Command) -> Result<CommandOutcome, RunError> {
+        self.handle().command(actor, command).await
+    }
+
+    /// What it says about itself.
+    pub fn status(&self) -> Status {
+        status(&self.shared)
+    }
+
+    /// A handle for those who outlive a borrow: a portal, a signal handler.
+    pub fn handle(&self) -> SwitchHandle {
+        SwitchHandle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Ends in good order: takes nothing new, answers what is in flight for as long as the configuration
+    /// says, closes the log.
+    ///
+    /// # Errors
+    /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
+    pub async fn shutdown(self) -> Result<(), Fatal> {
+        let Self { shared, core, workers, committer, admin_socket, .. } = self;
+        tracing::info!("draining");
+        shared.enter(Phase::Draining);
+        let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));
+        let drained = async {
+            while shared.connections.count() > 0 {
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        };
+        if tokio::time::timeout(limit, drained).await.is_err() {
+            tracing::warn!(connections = shared.connections.count(), "not everything was answered in time");
+        }
+        shared.enter(Phase::Stopping);
+        let joined = tokio::task::spawn_blocking(move || {
+            shared.jobs.close();
+            workers.into_iter().for_each(|worker| drop(worker.join()));
+            shared.queue.close();
+            drop(core.join());
+            let closed = committer.shutdown();
+            drop(std::fs::remove_file(admin_socket));
+            closed.map_err(|error| Fatal::Ledger { reason: error.to_string() })
+        });
+        let closed = joined.await.unwrap_or(Err(Fatal::Thread { name: "shutdown" }));
+        tracing::info!(clean = closed.is_ok(), "stopped");
+        closed
+    }
+}
+
+/// Talks to a running switch.
+#[derive(Clone)]
+pub struct SwitchHandle {
+    shared: Arc<Shared>,
+}
+
+impl SwitchHandle {
+    /// As [`Switch::command`].
+    ///
+    /// # Errors
+    /// As [`Switch::command`].
+    pub async fn command(&self, actor: Actor, command: Command) -> Result<CommandOutcome, RunError> {
+        let result = self.shared.command(actor, command).await.map_err(|_| RunError::Stopped)?;
+        Ok(result?)
+    }
+    /// As [`Switch::status`].
+    pub fn status(&self) -> Status {
+        status(&self.shared)
+    }
+    /// The page that Prometheus reads.
+    pub fn metrics_page(&self) -> String {
+        self.shared.metrics.render()
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address: address.to_string(), source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+struct Loaded {
+    log: Log,
+    recovery: Recovery,
+    core: Core,
+    store: KeyStore,
+    cards: Cards,
+}
+
+/// Everything that takes time: keys, and the ledger from its first record.
+fn load(config: &Config, data: &DataDir) -> Result<Loaded, StartError> {
+    let lmk = data.read_lmk(config.general.profile)?;
+    let store = KeyStore::new(&lmk).map_err(DataError::Key)?;
+    let hash_key = data.read_card_hash(config.general.profile)?;
+    let (log, recovery, core) = open(&data.ledger(), config)?;
+    if let Some(cut) = &recovery.cut {
+        tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
+    }
+    let cards = Cards::open(&store, core.state().registry().keys(), &hash_key)?;
+    Ok(Loaded { log, recovery, core, store, cards })
+}
+
+/// Puts in force what the ledger says, before anything is served.
+fn publish(shared: &Arc<Shared>, core: &Core) {
+    let registry = core.state().registry();
+    for (index, terminal, keys) in registry.terminals() {
+        shared.table.use_terminal(index, terminal);
+        if let Some(keys) = keys {
+            shared.table.use_keys(index, keys.clone());
+        }
+    }
+    for (name, key) in registry.keys().filter(|(name, _)| name.usage != KeyUse::CardData) {
+        shared.keys.use_key(&shared.store, name, key);
+    }
+    let runtime = tokio::runtime::Handle::current();
+    for (index, link) in registry.links() {
+        crate::links::start(shared, &runtime, index, link.clone());
+    }
+}
+
+fn start_core(
+    shared: &Arc<Shared>,
+    mut core: Core,
+    log: Log,
+    recovery: &Recovery,
+) -> Result<(JoinHandle<()>, Committer<Pending>), StartError> {
+    let mut started = Output::default();
+    let clock = now();
+    let cut_bytes = recovery.cut.as_ref().map_or(0, |cut| cut.bytes);
+    core.start(recovery.epoch.0, cut_bytes, clock, &mut started);
+    let release = Release::new(Arc::clone(shared), tokio::runtime::Handle::current());
+    let committer = Committer::spawn(log, || now().0, release).map_err(ReplayError::Ledger)?;
+    let thread = CoreThread::new(Arc::clone(shared), core, committer.submitter(), clock);
+    let core = std::thread::Builder::new()
+        .name("core".to_owned())
+        .spawn({
+            let shared = Arc::clone(shared);
+            move || guarded(&shared, "core", || thread.run(started))
+        })
+        .map_err(StartError::Thread)?;
+    Ok((core, committer))
+}
+
+/// Looks at the disk and keeps histograms small.
+async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
+    let mut stop = std::pin::pin!(crate::shared::reached(shared.phase.subscribe(), Phase::Stopping));
+    let mut beat = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => return,
+            _ = beat.tick() => {}
+        }
+        shared.metrics.upkeep();
+        crate::space::watch(&shared, &ledger);
+    }
+}

@@ -1,0 +1,145 @@
+//! Terminals, the switch and an issuer over real sockets.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start};
+use switchyard_core::{Command, CommandOutcome};
+use switchyard_domain::Actor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come about");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_is_approved_repeated_and_reversed_and_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let (switch, fatal) = start(dir.path(), config()).await;
+    let address = switch.addresses().terminals;
+    let mut client = Client::connect(address).await;
+    let unkeyed = client.ask(&client.sale(CARD, 7, 100)).await;
+    assert_eq!((unkeyed.code.as_str(), unkeyed.mac_is_right), ("77", None));
+    let signed_on = client.sign_on().await;
+    assert_eq!(signed_on.code, "00");
+
+    let sale = client.sale(CARD, 2, 1_250);
+    let approved = client.ask(&sale).await;
+    assert_eq!((approved.mti, approved.code.as_str(), approved.mac_is_right), (0x0210, "00", Some(true)));
+    let repeated = client.ask(&sale).await;
+    assert_eq!(repeated.body, approved.body, "a repeat hears the same");
+    let mut forged = sale.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let refused = client.ask(&forged).await;
+    assert_eq!((refused.code.as_str(), refused.mac_is_right, refused.requirement), ("A0", None, 3));
+    let reversed = client.ask(&client.reversal(CARD, 2, 1_250)).await;
+    assert_eq!((reversed.mti, reversed.code.as_str(), reversed.mac_is_right), (0x0410, "00", Some(true)));
+
+    let handle = switch.handle();
+    let digest = handle.command(Actor::Switch, Command::Digest).await.unwrap();
+    drop(client);
+    switch.shutdown().await.unwrap();
+    assert!(fatal.lock().unwrap().is_none());
+
+    let (switch, _) = start(dir.path(), config()).await;
+    let again = switch.command(Actor::Switch, Command::Digest).await.unwrap();
+    assert!(matches!((&digest, &again), (CommandOutcome::Digest(_), CommandOutcome::Digest(_))));
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let known = client.ask(&client.sale(CARD, 2, 1_250)).await;
+    assert_eq!(known.rrn, approved.rrn, "the stored reply");
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_requests_in_one_write_are_all_answered() {
+    const COUNT: u64 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let (switch, _) = start(dir.path(), config()).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let mut all = Vec::new();
+    (10..10 + COUNT).for_each(|stan| all.extend(client.sale(CARD, stan, 1)));
+    client.stream.write_all(&all).await.unwrap();
+    let mut stans = Vec::new();
+    for _ in 0..COUNT {
+        let answer = client.read().await;
+        assert_eq!((answer.code.as_str(), answer.mac_is_right), ("00", Some(true)));
+        stans.extend(answer.stan);
+    }
+    stans.sort_unstable();
+    assert_eq!(stans, (10..10 + COUNT).collect::<Vec<_>>());
+    let page = get(switch.addresses().http, "/metrics").await;
+    assert!(page.contains("switch_replies_total{class=\"approved\"} 201"), "{page}");
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_goes_to_its_issuer_and_a_lost_answer_is_reversed() {
+    let issuer = Issuer::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), Some(issuer.address));
+    let (switch, _) = start(dir.path(), config()).await;
+    until("the link signs on", || issuer.seen.lock().unwrap().contains(&0x0800)).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    // The sign-on's answer may still be on its way: until then the issuer cannot be reached.
+    let mut stan = 10;
+    let approved = loop {
+        let answer = client.ask(&client.sale(FOREIGN_CARD, stan, 500)).await;
+        if answer.code != "91" {
+            break answer;
+        }
+        stan += 1;
+    };
+    assert_eq!((approved.code.as_str(), approved.mac_is_right), ("00", Some(true)));
+    issuer.silent.store(true, Ordering::Relaxed);
+    let unknown = client.ask(&client.sale(FOREIGN_CARD, stan + 1, 500)).await;
+    assert!(matches!(unknown.code.as_str(), "98" | "68"), "{unknown:?}");
+    until("the reversal arrives", || issuer.seen.lock().unwrap().contains(&0x0420)).await;
+    until("the reversal is acknowledged", || switch.status().saf_waiting == 0).await;
+    assert!(switch.status().links[0].up);
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_follows_the_switch_and_administrators_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let (switch, _) = start(dir.path(), config()).await;
+    let http = switch.addresses().http;
+    assert!(get(http, "/livez").await.starts_with("HTTP/1.1 200"));
+    assert!(get(http, "/readyz").await.starts_with("HTTP/1.1 200"));
+    let mut admin = tokio::net::UnixStream::connect(dir.path().join("admin.sock")).await.unwrap();
+    let requests = "{\"command\":\"status\"}\n{\"command\":\"day-cut\",\"operator\":\"anna\"}\n{\"command\":\"nothing\"}\n";
+    admin.write_all(requests.as_bytes()).await.unwrap();
+    admin.shutdown().await.unwrap();
+    let mut answers = String::new();
+    admin.read_to_string(&mut answers).await.unwrap();
+    let answers: Vec<serde_json::Value> =
+        answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers[0]["status"]["phase"], "serving");
+    assert_eq!(answers[1]["ok"], true, "{answers:?}");
+    assert_eq!(answers[2]["ok"], false);
+    // A connection keeps the drain going for as long as it has something to wait for.
+    let client = Client::signed_on(switch.addresses().terminals).await;
+    switch.shutdown().await.unwrap();
+    drop(client);
+    assert!(!dir.path().join("admin.sock").exists());
+}

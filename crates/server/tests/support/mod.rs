@@ -1,0 +1,323 @@
+//! A data directory with one merchant, a terminal that talks, and an issuer that answers.
+#![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use switchyard_core::Command;
+use switchyard_domain::{
+    BankAccount, CardClass, CardIssued, Currency, Expiry, FeePlan, KeyName, KeyUse, Link, LinkDialect,
+    LinkIndex, Merchant, MerchantIndex, Pan, Route, RouteTarget, Terminal, TerminalMac, UtcOffset,
+};
+use switchyard_keys::mac::{MacAlgorithm, MacKey};
+use switchyard_keys::pin::{Pin, encode_iso0, pvv};
+use switchyard_keys::working_keys::{MakLength, WorkingKeyBlock};
+use switchyard_keys::{DesKey, KeyError, TdesCipher};
+use switchyard_server::config::Config;
+use switchyard_server::{Fatal, InitPlan, Switch, Tools, initialise};
+use switchyard_wire::{Builder, Dialect, Message, Mti};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub const TERMINAL: &str = "T0000001";
+pub const MERCHANT: &str = "898123456789012";
+/// A card of the embedded issuer.
+pub const CARD: &str = "6225880000000008";
+/// A card behind the link.
+pub const FOREIGN_CARD: &str = "6230000000000004";
+pub const PIN: &[u8] = b"123456";
+const TMK: [u8; 16] = *b"\x25\x8F\xB0\xAB\x70\xD0\x25\xCD\xB9\x9D\xF2\xC4\xD3\x02\xD6\x46";
+const ENVELOPE: [u8; 11] = [0x60, 0x00, 0x03, 0x12, 0x34, 0x60, 0x31, 0x00, 0x31, 0x01, 0x00];
+
+pub fn config() -> Config {
+    Config::parse(
+        "[terminals]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+         [ledger]\nsegment_mib = 1\nfree_mib_min = 0\n\
+         [links]\nbackoff_ms_min = 10\nbackoff_ms_max = 50\n",
+    )
+    .unwrap()
+}
+
+pub fn install(dir: &Path, link: Option<SocketAddr>) {
+    let plan =
+        InitPlan { acquirer: "48720000".parse().unwrap(), offset: UtcOffset::CHINA, day: None, demo: true };
+    initialise(dir, &config(), &plan, |tools| commands(tools, link)).unwrap();
+}
+
+fn commands(tools: &Tools, link: Option<SocketAddr>) -> Result<Vec<Command>, KeyError> {
+    let (pvk_record, pvk) = tools.keys.generate(KeyUse::PinVerification)?;
+    let pan = Pan::from_digits(CARD.as_bytes()).unwrap();
+    let expiry: Expiry = "3012".parse().unwrap();
+    let pin = Pin::new(PIN).unwrap();
+    let account = BankAccount { holder: "x".into(), number: "1".into(), cnaps: "102100000000".into() };
+    let merchant =
+        Merchant { id: MERCHANT.parse().unwrap(), name: "x".into(), mcc: 5411, account, fee_plan: 1 };
+    let terminal = Terminal {
+        id: TERMINAL.parse().unwrap(),
+        merchant: MerchantIndex(0),
+        mac: TerminalMac::CupEcb,
+        master_key: tools.keys.wrap(KeyUse::TerminalMaster, &TMK)?,
+    };
+    let card = CardIssued {
+        card: tools.cards.seal(&pan, Some(&expiry))?,
+        expiry,
+        pvv: pvv(&TdesCipher::new(&pvk), CARD.as_bytes(), 1, &pin).unwrap(),
+        currency: Currency::CNY,
+    };
+    let fees = FeePlan {
+        plan: 1,
+        from: switchyard_domain::BusinessDate(0),
+        debit_ppm: 6_000,
+        debit_cap_minor: None,
+        credit_ppm: 6_000,
+        credit_cap_minor: None,
+        foreign_ppm: 6_000,
+        foreign_cap_minor: None,
+        fixed_minor: 0,
+        minimum_minor: 0,
+        refund_returns_fee: true,
+    };
+    let range = |prefix: u64, target| Route {
+        low: prefix * 10_u64.pow(13),
+        high: (prefix + 1) * 10_u64.pow(13) - 1,
+        class: CardClass::Debit,
+        target,
+        issuer: 3_080_000,
+    };
+    let mut commands = vec![
+        Command::InstallKey { name: KeyName { usage: KeyUse::PinVerification, owner: 1 }, key: pvk_record },
+        Command::SetFeePlan(fees),
+        Command::Register(Box::new(merchant)),
+        Command::Bind(Box::new(terminal)),
+        Command::AddRoute(range(622_588, RouteTarget::OnUs)),
+        Command::IssueCard { card: Box::new(card), balance_minor: 1_000_000 },
+    ];
+    if let Some(address) = link {
+        commands.push(Command::AddLink(Box::new(Link {
+            name: "issuer".into(),
+            address: address.to_string(),
+            dialect: LinkDialect::Iso87Ascii,
+            framing: "len2-be".into(),
+            pin_key: tools.keys.generate(KeyUse::ZonePin)?.0,
+            answer_timeout_ms: 2_000,
+        })));
+        commands.push(Command::AddRoute(range(623_000, RouteTarget::Link(LinkIndex(0)))));
+    }
+    Ok(commands)
+}
+
+/// A switch that keeps what ended it instead of ending the process.
+pub async fn start(dir: &Path, config: Config) -> (Switch, Arc<Mutex<Option<Fatal>>>) {
+    let fatal = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&fatal);
+    let on_fatal = Arc::new(move |cause: &Fatal| *seen.lock().unwrap() = Some(cause.clone()));
+    (Switch::start_with(config, dir, None, on_fatal).await.unwrap(), fatal)
+}
+
+pub fn dialect() -> &'static Dialect {
+    Dialect::builtin("unionpay-pos").unwrap()
+}
+
+/// An answer with what the tests look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub mti: u16,
+    pub code: String,
+    pub stan: Option<u64>,
+    pub rrn: String,
+    pub requirement: u8,
+    pub mac_is_right: Option<bool>,
+    pub body: Vec<u8>,
+}
+
+/// One terminal on one connection.
+pub struct Client {
+    pub stream: TcpStream,
+    pub batch: u64,
+    pik: Option<TdesCipher>,
+    mak: Option<MacKey>,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, batch: 1, pik: None, mak: None }
+    }
+
+    /// A connection that has signed on.
+    pub async fn signed_on(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address).await;
+        let answer = client.sign_on().await;
+        assert_eq!((answer.mti, answer.code.as_str()), (0x0810, "00"));
+        client
+    }
+
+    pub async fn sign_on(&mut self) -> Answer {
+        let frame = self.frame(0x0800, |b| {
+            b.number(11, 1).unwrap().text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
+            b.digits(60, b"00000001003").unwrap().text(63, "01 ").unwrap();
+        });
+        self.stream.write_all(&frame).await.unwrap();
+        let answer = self.read().await;
+        let message = dialect().parse(&answer.body).unwrap();
+        if let Some(block) = message.bytes(62) {
+            let tmk = DesKey::from_slice(&TMK).unwrap();
+            let keys = WorkingKeyBlock::open(&tmk, block, MakLength::Single).unwrap();
+            self.pik = Some(TdesCipher::new(&keys.pik));
+            self.mak = Some(MacKey::new(MacAlgorithm::CupEcb, keys.mak.expose()).unwrap());
+        }
+        answer
+    }
+
+    /// A sale with PIN, as a frame.
+    pub fn sale(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
+        let pin = encode_iso0(&Pin::new(PIN).unwrap(), card.as_bytes()).unwrap();
+        let block = self.pik.as_ref().map_or([0; 8], |pik| pik.encrypt_block(pin));
+        self.transaction(0x0200, stan, |b| {
+            b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
+            b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"021").unwrap();
+            b.digits(25, b"00").unwrap().digits(26, b"12").unwrap();
+            b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+            b.bytes(52, &block).unwrap().digits(53, b"2600000000000000").unwrap();
+        })
+    }
+
+    /// The reversal of that sale.
+    pub fn reversal(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
+        self.transaction(0x0400, stan, |b| {
+            b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
+            b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"021").unwrap();
+            b.digits(25, b"00").unwrap().text(39, "98").unwrap();
+            b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+        })
+    }
+
+    fn transaction(&self, mti: u16, _stan: u64, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
+        let de60 = format!("22{:06}000", self.batch);
+        let mut body = Vec::new();
+        let mut builder = dialect().builder(&mut body, Mti::new(mti));
+        elements(&mut builder);
+        builder.digits(60, de60.as_bytes()).unwrap();
+        let mac =
+            |covered: &[u8]| self.mak.as_ref().map_or([b'0'; 8], |mak| *mak.compute(covered).as_bytes());
+        builder.finish_with_mac(64, mac).unwrap();
+        drop(builder);
+        framed(&body)
+    }
+
+    /// A message without MAC, as a frame.
+    pub fn frame(&self, mti: u16, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
+        let mut body = Vec::new();
+        let mut builder = dialect().builder(&mut body, Mti::new(mti));
+        elements(&mut builder);
+        builder.finish().unwrap();
+        drop(builder);
+        framed(&body)
+    }
+
+    pub async fn ask(&mut self, frame: &[u8]) -> Answer {
+        self.stream.write_all(frame).await.unwrap();
+        self.read().await
+    }
+
+    pub async fn read(&mut self) -> Answer {
+        let mut length = [0; 2];
+        self.stream.read_exact(&mut length).await.unwrap();
+        let mut frame = vec![0; usize::from(u16::from_be_bytes(length))];
+        self.stream.read_exact(&mut frame).await.unwrap();
+        assert_eq!(frame[..5], [0x60, 0x12, 0x34, 0x00, 0x03], "source and destination change places");
+        let body = frame[11..].to_vec();
+        let message = dialect().parse(&body).unwrap();
+        let text = |de| message.text(de).map(|text| text.into_owned()).unwrap_or_default();
+        let mac_is_right = message.offset(64).map(|offset| {
+            self.mak
+                .as_ref()
+                .is_some_and(|mak| mak.verify(&body[..offset], message.raw(64).unwrap_or_default()))
+        });
+        Answer {
+            mti: message.mti().as_u16(),
+            code: text(39),
+            stan: message.number(11),
+            rrn: text(37),
+            requirement: frame[7] & 0xF,
+            mac_is_right,
+            body: body.clone(),
+        }
+    }
+
+    /// True when the switch closes the connection without another byte.
+    pub async fn is_closed(&mut self) -> bool {
+        let mut byte = [0; 1];
+        matches!(self.stream.read(&mut byte).await, Ok(0) | Err(_))
+    }
+}
+
+pub fn framed(body: &[u8]) -> Vec<u8> {
+    let mut frame = ((ENVELOPE.len() + body.len()) as u16).to_be_bytes().to_vec();
+    frame.extend(ENVELOPE);
+    frame.extend(body);
+    frame
+}
+
+/// An issuer that answers `00` to everything, or nothing to transactions while `silent`.
+pub struct Issuer {
+    pub address: SocketAddr,
+    pub seen: Arc<Mutex<Vec<u16>>>,
+    pub silent: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Issuer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (seen, silent) = (Arc::<Mutex<Vec<u16>>>::default(), Arc::default());
+        let issuer = Self { address, seen: Arc::clone(&seen), silent: Arc::clone(&silent) };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer_all(stream, Arc::clone(&seen), Arc::clone(&silent)));
+            }
+        });
+        issuer
+    }
+}
+
+async fn answer_all(
+    mut stream: TcpStream,
+    seen: Arc<Mutex<Vec<u16>>>,
+    silent: Arc<std::sync::atomic::AtomicBool>,
+) {
+    let dialect = Dialect::builtin("iso87-ascii").unwrap();
+    let mut length = [0; 2];
+    while stream.read_exact(&mut length).await.is_ok() {
+        let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut body).await.unwrap();
+        let message = dialect.parse(&body).unwrap();
+        let mti = message.mti().as_u16();
+        seen.lock().unwrap().push(mti);
+        if mti == 0x0200 && silent.load(std::sync::atomic::Ordering::Relaxed) {
+            continue;
+        }
+        let mut frame = vec![0, 0];
+        answer_of(dialect, &message, &mut frame);
+        let len = (frame.len() - 2) as u16;
+        frame[..2].copy_from_slice(&len.to_be_bytes());
+        stream.write_all(&frame).await.unwrap();
+    }
+}
+
+fn answer_of(dialect: &Dialect, message: &Message<'_, '_>, out: &mut Vec<u8>) {
+    let mut builder = dialect.builder(out, message.mti().reply());
+    for de in [2, 3, 4, 7, 11, 37] {
+        builder.echo(message, de).unwrap();
+    }
+    if message.mti().as_u16() == 0x0200 {
+        builder.text(38, "123456").unwrap();
+    }
+    builder.text(39, "00").unwrap();
+    for de in [41, 42, 49, 70] {
+        builder.echo(message, de).unwrap();
+    }
+    builder.finish().unwrap();
+}
