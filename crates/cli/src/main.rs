@@ -1,2 +1,68 @@
-//! The switchyard command.
-fn main() {}
+//! The `switchyard` command: composes every room into one binary.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 a finding or a difference,
+//! 2 could not run, 64 wrong usage.
+
+mod arguments;
+mod dialect;
+mod keys;
+mod message;
+mod output;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Exit code for wrong usage, as in `sysexits.h`.
+const EXIT_USAGE: u8 = 64;
+/// Exit code when the command could not do its work.
+const EXIT_COULD_NOT: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Nothing is left to do when the terminal is gone.
+            let _ = error.print();
+            return if help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
+        }
+    };
+    match run(arguments) {
+        Ok(verdict) => verdict.into(),
+        Err(error) => {
+            eprintln!("switchyard: {error:#}");
+            ExitCode::from(EXIT_COULD_NOT)
+        }
+    }
+}
+
+/// How a command that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing to report.
+    Fine,
+    /// A finding or a difference: exit 1.
+    Finding,
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Fine => Self::SUCCESS,
+            Verdict::Finding => Self::from(1),
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
+    let global = arguments.global;
+    match arguments.command {
+        Command::Decode(options) => message::decode(&options, global.output),
+        Command::Encode(options) => message::encode(&options),
+        Command::Describe(options) => message::describe(&options),
+        Command::Diff(options) => message::diff(&options, global.output),
+        Command::Dialect(command) => dialect::run(&command, global.output),
+        Command::Key(command) => keys::run(&command, global.output),
+    }
+}

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::error::Measure;
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES, RECORD_BYTES_MAX};
-use crate::merkle::leaf_hash;
-use crate::{Error, Hash, Result};
+use crate::merkle::{Frontier, leaf_hash, node_hash};
+use crate::{Error, Hash, Result, Sequence};
 
 /// Bytes before each record: its length as u32, little endian.
 pub(crate) const PREFIX_BYTES: usize = 4;
@@ -18,12 +18,16 @@ const BATCH_BYTES_MAX: usize = BLOCK_BYTES_MAX - PAGE_BYTES;
 pub struct RecordBatch {
     bytes: Vec<u8>,
     leaves: Vec<Hash>,
+    /// Where the producer says the first record will stand.
+    start: Option<Sequence>,
+    /// With a start: the roots of the perfect sub-trees over the records, each with its height, in order.
+    subtrees: Vec<(u32, Hash)>,
 }
 
 impl fmt::Debug for RecordBatch {
     /// Counts only: what a record holds is nothing for a log file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bytes, leaves } = self;
+        let Self { bytes, leaves, .. } = self;
         f.debug_struct("RecordBatch").field("count", &leaves.len()).field("bytes", &bytes.len()).finish()
     }
 }
@@ -36,7 +40,19 @@ impl RecordBatch {
 
     /// A batch with room for `count` records of `bytes` in all.
     pub fn with_capacity(count: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes + count * PREFIX_BYTES), leaves: Vec::with_capacity(count) }
+        Self {
+            bytes: Vec::with_capacity(bytes + count * PREFIX_BYTES),
+            leaves: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
+    /// A batch whose first record will have this sequence, as the one writer of a log knows beforehand.
+    ///
+    /// The producer then hashes the inner nodes of the Merkle tree too, and the committer joins a few sub-trees where
+    /// it would hash a node for each record. A wrong start costs that gain and nothing else.
+    pub fn starting_at(start: Sequence) -> Self {
+        Self { start: Some(start), ..Self::default() }
     }
 
     /// Adds the record that `write` appends to the buffer it is given; it must not touch what stands there.
@@ -66,8 +82,35 @@ impl RecordBatch {
             return Err(Error::TooLarge { what, have: have as u64, max: max as u64 });
         }
         self.bytes[start..body].copy_from_slice(&(have as u32).to_le_bytes());
-        self.leaves.push(leaf_hash(&self.bytes[body..]));
+        let leaf = leaf_hash(&self.bytes[body..]);
+        if let Some(start) = self.start {
+            self.grow_subtrees(start.0.wrapping_add(self.leaves.len() as u64), leaf);
+        }
+        self.leaves.push(leaf);
         Ok(())
+    }
+
+    /// Joins a leaf with the sub-trees to its left that it completes.
+    fn grow_subtrees(&mut self, index: u64, leaf: Hash) {
+        let (mut height, mut node) = (0, leaf);
+        while let Some((left_height, left)) = self.subtrees.last() {
+            if *left_height != height || (index >> height) & 1 == 0 {
+                break;
+            }
+            node = node_hash(left, &node);
+            height += 1;
+            self.subtrees.pop();
+        }
+        self.subtrees.push((height, node));
+    }
+
+    /// Adds the records to the tree that they follow.
+    pub(crate) fn grow(&self, tree: &mut Frontier) {
+        if self.start == Some(Sequence(tree.size())) {
+            self.subtrees.iter().for_each(|(height, root)| tree.push_subtree(*height, *root));
+        } else {
+            self.leaves.iter().for_each(|leaf| tree.push(*leaf));
+        }
     }
 
     /// Adds one record.
@@ -98,8 +141,10 @@ impl RecordBatch {
         &self.leaves
     }
 
-    /// Empties the batch and keeps its memory.
+    /// Empties the batch and keeps its memory; where it starts is open again.
     pub fn clear(&mut self) {
+        self.start = None;
+        self.subtrees.clear();
         self.bytes.clear();
         self.leaves.clear();
     }
@@ -128,5 +173,24 @@ mod tests {
         while batch.push_bytes(&record).is_ok() {}
         assert!(batch.bytes().len() <= BATCH_BYTES_MAX);
         assert!(batch.bytes().len() > BATCH_BYTES_MAX - RECORD_BYTES_MAX - PREFIX_BYTES);
+    }
+
+    #[test]
+    fn sub_trees_of_the_producer_give_the_same_tree_whatever_the_start() {
+        for size in 0..40u64 {
+            for hint in [Some(size), Some(size + 1), None] {
+                for count in 0..40u8 {
+                    let mut tree = Frontier::new();
+                    (0..size).for_each(|n| tree.push(leaf_hash(&n.to_le_bytes())));
+                    let mut expected = tree.clone();
+                    let mut batch =
+                        hint.map_or_else(RecordBatch::new, |seq| RecordBatch::starting_at(Sequence(seq)));
+                    (0..count).for_each(|n| batch.push_bytes(&[n]).unwrap());
+                    batch.grow(&mut tree);
+                    batch.leaves().iter().for_each(|leaf| expected.push(*leaf));
+                    assert_eq!(tree, expected, "{count} records at {size}");
+                }
+            }
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! The thread that makes batches durable and lets their effects go.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::limits::{QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX};
+use crate::limits::{QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX, ROOM_CHECK_MILLIS};
 use crate::log::{Log, Position};
 use crate::{Error, RecordBatch, Result};
 
@@ -88,6 +89,7 @@ struct Shared<T> {
     /// Producers wait for room on it.
     room: Condvar,
     stats: Stats,
+    writable: AtomicBool,
     payload_bytes_max: usize,
 }
 
@@ -143,6 +145,13 @@ impl<T> Submitter<T> {
         self.shared.work.notify_one();
     }
 
+    /// Whether the log had room and was whole after the last block, looked at again every [`ROOM_CHECK_MILLIS`](crate::limits::ROOM_CHECK_MILLIS) while
+    /// it had not. The server refuses new work (response code 96) when it is not: what is submitted to a full log
+    /// poisons it.
+    pub fn is_writable(&self) -> bool {
+        self.shared.writable.load(Ordering::Relaxed)
+    }
+
     /// Counters.
     pub fn stats(&self) -> &Stats {
         &self.shared.stats
@@ -188,6 +197,7 @@ impl<T: Send + 'static> Committer<T> {
             work: Condvar::new(),
             room: Condvar::new(),
             stats: Stats::default(),
+            writable: AtomicBool::new(log.writable().is_ok()),
             payload_bytes_max: log.payload_bytes_max(),
         });
         let worker = Worker { shared: Arc::clone(&shared), log, now_micros, outcome };
@@ -267,6 +277,7 @@ impl<T> Drop for CloseOnDrop<T> {
 enum Work<T> {
     Commit(Vec<(RecordBatch, T)>),
     Seal,
+    CheckRoom,
     Close,
 }
 
@@ -282,14 +293,18 @@ impl<T, C: Fn() -> u64, O: Outcome<T>> Worker<T, C, O> {
         // Producers must not wait for ever on a committer that a panic in its caller's code ended.
         let _closed = CloseOnDrop(Arc::clone(&self.shared));
         loop {
-            let done = match self.next_work() {
+            let work = self.next_work();
+            let done = match work {
+                Work::CheckRoom => Ok(()),
                 Work::Commit(taken) => self.commit(taken),
                 Work::Seal => self.log.seal((self.now_micros)()),
                 Work::Close => return self.finish(),
             };
             if let Err(error) = done {
+                self.shared.writable.store(false, Ordering::Relaxed);
                 return Err(self.poison(error));
             }
+            self.shared.writable.store(self.log.writable().is_ok(), Ordering::Relaxed);
         }
     }
 
@@ -312,8 +327,15 @@ impl<T, C: Fn() -> u64, O: Outcome<T>> Worker<T, C, O> {
                 return Work::Close;
             }
             queue.idle = true;
-            queue = self.shared.work.wait(queue).unwrap_or_else(|poison| poison.into_inner());
-            queue.idle = false;
+            if self.shared.writable.load(Ordering::Relaxed) {
+                queue = self.shared.work.wait(queue).unwrap_or_else(|poison| poison.into_inner());
+                queue.idle = false;
+            } else {
+                let pause = Duration::from_millis(ROOM_CHECK_MILLIS);
+                let waited = self.shared.work.wait_timeout(queue, pause);
+                waited.unwrap_or_else(|poison| poison.into_inner()).0.idle = false;
+                return Work::CheckRoom;
+            }
         }
     }
 

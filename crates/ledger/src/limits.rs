@@ -35,6 +35,9 @@ pub const QUEUE_SUBMISSIONS_MAX: usize = 65_536;
 /// Record bytes waiting for the committer; `submit` blocks and `try_submit` refuses beyond it.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// How often an idle committer on a full disk looks for room again.
+pub const ROOM_CHECK_MILLIS: u64 = 200;
+
 /// Rounds up to whole pages.
 pub(crate) const fn page_up(bytes: usize) -> usize {
     bytes.div_ceil(PAGE_BYTES) * PAGE_BYTES

@@ -262,7 +262,7 @@ impl Log {
     ) -> Result<Position> {
         self.check_size(batches.clone().map(|batch| batch.bytes().len()).sum())?;
         self.scratch.copy_from(&self.frontier);
-        batches.clone().flat_map(RecordBatch::leaves).for_each(|leaf| self.scratch.push(*leaf));
+        batches.clone().for_each(|batch| batch.grow(&mut self.scratch));
         let mut header = self.header(Kind::Records, now_micros);
         header.count = batches.clone().map(|batch| batch.count() as u32).sum();
         header.root = self.scratch.root();
@@ -446,4 +446,36 @@ fn sync_read(dir: &Path, plan: &Plan, end: &End) -> Result<()> {
         }
     }
     sync_dir(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_hands_back_any_block_and_fences_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::new(Partition(1), LedgerId([1; 16]), 0);
+        options.segment_bytes = 4 * PAGE_BYTES as u64;
+        let (mut log, _) = Log::open(dir.path(), &options).unwrap();
+        let mut images = vec![log.image.clone()];
+        for n in 0..10u8 {
+            let mut batch = RecordBatch::new();
+            batch.push_bytes(&[n]).unwrap();
+            log.append(&batch, 1).unwrap();
+            images.push(log.image.clone());
+        }
+        let mut image = Vec::new();
+        for number in [0, 1, 2, 9, 10, 3, 4, 10] {
+            assert!(log.store.read(Partition(1), BlockNumber(number), &mut image).unwrap());
+            assert_eq!(image, images[number as usize], "block {number}");
+        }
+        assert!(!log.store.read(Partition(1), BlockNumber(11), &mut image).unwrap());
+        assert!(log.store.read(Partition(2), BlockNumber(0), &mut image).is_err());
+
+        let mut append =
+            |block, epoch| log.store.append(Partition(1), BlockNumber(block), Epoch(epoch), &images[1]);
+        assert_eq!(append(10, 1).unwrap(), Appended::Conflict { epoch: Epoch(1) });
+        assert_eq!(append(11, 0).unwrap(), Appended::Conflict { epoch: Epoch(1) });
+    }
 }

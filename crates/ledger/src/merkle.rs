@@ -66,13 +66,22 @@ impl Frontier {
 
     /// Adds one leaf.
     pub fn push(&mut self, leaf: Hash) {
-        let mut node = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        self.push_subtree(0, leaf);
+    }
+
+    /// Adds a perfect sub-tree of `2^height` leaves.
+    ///
+    /// # Panics
+    /// When the tree's size is no multiple of the sub-tree's: it would not be a node of the tree.
+    pub(crate) fn push_subtree(&mut self, height: u32, root: Hash) {
+        assert!(self.size.is_multiple_of(1 << height), "a sub-tree stands at a multiple of its size");
+        let mut node = root;
+        for _ in 0..(self.size >> height).trailing_ones() {
             let left = self.peaks.pop().expect("one peak for each one-bit of the size");
             node = node_hash(&left, &node);
         }
         self.peaks.push(node);
-        self.size += 1;
+        self.size += 1 << height;
     }
 
     /// Root over every leaf so far.

@@ -82,8 +82,8 @@ impl Reader {
         self.owner.1
     }
 
-    /// Goes to the block that holds record `seq`; records before it are left out of [`next_record`](Self::next_record)
-    /// and of [`for_each`](Self::for_each), though a block may begin with some. Beyond the end is no error.
+    /// Goes to the block that holds record `seq`. [`for_each`](Self::for_each) leaves out the records before it; a
+    /// block from [`next_block`](Self::next_block) has them all. Beyond the end is no error.
     ///
     /// # Errors
     /// `Corrupt` and `Io`.

@@ -1,5 +1,5 @@
 //! The committer releases effects in order, only when durable, and never after a failure.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 
@@ -158,5 +158,27 @@ fn a_full_queue_refuses() {
     assert_eq!(submitter.stats().queued(), limits::QUEUE_SUBMISSIONS_MAX as u64);
     assert!(matches!(submitter.try_submit(RecordBatch::new(), ()), Err(Refused::Full(..))));
     drop(go);
+    committer.shutdown().unwrap();
+}
+
+#[test]
+fn a_full_disk_shows_before_a_submission_and_passes() {
+    let files = FaultyFiles::new(3);
+    let mut options = small();
+    options.files = Arc::clone(&files) as _;
+    let (_dir, committer, told) = start(&options);
+    let submitter = committer.submitter();
+    assert!(submitter.is_writable());
+    files.limit_free(Some(0));
+    let mut tag = 0;
+    while submitter.is_writable() && tag < 3 {
+        submitter.submit(batch(&[b"fills"]), tag).unwrap();
+        assert!(matches!(told.recv().unwrap(), Told::Durable(..)));
+        tag += 1;
+    }
+    files.limit_free(None);
+    while !submitter.is_writable() {
+        std::thread::yield_now();
+    }
     committer.shutdown().unwrap();
 }

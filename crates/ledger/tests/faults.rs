@@ -1,5 +1,5 @@
 //! Disks that tear, shorten, fail and fill up: nothing that was acknowledged is lost.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! A plain list of records is the oracle of the log.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

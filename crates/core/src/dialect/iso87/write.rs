@@ -77,7 +77,7 @@ pub fn write(
 /// Writes a transaction request. DE 2 is the request's card, else `card`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_request(
     dialect: &Dialect,
     message: &UpstreamRequest,
@@ -92,45 +92,45 @@ pub fn write_request(
         Some(upstream) => (upstream.stan.get(), upstream.transmitted_at, upstream.mti),
         None => (0, Timestamp(0), upstream_mti(opened.kind)),
     };
-    let mut builder = dialect.builder(out, mti_of(mti));
-    let b = &mut builder;
-    write_card(b, request.card.as_ref().map(|card| &card.pan).or(card))?;
-    b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
-    write_instant(b, stan, at, context)?;
-    if let Some(expiry) = request.card.as_ref().and_then(|card| card.expiry).or(request.echo.expiry) {
-        b.digits(14, expiry.digits())?;
-    }
-    b.number(18, u64::from(message.mcc))?.number(22, u64::from(request.echo.entry_mode.unwrap_or(0)))?;
-    if let Some(sequence) = request.card_sequence {
-        b.number(23, u64::from(sequence))?;
-    }
-    b.number(25, u64::from(condition(opened.kind, &request.echo)))?;
-    b.digits(32, context.acquirer.as_str().as_bytes())?;
-    if let Some(track) = &request.track2 {
-        b.digits(35, track.characters())?;
-    }
-    b.bytes(37, opened.rrn.as_bytes())?;
-    if let Some(code) = &message.auth_code {
-        b.bytes(38, code.as_bytes())?;
-    }
-    write_acceptor(b, &message.terminal, &message.merchant)?;
-    b.digits(49, &opened.amount.currency.digits())?;
-    if let Some(pin) = &message.pin {
-        b.bytes(52, &pin.0)?;
-    }
-    if let Some(emv) = &request.emv {
-        write_chip(dialect, b, emv)?;
-    }
-    if let Some(original) = &message.original {
-        b.digits(90, &original_elements(original, &context.acquirer))?;
-    }
-    builder.finish()
+    dialect.build(out, mti_of(mti), |b| {
+        write_card(b, request.card.as_ref().map(|card| &card.pan).or(card))?;
+        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
+        write_instant(b, stan, at, context)?;
+        if let Some(expiry) = request.card.as_ref().and_then(|card| card.expiry).or(request.echo.expiry) {
+            b.digits(14, expiry.digits())?;
+        }
+        b.number(18, u64::from(message.mcc))?.number(22, u64::from(request.echo.entry_mode.unwrap_or(0)))?;
+        if let Some(sequence) = request.card_sequence {
+            b.number(23, u64::from(sequence))?;
+        }
+        b.number(25, u64::from(condition(opened.kind, &request.echo)))?;
+        b.digits(32, context.acquirer.as_str().as_bytes())?;
+        if let Some(track) = &request.track2 {
+            b.digits(35, track.characters())?;
+        }
+        b.bytes(37, opened.rrn.as_bytes())?;
+        if let Some(code) = message.auth_code.as_ref().filter(|_| names_auth_code(opened.kind)) {
+            b.bytes(38, code.as_bytes())?;
+        }
+        write_acceptor(b, &message.terminal, &message.merchant)?;
+        b.digits(49, &opened.amount.currency.digits())?;
+        if let Some(pin) = &message.pin {
+            b.bytes(52, &pin.0)?;
+        }
+        if let Some(emv) = &request.emv {
+            write_chip(dialect, b, emv)?;
+        }
+        if let Some(original) = &message.original {
+            b.digits(90, &original_elements(original, &context.acquirer))?;
+        }
+        Ok(())
+    })
 }
 
 /// Writes a reversal; `card` is the opened number of the transaction.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_reversal(
     dialect: &Dialect,
     advice: &ReversalAdvice<'_>,
@@ -139,26 +139,26 @@ pub fn write_reversal(
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
     let (saf, opened) = (advice.saf, advice.opened);
-    let mut builder = dialect.builder(out, if advice.repeat { REVERSAL_REPEAT } else { REVERSAL });
-    let b = &mut builder;
-    write_card(b, card)?;
-    b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
-    write_instant(b, saf.upstream.stan.get(), saf.upstream.transmitted_at, context)?;
-    b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
-    b.digits(32, context.acquirer.as_str().as_bytes())?;
-    b.bytes(37, opened.rrn.as_bytes())?.bytes(39, reason_code(saf.reason))?;
-    write_acceptor(b, advice.terminal, advice.merchant)?;
-    b.digits(49, &opened.amount.currency.digits())?;
-    if let Some(original) = &opened.upstream {
-        b.digits(90, &original_elements(original, &context.acquirer))?;
-    }
-    builder.finish()
+    dialect.build(out, if advice.repeat { REVERSAL_REPEAT } else { REVERSAL }, |b| {
+        write_card(b, card)?;
+        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
+        write_instant(b, saf.upstream.stan.get(), saf.upstream.transmitted_at, context)?;
+        b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
+        b.digits(32, context.acquirer.as_str().as_bytes())?;
+        b.bytes(37, opened.rrn.as_bytes())?.bytes(39, reason_code(saf.reason))?;
+        write_acceptor(b, advice.terminal, advice.merchant)?;
+        b.digits(49, &opened.amount.currency.digits())?;
+        if let Some(original) = &opened.upstream {
+            b.digits(90, &original_elements(original, &context.acquirer))?;
+        }
+        Ok(())
+    })
 }
 
 /// Writes network management: sign-on 001, sign-off 002, echo 301 in DE 70.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_network(
     dialect: &Dialect,
     stan: Stan,
@@ -166,10 +166,10 @@ pub fn write_network(
     code: u16,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let mut builder = dialect.builder(out, NETWORK);
-    builder.digits(7, &at.transmission_digits())?;
-    builder.number(11, u64::from(stan.get()))?.number(70, u64::from(code))?;
-    builder.finish()
+    dialect.build(out, NETWORK, |builder| {
+        builder.digits(7, &at.transmission_digits())?;
+        builder.number(11, u64::from(stan.get()))?.number(70, u64::from(code)).map(|_| ())
+    })
 }
 
 /// DE 3 on a link.
@@ -182,6 +182,19 @@ fn processing_code(kind: TransactionKind) -> u32 {
         | TransactionKind::Refund
         | TransactionKind::PreAuthVoid
         | TransactionKind::CompletionVoid => 200_000,
+    }
+}
+
+/// Whether DE 38 goes along: only what ends a hold is found by it, the rest by DE 90 alone.
+fn names_auth_code(kind: TransactionKind) -> bool {
+    match kind {
+        TransactionKind::PreAuthVoid | TransactionKind::Completion => true,
+        TransactionKind::Sale
+        | TransactionKind::Void
+        | TransactionKind::Refund
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::PreAuth
+        | TransactionKind::CompletionVoid => false,
     }
 }
 

@@ -83,7 +83,8 @@ pub(super) fn write_totals(totals: &BatchTotals, verdict: BatchVerdict) -> [u8; 
     out
 }
 
-fn put(out: &mut [u8], value: u64, width: usize) -> &mut [u8] {
+/// Writes `width` digits at the front of `out` and gives what follows; nines where the value does not fit.
+pub(super) fn put(out: &mut [u8], value: u64, width: usize) -> &mut [u8] {
     let (field, rest) = out.split_at_mut(width);
     let mut value = value.min(10_u64.pow(width as u32) - 1);
     for slot in field.iter_mut().rev() {

@@ -89,7 +89,7 @@ pub(super) struct De60 {
 }
 
 /// Most digits of DE 60.
-const DE60_DIGITS_MAX: usize = 17;
+pub(super) const DE60_DIGITS_MAX: usize = 17;
 /// Most digits of DE 61.
 const DE61_DIGITS_MAX: usize = 29;
 

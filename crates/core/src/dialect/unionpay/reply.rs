@@ -1,13 +1,15 @@
 //! From the core's reply to the bytes of the answer.
 
-use super::batch::write_totals;
-use super::read::{Reader, row_of, track_is_encrypted};
+use super::batch::{put, write_totals};
+use super::read::{DE60_DIGITS_MAX, Reader, row_of, track_is_encrypted};
 use super::table::expects_answer;
 use crate::dialect::wipe;
 use crate::effect::{Reply, ReplyBody};
 use std::ops::Range;
-use switchyard_domain::{AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, Timestamp, UtcOffset};
-use switchyard_wire::{BuildError, Builder, De, Dialect, Message, Mti};
+use switchyard_domain::{
+    AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, ResponseCode, Timestamp, UtcOffset,
+};
+use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
 
 /// Computes DE 64 over the bytes that it covers.
 pub type MacOf<'m> = &'m dyn Fn(&[u8]) -> [u8; 8];
@@ -39,14 +41,13 @@ pub fn write_reply(
 ) -> Result<Range<usize>, BuildError> {
     let elements = elements(request, &reply.body);
     let source = Source { request, reply, card, offset, acquirer };
-    let mut builder = request.dialect().builder(out, request.mti().reply());
-    for &de in elements {
-        source.write(&mut builder, de)?;
-    }
-    match mac {
-        Some(mac) => builder.finish_with_mac(64, mac),
-        None => builder.finish(),
-    }
+    request.dialect().build(out, request.mti().reply(), |builder| {
+        elements.iter().try_for_each(|de| source.write(builder, *de))?;
+        match mac {
+            Some(mac) => builder.finish_with_mac(64, mac).map(|_| ()),
+            None => Ok(()),
+        }
+    })
 }
 
 fn elements(request: &Message<'_, '_>, body: &ReplyBody) -> &'static [De] {
@@ -186,9 +187,13 @@ impl Source<'_, '_, '_> {
     /// DE 44: issuer and acquirer, 11 characters each.
     fn institutions(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         let ReplyBody::Financial { issuer, .. } = &self.reply.body else { return Ok(()) };
-        let issuer = if *issuer == 0 { String::new() } else { format!("{issuer:0INSTITUTION_DIGITS$}") };
-        let text = format!("{issuer:11}{:11}", self.acquirer.as_str());
-        builder.text(44, &text).map(|_| ())
+        let mut text = [b' '; 2 * AcquirerId::LEN];
+        if *issuer != 0 {
+            let digits = issuer.ilog10() as usize + 1;
+            put(&mut text, *issuer, digits.clamp(INSTITUTION_DIGITS, AcquirerId::LEN));
+        }
+        text[AcquirerId::LEN..].copy_from_slice(self.acquirer.as_bytes());
+        builder.bytes(44, &text).map(|_| ())
     }
     fn totals(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         match &self.reply.body {
@@ -206,7 +211,7 @@ impl Source<'_, '_, '_> {
     }
     fn balance(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         let Some((amount, in_credit)) = self.facts().and_then(|facts| facts.balance) else { return Ok(()) };
-        builder.text(54, &balance_text(amount, in_credit)).map(|_| ())
+        builder.bytes(54, &balance_text(amount, in_credit)).map(|_| ())
     }
     fn de60(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         if let ReplyBody::SignOn { batch, .. } = &self.reply.body {
@@ -214,7 +219,12 @@ impl Source<'_, '_, '_> {
             return builder.digits(60, &sign_on_de60(*batch, network_code.unwrap_or(0))).map(|_| ());
         }
         match self.recorded_echo() {
-            Some(echo) => builder.digits(60, de60_digits(echo).as_bytes())?,
+            Some(echo) => {
+                let mut digits = [0; DE60_DIGITS_MAX];
+                let len = usize::from(echo.de60_digits).min(DE60_DIGITS_MAX);
+                put(&mut digits, echo.de60, len);
+                builder.digits(60, &digits[..len])?
+            }
             None => builder.echo(self.request, 60)?,
         };
         Ok(())
@@ -248,25 +258,19 @@ impl Source<'_, '_, '_> {
     }
 }
 
-/// DE 60 as it came, from number and count of digits.
-fn de60_digits(echo: &Echo) -> String {
-    format!("{:0width$}", echo.de60, width = usize::from(echo.de60_digits))
-}
-
 /// Account type 10, amount type 02 (available), currency, sign, amount.
-fn balance_text(amount: Amount, in_credit: bool) -> String {
-    let currency = amount.currency.numeric();
-    let sign = if in_credit { 'C' } else { 'D' };
-    format!("1002{currency:03}{sign}{:012}", amount.minor.min(Amount::MINOR_MAX))
+fn balance_text(amount: Amount, in_credit: bool) -> [u8; 20] {
+    let mut text = *b"1002000C000000000000";
+    put(&mut text[4..], u64::from(amount.currency.numeric()), 3);
+    text[7] = if in_credit { b'C' } else { b'D' };
+    put(&mut text[8..], amount.minor, 12);
+    text
 }
 
 fn sign_on_de60(batch: BatchNumber, network_code: u16) -> [u8; 11] {
     let mut out = [b'0'; 11];
     out[2..8].copy_from_slice(&batch.digits());
-    let code = network_code % 1_000;
-    for (slot, value) in out[8..].iter_mut().zip([code / 100, code / 10 % 10, code % 10]) {
-        *slot = b'0' + value as u8;
-    }
+    put(&mut out[8..], u64::from(network_code), 3);
     out
 }
 
@@ -281,17 +285,11 @@ pub fn malformed_reply(body: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let mut out = Vec::with_capacity(64);
-    write_malformed(dialect, &message, mti.reply(), &mut out).ok()?;
+    dialect
+        .build::<BuildError>(&mut out, mti.reply(), |builder| {
+            builder.echo(&message, 11)?.bytes(39, ResponseCode::FORMAT_ERROR.as_bytes())?;
+            builder.echo(&message, 41)?.echo(&message, 42).map(|_| ())
+        })
+        .ok()?;
     Some(out)
-}
-
-fn write_malformed(
-    dialect: &Dialect,
-    request: &Message<'_, '_>,
-    mti: Mti,
-    out: &mut Vec<u8>,
-) -> Result<Range<usize>, BuildError> {
-    let mut builder = dialect.builder(out, mti);
-    builder.echo(request, 11)?.bytes(39, b"30")?.echo(request, 41)?.echo(request, 42)?;
-    builder.finish()
 }

@@ -1,0 +1,74 @@
+//! Writing commands: through the running switch where there is one, else on the data themselves.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use switchyard_core::{Command, CommandOutcome};
+use switchyard_domain::{Actor, BusinessDate};
+use switchyard_server::config::Config;
+
+/// A way to have a command recorded.
+pub(crate) enum Admin {
+    /// A switch serves this data directory.
+    Running(UnixStream),
+    /// Nobody does: the ledger is opened for the one command.
+    Alone(PathBuf, Box<Config>),
+}
+
+impl Admin {
+    pub(crate) fn open(data: &Path, config: &Config) -> Result<Self> {
+        let socket = data.join("admin.sock");
+        match UnixStream::connect(&socket) {
+            Ok(stream) => Ok(Self::Running(stream)),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+                Ok(Self::Alone(data.to_path_buf(), Box::new(config.clone())))
+            }
+            Err(error) => Err(error).with_context(|| socket.display().to_string()),
+        }
+    }
+
+    pub(crate) fn command(self, command: Command) -> Result<CommandOutcome> {
+        match self {
+            Self::Alone(data, config) => Ok(switchyard_server::carry_out_alone(&data, &config, operator(), command)?),
+            Self::Running(stream) => ask(&stream, &to_json(command)?),
+        }
+    }
+}
+
+/// Whoever is logged in.
+fn login() -> String {
+    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".into())
+}
+
+fn operator() -> Actor {
+    Actor::Operator(login())
+}
+
+fn to_json(command: Command) -> Result<Value> {
+    let mut value = match command {
+        Command::CutDay => json!({ "command": "day-cut" }),
+        Command::RecordSettlement { records } => json!({ "command": "record-settlement", "records": records }),
+        Command::Digest => json!({ "command": "digest" }),
+        Command::TrialBalance => json!({ "command": "trial-balance" }),
+        _ => bail!("this command is not offered to a running switch"),
+    };
+    value["operator"] = login().into();
+    Ok(value)
+}
+
+fn ask(mut stream: &UnixStream, request: &Value) -> Result<CommandOutcome> {
+    writeln!(stream, "{request}")?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    let answer: Value = serde_json::from_str(&line).context("the switch closed the socket without an answer")?;
+    if answer["ok"] != true {
+        bail!("{}", answer["error"].as_str().unwrap_or("refused"));
+    }
+    if let Some(day) = answer["day"].as_str() {
+        let day: BusinessDate = day.parse().map_err(|_| anyhow::anyhow!("the switch answered {day:?} as the day"))?;
+        return Ok(CommandOutcome::DayCut { day });
+    }
+    Ok(CommandOutcome::Recorded)
+}

@@ -1,0 +1,152 @@
+//! What became of each transaction, read off the records and nothing else: a second opinion beside the
+//! running core, for `explain`, `ledger query` and the demo's comparison of journals.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use switchyard_domain::{
+    BatchNumber, MerchantId, MerchantIndex, Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafId,
+    Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionKind,
+};
+use switchyard_ledger::Reader;
+
+/// A transaction as the ledger tells it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Story {
+    pub(crate) id: TransactionId,
+    pub(crate) terminal: TerminalId,
+    pub(crate) merchant: MerchantId,
+    pub(crate) batch: BatchNumber,
+    pub(crate) stan: Stan,
+    pub(crate) kind: TransactionKind,
+    pub(crate) amount_minor: u64,
+    pub(crate) currency: String,
+    pub(crate) card: Option<String>,
+    pub(crate) rrn: Rrn,
+    pub(crate) outcome: Outcome,
+    pub(crate) code: Option<ResponseCode>,
+    /// Whether an issuer behind a link decided it.
+    pub(crate) over_link: bool,
+    /// Sequences of the records that tell it.
+    pub(crate) records: Vec<u64>,
+}
+
+/// All of them, and what else the records add up to.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub(crate) stories: Vec<Story>,
+    /// Answers to terminals' reversals.
+    pub(crate) reversals: u64,
+    terminals: Vec<(TerminalId, MerchantIndex)>,
+    merchants: Vec<MerchantId>,
+    queued: HashMap<SafId, TransactionId>,
+}
+
+/// Hands every record of a data directory's ledger on.
+pub(crate) fn each_record(data: &Path, mut visit: impl FnMut(u64, &Stamped) -> Result<()>) -> Result<u64> {
+    let dir = data.join("ledger");
+    let reader = Reader::open(&dir).with_context(|| format!("{}: no ledger to read", dir.display()))?;
+    let end = reader.for_each(|sequence, bytes| {
+        let stamped = Stamped::decode(bytes).with_context(|| format!("record {}", sequence.0))?;
+        visit(sequence.0, &stamped)
+    })?;
+    Ok(end.0)
+}
+
+impl History {
+    /// Reads the whole ledger.
+    pub(crate) fn read(data: &Path) -> Result<Self> {
+        let mut history = Self::default();
+        each_record(data, |sequence, stamped| {
+            history.observe(sequence, &stamped.record);
+            Ok(())
+        })?;
+        Ok(history)
+    }
+
+    /// Stories by terminal, batch and trace number. A trace number is used once in a batch, whatever the
+    /// class of message.
+    pub(crate) fn by_place(&self) -> BTreeMap<(TerminalId, BatchNumber, Stan), &Story> {
+        self.stories.iter().map(|s| ((s.terminal, s.batch, s.stan), s)).collect()
+    }
+
+    fn observe(&mut self, sequence: u64, record: &Record) {
+        match record {
+            Record::MerchantRegistered(merchant) => self.merchants.push(merchant.id),
+            Record::TerminalRegistered(terminal) => self.terminals.push((terminal.id, terminal.merchant)),
+            Record::Opened(opened) => self.open(sequence, opened, Outcome::Pending, None),
+            Record::Decided { opened, outcome, reply, .. } => self.open(sequence, opened, *outcome, Some(reply)),
+            Record::Resolved { transaction, outcome, reply, saf, .. } => {
+                if let Some(entry) = saf {
+                    self.queued.insert(entry.id, *transaction);
+                }
+                self.change(sequence, *transaction, |s| (s.outcome, s.code) = (*outcome, Some(reply.code)));
+            }
+            Record::ReversalTaken { original, effect, saf, .. } => {
+                self.reversals += 1;
+                if let (Some(entry), Some(id)) = (saf, original) {
+                    self.queued.insert(entry.id, *id);
+                }
+                if let Some(id) = original {
+                    let undone = *effect == ReversalEffect::Undone;
+                    self.change(sequence, *id, |s| if undone { s.outcome = Outcome::Reversed });
+                }
+            }
+            Record::SafDelivered { id, .. } | Record::SafDeadLettered { id, .. } => {
+                let delivered = matches!(record, Record::SafDelivered { .. });
+                if let Some(transaction) = self.queued.get(id).copied() {
+                    self.change(sequence, transaction, |s| {
+                        if delivered && s.outcome == Outcome::Unknown {
+                            s.outcome = Outcome::Reversed;
+                        }
+                    });
+                }
+            }
+            Record::LateAnswer { transaction, cancels, .. } => {
+                let cancelled = cancels.is_some();
+                self.change(sequence, *transaction, |s| if cancelled { s.outcome = Outcome::Declined });
+            }
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, sequence: u64, id: TransactionId, change: impl FnOnce(&mut Story)) {
+        if let Some(story) = self.stories.get_mut(id.0 as usize) {
+            story.records.push(sequence);
+            change(story);
+        }
+    }
+
+    fn open(
+        &mut self,
+        sequence: u64,
+        opened: &switchyard_domain::TransactionOpened,
+        outcome: Outcome,
+        reply: Option<&ReplyFacts>,
+    ) {
+        let TerminalIndex(terminal) = opened.key.terminal;
+        let MerchantIndex(merchant) = opened.key.merchant;
+        let (Some((terminal, _)), Some(merchant)) =
+            (self.terminals.get(terminal as usize), self.merchants.get(merchant as usize))
+        else {
+            return;
+        };
+        self.stories.push(Story {
+            id: opened.id,
+            terminal: *terminal,
+            merchant: *merchant,
+            batch: opened.key.batch,
+            stan: opened.key.stan,
+            kind: opened.kind,
+            amount_minor: opened.amount.minor,
+            currency: opened.amount.currency.to_string(),
+            card: opened.card.as_ref().map(|c| c.masked.to_string()),
+            rrn: opened.rrn,
+            outcome,
+            code: reply.map(|r| r.code),
+            over_link: opened.upstream.is_some(),
+            records: vec![sequence],
+        });
+    }
+}

@@ -1,0 +1,220 @@
+//! `ledger verify`, `ledger stats`, `ledger export`, `ledger query`.
+
+use crate::arguments::{ExportFormat, LedgerCommand, Output};
+use crate::history::{History, each_record};
+use crate::progress::Bar;
+use crate::{Verdict, output};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use switchyard_book::Book;
+use switchyard_core::{Core, CoreConfig};
+use switchyard_domain::{Record, Stamped};
+use switchyard_ledger::{VerifyError, VerifyReport};
+
+pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<Verdict> {
+    match command {
+        LedgerCommand::Verify => verify(data, form),
+        LedgerCommand::Stats => stats(data, form),
+        LedgerCommand::Export { format } => export(data, *format),
+        LedgerCommand::Query { rrn, terminal, limit } => query(data, rrn.as_deref(), terminal.as_deref(), *limit, form),
+    }
+}
+
+/// Bytes, chain, Merkle root; then the meaning: every record follows from the ones before it, and debits
+/// equal credits.
+fn verify(data: &Path, form: Output) -> Result<Verdict> {
+    let bar = Bar::bytes("verifying");
+    let result = switchyard_ledger::verify(&data.join("ledger"), |p| bar.set(p.done_bytes, p.total_bytes));
+    bar.finish();
+    let report = match result {
+        Ok(report) => report,
+        Err(VerifyError::Finding(finding)) => {
+            match form {
+                Output::Json => output::json(&json!({
+                    "verified": false,
+                    "finding": {
+                        "segment": finding.segment.0, "offset": finding.offset, "block": finding.block.0,
+                        "what": finding.what.to_string(),
+                    },
+                }))?,
+                Output::Text => output::line(&format!("NOT VERIFIED: {finding}"))?,
+            }
+            return Ok(Verdict::Finding);
+        }
+        Err(VerifyError::CouldNot(error)) => return Err(error.into()),
+    };
+    let meaning = check_meaning(data);
+    let balanced = meaning.as_ref().is_ok_and(|m| m.balanced);
+    match form {
+        Output::Json => output::json(&verify_json(&report, &meaning))?,
+        Output::Text => verify_text(&report, &meaning)?,
+    }
+    Ok(if balanced { Verdict::Fine } else { Verdict::Finding })
+}
+
+/// What replaying the records shows.
+pub(crate) struct Meaning {
+    pub(crate) digest: u64,
+    pub(crate) balanced: bool,
+    pub(crate) trial: Vec<(String, u128, u128)>,
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+/// Replays every record into a core of its own.
+pub(crate) fn check_meaning(data: &Path) -> Result<Meaning> {
+    let mut core = Core::new(CoreConfig::default());
+    let mut counts = BTreeMap::new();
+    each_record(data, |sequence, stamped| {
+        core.replay(stamped).map_err(|error| anyhow::anyhow!("record {sequence}: {error}"))?;
+        *counts.entry(name_of(&stamped.record)).or_default() += 1;
+        Ok(())
+    })?;
+    let trial = core.state().book().trial_balance();
+    Ok(Meaning {
+        digest: core.state().digest(),
+        balanced: trial.values().all(|sum| sum.is_balanced()),
+        trial: trial.iter().map(|(c, s)| (c.to_string(), s.debits_minor, s.credits_minor)).collect(),
+        counts,
+    })
+}
+
+fn verify_json(report: &VerifyReport, meaning: &Result<Meaning>) -> Value {
+    let mut value = json!({
+        "verified": meaning.as_ref().is_ok_and(|m| m.balanced),
+        "ledger_id": report.ledger_id.to_string(),
+        "segments": report.segments, "blocks": report.blocks, "records": report.records,
+        "used_bytes": report.used_bytes, "epochs": report.epochs, "cuts": report.cuts,
+        "root": report.root.to_string(), "closed": report.closed,
+        "torn_tail": report.torn_tail.map(|t| json!({"segment": t.segment.0, "offset": t.offset, "bytes": t.bytes})),
+    });
+    let extra = match meaning {
+        Ok(m) => json!({
+            "state_digest": format!("{:016x}", m.digest),
+            "trial_balance": m.trial.iter().map(|(c, d, k)| json!({"currency": c, "debits_minor": d.to_string(),
+                "credits_minor": k.to_string()})).collect::<Vec<_>>(),
+        }),
+        Err(error) => json!({ "finding": format!("{error:#}") }),
+    };
+    if let (Some(value), Value::Object(extra)) = (value.as_object_mut(), extra) {
+        value.extend(extra);
+    }
+    value
+}
+
+fn verify_text(report: &VerifyReport, meaning: &Result<Meaning>) -> Result<()> {
+    output::line(&format!(
+        "{} records in {} blocks, {} segments, {} openings, {} cuts",
+        report.records, report.blocks, report.segments, report.epochs, report.cuts
+    ))?;
+    output::line(&format!("Merkle root {}", report.root))?;
+    if let Some(tail) = report.torn_tail {
+        output::line(&format!(
+            "segment {} offset {}: {} bytes of an unfinished write; the next start cuts them",
+            tail.segment.0, tail.offset, tail.bytes
+        ))?;
+    }
+    match meaning {
+        Ok(m) => {
+            for (currency, debits, credits) in &m.trial {
+                output::line(&format!("trial balance {currency}: debits {debits} = credits {credits}"))?;
+            }
+            output::line(&format!("state digest {:016x}", m.digest))?;
+            output::line(if m.balanced { "verified" } else { "NOT VERIFIED: debits and credits differ" })
+        }
+        Err(error) => output::line(&format!("NOT VERIFIED: {error:#}")),
+    }
+}
+
+fn stats(data: &Path, form: Output) -> Result<Verdict> {
+    let meaning = check_meaning(data)?;
+    match form {
+        Output::Json => output::json(&json!({ "records": meaning.counts }))?,
+        Output::Text => {
+            output::table(&["record", "count"], meaning.counts.iter().map(|(n, c)| vec![n.clone(), c.to_string()]))?;
+        }
+    }
+    Ok(Verdict::Fine)
+}
+
+fn export(data: &Path, format: ExportFormat) -> Result<Verdict> {
+    let mut book = Book::new();
+    if format == ExportFormat::Csv {
+        output::line("sequence,at,actor,record,debit,credit,amount_minor,phase")?;
+    }
+    each_record(data, |sequence, stamped| match format {
+        ExportFormat::Jsonl => {
+            let mut value = serde_json::to_value(stamped)?;
+            if let Some(object) = value.as_object_mut() {
+                object.insert("sequence".into(), sequence.into());
+            }
+            output::json_line(&value)
+        }
+        ExportFormat::Csv => postings(sequence, stamped, &mut book),
+    })?;
+    Ok(Verdict::Fine)
+}
+
+/// One line a posting. The book goes along, so that an export of entries that do not apply stops.
+fn postings(sequence: u64, stamped: &Stamped, book: &mut Book) -> Result<()> {
+    let entry = match &stamped.record {
+        Record::Decided { entry, .. }
+        | Record::Resolved { entry, .. }
+        | Record::ReversalTaken { entry, .. }
+        | Record::AccountFunded { entry }
+        | Record::MerchantNetted { entry, .. } => entry,
+        _ => return Ok(()),
+    };
+    book.apply(entry)?;
+    for posting in &entry.0 {
+        output::line(&format!(
+            "{sequence},{},{:?},{},{},{},{},{:?}",
+            stamped.at,
+            stamped.actor,
+            name_of(&stamped.record),
+            posting.debit,
+            posting.credit,
+            posting.amount_minor,
+            posting.phase
+        ))?;
+    }
+    Ok(())
+}
+
+fn query(data: &Path, rrn: Option<&str>, terminal: Option<&str>, limit: usize, form: Output) -> Result<Verdict> {
+    let history = History::read(data)?;
+    let found: Vec<_> = history
+        .stories
+        .iter()
+        .rev()
+        .filter(|s| rrn.is_none_or(|r| s.rrn.as_str() == r) && terminal.is_none_or(|t| s.terminal.as_str() == t))
+        .take(limit)
+        .collect();
+    match form {
+        Output::Json => output::json(&serde_json::to_value(&found)?)?,
+        Output::Text => output::table(
+            &["rrn", "terminal", "batch", "stan", "kind", "amount", "card", "outcome", "code"],
+            found.iter().map(|s| {
+                vec![
+                    s.rrn.to_string(),
+                    s.terminal.to_string(),
+                    s.batch.to_string(),
+                    s.stan.to_string(),
+                    format!("{:?}", s.kind),
+                    format!("{} {}", s.amount_minor, s.currency),
+                    s.card.clone().unwrap_or_default(),
+                    format!("{:?}", s.outcome),
+                    s.code.map(|c| c.to_string()).unwrap_or_default(),
+                ]
+            }),
+        )?,
+    }
+    Ok(if found.is_empty() { Verdict::Finding } else { Verdict::Fine })
+}
+
+/// The record's name, as its JSON spells it.
+pub(crate) fn name_of(record: &Record) -> String {
+    let text = format!("{record:?}");
+    text.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+}

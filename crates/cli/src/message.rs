@@ -1,0 +1,219 @@
+//! `decode`, `encode`, `describe`, `diff`.
+
+use crate::Verdict;
+use crate::arguments::{DialectOption, DiffOptions, EncodeOptions, MessageOptions, Output};
+use crate::{dialect, output};
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::io::{BufRead, Read};
+use switchyard_wire::{
+    Dialect, Envelope, EnvelopeKind, Framing, Masking, ParseError, Scan, describe, diff, json,
+};
+
+/// Longest line that is read from stdin.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
+/// A message in bytes, with what stood before it taken off.
+struct Unframed<'a> {
+    envelope: Envelope,
+    body: &'a [u8],
+}
+
+pub(crate) fn decode(options: &MessageOptions, form: Output) -> Result<Verdict> {
+    let dialect = dialect::find(&options.dialect.dialect)?;
+    let masking = masking(options.unmasked);
+    if options.lines {
+        return each_line(|line| {
+            let (document, error) = decode_one(&dialect, &options.dialect, &unhex(line)?, masking)?;
+            Ok((output::json_line(&document)?, error.is_none()).1)
+        });
+    }
+    let bytes = unhex(&argument_or_stdin(options.message.as_deref())?)?;
+    if form == Output::Text {
+        return describe_one(&dialect, &options.dialect, &bytes, masking);
+    }
+    let (document, error) = decode_one(&dialect, &options.dialect, &bytes, masking)?;
+    output::json(&document)?;
+    Ok(verdict(error.is_none()))
+}
+
+fn decode_one(
+    dialect: &Dialect,
+    options: &DialectOption,
+    bytes: &[u8],
+    masking: Masking,
+) -> Result<(Value, Option<ParseError>)> {
+    let unframed = unframe(dialect, &options.frame, bytes)?;
+    let (message, error) = dialect.parse_partial(unframed.body);
+    let mut document = json::to_json_with(&message, &unframed.envelope, masking);
+    if let (Some(error), Some(object)) = (&error, document.as_object_mut()) {
+        object.insert("error".into(), error.to_string().into());
+        eprintln!("switchyard: {error}");
+    }
+    Ok((document, error))
+}
+
+pub(crate) fn describe(options: &MessageOptions) -> Result<Verdict> {
+    let dialect = dialect::find(&options.dialect.dialect)?;
+    let masking = masking(options.unmasked);
+    if options.lines {
+        return each_line(|line| {
+            let verdict = describe_one(&dialect, &options.dialect, &unhex(line)?, masking)?;
+            output::line("")?;
+            Ok(verdict == Verdict::Fine)
+        });
+    }
+    let bytes = unhex(&argument_or_stdin(options.message.as_deref())?)?;
+    describe_one(&dialect, &options.dialect, &bytes, masking)
+}
+
+fn describe_one(
+    dialect: &Dialect,
+    options: &DialectOption,
+    bytes: &[u8],
+    masking: Masking,
+) -> Result<Verdict> {
+    let unframed = unframe(dialect, &options.frame, bytes)?;
+    let (message, error) = dialect.parse_partial(unframed.body);
+    output::line(describe::describe_with(&message, &unframed.envelope, error.as_ref(), masking).trim_end())?;
+    Ok(verdict(error.is_none()))
+}
+
+pub(crate) fn encode(options: &EncodeOptions) -> Result<Verdict> {
+    let dialect = dialect::find(&options.dialect.dialect)?;
+    let one = |text: &str| -> Result<()> {
+        let value: Value = serde_json::from_str(text).context("the message is not JSON")?;
+        output::line(&hex(&encode_one(&dialect, &options.dialect.frame, &value)?))
+    };
+    if options.lines {
+        return each_line(|line| one(line).map(|()| true));
+    }
+    one(&argument_or_stdin(options.message.as_deref())?)?;
+    Ok(Verdict::Fine)
+}
+
+fn encode_one(dialect: &Dialect, frame: &str, value: &Value) -> Result<Vec<u8>> {
+    let envelope = json::envelope_from_json(value)?;
+    let body = json::from_json(dialect, value)?;
+    let mut payload = Vec::with_capacity(body.len() + envelope.len());
+    envelope.write(&mut payload);
+    payload.extend_from_slice(&body);
+    match frame {
+        // A message without a length is what `decode --frame auto` takes back.
+        "auto" | "none" => Ok(payload),
+        name => {
+            let framing: Framing = name.parse()?;
+            let mut out = Vec::new();
+            framing.write(&mut out, |out| out.extend_from_slice(&payload))?;
+            Ok(out)
+        }
+    }
+}
+
+pub(crate) fn diff(options: &DiffOptions, form: Output) -> Result<Verdict> {
+    let dialect = dialect::find(&options.dialect.dialect)?;
+    let (left, right) = (unhex(&options.left)?, unhex(&options.right)?);
+    let left = unframe(&dialect, &options.dialect.frame, &left)?;
+    let right = unframe(&dialect, &options.dialect.frame, &right)?;
+    let (left, right) = (dialect.parse(left.body)?, dialect.parse(right.body)?);
+    let found = diff::diff(&left, &right, masking(options.unmasked));
+    match form {
+        Output::Text => found.iter().try_for_each(|difference| output::line(&difference.to_string()))?,
+        Output::Json => {
+            let rows =
+                found.iter().map(|d| json!({"path": d.path.to_string(), "left": d.left, "right": d.right}));
+            output::json(&Value::Array(rows.collect()))?;
+        }
+    }
+    Ok(verdict(found.is_empty()))
+}
+
+/// Takes length, TPDU and header off.
+fn unframe<'a>(dialect: &Dialect, frame: &str, bytes: &'a [u8]) -> Result<Unframed<'a>> {
+    match frame {
+        "auto" => {
+            let detected = switchyard_wire::detect_frame_for(dialect, bytes);
+            Ok(Unframed { envelope: detected.envelope, body: &bytes[detected.body] })
+        }
+        "none" => split(bytes, EnvelopeKind::None),
+        name => {
+            let framing: Framing = name.parse()?;
+            match framing.scan(bytes, bytes.len()) {
+                Scan::Frame { start, end, .. } => split(&bytes[start..end], dialect.envelope()),
+                Scan::NeedMore { at_least } => {
+                    bail!("the frame is cut: at least {at_least} more bytes are missing")
+                }
+                Scan::KeepAlive { .. } => bail!("an empty frame: a keep-alive"),
+                Scan::Bad(error) => Err(error.into()),
+            }
+        }
+    }
+}
+
+fn split(frame: &[u8], kind: EnvelopeKind) -> Result<Unframed<'_>> {
+    let (envelope, body) = Envelope::split(frame, kind)?;
+    Ok(Unframed { envelope, body })
+}
+
+/// Runs over the lines of stdin. A bad line is reported in place and the rest goes on.
+fn each_line(mut one: impl FnMut(&str) -> Result<bool>) -> Result<Verdict> {
+    let mut fine = true;
+    let mut input = std::io::stdin().lock();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if input.by_ref().take(LINE_BYTES_MAX).read_line(&mut line)? == 0 {
+            return Ok(verdict(fine));
+        }
+        let text = line.trim();
+        if text.is_empty() {
+            continue;
+        }
+        match one(text) {
+            Ok(ok) => fine &= ok,
+            Err(error) => {
+                fine = false;
+                output::json_line(&json!({ "error": format!("{error:#}") }))?;
+            }
+        }
+    }
+}
+
+fn argument_or_stdin(argument: Option<&str>) -> Result<String> {
+    if let Some(text) = argument {
+        return Ok(text.to_owned());
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().take(LINE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn masking(unmasked: bool) -> Masking {
+    if unmasked { Masking::Unmasked } else { Masking::Masked }
+}
+
+fn verdict(fine: bool) -> Verdict {
+    if fine { Verdict::Fine } else { Verdict::Finding }
+}
+
+/// Hexadecimal digits to bytes; white space is ignored.
+fn unhex(text: &str) -> Result<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    if digits.is_empty() {
+        bail!("no message given");
+    }
+    if digits.len() % 2 == 1 {
+        bail!("hexadecimal has an even number of digits, here are {}", digits.len());
+    }
+    let value = |position: usize| {
+        let digit = digits[position] as char;
+        let value =
+            digit.to_digit(16).with_context(|| format!("position {position}: not a hexadecimal digit"))?;
+        anyhow::Ok(value as u8)
+    };
+    (0..digits.len() / 2).map(|i| Ok(value(2 * i)? << 4 | value(2 * i + 1)?)).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
+}

@@ -1,0 +1,58 @@
+//! `serve` and `check-config`.
+
+use crate::arguments::{ConfigOption, Output};
+use crate::{Verdict, output};
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::path::Path;
+use switchyard_server::Switch;
+use switchyard_server::config::{Config, ConfigError};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The configuration of a file, or the defaults.
+pub(crate) fn load(option: &ConfigOption) -> Result<Config> {
+    match &option.config {
+        None => Ok(Config::default()),
+        Some(path) => Config::load(path).with_context(|| path.display().to_string()),
+    }
+}
+
+pub(crate) fn check(path: &Path, form: Output) -> Result<Verdict> {
+    let faults = match Config::load(path) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Invalid(faults)) => faults,
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    match form {
+        Output::Json => output::json(
+            &faults.iter().map(|f| json!({"key": f.key, "line": f.line, "reason": f.reason})).collect(),
+        )?,
+        Output::Text => {
+            for fault in &faults {
+                output::line(&format!("{}:{fault}", path.display()))?;
+            }
+            if faults.is_empty() {
+                eprintln!("{}: fine", path.display());
+            }
+        }
+    }
+    Ok(if faults.is_empty() { Verdict::Fine } else { Verdict::Finding })
+}
+
+pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
+    let config = load(option)?;
+    crate::logging::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let switch = Switch::start(config, data, None).await?;
+        let addresses = switch.addresses();
+        eprintln!("terminals on {}, http on {}; Ctrl-C stops in good order", addresses.terminals, addresses.http);
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result?,
+            _ = terminate.recv() => {}
+        }
+        switch.shutdown().await?;
+        Ok(Verdict::Fine)
+    })
+}

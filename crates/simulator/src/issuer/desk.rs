@@ -1,0 +1,135 @@
+//! From a request's bytes to an answer's bytes: everything of the host but sockets.
+
+use super::book::{Answer, IssuerBook};
+use super::entry::IssuerEntry;
+use super::request::{IssuerRequest, RequestKind};
+use crate::error::SimError;
+use switchyard_domain::{Currency, LinkDialect, ResponseCode};
+use switchyard_keys::TdesCipher;
+use switchyard_wire::{Builder, De, Dialect, Message, Mti, MtiClass};
+
+/// Elements that an answer repeats, before and behind those that the answer brings.
+const ECHOED_BEFORE: [De; 9] = [2, 3, 4, 7, 11, 12, 13, 32, 37];
+const ECHOED_BEHIND: [De; 3] = [41, 42, 49];
+const SIGN_ON: u64 = 1;
+const SIGN_OFF: u64 = 2;
+const ECHO_TEST: u64 = 301;
+
+/// What one connection has agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Session {
+    pub(super) is_signed_on: bool,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Network management: answered, no fault is played on it.
+    Management,
+    /// A financial request or a reversal; the entry that it posted or reversed.
+    Financial(Option<IssuerEntry>),
+}
+
+/// Reads, decides and answers.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) book: IssuerBook,
+    dialect: &'static Dialect,
+    zpk: TdesCipher,
+}
+
+impl Desk {
+    pub(super) fn new(book: IssuerBook, dialect: LinkDialect, zpk: TdesCipher) -> Result<Self, SimError> {
+        let dialect = Dialect::builtin(dialect.name()).ok_or(SimError::World { what: "dialect" })?;
+        Ok(Self { book, dialect, zpk })
+    }
+
+    /// Handles one message body and appends the answer's body to `out`.
+    ///
+    /// # Errors
+    /// [`SimError::Parse`] when the body is no message: the connection cannot be trusted any more.
+    pub(super) fn handle(
+        &mut self,
+        body: &[u8],
+        session: &mut Session,
+        out: &mut Vec<u8>,
+    ) -> Result<Heard, SimError> {
+        let message = self.dialect.parse(body)?;
+        if message.mti().class() == MtiClass::Network {
+            self.manage(&message, session, out)?;
+            return Ok(Heard::Management);
+        }
+        let (answer, entry) = self.decide(&message, *session);
+        self.answer(&message, &answer, out)?;
+        Ok(Heard::Financial(entry))
+    }
+
+    fn decide(&mut self, message: &Message<'_, '_>, session: Session) -> (Answer, Option<IssuerEntry>) {
+        if !session.is_signed_on {
+            return (Answer::bare(ResponseCode::ISSUER_INOPERATIVE), None);
+        }
+        match IssuerRequest::read(message, &self.zpk) {
+            Err(code) => (Answer::bare(code), None),
+            Ok(request) => {
+                let (answer, index) = self.book.handle(&request);
+                let is_reversal = request.kind == RequestKind::Reversal;
+                let entry = index.and_then(|at| self.book.entries().get(at).cloned());
+                debug_assert!(entry.as_ref().is_none_or(|entry| entry.reversed == is_reversal));
+                (answer, entry)
+            }
+        }
+    }
+
+    fn manage(
+        &self,
+        message: &Message<'_, '_>,
+        session: &mut Session,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SimError> {
+        let code = match message.number(70) {
+            Some(SIGN_ON) => {
+                session.is_signed_on = true;
+                ResponseCode::APPROVED
+            }
+            Some(SIGN_OFF) => {
+                session.is_signed_on = false;
+                ResponseCode::APPROVED
+            }
+            Some(ECHO_TEST) => ResponseCode::APPROVED,
+            _ => ResponseCode::INVALID_TRANSACTION,
+        };
+        let mut builder = self.start(message.mti(), out);
+        builder.echo(message, 7)?.echo(message, 11)?.text(39, code.as_str())?.echo(message, 70)?;
+        builder.finish()?;
+        Ok(())
+    }
+
+    fn answer(&self, message: &Message<'_, '_>, answer: &Answer, out: &mut Vec<u8>) -> Result<(), SimError> {
+        let mut builder = self.start(message.mti(), out);
+        for de in ECHOED_BEFORE {
+            builder.echo(message, de)?;
+        }
+        if let Some(auth) = &answer.auth {
+            builder.bytes(38, auth)?;
+        }
+        builder.text(39, answer.code.as_str())?;
+        for de in ECHOED_BEHIND {
+            builder.echo(message, de)?;
+        }
+        if let Some(minor) = answer.balance_minor {
+            builder.text(54, &balance_text(minor))?;
+        }
+        builder.echo(message, 90)?;
+        builder.finish()?;
+        Ok(())
+    }
+
+    fn start<'b>(&self, request: Mti, out: &'b mut Vec<u8>) -> Builder<'static, 'b> {
+        self.dialect.builder(out, request.reply())
+    }
+}
+
+/// DE 54: account type 10 (savings), amount type 02 (available), currency, sign, twelve digits.
+fn balance_text(minor: u64) -> String {
+    format!("1002{:03}C{minor:012}", Currency::CNY.numeric())
+}

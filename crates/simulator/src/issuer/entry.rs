@@ -1,0 +1,92 @@
+//! One effect in the issuer's ledger.
+
+use super::request::IssuerRequest;
+use serde::Serialize;
+use switchyard_domain::{MaskedPan, Rrn, TransactionKind};
+
+/// What the issuer posted for one reference number.
+#[derive(Debug, Clone, Serialize)]
+pub struct IssuerEntry {
+    /// DE 37 as the switch sent it.
+    pub rrn: Rrn,
+    /// What was asked.
+    pub kind: TransactionKind,
+    /// Minor units.
+    pub amount_minor: u64,
+    /// Whether a reversal undid it.
+    pub reversed: bool,
+    /// Whether a void, completion or release ended it.
+    pub ended: bool,
+    /// What refunds gave back.
+    pub refunded_minor: u64,
+    /// Reference of the original, where there is one.
+    pub original_rrn: Option<Rrn>,
+    /// DE 11 on the link.
+    pub stan: u32,
+    /// The card, masked.
+    pub pan_masked: String,
+    /// DE 38.
+    #[serde(serialize_with = "ascii")]
+    pub auth: [u8; 6],
+    #[serde(skip)]
+    pub(super) pan_key: u64,
+    #[serde(skip)]
+    pub(super) parent: Option<usize>,
+}
+
+impl IssuerEntry {
+    pub(super) fn new(
+        kind: TransactionKind,
+        request: &IssuerRequest,
+        auth: [u8; 6],
+        original: Option<(usize, Rrn)>,
+    ) -> Self {
+        let masked: MaskedPan = request.pan.masked();
+        Self {
+            rrn: request.rrn,
+            kind,
+            amount_minor: request.amount_minor,
+            reversed: false,
+            ended: false,
+            refunded_minor: 0,
+            original_rrn: original.map(|(_, rrn)| rrn),
+            stan: request.key.stan,
+            pan_masked: masked.to_string(),
+            auth,
+            pan_key: request.pan.routing_key(),
+            parent: original.map(|(at, _)| at),
+        }
+    }
+    /// What the cardholder paid (positive) or got back through this entry alone; holds move nothing.
+    pub fn net_minor(&self) -> i64 {
+        let amount = self.amount_minor as i64;
+        match self.kind {
+            _ if self.reversed => 0,
+            TransactionKind::Sale | TransactionKind::Completion => amount,
+            TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -amount,
+            TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => 0,
+        }
+    }
+    /// Whether it can still be followed or reversed.
+    pub(super) fn is_open(&self) -> bool {
+        !self.reversed && !self.ended
+    }
+    pub(super) fn followed(&mut self, by: TransactionKind, amount_minor: u64) {
+        if by == TransactionKind::Refund {
+            self.refunded_minor += amount_minor;
+        } else {
+            self.ended = true;
+        }
+    }
+    pub(super) fn unfollowed(&mut self, by: TransactionKind, amount_minor: u64) {
+        if by == TransactionKind::Refund {
+            self.refunded_minor = self.refunded_minor.saturating_sub(amount_minor);
+        } else {
+            self.ended = false;
+        }
+    }
+}
+
+fn ascii<S: serde::Serializer>(bytes: &[u8; 6], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(std::str::from_utf8(bytes).unwrap_or("??????"))
+}

@@ -1,0 +1,146 @@
+//! What the switch asks an issuer, read from a message of either dialect.
+
+use crate::hex;
+use switchyard_domain::{Expiry, Pan, ResponseCode, Rrn, TransactionKind};
+use switchyard_keys::TdesCipher;
+use switchyard_keys::pin::{Pin, decode_iso0};
+use switchyard_wire::{Message, MtiClass};
+
+/// By this a request is found again: message type without the repeat digit, DE 11, DE 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OriginalKey {
+    /// Message type of the first send, BCD.
+    pub mti: u16,
+    /// DE 11.
+    pub stan: u32,
+    /// DE 7.
+    pub transmitted: u64,
+}
+
+/// The class of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// It moves or holds money, or asks for the balance.
+    Transaction(TransactionKind),
+    /// It undoes an earlier one.
+    Reversal,
+}
+
+/// DE 52.
+#[derive(Debug)]
+pub enum PinEntry {
+    /// Absent.
+    None,
+    /// Deciphered.
+    Clear(Pin),
+    /// No PIN block under the link's key and this card.
+    Unreadable,
+}
+
+/// A request to the issuer.
+#[derive(Debug)]
+pub struct IssuerRequest {
+    /// By which its repeat, and its reversal, find it.
+    pub key: OriginalKey,
+    /// DE 37.
+    pub rrn: Rrn,
+    /// What is asked.
+    pub kind: RequestKind,
+    /// The card.
+    pub pan: Pan,
+    /// DE 4, zero when absent.
+    pub amount_minor: u64,
+    /// DE 14.
+    pub expiry: Option<Expiry>,
+    /// DE 52.
+    pub pin: PinEntry,
+    /// DE 90.
+    pub original: Option<OriginalKey>,
+}
+
+impl IssuerRequest {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// DE 39 of the refusal: 30 for a missing element, 12 for a transaction that nobody offers.
+    pub fn read(message: &Message<'_, '_>, zpk: &TdesCipher) -> Result<Self, ResponseCode> {
+        let format = ResponseCode::FORMAT_ERROR;
+        let mti = message.mti();
+        let mut buffer = [0; 20];
+        let pan = message.digits(2, &mut buffer).and_then(|d| Pan::from_digits(d).ok()).ok_or(format)?;
+        let code = message.number(3).ok_or(format)?;
+        let amount_minor = message.number(4).unwrap_or(0);
+        let rrn = message.text(37).and_then(|text| text.parse::<Rrn>().ok()).ok_or(format)?;
+        let original = read_original(message);
+        let kind = match mti.class() {
+            MtiClass::Reversal => RequestKind::Reversal,
+            class => RequestKind::Transaction(
+                transaction(
+                    class,
+                    mti.as_u16() & 0xF0,
+                    code,
+                    message.number(25).unwrap_or(0),
+                    original.is_some(),
+                )
+                .ok_or(ResponseCode::INVALID_TRANSACTION)?,
+            ),
+        };
+        let mut digits = [0; 8];
+        let expiry = message.digits(14, &mut digits).and_then(|d| Expiry::try_from(d).ok());
+        Ok(Self {
+            key: OriginalKey {
+                mti: mti.as_u16() & 0xFFF0,
+                stan: message.number(11).ok_or(format)? as u32,
+                transmitted: message.number(7).ok_or(format)?,
+            },
+            rrn,
+            kind,
+            pin: read_pin(message, zpk, &pan),
+            pan,
+            amount_minor,
+            expiry,
+            original,
+        })
+    }
+}
+
+fn transaction(
+    class: MtiClass,
+    function: u16,
+    processing_code: u64,
+    condition: u64,
+    has_original: bool,
+) -> Option<TransactionKind> {
+    match (class, function, processing_code, condition) {
+        (MtiClass::Authorization, 0x00, 30_000, _) => Some(TransactionKind::PreAuth),
+        (MtiClass::Authorization, 0x00, 200_000, _) => Some(TransactionKind::PreAuthVoid),
+        (MtiClass::Financial, 0x00, 310_000, _) => Some(TransactionKind::BalanceInquiry),
+        (MtiClass::Financial, 0x00, 0, 6) => Some(TransactionKind::Completion),
+        (MtiClass::Financial, 0x00, 0, _) if !has_original => Some(TransactionKind::Sale),
+        (MtiClass::Financial, 0x00, 200_000, 6) => Some(TransactionKind::CompletionVoid),
+        (MtiClass::Financial, 0x00, 200_000, _) => Some(TransactionKind::Void),
+        (MtiClass::Financial, 0x20, 200_000, _) => Some(TransactionKind::Refund),
+        _ => None,
+    }
+}
+
+fn read_pin(message: &Message<'_, '_>, zpk: &TdesCipher, pan: &Pan) -> PinEntry {
+    let Some(raw) = message.raw(52) else { return PinEntry::None };
+    // Eight bytes in a binary dialect, sixteen hexadecimal digits in a character one.
+    let text = || hex::decode(std::str::from_utf8(raw).ok()?)?.try_into().ok();
+    let Some(block) = <[u8; 8]>::try_from(raw).ok().or_else(text) else { return PinEntry::Unreadable };
+    let mut digits = [0; Pan::DIGITS_MAX];
+    let len = pan.write_digits(&mut digits);
+    decode_iso0(&zpk.decrypt_block(block), &digits[..len]).map_or(PinEntry::Unreadable, PinEntry::Clear)
+}
+
+/// DE 90: message type 4, DE 11 6, DE 7 10, DE 32 11, DE 33 11.
+fn read_original(message: &Message<'_, '_>) -> Option<OriginalKey> {
+    let mut buffer = [0; 48];
+    let digits = std::str::from_utf8(message.digits(90, &mut buffer)?).ok()?;
+    Some(OriginalKey {
+        mti: u16::from_str_radix(digits.get(..4)?, 16).ok()? & 0xFFF0,
+        stan: digits.get(4..10)?.parse().ok()?,
+        transmitted: digits.get(10..20)?.parse().ok()?,
+    })
+}

@@ -1,0 +1,530 @@
+//! A UnionPay POS terminal: a state machine over one TCP connection.
+//!
+//! It signs on, checks every check value and every MAC, writes its journal before it sends and after it
+//! has verified, and undoes what got no answer before it does anything else.
+
+mod chip;
+mod close;
+mod compose;
+mod keys;
+mod line;
+mod order;
+mod recover;
+mod reply;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use crate::error::SimError;
+use crate::journal::{Journal, JournalLine, LineKind};
+use crate::world::DemoTerminal;
+use hdrhistogram::Histogram;
+use keys::SessionKeys;
+use line::Line;
+use reply::{Expectation, Reply};
+use state::{PendingReversal, TerminalState, Unanswered, is_reversal_over, state_of};
+use std::sync::Arc;
+use std::time::Duration;
+use switchyard_domain::{BatchNumber, ResponseCode, Stan};
+use switchyard_wire::Mti;
+use tokio::time::Instant;
+
+pub use close::{CloseMode, CloseReport};
+pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper};
+pub use state::BATCH_TRANSACTIONS_MAX;
+
+use compose::Composer;
+pub(crate) use compose::dialect;
+#[cfg(test)]
+pub(crate) use compose::totals_digits;
+use order::is_reversible;
+#[cfg(test)]
+pub(crate) use order::{Selector, selector};
+
+/// Pause before a reversal is sent again.
+const REVERSAL_PAUSE: Duration = Duration::from_millis(100);
+/// Sends of one refund, which is repeated and never reversed.
+const REFUND_ATTEMPTS_MAX: u32 = 5;
+/// Replies to older requests that may come before the one that is waited for.
+const STRAY_REPLIES_MAX: usize = 64;
+/// Sign-ons that one request may need.
+const SIGN_ONS_MAX: u32 = 3;
+
+/// How a terminal behaves.
+#[derive(Debug, Clone)]
+pub struct TerminalOptions {
+    /// `host:port` of the switch.
+    pub target: String,
+    /// How long it waits for an answer.
+    pub answer_timeout: Duration,
+    /// How long it tries to connect.
+    pub connect_patience: Duration,
+    /// Sends of one reversal before it gives up.
+    pub reversal_attempts_max: u32,
+}
+impl TerminalOptions {
+    /// Patient defaults for a switch at `target`.
+    pub fn new(target: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+            answer_timeout: Duration::from_secs(30),
+            connect_patience: Duration::from_secs(30),
+            reversal_attempts_max: 20,
+        }
+    }
+}
+
+/// What a terminal counted.
+#[derive(Debug, Clone)]
+pub struct TerminalCounts {
+    /// Messages sent.
+    pub sent: u64,
+    /// Reversals sent, repeats included.
+    pub reversals_sent: u64,
+    /// Sign-ons that worked.
+    pub sign_ons: u64,
+    /// Replies that came too late for anybody.
+    pub stray_replies: u64,
+    /// Microseconds from send to verified reply.
+    pub latency: Histogram<u64>,
+}
+
+/// The terminal.
+#[derive(Debug)]
+pub struct Terminal {
+    spec: DemoTerminal,
+    options: TerminalOptions,
+    line: Line,
+    keys: Option<SessionKeys>,
+    state: TerminalState,
+    journal: Option<Arc<Journal>>,
+    unanswered: Vec<Unanswered>,
+    needs_sign_on: bool,
+    counts: TerminalCounts,
+    /// The last transaction's frame and reply, for a repeat.
+    last: Option<(Vec<u8>, Reply)>,
+}
+
+impl Terminal {
+    /// A terminal that was never used.
+    ///
+    /// # Errors
+    /// [`SimError::Limit`] never in practice: the histogram's bounds are fixed.
+    pub fn new(
+        spec: DemoTerminal,
+        options: TerminalOptions,
+        journal: Option<Arc<Journal>>,
+    ) -> Result<Self, SimError> {
+        let state = TerminalState::new(spec.batch);
+        Self::with_state(spec, options, journal, state, Vec::new())
+    }
+
+    fn with_state(
+        spec: DemoTerminal,
+        options: TerminalOptions,
+        journal: Option<Arc<Journal>>,
+        state: TerminalState,
+        unanswered: Vec<Unanswered>,
+    ) -> Result<Self, SimError> {
+        let line = Line::new(options.target.clone(), options.connect_patience);
+        let counts = TerminalCounts {
+            sent: 0,
+            reversals_sent: 0,
+            sign_ons: 0,
+            stray_replies: 0,
+            latency: latency_histogram()?,
+        };
+        Ok(Self {
+            spec,
+            options,
+            line,
+            keys: None,
+            state,
+            journal,
+            unanswered,
+            needs_sign_on: true,
+            counts,
+            last: None,
+        })
+    }
+
+    /// Who it is.
+    pub fn spec(&self) -> &DemoTerminal {
+        &self.spec
+    }
+    /// The open batch.
+    pub fn batch(&self) -> BatchNumber {
+        self.state.batch
+    }
+    /// Whether the batch has to be closed before more goes into it.
+    pub fn is_batch_full(&self) -> bool {
+        self.state.is_batch_full()
+    }
+    /// What it counted.
+    pub fn counts(&self) -> &TerminalCounts {
+        &self.counts
+    }
+    /// Breaks the connection, as a pulled cable does.
+    pub fn hang_up(&mut self) {
+        self.line.hang_up();
+    }
+
+    /// 0800: asks for working keys and takes the batch number.
+    ///
+    /// # Errors
+    /// [`SimError::Refused`] with the code, [`SimError::WorkingKeys`] for a check value, or a broken line.
+    pub async fn sign_on(&mut self) -> Result<(), SimError> {
+        let stan = self.state.take_stan();
+        let frame = self.composer(self.state.batch).sign_on(stan)?;
+        let line = self.admin_line(AdminKind::SignOn, stan, 0x0800);
+        let reply = self.converse(&frame, line, &admin(0x0810, Some(stan))).await?;
+        if !reply.is_approved() {
+            return Err(refused("sign-on", reply.code));
+        }
+        let block = reply.keys.as_deref().ok_or(SimError::Untrusted { what: "working keys" })?;
+        self.keys = Some(SessionKeys::open(&self.spec, block)?);
+        self.state.enter_batch(reply.batch.ok_or(SimError::Untrusted { what: "batch number" })?);
+        self.needs_sign_on = false;
+        self.counts.sign_ons += 1;
+        Ok(())
+    }
+
+    /// 0820/002. The keys are kept, so that a request after it can be tried.
+    ///
+    /// # Errors
+    /// As [`Terminal::sign_on`].
+    pub async fn sign_off(&mut self) -> Result<(), SimError> {
+        let stan = self.state.take_stan();
+        let frame = self.composer(self.state.batch).sign_off(stan)?;
+        let line = self.admin_line(AdminKind::SignOff, stan, 0x0820);
+        let reply = self.converse(&frame, line, &admin(0x0830, Some(stan))).await?;
+        self.needs_sign_on = true;
+        if reply.is_approved() { Ok(()) } else { Err(refused("sign-off", reply.code)) }
+    }
+
+    /// 0820/301.
+    ///
+    /// # Errors
+    /// As [`Terminal::sign_on`].
+    pub async fn echo_test(&mut self) -> Result<(), SimError> {
+        let frame = self.composer(self.state.batch).echo_test()?;
+        let line = self.admin_line(AdminKind::EchoTest, Stan::try_from(0).expect("zero is in range"), 0x0820);
+        let reply = self.converse(&frame, line, &admin(0x0830, None)).await?;
+        if reply.is_approved() { Ok(()) } else { Err(refused("echo test", reply.code)) }
+    }
+
+    /// Carries out an order. What got no answer is reversed before this returns; the code of a refusal is
+    /// in the result, not an error.
+    ///
+    /// # Errors
+    /// When the switch cannot be reached, or does not let the terminal sign on.
+    pub async fn transact(&mut self, order: &Order) -> Result<Done, SimError> {
+        if order.tamper != Tamper::SignedOff {
+            self.get_ready().await?;
+        }
+        let stan = self.state.take_stan();
+        self.attempt(order, self.state.batch, stan, 1).await
+    }
+
+    /// Sends the last transaction's bytes again: F2 and F64 apart the reply has to be the same.
+    ///
+    /// # Errors
+    /// [`SimError::Untrusted`] when the reply differs, else as [`Terminal::transact`].
+    pub async fn repeat_last(&mut self, order: &Order, done: &Done) -> Result<(), SimError> {
+        let Some((frame, first)) = self.last.clone() else {
+            return Err(SimError::Limit { what: "no last request" });
+        };
+        let line = self.order_line(order, done.batch, done.stan, 2);
+        let second = self.converse(&frame, line, &expected(order, done.stan)).await?;
+        if second.image == first.image { Ok(()) } else { Err(SimError::Untrusted { what: "repeated reply" }) }
+    }
+
+    /// Signs on where that is needed and ends what is pending.
+    async fn get_ready(&mut self) -> Result<(), SimError> {
+        if self.needs_sign_on || self.keys.is_none() {
+            self.sign_on().await?;
+        }
+        if self.state.pending.is_some() {
+            self.flush_reversal().await?;
+        }
+        Ok(())
+    }
+
+    async fn attempt(
+        &mut self,
+        order: &Order,
+        batch: BatchNumber,
+        stan: Stan,
+        attempt: u32,
+    ) -> Result<Done, SimError> {
+        let frame = self.composer(batch).transaction(order, stan)?;
+        if is_reversible(order.kind) && !order.tamper.is_refused_stateless() {
+            self.state.pending = Some(PendingReversal { order: order.clone(), batch, stan, reason: "98" });
+        }
+        let mut attempt = attempt;
+        loop {
+            let line = self.order_line(order, batch, stan, attempt);
+            match self.deliver(&frame, line, order, stan).await {
+                Ok(reply) => return self.conclude(order, batch, stan, frame, reply),
+                Err(error) if !is_line_trouble(&error) => return Err(error),
+                Err(error) => {
+                    if let (Some(pending), SimError::Untrusted { .. }) = (&mut self.state.pending, &error) {
+                        pending.reason = "A0";
+                    }
+                    if self.state.pending.is_some() {
+                        let state = self.flush_reversal().await?;
+                        return Ok(done(order, batch, stan, None, state));
+                    }
+                    if order.tamper.is_refused_stateless() {
+                        // The host hung up on it, as it may with what it cannot read.
+                        return Ok(done(order, batch, stan, None, FinalState::Declined));
+                    }
+                    if attempt >= REFUND_ATTEMPTS_MAX {
+                        return Ok(done(order, batch, stan, None, FinalState::Unknown));
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    async fn deliver(
+        &mut self,
+        frame: &[u8],
+        line: JournalLine,
+        order: &Order,
+        stan: Stan,
+    ) -> Result<Reply, SimError> {
+        if order.tamper == Tamper::HangUp {
+            self.write_journal(&line)?;
+            self.counts.sent += 1;
+            self.line.send(frame).await?;
+            self.line.hang_up();
+            return Err(SimError::Lost { what: "a reply, on purpose" });
+        }
+        self.converse(frame, line, &expected(order, stan)).await
+    }
+
+    fn conclude(
+        &mut self,
+        order: &Order,
+        batch: BatchNumber,
+        stan: Stan,
+        frame: Vec<u8>,
+        reply: Reply,
+    ) -> Result<Done, SimError> {
+        self.state.pending = None;
+        let done = done(order, batch, stan, Some(&reply), state_of(reply.code));
+        if done.state == FinalState::Approved && batch == self.state.batch {
+            self.state.count(order, stan);
+        }
+        if order.tamper == Tamper::None {
+            self.last = Some((frame, reply));
+        }
+        Ok(done)
+    }
+
+    /// 0400 until it is answered with 00, 12 or 25, or patience ends.
+    async fn flush_reversal(&mut self) -> Result<FinalState, SimError> {
+        let Some(pending) = self.state.pending.clone() else { return Ok(FinalState::Reversed) };
+        let mut sign_ons = 0;
+        for attempt in 1..=self.options.reversal_attempts_max {
+            if self.needs_sign_on && sign_ons < SIGN_ONS_MAX {
+                sign_ons += 1;
+                match self.sign_on().await {
+                    Err(error) if is_line_trouble(&error) => continue,
+                    other => other?,
+                }
+            }
+            let frame =
+                self.composer(pending.batch).reversal(&pending.order, pending.stan, pending.reason)?;
+            let mut line = self.order_line(&pending.order, pending.batch, pending.stan, attempt);
+            line.kind = MessageKind::Admin(AdminKind::Reversal);
+            line.mti = "0400".to_owned();
+            line.code = pending.reason.parse().ok();
+            self.counts.reversals_sent += 1;
+            let expected = Expectation {
+                mti: Mti::new(0x0410),
+                stan: Some(pending.stan),
+                amount_minor: Some(pending.order.amount_minor),
+                has_mac: true,
+                is_loose: false,
+            };
+            match self.converse(&frame, line, &expected).await {
+                Ok(reply) if reply.code.is_some_and(is_reversal_over) => {
+                    self.state.pending = None;
+                    self.state.uncount(pending.stan);
+                    return Ok(FinalState::Reversed);
+                }
+                Ok(_) => tokio::time::sleep(REVERSAL_PAUSE).await,
+                Err(error) if is_line_trouble(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.state.pending = None;
+        Ok(FinalState::Unknown)
+    }
+
+    /// Journal, send, wait for the reply that fits, verify, journal.
+    async fn converse(
+        &mut self,
+        frame: &[u8],
+        mut line: JournalLine,
+        expected: &Expectation,
+    ) -> Result<Reply, SimError> {
+        self.write_journal(&line)?;
+        self.counts.sent += 1;
+        let started = Instant::now();
+        self.line.send(frame).await?;
+        let reply = self.await_reply(started + self.options.answer_timeout, expected).await?;
+        let micros = started.elapsed().as_micros() as u64;
+        self.counts.latency.saturating_record(micros.max(1));
+        if reply.must_sign_on {
+            self.needs_sign_on = true;
+        }
+        line.t = LineKind::Rep;
+        line.mti = reply.mti.to_string();
+        line.code = reply.code;
+        line.rrn = reply.rrn;
+        line.auth.clone_from(&reply.auth);
+        line.date.clone_from(&reply.date);
+        line.closed = closes_batch(&line, &reply);
+        if line.kind == MessageKind::Admin(AdminKind::SignOn) {
+            line.batch = reply.batch.unwrap_or(line.batch);
+        }
+        self.write_journal(&line)?;
+        Ok(reply)
+    }
+
+    async fn await_reply(&mut self, deadline: Instant, expected: &Expectation) -> Result<Reply, SimError> {
+        for _ in 0..STRAY_REPLIES_MAX {
+            let frame = self.line.receive(deadline).await?;
+            match Reply::read(&frame, &self.spec, self.keys.as_ref(), expected)? {
+                Some(reply) => return Ok(reply),
+                None => self.counts.stray_replies += 1,
+            }
+        }
+        self.line.hang_up();
+        Err(SimError::Limit { what: "replies to other requests" })
+    }
+
+    /// The frame of an order under the next trace number, for a load run that sends it itself.
+    pub(crate) fn prepare(&mut self, order: &Order) -> Result<(Stan, Vec<u8>), SimError> {
+        let stan = self.state.take_stan();
+        Ok((stan, self.composer(self.state.batch).transaction(order, stan)?))
+    }
+    /// Whether a reply to such a frame is what its MAC says.
+    pub(crate) fn trusts(&self, payload: &[u8], order: &Order, stan: Stan) -> bool {
+        Reply::read(payload, &self.spec, self.keys.as_ref(), &expected(order, stan))
+            .is_ok_and(|r| r.is_some())
+    }
+    fn composer(&self, batch: BatchNumber) -> Composer<'_> {
+        Composer { terminal: &self.spec, batch, keys: self.keys.as_ref() }
+    }
+    fn write_journal(&self, line: &JournalLine) -> Result<(), SimError> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.append(line))
+    }
+    fn order_line(&self, order: &Order, batch: BatchNumber, stan: Stan, attempt: u32) -> JournalLine {
+        JournalLine {
+            t: LineKind::Req,
+            tid: self.spec.tid,
+            mid: self.spec.mid,
+            batch,
+            stan,
+            mti: order::selector(order.kind).mti.to_string(),
+            kind: MessageKind::Transaction(order.kind),
+            amount: order.amount_minor,
+            pan_masked: order.card.masked().ok().map(|mask| mask.to_string()),
+            code: None,
+            rrn: None,
+            auth: None,
+            attempt,
+            entry: Some(order.entry),
+            pin: order.pin.is_some(),
+            original: order.original.clone(),
+            date: None,
+            closed: false,
+        }
+    }
+    fn admin_line(&self, kind: AdminKind, stan: Stan, mti: u16) -> JournalLine {
+        JournalLine {
+            t: LineKind::Req,
+            tid: self.spec.tid,
+            mid: self.spec.mid,
+            batch: self.state.batch,
+            stan,
+            mti: format!("{mti:04x}"),
+            kind: MessageKind::Admin(kind),
+            amount: 0,
+            pan_masked: None,
+            code: None,
+            rrn: None,
+            auth: None,
+            attempt: 1,
+            entry: None,
+            pin: false,
+            original: None,
+            date: None,
+            closed: false,
+        }
+    }
+}
+
+/// Microseconds up to two minutes, three significant digits.
+pub(crate) fn latency_histogram() -> Result<Histogram<u64>, SimError> {
+    Histogram::new_with_bounds(1, 120_000_000, 3).map_err(|_| SimError::Limit { what: "histogram" })
+}
+
+/// Whether the terminal should reverse or repeat: the switch may have heard it.
+fn is_line_trouble(error: &SimError) -> bool {
+    matches!(
+        error,
+        SimError::Lost { .. }
+            | SimError::Silent { .. }
+            | SimError::Untrusted { .. }
+            | SimError::Frame(_)
+            | SimError::Parse(_)
+    )
+}
+
+fn admin(mti: u16, stan: Option<Stan>) -> Expectation {
+    Expectation { mti: Mti::new(mti), stan, amount_minor: None, has_mac: false, is_loose: false }
+}
+
+fn expected(order: &Order, stan: Stan) -> Expectation {
+    Expectation {
+        mti: order::selector(order.kind).mti.reply(),
+        stan: Some(stan),
+        amount_minor: (order.amount_minor > 0).then_some(order.amount_minor),
+        has_mac: true,
+        is_loose: order.tamper.is_refused_stateless(),
+    }
+}
+
+fn done(order: &Order, batch: BatchNumber, stan: Stan, reply: Option<&Reply>, state: FinalState) -> Done {
+    Done {
+        kind: order.kind,
+        batch,
+        stan,
+        amount_minor: order.amount_minor,
+        code: reply.and_then(|r| r.code),
+        rrn: reply.and_then(|r| r.rrn),
+        auth: reply.and_then(|r| r.auth.clone()),
+        date: reply.and_then(|r| r.date.clone()),
+        balance_minor: reply.and_then(|r| r.balance_minor),
+        state,
+    }
+}
+
+/// A balanced 0510 closes the batch, and so does the answer to the end of an upload.
+fn closes_batch(line: &JournalLine, reply: &Reply) -> bool {
+    match line.kind {
+        MessageKind::Admin(AdminKind::Settlement) => close::is_balanced(reply.verdicts),
+        MessageKind::Admin(AdminKind::UploadEnd) => reply.is_approved(),
+        MessageKind::Admin(_) | MessageKind::Transaction(_) => false,
+    }
+}
+
+fn refused(what: &'static str, code: Option<ResponseCode>) -> SimError {
+    SimError::Refused { what, code: code.map_or_else(|| "no code".to_owned(), |c| c.to_string()) }
+}

@@ -1,0 +1,45 @@
+//! Going on from a journal after a crash.
+
+use super::state::TerminalState;
+use super::{Done, Terminal, TerminalOptions};
+use crate::error::SimError;
+use crate::journal::{Journal, JournalLine};
+use crate::world::{DemoCard, DemoTerminal};
+use std::sync::Arc;
+
+impl Terminal {
+    /// A terminal that goes on where `lines` end: next trace number, batch, pending reversal, requests
+    /// without an answer. Cards are found by their masks.
+    ///
+    /// # Errors
+    /// As [`Terminal::new`].
+    pub fn resume(
+        spec: DemoTerminal,
+        options: TerminalOptions,
+        journal: Option<Arc<Journal>>,
+        lines: &[JournalLine],
+        cards: &[Arc<DemoCard>],
+    ) -> Result<Self, SimError> {
+        let (state, unanswered) = TerminalState::resume(&spec, lines, cards);
+        Self::with_state(spec, options, journal, state, unanswered)
+    }
+
+    /// Requests that the journal left without an answer, a reversal included.
+    pub fn unanswered_count(&self) -> usize {
+        self.unanswered.len() + usize::from(self.state.pending.is_some())
+    }
+
+    /// Signs on, ends a pending reversal, and repeats every request that has no answer, identically.
+    ///
+    /// # Errors
+    /// As [`Terminal::transact`].
+    pub async fn recover(&mut self) -> Result<Vec<Done>, SimError> {
+        self.get_ready().await?;
+        let mut ended = Vec::new();
+        for entry in std::mem::take(&mut self.unanswered) {
+            self.get_ready().await?;
+            ended.push(self.attempt(&entry.order, entry.batch, entry.stan, entry.attempt + 1).await?);
+        }
+        Ok(ended)
+    }
+}

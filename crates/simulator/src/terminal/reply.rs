@@ -1,0 +1,161 @@
+//! Replies, believed only after their MAC was right.
+
+use super::compose::dialect;
+use super::keys::SessionKeys;
+use crate::error::SimError;
+use crate::world::DemoTerminal;
+use switchyard_domain::{BatchNumber, ResponseCode, Rrn, Stan};
+use switchyard_wire::{De, Envelope, EnvelopeKind, Message, Mti, MtiClass};
+
+/// A reply without F64 is believed with these codes only: the host could not make one.
+const WITHOUT_MAC: [&[u8; 2]; 6] = [b"A0", b"97", b"77", b"30", b"96", b"A7"];
+/// Header digit 5: sign on again.
+const REQUIREMENT_SIGN_ON: u8 = 3;
+const MAC_DE: De = 64;
+
+/// A verified reply.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) mti: Mti,
+    pub(crate) stan: Option<Stan>,
+    pub(crate) code: Option<ResponseCode>,
+    pub(crate) rrn: Option<Rrn>,
+    pub(crate) auth: Option<String>,
+    pub(crate) date: Option<String>,
+    pub(crate) batch: Option<BatchNumber>,
+    pub(crate) balance_minor: Option<u64>,
+    /// Result digits of F48: domestic, foreign.
+    pub(crate) verdicts: Option<(u8, u8)>,
+    /// F62.
+    pub(crate) keys: Option<Vec<u8>>,
+    pub(crate) must_sign_on: bool,
+    /// Every element but F2 and F64, for the comparison of two replies.
+    pub(crate) image: Vec<(De, Vec<u8>)>,
+}
+
+/// What a request lets its reply be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expectation {
+    pub(crate) mti: Mti,
+    pub(crate) stan: Option<Stan>,
+    pub(crate) amount_minor: Option<u64>,
+    pub(crate) has_mac: bool,
+    /// The request was broken on purpose: the reply may lack what the host could not read.
+    pub(crate) is_loose: bool,
+}
+
+impl Reply {
+    /// Reads a frame; nothing when it answers another request than the one expected.
+    ///
+    /// # Errors
+    /// [`SimError::Parse`] and [`SimError::Frame`] for what is no message, [`SimError::Untrusted`] for a
+    /// wrong MAC or an echo that is none.
+    pub(crate) fn read(
+        frame: &[u8],
+        terminal: &DemoTerminal,
+        keys: Option<&SessionKeys>,
+        expected: &Expectation,
+    ) -> Result<Option<Self>, SimError> {
+        let (envelope, body) = Envelope::split(frame, EnvelopeKind::TpduHeader)?;
+        let message = dialect().parse(body)?;
+        let reply = Self::of(&message, &envelope);
+        if reply.mti != expected.mti || (reply.stan != expected.stan && !expected.is_loose) {
+            return Ok(None);
+        }
+        reply.check_mac(&message, keys, expected)?;
+        if !expected.is_loose {
+            reply.check_echo(&message, terminal, expected)?;
+        }
+        Ok(Some(reply))
+    }
+
+    fn of(message: &Message<'_, '_>, envelope: &Envelope) -> Self {
+        let text = |de| message.text(de).map(|t| t.trim_end().to_owned());
+        let code = text(39).and_then(|t| t.parse().ok());
+        Self {
+            mti: message.mti(),
+            stan: message.number(11).and_then(|n| Stan::try_from(n).ok()),
+            code,
+            rrn: message.text(37).and_then(|t| t.parse().ok()),
+            auth: text(38).filter(|t| !t.is_empty()),
+            date: text(13),
+            batch: batch(message),
+            balance_minor: text(54).and_then(|t| t.get(8..20)?.parse().ok()),
+            verdicts: verdicts(message),
+            keys: message.raw(62).map(<[u8]>::to_vec),
+            must_sign_on: envelope.processing_requirement() == Some(REQUIREMENT_SIGN_ON)
+                || code.is_some_and(|c| c == ResponseCode::SIGN_ON_REQUIRED || c == ResponseCode::MAC_ERROR),
+            image: message
+                .elements()
+                .filter(|de| !matches!(de, 2 | 64))
+                .map(|de| (de, message.wire(de).unwrap_or_default().to_vec()))
+                .collect(),
+        }
+    }
+
+    fn check_mac(
+        &self,
+        message: &Message<'_, '_>,
+        keys: Option<&SessionKeys>,
+        expected: &Expectation,
+    ) -> Result<(), SimError> {
+        let wrong = Err(SimError::Untrusted { what: "mac" });
+        match (message.raw(MAC_DE), message.offset(MAC_DE), keys) {
+            (Some(mac), Some(at), Some(keys)) => {
+                if keys.mac.verify(&message.body()[..at], mac) {
+                    Ok(())
+                } else {
+                    wrong
+                }
+            }
+            (Some(_), _, _) => wrong,
+            (None, _, _) if !expected.has_mac => Ok(()),
+            (None, _, _) if self.code.is_some_and(|c| WITHOUT_MAC.contains(&c.as_bytes())) => Ok(()),
+            (None, _, _) => wrong,
+        }
+    }
+
+    fn check_echo(
+        &self,
+        message: &Message<'_, '_>,
+        terminal: &DemoTerminal,
+        expected: &Expectation,
+    ) -> Result<(), SimError> {
+        let differs = |what| Err(SimError::Untrusted { what });
+        if message.raw(41).is_some_and(|tid| tid != terminal.tid.as_bytes()) {
+            return differs("terminal");
+        }
+        if message.raw(42).is_some_and(|mid| mid != terminal.mid.as_bytes()) {
+            return differs("merchant");
+        }
+        let amount = message.number(4);
+        if expected.amount_minor.is_some() && amount.is_some() && amount != expected.amount_minor {
+            return differs("amount");
+        }
+        if self.code.is_none() && self.mti.class() != MtiClass::Reconciliation {
+            return differs("response code");
+        }
+        Ok(())
+    }
+
+    /// Whether DE 39 says yes.
+    pub(crate) fn is_approved(&self) -> bool {
+        self.code.is_some_and(ResponseCode::is_approval)
+    }
+}
+
+/// F60.2.
+fn batch(message: &Message<'_, '_>) -> Option<BatchNumber> {
+    let mut buffer = [0; 20];
+    let digits = std::str::from_utf8(message.digits(60, &mut buffer)?).ok()?;
+    BatchNumber::try_from(digits.get(2..8)?.parse::<u64>().ok()?).ok()
+}
+
+fn verdicts(message: &Message<'_, '_>) -> Option<(u8, u8)> {
+    if message.mti().class() != MtiClass::Reconciliation {
+        return None;
+    }
+    let mut buffer = [0; 322];
+    let digits = message.digits(48, &mut buffer)?;
+    Some((*digits.get(30)?, *digits.get(61)?))
+}
