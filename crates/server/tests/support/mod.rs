@@ -1,5 +1,10 @@
 //! A data directory with one merchant, a terminal that talks, and an issuer that answers.
-#![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses what it needs, and fails where it cannot go on"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;
