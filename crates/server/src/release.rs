@@ -132,34 +132,12 @@ impl Outcome<Pending> for Release {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
-    use crate::keystore::Cards;
-    use crate::keytable::tests::{store, terminal, working_keys};
-    use crate::metrics::Metrics;
-    use crate::shared::{Parts, Phase};
+    use crate::keytable::tests::{terminal, working_keys};
+    use crate::shared::Phase;
+    use crate::shared::tests::shared;
     use std::sync::Mutex;
     use switchyard_core::{Origin, Reply};
-    use switchyard_domain::{KeyUse, ResponseCode, TerminalIndex, UtcOffset};
-    use switchyard_keys::SecretBytes;
-
-    fn shared(fatal: &Arc<Mutex<Vec<Fatal>>>) -> Arc<Shared> {
-        let store = store();
-        let data = store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap();
-        let name = KeyName { usage: KeyUse::CardData, owner: 1 };
-        let cards =
-            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap()).unwrap();
-        let seen = Arc::clone(fatal);
-        Arc::new(Shared::new(Parts {
-            config: Config::default(),
-            metrics: Arc::new(Metrics::new()),
-            store,
-            cards,
-            acquirer: "48720000".parse().unwrap(),
-            offset: UtcOffset::CHINA,
-            phase: tokio::sync::watch::channel(Phase::Serving).0,
-            on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
-        }))
-    }
+    use switchyard_domain::{ResponseCode, TerminalIndex};
 
     fn reply(connection: u64) -> Effect {
         let origin = Origin { connection, ticket: 1 };

@@ -193,3 +193,61 @@ pub(crate) fn guarded(shared: &Arc<Shared>, name: &'static str, body: impl FnOnc
         shared.fail(&Fatal::Thread { name });
     }
 }
+
+/// Runs a task that the switch cannot do without; like [`guarded`] for a thread.
+pub(crate) async fn vital(shared: Arc<Shared>, name: &'static str, task: impl Future<Output = ()>) {
+    struct Alarm(Arc<Shared>, &'static str);
+    impl Drop for Alarm {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                self.0.fail(&Fatal::Thread { name: self.1 });
+            }
+        }
+    }
+    let _alarm = Alarm(shared, name);
+    task.await;
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::keytable::tests::store;
+    use switchyard_domain::{KeyName, KeyUse};
+    use switchyard_keys::SecretBytes;
+
+    /// A switch without sockets, threads and ledger; what ends it is kept.
+    pub(crate) fn shared(fatal: &Arc<Mutex<Vec<Fatal>>>) -> Arc<Shared> {
+        let store = store();
+        let data = store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap();
+        let name = KeyName { usage: KeyUse::CardData, owner: 1 };
+        let cards =
+            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap()).unwrap();
+        let seen = Arc::clone(fatal);
+        Arc::new(Shared::new(Parts {
+            config: Config::default(),
+            metrics: Arc::new(Metrics::new()),
+            store,
+            cards,
+            acquirer: "48720000".parse().unwrap(),
+            offset: UtcOffset::CHINA,
+            phase: watch::channel(Phase::Serving).0,
+            on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_thread_or_task_that_is_needed_ends_the_switch() {
+        for is_task in [false, true] {
+            let fatal = Arc::default();
+            let shared = shared(&fatal);
+            if is_task {
+                let task = vital(Arc::clone(&shared), "some", async { panic!("on purpose") });
+                assert!(tokio::spawn(task).await.is_err());
+            } else {
+                guarded(&shared, "some", || panic!("on purpose"));
+            }
+            assert_eq!(*fatal.lock().unwrap(), [Fatal::Thread { name: "some" }]);
+            assert_eq!(*shared.phase.borrow(), Phase::Failed);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::keystore::{CardKeyError, Cards, KeyStore};
 use crate::metrics::Metrics;
 use crate::open::{ReplayError, open};
 use crate::release::{Pending, Release};
-use crate::shared::{Fatal, OnFatal, Parts, Phase, Shared, guarded, now};
+use crate::shared::{Fatal, OnFatal, Parts, Phase, Shared, guarded, now, vital};
 use crate::status::{Status, status};
 
 /// How often housekeeping looks around.
@@ -141,10 +142,13 @@ impl Switch {
         publish(&shared, &core);
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
-        tokio::spawn(crate::admin::serve(Arc::clone(&shared), admin));
-        tokio::spawn(housekeeping(Arc::clone(&shared), data.ledger()));
+        let spawn = |name, task: Pin<Box<dyn Future<Output = ()> + Send>>| {
+            tokio::spawn(vital(Arc::clone(&shared), name, task));
+        };
+        spawn("admin", Box::pin(crate::admin::serve(Arc::clone(&shared), admin)));
+        spawn("housekeeping", Box::pin(housekeeping(Arc::clone(&shared), data.ledger())));
         shared.enter(Phase::Serving);
-        tokio::spawn(crate::connection::accept(Arc::clone(&shared), terminals));
+        spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
         Ok(Self { shared, addresses, core, workers, committer, admin_socket })
     }

@@ -1,5 +1,7 @@
 //! Terminals, the switch and an issuer over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 mod support;
 
 use std::sync::atomic::Ordering;

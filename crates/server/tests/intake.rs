@@ -1,5 +1,7 @@
 //! What comes in from the network, good and bad.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 mod support;
 
 use std::time::Duration;

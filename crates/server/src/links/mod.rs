@@ -12,7 +12,7 @@ use switchyard_core::Upstream;
 use switchyard_domain::{Link, LinkIndex};
 use tokio::sync::Notify;
 
-use crate::shared::{Phase, Shared};
+use crate::shared::{Phase, Shared, reached, vital};
 
 /// Messages on their way to a link's task.
 #[derive(Debug)]
@@ -80,9 +80,7 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle, inde
     assert_eq!(queues.len(), usize::from(index.0), "links are registered in order");
     queues.push(Arc::clone(&queue));
     drop(queues);
-    let shared = Arc::clone(shared);
-    runtime.spawn(async move {
-        let stop = crate::shared::reached(shared.phase.subscribe(), Phase::Stopping);
-        task::LinkTask::new(Arc::clone(&shared), index, link, queue).run(stop).await;
-    });
+    let stop = reached(shared.phase.subscribe(), Phase::Stopping);
+    let task = task::LinkTask::new(Arc::clone(shared), index, link, queue).run(stop);
+    runtime.spawn(vital(Arc::clone(shared), "link", task));
 }

@@ -236,7 +236,6 @@ impl Client {
         let mac =
             |covered: &[u8]| self.mak.as_ref().map_or([b'0'; 8], |mak| *mak.compute(covered).as_bytes());
         builder.finish_with_mac(64, mac).unwrap();
-        drop(builder);
         framed(&body)
     }
 
@@ -246,7 +245,6 @@ impl Client {
         let mut builder = dialect().builder(&mut body, Mti::new(mti));
         elements(&mut builder);
         builder.finish().unwrap();
-        drop(builder);
         framed(&body)
     }
 
