@@ -38,7 +38,12 @@ impl Double {
     }
 }
 
-async fn serve(mut stream: TcpStream, host: Arc<Mutex<Host>>, random: Arc<Mutex<Random>>, drop_per_mille: u16) {
+async fn serve(
+    mut stream: TcpStream,
+    host: Arc<Mutex<Host>>,
+    random: Arc<Mutex<Random>>,
+    drop_per_mille: u16,
+) {
     let framing = Framing::Len2BeExclusive;
     let mut buffer = Vec::new();
     while stream.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {
