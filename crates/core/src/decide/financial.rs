@@ -241,6 +241,10 @@ impl Core {
         }
         let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
         let target = wait.target;
+        let plan = self.plan(&caller, &request, now);
+        if target == RouteTarget::OnUs {
+            self.pin_tried(&caller, &request, &outcome, now, out);
+        }
         let code = match (outcome, target) {
             (PinOutcome::Verified, RouteTarget::OnUs) => {
                 let pin = PinState::Done { target, block: None };
@@ -256,7 +260,7 @@ impl Core {
                 ResponseCode::SECURITY_FAILURE
             }
         };
-        let decline = match self.plan(&caller, &request, now) {
+        let decline = match plan {
             Ok(plan) => Decline { code, plan },
             Err(decline) => *decline,
         };

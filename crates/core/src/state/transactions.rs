@@ -32,10 +32,6 @@ impl Transaction {
     pub(crate) fn is_untouched(&self) -> bool {
         self.outcome == Outcome::Approved && !self.voided && !self.completed && self.refunded_minor == 0
     }
-    /// Whether it was decided by the embedded issuer.
-    pub(crate) fn is_on_us(&self) -> bool {
-        self.opened.upstream.is_none()
-    }
 }
 
 /// All transactions and the ways to find one.
