@@ -72,7 +72,7 @@ impl Core {
         };
         self.cancel_pin_work(&original_key);
         let original = id.and_then(|id| self.state.transactions.get(id));
-        let day_is_open = original.is_none_or(|t| is_open(&self.state, t.opened.day));
+        let day_is_open = original.is_none_or(|t| is_open(&self.state, t.day));
         let verdict = verdict(original, reversal, day_is_open);
         let (entry, movement, saf) = match (verdict.effect, id) {
             (ReversalEffect::Undone, Some(id)) => self.undoing(id, reversal, now),

@@ -145,6 +145,7 @@ impl State {
             opened: opened.clone(),
             at,
             outcome,
+            day: opened.day,
             reply,
             source,
             reversal_wanted: false,
@@ -249,8 +250,10 @@ impl State {
         entry: &Entry,
         saf: Option<&SafEntry>,
     ) -> Result<(), ApplyError> {
+        let day = self.day();
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
         transaction.outcome = outcome;
+        transaction.day = day;
         transaction.reply = Some(reply);
         self.queue(saf);
         self.settle(id, outcome, entry)

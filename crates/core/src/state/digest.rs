@@ -24,7 +24,7 @@ impl State {
             let t = transaction;
             (t.opened.id, t.opened.key, t.opened.fingerprint, t.opened.rrn, t.opened.upstream)
                 .hash(&mut hasher);
-            (t.outcome, t.reply, t.source, t.at).hash(&mut hasher);
+            (t.outcome, t.day, t.reply, t.source, t.at).hash(&mut hasher);
             (t.reversal_wanted, t.voided, t.completed, t.refunded_minor).hash(&mut hasher);
         }
         combine(self.transactions.by_rrn.iter()).hash(&mut hasher);

@@ -4,7 +4,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
 use switchyard_domain::{
-    AccountId, AuthCode, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId, TransactionKind,
+    AccountId, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId, TransactionKind,
     TransactionOpened,
 };
 
@@ -14,6 +14,8 @@ pub(crate) struct Transaction {
     pub(crate) opened: TransactionOpened,
     pub(crate) at: Timestamp,
     pub(crate) outcome: Outcome,
+    /// The business day of the record that posted the outcome; before that, the day it was opened on.
+    pub(crate) day: BusinessDate,
     pub(crate) reply: Option<ReplyFacts>,
     /// The account on the other side of the merchant: a cardholder's, or a network receivable.
     pub(crate) source: AccountId,
