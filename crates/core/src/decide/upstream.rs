@@ -191,7 +191,6 @@ impl Core {
         let Some(transaction) = self.state.transactions.get(id) else { return };
         let opened = transaction.opened.clone();
         let facts = self.upstream_facts(&opened, ResponseCode::NO_ISSUER_ANSWER, now);
-        // An inquiry moved nothing at the issuer: there is nothing to take back.
         if opened.kind == TransactionKind::BalanceInquiry {
             return self.resolve(&opened, Outcome::Declined, facts, Entry::NONE, None, None, now, out);
         }
@@ -206,7 +205,9 @@ impl Core {
         reason: ReversalReason,
         now: Timestamp,
     ) -> Option<SafEntry> {
-        let link = Self::link_of(opened)?;
+        // An inquiry moved nothing at the issuer: there is nothing to take back.
+        let moved = opened.kind != TransactionKind::BalanceInquiry;
+        let link = Self::link_of(opened).filter(|_| moved)?;
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti: 420 };
         let id: SafId = self.state.saf.next_id();
         Some(SafEntry { id, kind: SafKind::Reversal, transaction: opened.id, upstream, reason })
