@@ -125,8 +125,9 @@ impl Core {
         let opened = transaction.opened.clone();
         let (source, wanted) = (transaction.source, transaction.reversal_wanted);
         let whole = code == ResponseCode::APPROVED || code.as_bytes() == b"11";
-        if code.is_approval() && !whole {
-            // Approved, but not what was asked for (a part of it): it cannot stand, so it is undone.
+        if code.is_unknown() || (code.is_approval() && !whole) {
+            // The network does not know either; or it is approved, but not as asked for (a part of it): it
+            // cannot stand, so it is undone.
             return self.resolve_unknown(id, ReversalReason::Other, now, out);
         }
         if whole && wanted {
@@ -222,6 +223,7 @@ impl Core {
             entry.transaction == id
                 && !self.was_sent(entry)
                 && !code.is_approval()
+                && !code.is_unknown()
                 && transaction.outcome == Outcome::Unknown
         });
         let cancels = unsent.map(|entry| entry.id);
