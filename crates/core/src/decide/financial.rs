@@ -8,7 +8,7 @@ use crate::input::{Financial, PinOutcome, SlotId};
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, CardClass, CardRef, Entry, Fingerprint, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
+    Actor, Amount, CardClass, CardRef, Entry, Fingerprint, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
     RequestKey, ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind,
     TransactionOpened, UpstreamRef,
 };
@@ -161,6 +161,9 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), ResponseCode> {
         if request.amount.is_zero() && request.kind != TransactionKind::BalanceInquiry {
+            return Err(ResponseCode::INVALID_AMOUNT);
+        }
+        if request.amount.minor > Amount::MINOR_MAX {
             return Err(ResponseCode::INVALID_AMOUNT);
         }
         if request.kind.follows_another() {
