@@ -108,7 +108,7 @@ impl State {
             }
             Record::RouteAdded(route) => {
                 registry.routes.push(route.clone());
-                registry.routes.sort_by_key(|r| (r.high - r.low, r.low));
+                registry.routes.sort_by_key(|r| (r.high.saturating_sub(r.low), r.low));
             }
             Record::FeePlanSet(plan) => registry.fee_plans.push(plan.clone()),
             Record::CardIssued(card) => {
