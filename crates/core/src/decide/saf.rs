@@ -156,8 +156,14 @@ impl Core {
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
             return self.drive_saf(link, now, out);
         }
-        let again = matches!(code, ResponseCode::ISSUER_INOPERATIVE | ResponseCode::SYSTEM_MALFUNCTION);
-        if again {
+        let busy = matches!(
+            code,
+            ResponseCode::ISSUER_INOPERATIVE
+                | ResponseCode::SYSTEM_MALFUNCTION
+                | ResponseCode::ISSUER_TIMEOUT
+                | ResponseCode::CUT_OFF
+        );
+        if busy || code.is_unknown() {
             self.give_up_if_hopeless(link, id, now, out);
         } else {
             self.dead_letter(link, id, now, out);

@@ -106,7 +106,7 @@ fn silence_is_98_and_the_reversal_is_repeated_until_it_is_heard() {
 #[test]
 fn a_busy_host_hears_the_reversal_again_and_a_refusal_goes_to_the_operator() {
     for (answers, dead, outcome) in [
-        (vec!["91", "96", "00"], 0, Outcome::Reversed),
+        (vec!["91", "96", "98", "68", "90", "00"], 0, Outcome::Reversed),
         (vec!["25"], 0, Outcome::Reversed),
         (vec!["05"], 1, Outcome::Unknown),
     ] {
