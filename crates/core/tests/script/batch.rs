@@ -158,7 +158,9 @@ fn the_upload_finds_every_kind_of_difference() {
         assert_eq!(verdict(&bench.totals(0, 1, totals)).0, BatchVerdict::Unbalanced, "{name}");
         for part in items.chunks(2) {
             let first = bench.upload(0, 1, Upload::Items(part.to_vec()));
+            let records = bench.records.len();
             let again = bench.upload(0, 1, Upload::Items(part.to_vec()));
+            assert_eq!(bench.records.len(), records, "a repeat leaves no trace");
             assert_eq!((first.code.as_str(), &again), ("00", &first), "{name}");
         }
         let count = items.len() as u32;
