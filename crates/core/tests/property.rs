@@ -363,6 +363,23 @@ impl World {
         self.epoch += 1;
     }
 
+    /// What failed, was reversed or never happened has given back all that it took of its original.
+    fn refund_the_rest(&mut self) {
+        for (sale, minor) in self.bench.model.refundable() {
+            if minor == 0 || self.bench.core.state().day().0 - sale.day.0 > 30 {
+                continue;
+            }
+            let terminal = sale.key.terminal.0 as usize;
+            self.bench.pins = Pins::Right;
+            let stan = self.stan();
+            let ask = Ask::sale(0, minor).terminal(terminal).batch(self.batches[terminal]).card(None);
+            let refund = ask.follow(TransactionKind::Refund, stan, sale.rrn, None);
+            // A terminal that is in the middle of an upload takes nothing.
+            let code = self.bench.link_code(&refund, "00").1;
+            assert!(code == "00" || code == "77", "{code}: the rest of {}", sale.id);
+        }
+    }
+
     /// Everything that waits gets its chance; then nothing may be left.
     fn settle(mut self) {
         while !self.bench.held_pins.is_empty() {
@@ -389,6 +406,9 @@ impl World {
             }
             assert!(matches!(told.outcome, Outcome::Approved | Outcome::Declined | Outcome::Reversed));
         }
+        // Beyond the keys that early reversals have shut.
+        self.stans += 10;
+        self.refund_the_rest();
         // Whoever asked was answered once, and all repeats alike.
         for asked in &self.asked {
             let heard: Vec<Reply> = asked

@@ -20,6 +20,8 @@ pub(crate) struct Model {
     payable: BTreeMap<(MerchantIndex, Currency), i128>,
     references: BTreeSet<Rrn>,
     saf: BTreeMap<SafId, SafEntry>,
+    /// Taken back by the terminal before the issuer answered.
+    wanted: BTreeSet<TransactionId>,
     pub(crate) dead: usize,
     pub(crate) netted: bool,
 }
@@ -49,6 +51,9 @@ impl Model {
             Record::ReversalTaken { original, effect, reply, movement, saf, entry, .. } => {
                 self.reference(reply.rrn);
                 self.queue(saf.as_ref());
+                if *effect == ReversalEffect::WhenResolved {
+                    self.wanted.insert(original.unwrap());
+                }
                 if *effect == ReversalEffect::Undone {
                     let told = self.transactions.get_mut(&original.unwrap()).unwrap();
                     assert_eq!(told.outcome, Outcome::Approved, "only what stands is undone");
@@ -107,6 +112,7 @@ impl Model {
         }
     }
     fn moved(&mut self, id: TransactionId, outcome: Outcome, movement: Option<&Movement>) {
+        assert!(outcome != Outcome::Approved || !self.wanted.contains(&id), "{id} was taken back");
         let opened = &self.transactions[&id].opened;
         let moves = outcome == Outcome::Approved && opened.kind.batch_side().is_some();
         assert_eq!(moves, movement.is_some(), "{outcome:?} {:?}", opened.kind);
@@ -166,6 +172,17 @@ impl Model {
             let key = t.opened.key;
             (key.terminal.0, u64::from(key.batch.get()), u64::from(key.stan.get()), key.class) == wanted
         })
+    }
+    /// Sales that stand and were not voided, with what is left to refund of each.
+    pub(crate) fn refundable(&self) -> Vec<(TransactionOpened, u64)> {
+        let stands = |t: &&Told| t.outcome == Outcome::Approved;
+        let back = |id| {
+            let of = |t: &&Told| t.opened.original == Some(id);
+            self.transactions.values().filter(stands).filter(of).map(|t| t.opened.amount.minor).sum::<u64>()
+        };
+        let sales = self.transactions.values().filter(stands);
+        let sales = sales.filter(|t| t.opened.kind == TransactionKind::Sale);
+        sales.map(|t| (t.opened.clone(), t.opened.amount.minor - back(t.opened.id))).collect()
     }
     pub(crate) fn last(&self) -> &Told {
         self.transactions.values().next_back().unwrap()
