@@ -47,6 +47,8 @@ const REVERSAL_PAUSE: Duration = Duration::from_millis(100);
 const REFUND_ATTEMPTS_MAX: u32 = 5;
 /// Replies to older requests that may come before the one that is waited for.
 const STRAY_REPLIES_MAX: usize = 64;
+/// Sends of a management message.
+const ADMIN_ATTEMPTS_MAX: u32 = 5;
 /// Sign-ons that one request may need.
 const SIGN_ONS_MAX: u32 = 3;
 
@@ -101,6 +103,8 @@ pub struct Terminal {
     unanswered: Vec<Unanswered>,
     needs_sign_on: bool,
     counts: TerminalCounts,
+    /// Orders that ended after [`Terminal::transact`] had failed.
+    ended_late: Vec<Done>,
     /// The last transaction's frame and reply, for a repeat.
     last: Option<(Vec<u8>, Reply)>,
 }
@@ -144,6 +148,7 @@ impl Terminal {
             unanswered,
             needs_sign_on: true,
             counts,
+            ended_late: Vec::new(),
             last: None,
         })
     }
@@ -174,10 +179,7 @@ impl Terminal {
     /// # Errors
     /// [`SimError::Refused`] with the code, [`SimError::WorkingKeys`] for a check value, or a broken line.
     pub async fn sign_on(&mut self) -> Result<(), SimError> {
-        let stan = self.state.take_stan();
-        let frame = self.composer(self.state.batch).sign_on(stan)?;
-        let line = self.admin_line(AdminKind::SignOn, stan, 0x0800);
-        let reply = self.converse(&frame, line, &admin(0x0810, Some(stan))).await?;
+        let (reply, _) = self.manage(AdminKind::SignOn, 0x0800).await?;
         if !reply.is_approved() {
             return Err(refused("sign-on", reply.code));
         }
@@ -194,12 +196,11 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::sign_on`].
     pub async fn sign_off(&mut self) -> Result<(), SimError> {
-        let stan = self.state.take_stan();
-        let frame = self.composer(self.state.batch).sign_off(stan)?;
-        let line = self.admin_line(AdminKind::SignOff, stan, 0x0820);
-        let reply = self.converse(&frame, line, &admin(0x0830, Some(stan))).await?;
+        let (reply, attempts) = self.manage(AdminKind::SignOff, 0x0820).await?;
         self.needs_sign_on = true;
-        if reply.is_approved() { Ok(()) } else { Err(refused("sign-off", reply.code)) }
+        // When the first answer was lost the terminal is signed off already.
+        let is_off = attempts > 1 && reply.code == Some(ResponseCode::SIGN_ON_REQUIRED);
+        if reply.is_approved() || is_off { Ok(()) } else { Err(refused("sign-off", reply.code)) }
     }
 
     /// 0820/301.
@@ -207,10 +208,32 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::sign_on`].
     pub async fn echo_test(&mut self) -> Result<(), SimError> {
-        let frame = self.composer(self.state.batch).echo_test()?;
-        let line = self.admin_line(AdminKind::EchoTest, Stan::try_from(0).expect("zero is in range"), 0x0820);
-        let reply = self.converse(&frame, line, &admin(0x0830, None)).await?;
+        let (reply, _) = self.manage(AdminKind::EchoTest, 0x0820).await?;
         if reply.is_approved() { Ok(()) } else { Err(refused("echo test", reply.code)) }
+    }
+
+    /// Sends a management message until it is answered; also says how often. Each try has a trace number of
+    /// its own, so that a late answer to an earlier one, with keys that the host has replaced, is not taken.
+    async fn manage(&mut self, kind: AdminKind, mti: u16) -> Result<(Reply, u32), SimError> {
+        for attempt in 1.. {
+            let composer = self.composer(self.state.batch);
+            let (stan, frame) = match kind {
+                AdminKind::EchoTest => (None, composer.echo_test()?),
+                _ => {
+                    let stan = self.state.take_stan();
+                    let composer = self.composer(self.state.batch);
+                    let is_sign_on = kind == AdminKind::SignOn;
+                    (Some(stan), if is_sign_on { composer.sign_on(stan)? } else { composer.sign_off(stan)? })
+                }
+            };
+            let zero = Stan::try_from(0).expect("zero is in range");
+            let line = self.admin_line(kind, stan.unwrap_or(zero), mti);
+            match self.converse(&frame, line, &admin(mti | 0x10, stan)).await {
+                Err(error) if is_line_trouble(&error) && attempt < ADMIN_ATTEMPTS_MAX => {}
+                other => return other.map(|reply| (reply, attempt)),
+            }
+        }
+        Err(SimError::Silent { what: "a management message" })
     }
 
     /// Carries out an order. What got no answer is reversed before this returns; the code of a refusal is
@@ -239,13 +262,33 @@ impl Terminal {
         if second.image == first.image { Ok(()) } else { Err(SimError::Untrusted { what: "repeated reply" }) }
     }
 
+    /// Orders whose end came after an error: reversed when the line was back, or never heard of again.
+    pub fn take_ended(&mut self) -> Vec<Done> {
+        std::mem::take(&mut self.ended_late)
+    }
+
+    /// Gives up: what is still pending ends as unknown. Its journal keeps it open.
+    pub fn abandon(&mut self) -> Vec<Done> {
+        if let Some(pending) = self.state.pending.take() {
+            self.ended_late.push(done(
+                &pending.order,
+                pending.batch,
+                pending.stan,
+                None,
+                FinalState::Unknown,
+            ));
+        }
+        self.take_ended()
+    }
+
     /// Signs on where that is needed and ends what is pending.
     async fn get_ready(&mut self) -> Result<(), SimError> {
         if self.needs_sign_on || self.keys.is_none() {
             self.sign_on().await?;
         }
-        if self.state.pending.is_some() {
-            self.flush_reversal().await?;
+        if let Some(pending) = self.state.pending.clone() {
+            let state = self.flush_reversal().await?;
+            self.ended_late.push(done(&pending.order, pending.batch, pending.stan, None, state));
         }
         Ok(())
     }
@@ -266,7 +309,13 @@ impl Terminal {
             let line = self.order_line(order, batch, stan, attempt);
             match self.deliver(&frame, line, order, stan).await {
                 Ok(reply) => return self.conclude(order, batch, stan, frame, reply),
-                Err(error) if !is_line_trouble(&error) => return Err(error),
+                Err(error) if !is_line_trouble(&error) => {
+                    // A reversal stays pending and ends later; what has none ends here.
+                    if self.state.pending.is_none() {
+                        self.ended_late.push(done(order, batch, stan, None, FinalState::Unknown));
+                    }
+                    return Err(error);
+                }
                 Err(error) => {
                     if let (Some(pending), SimError::Untrusted { .. }) = (&mut self.state.pending, &error) {
                         pending.reason = "A0";

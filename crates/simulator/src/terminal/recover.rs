@@ -35,10 +35,12 @@ impl Terminal {
     /// As [`Terminal::transact`].
     pub async fn recover(&mut self) -> Result<Vec<Done>, SimError> {
         self.get_ready().await?;
-        let mut ended = Vec::new();
-        for entry in std::mem::take(&mut self.unanswered) {
+        let mut ended = self.take_ended();
+        while let Some(entry) = self.unanswered.first().cloned() {
             self.get_ready().await?;
-            ended.push(self.attempt(&entry.order, entry.batch, entry.stan, entry.attempt + 1).await?);
+            let done = self.attempt(&entry.order, entry.batch, entry.stan, entry.attempt + 1).await?;
+            self.unanswered.remove(0);
+            ended.push(done);
         }
         Ok(ended)
     }

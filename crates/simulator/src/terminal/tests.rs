@@ -235,7 +235,7 @@ fn the_published_sign_on_reply_gives_its_keys() {
     terminal.mid = "001430170119999".parse().unwrap();
     let tmk: [u8; 16] = hex::decode("258FB0AB70D025CDB99DF2C4D302D646").unwrap().try_into().unwrap();
     terminal.tmk = DemoKey::new(tmk);
-    terminal.tpdu = Tpdu([0x60, 0, 0, 0, 1]);
+    terminal.tpdu = Tpdu([0x60, 0x01, 0x38, 0x00, 0x00]);
     let expected = Expectation {
         mti: Mti::new(0x0810),
         stan: Some(stan(500_211)),
