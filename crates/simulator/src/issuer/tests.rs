@@ -1,10 +1,11 @@
 //! The host over real sockets, by script.
 
 use super::*;
-use crate::world::{DemoSize, KeySource};
+use crate::world::{DemoCard, DemoSize, DemoWorld, KeySource};
 use switchyard_domain::TransactionKind;
+use switchyard_keys::TdesCipher;
 use switchyard_keys::pin::{Pin, encode_iso0};
-use switchyard_wire::{Dialect, Mti, Scan};
+use switchyard_wire::{Dialect, Framing, Mti, Scan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,7 +1,7 @@
 //! One connection of a load run: a writer with a window and a reader that opens it again.
 
-use super::LoadConfig;
 use super::prepare::Prepared;
+use super::run::LoadConfig;
 use crate::error::SimError;
 use crate::terminal::dialect;
 use hdrhistogram::Histogram;

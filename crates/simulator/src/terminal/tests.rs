@@ -6,14 +6,21 @@ use super::order::selector;
 use super::reply::{Expectation, Reply};
 use super::state::TerminalState;
 use super::*;
+use crate::error::SimError;
 use crate::hex;
 use crate::journal::{EntryMode, Journal, OriginalRef};
-use crate::world::{CheckValue, Concealed, DemoCard, DemoKey, DemoSize, DemoWorld, KeySource, Tpdu};
+use crate::journal::{JournalLine, LineKind};
+use crate::world::{
+    CheckValue, Concealed, DemoCard, DemoKey, DemoSize, DemoTerminal, DemoWorld, KeySource, Tpdu,
+};
 use std::path::PathBuf;
+use std::sync::Arc;
+use switchyard_domain::{BatchNumber, Stan};
 use switchyard_domain::{BatchSums, BatchTotals, Side, TerminalMac, TransactionKind};
 use switchyard_keys::pin::{Pin, decode_iso0};
 use switchyard_keys::working_keys::WorkingKeyBlock;
 use switchyard_keys::{DesKey, TdesCipher, track};
+use switchyard_wire::Mti;
 use switchyard_wire::{Envelope, EnvelopeKind, Message};
 
 const PIK: [u8; 16] = [0x22; 16];
