@@ -5,10 +5,10 @@
 
 use aes::{Aes128, Aes192, Aes256};
 use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use des::{Des, TdesEde2, TdesEde3};
 use sm4::Sm4;
 
 use crate::des_key::DesKey;
+use crate::des_rounds::{Halves, Subkeys};
 use crate::error::KeyError;
 
 /// A keyed permutation of blocks of `N` bytes.
@@ -25,21 +25,19 @@ pub struct TdesCipher(TdesSchedule);
     reason = "long-lived and used by reference; a box would cost a hop per block"
 )]
 enum TdesSchedule {
-    Single(Des),
-    Double(TdesEde2),
-    Triple(TdesEde3),
+    Single(Subkeys),
+    Double([Subkeys; 2]),
+    Triple([Subkeys; 3]),
 }
 
 impl TdesCipher {
     /// Expands `key` once.
     #[must_use]
     pub fn new(key: &DesKey) -> Self {
-        let bytes = key.expose();
-        const CHECKED: &str = "a DesKey holds 8, 16 or 24 bytes";
-        Self(match bytes.len() {
-            8 => TdesSchedule::Single(Des::new_from_slice(bytes).expect(CHECKED)),
-            16 => TdesSchedule::Double(TdesEde2::new_from_slice(bytes).expect(CHECKED)),
-            _ => TdesSchedule::Triple(TdesEde3::new_from_slice(bytes).expect(CHECKED)),
+        Self(match key.expose().as_chunks::<8>().0 {
+            [first, second, third] => TdesSchedule::Triple([first, second, third].map(Subkeys::new)),
+            [first, second] => TdesSchedule::Double([first, second].map(Subkeys::new)),
+            parts => TdesSchedule::Single(Subkeys::new(parts.first().expect("a DesKey has 8 bytes or more"))),
         })
     }
 
@@ -60,19 +58,23 @@ impl TdesCipher {
 
 impl BlockCipher<8> for TdesCipher {
     fn encrypt(&self, block: &mut [u8; 8]) {
-        match &self.0 {
-            TdesSchedule::Single(c) => c.encrypt_block(block.into()),
-            TdesSchedule::Double(c) => c.encrypt_block(block.into()),
-            TdesSchedule::Triple(c) => c.encrypt_block(block.into()),
+        let halves = Halves::permute_in(block);
+        *block = match &self.0 {
+            TdesSchedule::Single(k) => k.encipher(halves),
+            TdesSchedule::Double([k1, k2]) => k1.encipher(k2.decipher(k1.encipher(halves))),
+            TdesSchedule::Triple([k1, k2, k3]) => k3.encipher(k2.decipher(k1.encipher(halves))),
         }
+        .permute_out();
     }
 
     fn decrypt(&self, block: &mut [u8; 8]) {
-        match &self.0 {
-            TdesSchedule::Single(c) => c.decrypt_block(block.into()),
-            TdesSchedule::Double(c) => c.decrypt_block(block.into()),
-            TdesSchedule::Triple(c) => c.decrypt_block(block.into()),
+        let halves = Halves::permute_in(block);
+        *block = match &self.0 {
+            TdesSchedule::Single(k) => k.decipher(halves),
+            TdesSchedule::Double([k1, k2]) => k1.decipher(k2.encipher(k1.decipher(halves))),
+            TdesSchedule::Triple([k1, k2, k3]) => k1.decipher(k2.encipher(k3.decipher(halves))),
         }
+        .permute_out();
     }
 }
 

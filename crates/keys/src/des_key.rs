@@ -12,6 +12,12 @@ pub const DES_KEY_BYTES_MAX: usize = 24;
 /// A DES key of 8 bytes or a triple-DES key of 16 or 24.
 ///
 /// Wiped on drop; no `Clone`, no `Serialize`, and `Debug` shows the length alone.
+///
+/// ```compile_fail
+/// let key = switchyard_keys::DesKey::generate(16)?;
+/// let copy = key.clone();
+/// # Ok::<(), switchyard_keys::KeyError>(())
+/// ```
 pub struct DesKey {
     bytes: [u8; DES_KEY_BYTES_MAX],
     len: u8,

@@ -27,6 +27,7 @@ pub mod card;
 pub mod card_values;
 pub mod components;
 mod des_key;
+mod des_rounds;
 pub mod dukpt;
 pub mod emv;
 mod error;

@@ -8,8 +8,9 @@ use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 
 /// Writes one message at the end of a buffer.
 ///
-/// Elements are given in ascending order, each once. The bitmap is filled in by [`Builder::finish`]; a
-/// builder dropped before that leaves the buffer as it was, so that half a message is never sent.
+/// Elements are given in ascending order, each once. The bitmap is filled in by [`Builder::finish`]. What a
+/// failed or abandoned builder wrote stays in the buffer: [`Dialect::build`] and
+/// [`Framing::try_write`](crate::Framing::try_write) take it back, so that half a message is never sent.
 ///
 /// ```
 /// use switchyard_wire::{Dialect, Mti};
@@ -63,6 +64,31 @@ impl Dialect {
             reserved: None,
             is_finished: false,
         }
+    }
+}
+
+impl Dialect {
+    /// Writes a message at the end of `out`; on an error `out` is left as it was.
+    ///
+    /// # Errors
+    /// Those of `fill`, and of [`Builder::finish`].
+    pub fn build<E: From<BuildError>>(
+        &self,
+        out: &mut Vec<u8>,
+        mti: Mti,
+        fill: impl FnOnce(&mut Builder<'_, '_>) -> Result<(), E>,
+    ) -> Result<Range<usize>, E> {
+        let start = out.len();
+        let mut builder = self.builder(out, mti);
+        let built = fill(&mut builder).and_then(|()| {
+            let end = builder.out.len();
+            // `fill` may have finished the message itself, with a MAC.
+            if builder.is_finished { Ok(start..end) } else { Ok(builder.finish()?) }
+        });
+        if built.is_err() {
+            out.truncate(start);
+        }
+        built
     }
 }
 
@@ -329,14 +355,6 @@ impl<'d, 'b> Builder<'d, 'b> {
     }
 }
 
-impl Drop for Builder<'_, '_> {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            self.out.truncate(self.start);
-        }
-    }
-}
-
 fn bitmap_bytes(dialect: &Dialect) -> usize {
     if dialect.bitmap == Encoding::Raw { 8 } else { 16 }
 }
@@ -365,6 +383,10 @@ fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
         Class::Track => digits.iter().position(|c| !matches!(c, b' '..=b'~')),
         Class::SignedAmount => match digits.split_first() {
             Some((b'C' | b'D', rest)) => rest.iter().position(|c| !c.is_ascii_digit()).map(|at| at + 1),
+            // Hosts that send no sign send a digit in its place, where characters are whole bytes.
+            Some((first, rest)) if first.is_ascii_digit() && element.encoding != Encoding::Bcd => {
+                rest.iter().position(|c| !c.is_ascii_digit()).map(|at| at + 1)
+            }
             Some(_) => Some(0),
             None => None,
         },

@@ -182,6 +182,14 @@ impl Framing {
         written
     }
 
+    /// The header of a frame whose payload has `length` bytes.
+    ///
+    /// # Errors
+    /// [`FrameError::Unrepresentable`] when the payload does not fit.
+    pub fn header(self, length: usize) -> Result<FrameHeader, FrameError> {
+        Ok(FrameHeader { bytes: self.length_bytes(length)?, len: self.header_bytes() })
+    }
+
     /// Payload length from a header that is known to be there.
     fn payload_len(self, buf: &[u8]) -> Result<usize, FrameError> {
         let header = self.header_bytes();
@@ -239,6 +247,26 @@ impl Framing {
             self,
             Self::Len2BeInclusive | Self::Len2LeInclusive | Self::Len4BeInclusive | Self::Len4AsciiInclusive
         )
+    }
+}
+
+/// The bytes before a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    bytes: [u8; 4],
+    len: usize,
+}
+
+#[allow(clippy::len_without_is_empty)] // There is no framing without a header.
+impl FrameHeader {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.len
     }
 }
 
@@ -318,5 +346,66 @@ impl FromStr for Framing {
             .into_iter()
             .find(|framing| framing.name() == name)
             .ok_or_else(|| FramingError { name: name.chars().take(32).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 4096;
+
+    #[test]
+    fn each_framing_reads_its_own_length() {
+        let cases: [(Framing, &[u8]); 10] = [
+            (Framing::Len2BeExclusive, &[0, 3, 1, 2, 3]),
+            (Framing::Len2BeInclusive, &[0, 5, 1, 2, 3]),
+            (Framing::Len2LeExclusive, &[3, 0, 1, 2, 3]),
+            (Framing::Len2LeInclusive, &[5, 0, 1, 2, 3]),
+            (Framing::Len4BeExclusive, &[0, 0, 0, 3, 1, 2, 3]),
+            (Framing::Len4BeInclusive, &[0, 0, 0, 7, 1, 2, 3]),
+            (Framing::Len4Ascii, &[b'0', b'0', b'0', b'3', 1, 2, 3]),
+            (Framing::Len4AsciiInclusive, &[b'0', b'0', b'0', b'7', 1, 2, 3]),
+            (Framing::LenBcd2, &[0, 0x03, 1, 2, 3]),
+            (Framing::Vap, &[0, 3, 0, 0, 1, 2, 3]),
+        ];
+        for (framing, bytes) in cases {
+            let (start, end) = (framing.header_bytes(), bytes.len());
+            assert_eq!(framing.scan(bytes, MAX), Scan::Frame { start, end, consumed: end }, "{framing}");
+            assert_eq!(framing.scan(&bytes[..end - 1], MAX), Scan::NeedMore { at_least: end }, "{framing}");
+            assert_eq!(framing.scan(&bytes[..1], MAX), Scan::NeedMore { at_least: start }, "{framing}");
+            let mut out = vec![9];
+            framing.write(&mut out, |out| out.extend_from_slice(&[1, 2, 3])).unwrap();
+            assert_eq!(&out[1..], bytes, "{framing}");
+            assert_eq!(framing.name().parse(), Ok(framing));
+        }
+    }
+
+    #[test]
+    fn an_empty_frame_keeps_alive_and_a_lie_closes() {
+        let consumed = 4;
+        assert_eq!(Framing::Len4Ascii.scan(b"0000", MAX), Scan::KeepAlive { consumed });
+        assert_eq!(Framing::Len4AsciiInclusive.scan(b"0004", MAX), Scan::KeepAlive { consumed });
+        assert_eq!(Framing::Len2BeExclusive.scan(&[0, 0, 7], MAX), Scan::KeepAlive { consumed: 2 });
+        let bad = |framing: Framing, bytes: &[u8]| match framing.scan(bytes, 100) {
+            Scan::Bad(error) => error,
+            other => panic!("{framing}: {other:?}"),
+        };
+        assert_eq!(bad(Framing::Len4Ascii, b"00x1"), FrameError::BadLength { bytes: *b"00x1" });
+        assert_eq!(bad(Framing::Len2BeInclusive, &[0, 1]), FrameError::TooShort { length: 1, header: 2 });
+        assert_eq!(
+            bad(Framing::Len4BeExclusive, &[255; 4]),
+            FrameError::TooLong { length: 0xFFFF_FFFF, max: 100 }
+        );
+        assert_eq!(bad(Framing::LenBcd2, &[0xA0, 0]), FrameError::BadLength { bytes: [0xA0, 0, 0, 0] });
+        assert!(matches!(bad(Framing::Vap, &[0, 1, 0, 1]), FrameError::BadLength { .. }));
+    }
+
+    #[test]
+    fn a_payload_that_does_not_fit_is_taken_back() {
+        let mut out = vec![1, 2];
+        let error = Framing::Len4Ascii.write(&mut out, |out| out.resize(out.len() + 10_000, 0));
+        assert_eq!(error, Err(FrameError::Unrepresentable { length: 10_000, framing: "len4-ascii" }));
+        assert_eq!(out, [1, 2]);
     }
 }

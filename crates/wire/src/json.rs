@@ -131,7 +131,6 @@ pub fn from_json(dialect: &Dialect, value: &Value) -> Result<Vec<u8>, JsonError>
         }
     }
     builder.finish()?;
-    drop(builder);
     Ok(out)
 }
 

@@ -23,6 +23,8 @@
 mod bits;
 mod builder;
 mod charset;
+#[cfg(feature = "codec")]
+mod codec;
 pub mod describe;
 mod detect;
 mod dialect;
@@ -43,6 +45,8 @@ pub mod validate;
 
 pub use builder::Builder;
 pub use charset::Charset;
+#[cfg(feature = "codec")]
+pub use codec::{CodecError, FrameCodec};
 pub use detect::{Detected, detect_frame, detect_frame_for};
 pub use dialect::{
     Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
@@ -50,7 +54,7 @@ pub use dialect::{
 };
 pub use envelope::{Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES, LRI_BYTES, TPDU_BYTES};
 pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind};
-pub use frame::{Frames, Framing, FramingError, Scan};
+pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;
 pub use message::{Message, SmallDigits, Subvalue};
 pub use mti::{Mti, MtiClass, MtiError, MtiFunction, MtiVersion};

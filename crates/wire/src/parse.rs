@@ -240,8 +240,8 @@ fn passes(layout: &Layout, value: &[u8], units: usize) -> bool {
         Check::AsciiDigits => !not_digits(value, 0x30),
         Check::EbcdicDigits => !not_digits(value, 0xF0),
         Check::BcdDigits => packed_digits(layout, value, units),
-        Check::AsciiSigned => signed(value, b"CD", 0x30),
-        Check::EbcdicSigned => signed(value, &[0xC3, 0xC4], 0xF0),
+        Check::AsciiSigned => signed(value, b"CD0123456789", 0x30),
+        Check::EbcdicSigned => signed(value, b"\xC3\xC4\xF0\xF1\xF2\xF3\xF4\xF5\xF6\xF7\xF8\xF9", 0xF0),
         Check::BcdSigned => match value.split_first() {
             Some((sign, digits)) => b"CD".contains(sign) && packed_digits(layout, digits, units - 1),
             None => true,

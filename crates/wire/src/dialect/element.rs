@@ -342,7 +342,7 @@ pub(crate) enum Check {
     EbcdicDigits,
     /// Every nibble but the filler at most nine.
     BcdDigits,
-    /// `C` or `D`, then ASCII digits.
+    /// `C` or `D`, then ASCII digits. A digit may stand for the sign: some hosts send an amount without one.
     AsciiSigned,
     /// `C` or `D` in EBCDIC, then EBCDIC digits.
     EbcdicSigned,

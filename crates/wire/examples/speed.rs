@@ -1,0 +1,153 @@
+//! How long parsing and building take, without a framework: `cargo run --release --example speed`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use switchyard_wire::{BuildError, Dialect, Mti};
+
+const ROUNDS: u32 = 2_000_000;
+const TRIES: u32 = 5;
+
+fn main() -> Result<(), BuildError> {
+    let ascii = Dialect::builtin("iso87-ascii").expect("built in");
+    let binary = Dialect::builtin("unionpay-pos").expect("built in");
+    let mut body = Vec::new();
+    build_ascii(ascii, &mut body)?;
+    println!("ascii 0200: {} bytes, {} elements", body.len(), count(ascii, &body));
+    measure("parse ascii", || {
+        black_box(ascii.parse(black_box(&body)).is_ok());
+    });
+    let mut out = Vec::with_capacity(1024);
+    measure("build ascii from values", || {
+        out.clear();
+        black_box(build_ascii(ascii, &mut out).is_ok());
+    });
+    let request = ascii.parse(&body).expect("built above");
+    let mut reply = Vec::with_capacity(1024);
+    measure("reply from a request, 12 echoed", || {
+        reply.clear();
+        black_box(build_reply(ascii, &request, &mut reply).is_ok());
+    });
+
+    let mut sale = Vec::new();
+    build_sale(binary, &mut sale)?;
+    println!("bcd 0200 with chip data: {} bytes, {} elements", sale.len(), count(binary, &sale));
+    measure("parse bcd", || {
+        black_box(binary.parse(black_box(&sale)).is_ok());
+    });
+    measure("parse bcd and walk 19 tags", || {
+        if let Ok(message) = binary.parse(black_box(&sale)) {
+            let tags = message.tlv(55).filter_map(Result::ok);
+            black_box(tags.fold(0, |sum, tlv| sum ^ tlv.tag));
+        }
+    });
+    let message = binary.parse(&sale).expect("built above");
+    let mut buf = [0; 64];
+    measure("read 35 as digits", || {
+        black_box(message.digits(35, &mut buf));
+    });
+    Ok(())
+}
+
+fn count(dialect: &Dialect, body: &[u8]) -> usize {
+    dialect.parse(body).map_or(0, |message| message.elements().count())
+}
+
+fn measure(what: &str, mut work: impl FnMut()) {
+    let mut best = f64::MAX;
+    for _ in 0..TRIES {
+        let start = Instant::now();
+        for _ in 0..ROUNDS / TRIES {
+            work();
+        }
+        best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(ROUNDS / TRIES));
+    }
+    println!("{what:<34} {best:>7.1} ns");
+}
+
+fn build_ascii(dialect: &Dialect, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    let mut builder = dialect.builder(out, Mti::new(0x0200));
+    builder
+        .digits(2, b"4111111111111111")?
+        .number(3, 0)?
+        .number(4, 12_345)?
+        .digits(7, b"1122133000")?
+        .number(11, 123)?
+        .digits(12, b"133000")?
+        .digits(13, b"1122")?
+        .digits(22, b"051")?
+        .digits(25, b"00")?
+        .digits(32, b"123456")?
+        .digits(35, b"4111111111111111=25121010000012345678")?
+        .text(37, "112213300123")?
+        .text(41, "TERM0001")?
+        .text(42, "MERCHANT0000001")?
+        .text(49, "156")?
+        .bytes(52, &[0x12; 8])?;
+    builder.finish()?;
+    Ok(())
+}
+
+fn build_reply(
+    dialect: &Dialect,
+    request: &switchyard_wire::Message<'_, '_>,
+    out: &mut Vec<u8>,
+) -> Result<(), BuildError> {
+    let mut builder = dialect.builder(out, request.mti().reply());
+    for de in [2, 3, 4, 7, 11, 12, 13, 25, 32, 37] {
+        builder.echo(request, de)?;
+    }
+    builder.text(39, "00")?.echo(request, 41)?.echo(request, 42)?;
+    builder.finish()?;
+    Ok(())
+}
+
+fn build_sale(dialect: &Dialect, out: &mut Vec<u8>) -> Result<(), BuildError> {
+    let tags: [(&[u8], usize); 19] = [
+        (&[0x9F, 0x26], 8),
+        (&[0x9F, 0x27], 1),
+        (&[0x9F, 0x10], 19),
+        (&[0x9F, 0x37], 4),
+        (&[0x9F, 0x36], 2),
+        (&[0x95], 5),
+        (&[0x9A], 3),
+        (&[0x9C], 1),
+        (&[0x9F, 0x02], 6),
+        (&[0x5F, 0x2A], 2),
+        (&[0x82], 2),
+        (&[0x9F, 0x1A], 2),
+        (&[0x9F, 0x03], 6),
+        (&[0x9F, 0x33], 3),
+        (&[0x9F, 0x34], 3),
+        (&[0x9F, 0x35], 1),
+        (&[0x9F, 0x1E], 8),
+        (&[0x84], 8),
+        (&[0x9F, 0x09], 2),
+    ];
+    let mut chip = Vec::new();
+    for (tag, len) in tags {
+        chip.extend_from_slice(tag);
+        chip.push(len as u8);
+        chip.resize(chip.len() + len, 0x11);
+    }
+    let mut builder = dialect.builder(out, Mti::new(0x0200));
+    builder
+        .number(3, 0)?
+        .number(4, 12_345)?
+        .number(11, 123)?
+        .digits(22, b"051")?
+        .digits(23, b"001")?
+        .digits(25, b"00")?
+        .digits(26, b"06")?
+        .digits(35, b"4111111111111111=25121010000012345678")?
+        .text(41, "TERM0001")?
+        .text(42, "MERCHANT0000001")?
+        .text(49, "156")?
+        .bytes(52, &[0x12; 8])?
+        .digits(53, b"2600000000000000")?
+        .bytes(55, &chip)?
+        .digits(60, b"22000001000500")?
+        .bytes(64, b"12345678")?;
+    builder.finish()?;
+    Ok(())
+}
