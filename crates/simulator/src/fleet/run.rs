@@ -10,7 +10,9 @@ use crate::error::SimError;
 use crate::journal::{Journal, JournalLine};
 use crate::random::Random;
 use crate::terminal::{Terminal, TerminalOptions, latency_histogram};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use switchyard_domain::TerminalId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -30,10 +32,12 @@ pub async fn run_fleet(config: FleetConfig) -> Result<FleetReport, SimError> {
     }
     let config = Arc::new(config);
     let deck = Arc::new(Deck::of(&config.world)?);
-    let lines = match &config.journal {
-        Some(path) if config.resume => Journal::read(path)?,
-        _ => Vec::new(),
-    };
+    let mut lines = BTreeMap::<TerminalId, Vec<JournalLine>>::new();
+    if let (Some(path), true) = (&config.journal, config.resume) {
+        for line in Journal::read(path)? {
+            lines.entry(line.tid).or_default().push(line);
+        }
+    }
     let journal = config.journal.as_ref().map(Journal::open).transpose()?.map(Arc::new);
     let turns = Arc::new(Semaphore::new(config.connections.unwrap_or(count).max(1)));
     let started = Instant::now();
@@ -66,14 +70,15 @@ fn make_worker(
     config: &Arc<FleetConfig>,
     deck: &Arc<Deck>,
     journal: Option<Arc<Journal>>,
-    lines: &[JournalLine],
+    lines: &BTreeMap<TerminalId, Vec<JournalLine>>,
 ) -> Result<Worker, SimError> {
     let spec = config.world.terminals[index].clone();
     let mut options = TerminalOptions::new(config.target.clone());
     options.answer_timeout = config.answer_timeout;
     options.connect_patience = config.connect_patience;
+    let own = lines.get(&spec.tid).map_or(&[][..], Vec::as_slice);
     let terminal = if config.resume {
-        Terminal::resume(spec, options, journal, lines, &deck.all)?
+        Terminal::resume(spec, options, journal, own, &deck.all)?
     } else {
         Terminal::new(spec, options, journal)?
     };

@@ -81,7 +81,6 @@ impl Client {
         let mut body = Vec::new();
         let mut b = self.dialect.builder(&mut body, Mti::new(0x0800));
         b.number(7, TRANSMITTED).unwrap().number(11, 1).unwrap().number(70, code).unwrap().finish().unwrap();
-        drop(b);
         self.send(&body).await;
         self.hear().await.code
     }
@@ -113,7 +112,6 @@ impl Client {
             b.text(90, &format!("{mti:04x}{stan:06}{TRANSMITTED:010}{:011}{:011}", 48_023_100, 0)).unwrap();
         }
         b.finish().unwrap();
-        drop(b);
         body
     }
     async fn send(&mut self, body: &[u8]) {

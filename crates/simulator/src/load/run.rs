@@ -122,7 +122,8 @@ pub async fn run_load(config: LoadConfig) -> Result<LoadReport, SimError> {
         let result = ended.map_err(|_| SimError::Limit { what: "a connection panicked" })??;
         total.add(result)?;
     }
-    let elapsed = started.elapsed();
+    // To the last reply, not to the moment at which its absence was noticed.
+    let elapsed = total.last_reply.map_or_else(|| started.elapsed(), |at| at.duration_since(started));
     Ok(LoadReport {
         sent: total.sent,
         approved: total.approved,
@@ -150,6 +151,7 @@ impl LaneResult {
             mac_errors: 0,
             strays: 0,
             latency: latency_histogram()?,
+            last_reply: None,
         })
     }
     fn add(&mut self, other: Self) -> Result<(), SimError> {
@@ -158,6 +160,7 @@ impl LaneResult {
         self.approved += other.approved;
         self.mac_errors += other.mac_errors;
         self.strays += other.strays;
+        self.last_reply = self.last_reply.max(other.last_reply);
         for (code, count) in other.declined {
             *self.declined.entry(code).or_default() += count;
         }

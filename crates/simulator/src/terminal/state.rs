@@ -2,7 +2,7 @@
 
 use super::compose::UploadItem;
 use super::order::{AdminKind, FinalState, MessageKind, Order, Tamper};
-use crate::journal::{JournalLine, LineKind, OriginalRef};
+use crate::journal::{JournalLine, LineKind, OriginalRef, is_reversal_over};
 use crate::world::{Concealed, DemoCard, DemoTerminal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,11 +175,6 @@ impl TerminalState {
             self.enter_batch(if line.closed { line.batch.next() } else { line.batch });
         }
     }
-}
-
-/// 00, 12 and 25 end a reversal; anything else is repeated.
-pub(crate) fn is_reversal_over(code: ResponseCode) -> bool {
-    matches!(code.as_bytes(), b"00" | b"12" | b"25")
 }
 
 /// The order that a journal line tells of, if its card is still there.

@@ -4,8 +4,8 @@ use super::Terminal;
 use super::machine::{SIGN_ONS_MAX, done, is_line_trouble};
 use super::order::{AdminKind, Done, FinalState, MessageKind};
 use super::reply::Expectation;
-use super::state::is_reversal_over;
 use crate::error::SimError;
+use crate::journal::is_reversal_over;
 use std::time::Duration;
 use switchyard_wire::Mti;
 
