@@ -50,6 +50,7 @@ async fn serve(
     random: Arc<Mutex<Random>>,
     drop_per_mille: u16,
 ) {
+    stream.set_nodelay(true).unwrap();
     let framing = Framing::Len2BeExclusive;
     let mut buffer = Vec::new();
     while stream.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {

@@ -91,6 +91,8 @@ impl Worker {
                     }
                     return Ok(());
                 }
+                // To connect has its own patience, which is spent then.
+                Err(error @ SimError::Io { .. }) => return Err(error),
                 Err(error) if failures >= FAILURES_MAX => return Err(error),
                 Err(_) => {
                     failures += 1;

@@ -150,7 +150,7 @@ impl TerminalState {
                         order,
                         batch: line.batch,
                         stan: line.stan,
-                        reason: "98",
+                        reason: reason_of(line.code),
                     });
                 }
                 (LineKind::Rep, MessageKind::Admin(AdminKind::Reversal)) => {
@@ -174,6 +174,16 @@ impl TerminalState {
         if !is_reversal {
             self.enter_batch(if line.closed { line.batch.next() } else { line.batch });
         }
+    }
+}
+
+/// F39 of a reversal as the journal has it: a repeat says the same.
+fn reason_of(code: Option<ResponseCode>) -> &'static str {
+    match code.as_ref().map(ResponseCode::as_bytes) {
+        Some(b"A0") => "A0",
+        Some(b"96") => "96",
+        Some(b"06") => "06",
+        _ => "98",
     }
 }
 

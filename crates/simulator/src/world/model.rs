@@ -144,7 +144,7 @@ pub struct DemoCard {
     pub pin: Concealed,
     /// Three digits of the service code on track 2.
     pub service_code: String,
-    /// [`ON_US_ISSUER`] or the name of a link.
+    /// [`super::ON_US_ISSUER`] or the name of a link.
     pub issuer: String,
     /// Whether the switch's own issuer holds it.
     pub on_us: bool,
