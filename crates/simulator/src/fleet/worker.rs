@@ -84,11 +84,12 @@ impl Worker {
         let mut failures = 0;
         loop {
             match self.terminal.recover().await {
-                Ok(ended) => {
-                    for done in ended {
+                Ok(recovered) => {
+                    for done in recovered.ended {
                         self.part.recovered += 1;
                         self.record(&done, Scenario::Normal, false);
                     }
+                    self.part.batches.extend(recovered.closed);
                     return Ok(());
                 }
                 // To connect has its own patience, which is spent then.

@@ -22,6 +22,7 @@ mod undo;
 pub use close::{CloseMode, CloseReport};
 pub use machine::{Terminal, TerminalCounts, TerminalOptions};
 pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper};
+pub use recover::Recovered;
 pub use state::BATCH_TRANSACTIONS_MAX;
 
 pub(crate) use compose::dialect;

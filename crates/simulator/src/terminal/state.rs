@@ -46,11 +46,13 @@ pub(crate) struct TerminalState {
     next_stan: u32,
     items: BTreeMap<Stan, BatchItem>,
     pub(crate) pending: Option<PendingReversal>,
+    /// A 0500 went out for the open batch: the host may take nothing but its upload until it is closed.
+    pub(crate) is_closing: bool,
 }
 
 impl TerminalState {
     pub(crate) fn new(batch: BatchNumber) -> Self {
-        Self { batch, next_stan: 1, items: BTreeMap::new(), pending: None }
+        Self { batch, next_stan: 1, items: BTreeMap::new(), pending: None, is_closing: false }
     }
     /// The next trace number: 000001 to 999999 and round again.
     pub(crate) fn take_stan(&mut self) -> Stan {
@@ -114,6 +116,7 @@ impl TerminalState {
         if batch != self.batch {
             self.batch = batch;
             self.items.clear();
+            self.is_closing = false;
         }
     }
 
@@ -173,6 +176,9 @@ impl TerminalState {
         }
         if !is_reversal {
             self.enter_batch(if line.closed { line.batch.next() } else { line.batch });
+        }
+        if line.kind == MessageKind::Admin(AdminKind::Settlement) && !line.closed {
+            self.is_closing = true;
         }
     }
 }

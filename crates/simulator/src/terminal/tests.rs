@@ -323,6 +323,14 @@ fn a_terminal_goes_on_where_its_journal_ends() {
     let mut resumed = Terminal::resume(world.terminals[0].clone(), options, None, &lines, &cards).unwrap();
     assert_eq!(resumed.unanswered_count(), 2);
     assert_eq!(resumed.state.take_stan(), stan(6));
+    assert!(!state.is_closing);
+    let mut begun = lines.clone();
+    begun.push(resumed.admin_line(AdminKind::Settlement, stan(6), 0x0500));
+    let (state, _) = TerminalState::resume(&world.terminals[0], &begun, &cards);
+    assert!(state.is_closing, "a close that had begun is ended first");
+    begun[7].closed = true;
+    let (state, _) = TerminalState::resume(&world.terminals[0], &begun, &cards);
+    assert!(!state.is_closing && state.batch == BatchNumber::FIRST.next());
     Journal::open(&file.0).unwrap().append(&lines[0]).unwrap();
     assert_eq!(Journal::read(&file.0).unwrap().len(), 8);
 }
