@@ -131,7 +131,6 @@ impl Host {
             b.bytes(62, &block).unwrap();
         }
         b.finish().unwrap();
-        drop(b);
         out
     }
 
@@ -166,7 +165,6 @@ impl Host {
         b.echo(message, 11).unwrap().echo(message, 41).unwrap().echo(message, 42).unwrap();
         b.text(48, &digits).unwrap().echo(message, 49).unwrap().echo(message, 60).unwrap();
         b.finish().unwrap();
-        drop(b);
         out
     }
 
@@ -285,7 +283,6 @@ impl Host {
         b.echo(message, 60).unwrap();
         let (_, mac, _) = self.posts[&tid].keys.as_ref().unwrap();
         b.finish_with_mac(64, |body| *mac.compute(body).as_bytes()).unwrap();
-        drop(b);
         out
     }
 
@@ -319,6 +316,5 @@ fn bare(message: &Message<'_, '_>, code: ResponseCode) -> Vec<u8> {
     b.echo(message, 11).unwrap().text(39, code.as_str()).unwrap();
     b.echo(message, 41).unwrap().echo(message, 42).unwrap().echo(message, 60).unwrap();
     b.finish().unwrap();
-    drop(b);
     out
 }
