@@ -14,6 +14,9 @@ use crate::shared::{Fatal, Shared, now};
 /// The core hears of the time at least this often.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The log is sealed after this long without a record.
+const SEAL_AFTER_MICROS: u64 = 1_000_000;
+
 /// What the core last said about itself, for people.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CoreFacts {
@@ -32,6 +35,9 @@ pub(crate) struct CoreThread {
     output: Output,
     links: u16,
     clock: Timestamp,
+    /// Records were submitted since the log was last put out of doubt.
+    unsealed: bool,
+    recorded_at: Timestamp,
 }
 
 impl CoreThread {
@@ -42,7 +48,16 @@ impl CoreThread {
         clock: Timestamp,
     ) -> Self {
         let links = core.state().registry().links().count() as u16;
-        Self { shared, core, submitter, output: Output::default(), links, clock }
+        Self {
+            shared,
+            core,
+            submitter,
+            output: Output::default(),
+            links,
+            clock,
+            unsealed: false,
+            recorded_at: clock,
+        }
     }
 
     /// Submits what starting the core led to, and then works until the queue is closed and empty.
@@ -59,9 +74,18 @@ impl CoreThread {
                 self.core.handle(Input::Tick, self.clock, &mut self.output);
                 going = going && self.submit();
                 self.publish();
+                self.seal_when_idle();
             }
         }
         self.publish();
+    }
+
+    /// After a gap the log is sealed: its last block is then beyond the doubt that a crash could leave.
+    fn seal_when_idle(&mut self) {
+        if self.unsealed && self.clock.micros_since(self.recorded_at) >= SEAL_AFTER_MICROS {
+            self.submitter.seal();
+            self.unsealed = false;
+        }
     }
 
     fn turn(&mut self, inputs: &mut Vec<Input>) -> bool {
@@ -106,7 +130,10 @@ impl CoreThread {
                 Err(_) => return self.stop(),
             }
         }
-        self.shared.metrics.ledger_records.increment(batch.count() as u64);
+        if !batch.is_empty() {
+            self.shared.metrics.ledger_records.increment(batch.count() as u64);
+            (self.unsealed, self.recorded_at) = (true, self.clock);
+        }
         pending.effects = std::mem::take(&mut self.output.effects);
         self.hand_over(batch, pending)
     }

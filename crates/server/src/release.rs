@@ -128,3 +128,79 @@ impl Outcome<Pending> for Release {
         self.shared.fail(&Fatal::Ledger { reason: format!("{} {error}", error.code()) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::keystore::Cards;
+    use crate::keytable::tests::{store, terminal, working_keys};
+    use crate::metrics::Metrics;
+    use crate::shared::{Parts, Phase};
+    use std::sync::Mutex;
+    use switchyard_core::{Origin, Reply};
+    use switchyard_domain::{KeyUse, ResponseCode, TerminalIndex, UtcOffset};
+    use switchyard_keys::SecretBytes;
+
+    fn shared(fatal: &Arc<Mutex<Vec<Fatal>>>) -> Arc<Shared> {
+        let store = store();
+        let data = store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap();
+        let name = KeyName { usage: KeyUse::CardData, owner: 1 };
+        let cards =
+            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap()).unwrap();
+        let seen = Arc::clone(fatal);
+        Arc::new(Shared::new(Parts {
+            config: Config::default(),
+            metrics: Arc::new(Metrics::new()),
+            store,
+            cards,
+            acquirer: "48720000".parse().unwrap(),
+            offset: UtcOffset::CHINA,
+            phase: tokio::sync::watch::channel(Phase::Serving).0,
+            on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
+        }))
+    }
+
+    fn reply(connection: u64) -> Effect {
+        let origin = Origin { connection, ticket: 1 };
+        Effect::Reply { origin, reply: Reply::refused(ResponseCode::SYSTEM_MALFUNCTION) }
+    }
+
+    #[tokio::test]
+    async fn keys_are_in_force_before_any_answer_of_the_same_release() {
+        let shared = shared(&Arc::default());
+        let mut release = Release::new(Arc::clone(&shared), tokio::runtime::Handle::current());
+        let terminal = terminal(&shared.store, "T0000001");
+        let outbox = shared.connections.insert_for_test(7);
+        let keys = Box::new(working_keys(&shared.store, 3));
+        // The answer stands before the keys, and in an earlier batch.
+        let first = Pending { effects: vec![reply(7), reply(8)], registered: Vec::new() };
+        let use_terminal =
+            Effect::UseTerminal { index: TerminalIndex(0), terminal: Box::new(terminal.clone()) };
+        let use_keys = Effect::UseKeys { terminal: TerminalIndex(0), keys };
+        let second = Pending { effects: vec![use_terminal, use_keys], registered: Vec::new() };
+        release.put_in_force(&first.effects);
+        assert_eq!(outbox.count(), 0, "putting keys in force lets nothing go");
+        release.release(vec![first, second]);
+        assert_eq!(outbox.count(), 1);
+        let entry = shared.table.find(&terminal.id).unwrap();
+        assert_eq!(entry.keys(&shared.store).unwrap().version, 3);
+        assert!(shared.metrics.render().contains("switch_replies_undelivered_total 1"));
+    }
+
+    #[tokio::test]
+    async fn a_failed_ledger_ends_the_switch_once_and_nobody_is_answered() {
+        let fatal = Arc::<Mutex<Vec<Fatal>>>::default();
+        let shared = shared(&fatal);
+        let mut release = Release::new(Arc::clone(&shared), tokio::runtime::Handle::current());
+        let waiting = shared.command(switchyard_domain::Actor::Switch, switchyard_core::Command::Digest);
+        release.on_poison(&Error::Poisoned);
+        release.on_poison(&Error::Poisoned);
+        let causes = fatal.lock().unwrap().clone();
+        assert!(matches!(causes.as_slice(), [Fatal::Ledger { .. }]), "{causes:?}");
+        assert_eq!(causes[0].exit_code(), 70);
+        assert_eq!(*shared.phase.borrow(), Phase::Failed);
+        assert!(waiting.await.is_err(), "a command in flight has no result");
+        assert!(!shared.enter(Phase::Draining), "there is no way back");
+    }
+}

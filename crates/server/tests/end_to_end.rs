@@ -143,3 +143,68 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     drop(client);
     assert!(!dir.path().join("admin.sock").exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enciphered_track_is_read_and_its_card_named_in_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let (switch, _) = start(dir.path(), config()).await;
+    let mut client = Client::connect(switch.addresses().terminals).await;
+    assert_eq!(client.sign_on_as(b"00000001004").await.code, "00");
+    let answer = client.ask(&client.sale_by_track(CARD, 2, 100)).await;
+    assert_eq!((answer.code.as_str(), answer.mac_is_right), ("00", Some(true)));
+    let message = support::dialect().parse(&answer.body).unwrap();
+    assert_eq!(message.text(2).unwrap(), CARD);
+    // The new keys have no track key, and the old track key is gone with the old keys.
+    let stale = client.sale_by_track(CARD, 3, 100);
+    assert_eq!(client.sign_on().await.code, "00");
+    assert_eq!(client.ask(&stale).await.code, "A0");
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_ends_its_bytes_still_hears_its_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let (switch, _) = start(dir.path(), config()).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let mut bytes = Vec::new();
+    (10..30).for_each(|stan| bytes.extend(client.sale(CARD, stan, 1)));
+    client.stream.write_all(&bytes).await.unwrap();
+    client.stream.shutdown().await.unwrap();
+    for _ in 10..30 {
+        assert_eq!(client.read().await.code, "00");
+    }
+    assert!(client.is_closed().await);
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switch_that_cannot_start_says_why() {
+    use switchyard_server::{CardKeyError, DataError, StartError};
+    let dir = tempfile::tempdir().unwrap();
+    let begin = |change: fn(&mut switchyard_server::config::Config)| {
+        let mut config = config();
+        change(&mut config);
+        let path = dir.path().to_path_buf();
+        async move {
+            let on_fatal = std::sync::Arc::new(|_: &switchyard_server::Fatal| {});
+            switchyard_server::Switch::start_with(config, &path, None, on_fatal).await.err()
+        }
+    };
+    assert!(matches!(begin(|_| {}).await, Some(StartError::Data(DataError::NotInitialised { .. }))));
+    install(dir.path(), None);
+    let production =
+        begin(|config| config.general.profile = switchyard_server::config::Profile::Production).await;
+    assert!(matches!(production, Some(StartError::Data(DataError::DemoKey { .. }))), "{production:?}");
+    let (switch, _) = start(dir.path(), config()).await;
+    let second = begin(|_| {}).await;
+    assert!(matches!(second, Some(StartError::Replay(_))), "{second:?}");
+    switch.shutdown().await.unwrap();
+    let hash = dir.path().join("keys/card-hash");
+    std::fs::remove_file(&hash).unwrap();
+    assert!(matches!(begin(|_| {}).await, Some(StartError::Data(DataError::Io { .. }))));
+    std::fs::copy(dir.path().join("keys/lmk"), &hash).unwrap();
+    let other = begin(|_| {}).await;
+    assert!(matches!(other, Some(StartError::Cards(CardKeyError::OtherHashKey))), "{other:?}");
+}

@@ -150,7 +150,7 @@ fn admit(
         MacCheck::Verified { .. } | MacCheck::NotRequired => body_of(shared, draft, keys.as_deref()),
         // The core refuses it before it looks at what is asked: no card is worth sealing.
         MacCheck::Wrong | MacCheck::NoKey => {
-            shared.metrics.mac_failures.increment(1);
+            shared.metrics.mac_failures.increment(u64::from(mac == MacCheck::Wrong));
             (Body::Unsupported { code: ResponseCode::MAC_ERROR }, None)
         }
     };

@@ -54,6 +54,12 @@ impl Outbox {
         waiting.to_be_woken = false;
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).replies.len()
+    }
+
     async fn filled(&self) {
         self.notify.notified().await;
     }
@@ -114,6 +120,14 @@ impl Connections {
     /// How many are open.
     pub(crate) fn count(&self) -> usize {
         self.read().len()
+    }
+
+    /// A connection without a socket.
+    #[cfg(test)]
+    pub(crate) fn insert_for_test(&self, number: u64) -> Arc<Outbox> {
+        let outbox = Arc::<Outbox>::default();
+        self.outboxes.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::clone(&outbox));
+        outbox
     }
 
     /// Takes a place; nothing when there are too many connections, or too many from this address.

@@ -137,13 +137,14 @@ pub struct Client {
     pub batch: u64,
     pik: Option<TdesCipher>,
     mak: Option<MacKey>,
+    tdk: Option<TdesCipher>,
 }
 
 impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, batch: 1, pik: None, mak: None }
+        Self { stream, batch: 1, pik: None, mak: None, tdk: None }
     }
 
     /// A connection that has signed on.
@@ -154,10 +155,15 @@ impl Client {
         client
     }
 
+    /// Double-length keys.
     pub async fn sign_on(&mut self) -> Answer {
+        self.sign_on_as(b"00000001003").await
+    }
+
+    pub async fn sign_on_as(&mut self, de60: &[u8; 11]) -> Answer {
         let frame = self.frame(0x0800, |b| {
             b.number(11, 1).unwrap().text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
-            b.digits(60, b"00000001003").unwrap().text(63, "01 ").unwrap();
+            b.digits(60, de60).unwrap().text(63, "01 ").unwrap();
         });
         self.stream.write_all(&frame).await.unwrap();
         let answer = self.read().await;
@@ -167,6 +173,7 @@ impl Client {
             let keys = WorkingKeyBlock::open(&tmk, block, MakLength::Single).unwrap();
             self.pik = Some(TdesCipher::new(&keys.pik));
             self.mak = Some(MacKey::new(MacAlgorithm::CupEcb, keys.mak.expose()).unwrap());
+            self.tdk = keys.tdk.as_ref().map(TdesCipher::new);
         }
         answer
     }
@@ -182,6 +189,27 @@ impl Client {
             b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
             b.bytes(52, &block).unwrap().digits(53, b"2600000000000000").unwrap();
         })
+    }
+
+    /// A sale by magnetic stripe, whose track is enciphered and stands for the card number.
+    pub fn sale_by_track(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
+        let track = format!("{card}=30122010000000000000");
+        let mut frame = self.transaction(0x0200, stan, |b| {
+            b.number(3, 0).unwrap().number(4, amount).unwrap().number(11, stan).unwrap();
+            b.digits(22, b"022").unwrap().digits(25, b"00").unwrap().digits(35, track.as_bytes()).unwrap();
+            b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+            b.digits(53, b"2610000000000000").unwrap();
+        });
+        let start = 2 + ENVELOPE.len();
+        let message = dialect().parse(&frame[start..]).unwrap();
+        let length = message.raw(35).unwrap().len();
+        let track_at = start + message.offset(35).unwrap() + message.wire(35).unwrap().len() - length;
+        let mac_at = start + message.offset(64).unwrap();
+        let tdk = self.tdk.as_ref().unwrap();
+        switchyard_keys::track::encrypt_in_place(tdk, &mut frame[track_at..track_at + length]).unwrap();
+        let mac = self.mak.as_ref().unwrap().compute(&frame[start..mac_at]);
+        frame[mac_at..].copy_from_slice(mac.as_bytes());
+        frame
     }
 
     /// The reversal of that sale.
