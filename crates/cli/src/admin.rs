@@ -22,7 +22,12 @@ impl Admin {
         let socket = data.join("admin.sock");
         match UnixStream::connect(&socket) {
             Ok(stream) => Ok(Self::Running(stream)),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ) =>
+            {
                 Ok(Self::Alone(data.to_path_buf(), Box::new(config.clone())))
             }
             Err(error) => Err(error).with_context(|| socket.display().to_string()),
@@ -31,7 +36,9 @@ impl Admin {
 
     pub(crate) fn command(self, command: Command) -> Result<CommandOutcome> {
         match self {
-            Self::Alone(data, config) => Ok(switchyard_server::carry_out_alone(&data, &config, operator(), command)?),
+            Self::Alone(data, config) => {
+                Ok(switchyard_server::carry_out_alone(&data, &config, operator(), command)?)
+            }
             Self::Running(stream) => ask(&stream, &to_json(command)?),
         }
     }
@@ -49,7 +56,9 @@ fn operator() -> Actor {
 fn to_json(command: Command) -> Result<Value> {
     let mut value = match command {
         Command::CutDay => json!({ "command": "day-cut" }),
-        Command::RecordSettlement { records } => json!({ "command": "record-settlement", "records": records }),
+        Command::RecordSettlement { records } => {
+            json!({ "command": "record-settlement", "records": records })
+        }
         Command::Digest => json!({ "command": "digest" }),
         Command::TrialBalance => json!({ "command": "trial-balance" }),
         _ => bail!("this command is not offered to a running switch"),
@@ -62,12 +71,14 @@ fn ask(mut stream: &UnixStream, request: &Value) -> Result<CommandOutcome> {
     writeln!(stream, "{request}")?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
-    let answer: Value = serde_json::from_str(&line).context("the switch closed the socket without an answer")?;
+    let answer: Value =
+        serde_json::from_str(&line).context("the switch closed the socket without an answer")?;
     if answer["ok"] != true {
         bail!("{}", answer["error"].as_str().unwrap_or("refused"));
     }
     if let Some(day) = answer["day"].as_str() {
-        let day: BusinessDate = day.parse().map_err(|_| anyhow::anyhow!("the switch answered {day:?} as the day"))?;
+        let day: BusinessDate =
+            day.parse().map_err(|_| anyhow::anyhow!("the switch answered {day:?} as the day"))?;
         return Ok(CommandOutcome::DayCut { day });
     }
     Ok(CommandOutcome::Recorded)

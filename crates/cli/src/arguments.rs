@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use switchyard_domain::BusinessDate;
 
 /// A transaction processing switch: ISO 8583 terminals in, durable double-entry ledger, settlement out.
 #[derive(Debug, Parser)]
@@ -35,6 +36,19 @@ pub(crate) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// The main job end to end, with nothing to set up: terminals, issuers, switch, ledger, settlement.
+    Demo(DemoOptions),
+    /// Make a data directory.
+    Init(InitOptions),
+    /// Run the switch. Without a configuration it serves terminals on 127.0.0.1:8583 and HTTP on
+    /// 127.0.0.1:8080.
+    Serve(ConfigOption),
+    /// Report every mistake in a configuration file with its line; exit 1 when there is one.
+    CheckConfig {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Read a message: its elements as text or JSON.
     Decode(MessageOptions),
     /// Make a message from JSON, in the form that `decode --output json` prints.
@@ -46,9 +60,186 @@ pub(crate) enum Command {
     /// Dialects: list, show.
     #[command(subcommand)]
     Dialect(DialectCommand),
+    /// The ledger: verify, stats, export, query.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Business days: status, cut.
+    Day {
+        #[command(flatten)]
+        config: ConfigOption,
+        #[command(subcommand)]
+        command: DayCommand,
+    },
+    /// Settlement of a day: price, net, write files.
+    Settle {
+        #[command(flatten)]
+        config: ConfigOption,
+        #[command(subcommand)]
+        command: SettleCommand,
+    },
     /// Keys and payment cryptography.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Play the other side of the demo world: issuers, terminals, load.
+    #[command(subcommand)]
+    Sim(SimCommand),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigOption {
+    /// Configuration file; see deploy/switchyard.toml for every key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoOptions {
+    /// Transactions of the fleet; sign-ons, reversals and batch closes come on top.
+    #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) transactions: u64,
+    /// Go on serving what the demo made until Ctrl-C.
+    #[arg(long)]
+    pub(crate) keep_running: bool,
+    /// The same seed plays the same transactions.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where runs are kept; each has a directory of its own in it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InitOptions {
+    /// With a small world of merchants, terminals, cards and links; its keys and PINs go to DATA/demo.json.
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Institution code of the acquirer (DE 32), for a ledger that is not a demo.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) acquirer: Option<String>,
+    /// Terminals of the demo world.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub(crate) terminals: usize,
+    /// Merchants of the demo world.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub(crate) merchants: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a record.
+    Jsonl,
+    /// One line a posting.
+    Csv,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Check every byte, the chain, the Merkle root, and that debits equal credits; exit 1 on a finding.
+    Verify,
+    /// How many records of each kind there are.
+    Stats,
+    /// Every record or posting, to stdout.
+    Export {
+        /// In which form.
+        #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+        format: ExportFormat,
+    },
+    /// Transactions, newest first.
+    Query {
+        /// Only this retrieval reference.
+        #[arg(long)]
+        rrn: Option<String>,
+        /// Only this terminal.
+        #[arg(long)]
+        terminal: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DayCommand {
+    /// The days and where they stand.
+    Status,
+    /// End the open business day.
+    Cut,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SettleCommand {
+    /// Price and net a cut day, write pain.001 and a statement per merchant, record their digests.
+    Run {
+        /// The day; without it the oldest that waits.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<BusinessDate>,
+        /// Show the result, write and record nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The days and where they stand.
+    Status,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Issuer hosts of the world's links, until Ctrl-C.
+    Issuer {
+        /// Only this link.
+        #[arg(long, value_name = "NAME")]
+        link: Option<String>,
+        /// Answers that are lost after the request was processed, per mille.
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        drop_per_mille: u16,
+    },
+    /// Terminals that do everything terminals do; exit 1 when the switch answered wrongly.
+    Terminals(SimTerminals),
+    /// Sales as fast as they are answered, cryptography done beforehand.
+    Load {
+        /// Address of the switch.
+        #[arg(long, default_value = "127.0.0.1:8583")]
+        target: String,
+        /// Sales.
+        #[arg(long, default_value_t = 100_000)]
+        transactions: u64,
+        /// Requests in flight on each connection.
+        #[arg(long, default_value_t = 64)]
+        window: usize,
+        /// Connections.
+        #[arg(long, default_value_t = 4)]
+        connections: usize,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SimTerminals {
+    /// Address of the switch.
+    #[arg(long, default_value = "127.0.0.1:8583")]
+    pub(crate) target: String,
+    /// File that gets a line before each request and after each reply.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Go on from that journal: what was not answered is asked again first.
+    #[arg(long, requires = "journal")]
+    pub(crate) resume: bool,
+    /// Transactions over all terminals.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub(crate) transactions: u64,
+    /// Terminals used; all of the world without it.
+    #[arg(long, value_name = "N")]
+    pub(crate) terminals: Option<usize>,
+    /// The same seed plays the same transactions.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// No new transactions after so many seconds.
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<u64>,
+    /// Leave out everything that a good terminal does not do.
+    #[arg(long)]
+    pub(crate) well_behaved: bool,
+    /// Do not close batches at the end.
+    #[arg(long)]
+    pub(crate) leave_open: bool,
 }
 
 /// Which message format.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use switchyard_domain::{
-    BatchNumber, MerchantId, MerchantIndex, Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafId,
-    Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionKind,
+    BatchNumber, MerchantId, MerchantIndex, Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn,
+    SafId, Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionKind,
 };
 use switchyard_ledger::Reader;
 
@@ -76,7 +76,9 @@ impl History {
             Record::MerchantRegistered(merchant) => self.merchants.push(merchant.id),
             Record::TerminalRegistered(terminal) => self.terminals.push((terminal.id, terminal.merchant)),
             Record::Opened(opened) => self.open(sequence, opened, Outcome::Pending, None),
-            Record::Decided { opened, outcome, reply, .. } => self.open(sequence, opened, *outcome, Some(reply)),
+            Record::Decided { opened, outcome, reply, .. } => {
+                self.open(sequence, opened, *outcome, Some(reply))
+            }
             Record::Resolved { transaction, outcome, reply, saf, .. } => {
                 if let Some(entry) = saf {
                     self.queued.insert(entry.id, *transaction);
@@ -90,7 +92,11 @@ impl History {
                 }
                 if let Some(id) = original {
                     let undone = *effect == ReversalEffect::Undone;
-                    self.change(sequence, *id, |s| if undone { s.outcome = Outcome::Reversed });
+                    self.change(sequence, *id, |s| {
+                        if undone {
+                            s.outcome = Outcome::Reversed
+                        }
+                    });
                 }
             }
             Record::SafDelivered { id, .. } | Record::SafDeadLettered { id, .. } => {
@@ -105,7 +111,11 @@ impl History {
             }
             Record::LateAnswer { transaction, cancels, .. } => {
                 let cancelled = cancels.is_some();
-                self.change(sequence, *transaction, |s| if cancelled { s.outcome = Outcome::Declined });
+                self.change(sequence, *transaction, |s| {
+                    if cancelled {
+                        s.outcome = Outcome::Declined
+                    }
+                });
             }
             _ => {}
         }

@@ -2,14 +2,14 @@
 
 use crate::arguments::{InitOptions, Output};
 use crate::{Verdict, output};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use switchyard_core::Command;
 use switchyard_domain::{
-    BankAccount, BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkIndex, Merchant, MerchantIndex, Pan,
-    Route, RouteTarget, Terminal, UtcOffset,
+    BankAccount, BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkIndex, Merchant,
+    MerchantIndex, Pan, Route, RouteTarget, Terminal, UtcOffset,
 };
 use switchyard_keys::pin::{self, Pin};
 use switchyard_keys::{KeyError, TdesCipher};
@@ -25,14 +25,17 @@ pub(crate) fn world_path(data: &Path) -> PathBuf {
 pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Verdict> {
     let config = Config::default();
     if !options.demo {
-        let acquirer = options.acquirer.as_deref().context("an empty ledger needs --acquirer CODE (DE 32), or --demo")?;
+        let acquirer = options
+            .acquirer
+            .as_deref()
+            .context("an empty ledger needs --acquirer CODE (DE 32), or --demo")?;
         let plan = InitPlan { acquirer: acquirer.parse()?, offset: UtcOffset::CHINA, day: None, demo: false };
         initialise(data, &config, &plan, |_| Ok(Vec::new()))?;
         eprintln!("{}: made; register merchants and terminals, then `switchyard serve`", data.display());
         return Ok(Verdict::Fine);
     }
     let size = DemoSize { terminals: options.terminals, merchants: options.merchants, ..DemoSize::default() };
-    let world = DemoWorld::generate(1, &size, KeySource::Os)?;
+    let world = DemoWorld::generate(1, &size, KeySource::System)?;
     make(data, &config, &world)?;
     match form {
         Output::Json => output::json(&serde_json::to_value(&world)?)?,
@@ -54,7 +57,8 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
 /// Makes the data directory of a demo world, with the world beside it.
 pub(crate) fn make(data: &Path, config: &Config, world: &DemoWorld) -> Result<()> {
     let plan = InitPlan { acquirer: world.acquirer, offset: UtcOffset::CHINA, day: None, demo: true };
-    initialise(data, config, &plan, |tools| commands(tools, world)).context("the data directory could not be made")?;
+    initialise(data, config, &plan, |tools| commands(tools, world))
+        .context("the data directory could not be made")?;
     let path = world_path(data);
     let text = serde_json::to_vec_pretty(world)?;
     // Clear keys and PINs of a demonstration are still nobody else's business.
@@ -114,7 +118,13 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
         let issuer = HARBOUR_INSTITUTION + u64::from(index);
         out.extend(link.routes.iter().map(|r| {
             let target = RouteTarget::Link(LinkIndex(index));
-            Command::AddRoute(Route { low: first(&r.low), high: last(&r.high), class: r.class, target, issuer })
+            Command::AddRoute(Route {
+                low: first(&r.low),
+                high: last(&r.high),
+                class: r.class,
+                target,
+                issuer,
+            })
         }));
     }
     let bin = switchyard_simulator::world::ON_US_BIN;
@@ -130,9 +140,9 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
 
 fn issue(tools: &Tools, card: &DemoCard, pvk: &TdesCipher) -> Result<Command, KeyError> {
     let digits = card.pan.expose().as_bytes();
-    let number = Pan::from_digits(digits).map_err(|_| KeyError::Input { what: "card number" })?;
-    let pin = Pin::new(card.pin.expose().as_bytes()).map_err(|_| KeyError::Input { what: "PIN" })?;
-    let pvv = pin::pvv(pvk, digits, PVV_KEY_INDEX, &pin).map_err(|_| KeyError::Input { what: "PIN" })?;
+    let number = Pan::from_digits(digits).map_err(|_| KeyError::Input("card number"))?;
+    let pin = Pin::new(card.pin.expose().as_bytes()).map_err(|_| KeyError::Input("PIN"))?;
+    let pvv = pin::pvv(pvk, digits, PVV_KEY_INDEX, &pin).map_err(|_| KeyError::Input("PIN"))?;
     let reference = tools.cards.seal(&number, Some(&card.expiry))?;
     let issued = CardIssued { card: reference, expiry: card.expiry, pvv, currency: Currency::CNY };
     Ok(Command::IssueCard { card: Box::new(issued), balance_minor: card.balance_minor })
@@ -153,8 +163,12 @@ fn fee_plans() -> impl Iterator<Item = FeePlan> {
         minimum_minor: 0,
         refund_returns_fee,
     };
-    [plan(1, 3_500, 1_300, 4_500, true), plan(2, 5_000, 2_000, 6_000, true), plan(3, 3_800, 1_800, 5_500, false)]
-        .into_iter()
+    [
+        plan(1, 3_500, 1_300, 4_500, true),
+        plan(2, 5_000, 2_000, 6_000, true),
+        plan(3, 3_800, 1_800, 5_500, false),
+    ]
+    .into_iter()
 }
 
 /// The prefix as the first card number that begins with it, in 19 digits.
@@ -170,14 +184,6 @@ fn last(prefix: &str) -> u64 {
 fn fill(prefix: &str, digit: char) -> u64 {
     let text: String = prefix.chars().chain(std::iter::repeat(digit)).take(Pan::DIGITS_MAX).collect();
     text.parse().unwrap_or(0)
-}
-
-/// Refuses to write into a directory that holds something else.
-pub(crate) fn demand_absent(data: &Path) -> Result<()> {
-    if data.exists() && std::fs::read_dir(data)?.next().is_some() {
-        bail!("{}: is not empty", data.display());
-    }
-    Ok(())
 }
 
 /// How long an issuer of the demo may take.

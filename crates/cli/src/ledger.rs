@@ -18,7 +18,9 @@ pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<
         LedgerCommand::Verify => verify(data, form),
         LedgerCommand::Stats => stats(data, form),
         LedgerCommand::Export { format } => export(data, *format),
-        LedgerCommand::Query { rrn, terminal, limit } => query(data, rrn.as_deref(), terminal.as_deref(), *limit, form),
+        LedgerCommand::Query { rrn, terminal, limit } => {
+            query(data, rrn.as_deref(), terminal.as_deref(), *limit, form)
+        }
     }
 }
 
@@ -132,7 +134,10 @@ fn stats(data: &Path, form: Output) -> Result<Verdict> {
     match form {
         Output::Json => output::json(&json!({ "records": meaning.counts }))?,
         Output::Text => {
-            output::table(&["record", "count"], meaning.counts.iter().map(|(n, c)| vec![n.clone(), c.to_string()]))?;
+            output::table(
+                &["record", "count"],
+                meaning.counts.iter().map(|(n, c)| vec![n.clone(), c.to_string()]),
+            )?;
         }
     }
     Ok(Verdict::Fine)
@@ -182,13 +187,21 @@ fn postings(sequence: u64, stamped: &Stamped, book: &mut Book) -> Result<()> {
     Ok(())
 }
 
-fn query(data: &Path, rrn: Option<&str>, terminal: Option<&str>, limit: usize, form: Output) -> Result<Verdict> {
+fn query(
+    data: &Path,
+    rrn: Option<&str>,
+    terminal: Option<&str>,
+    limit: usize,
+    form: Output,
+) -> Result<Verdict> {
     let history = History::read(data)?;
     let found: Vec<_> = history
         .stories
         .iter()
         .rev()
-        .filter(|s| rrn.is_none_or(|r| s.rrn.as_str() == r) && terminal.is_none_or(|t| s.terminal.as_str() == t))
+        .filter(|s| {
+            rrn.is_none_or(|r| s.rrn.as_str() == r) && terminal.is_none_or(|t| s.terminal.as_str() == t)
+        })
         .take(limit)
         .collect();
     match form {

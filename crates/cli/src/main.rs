@@ -3,11 +3,21 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 a finding or a difference,
 //! 2 could not run, 64 wrong usage.
 
+mod admin;
 mod arguments;
+mod demo;
 mod dialect;
+mod history;
+mod init;
 mod keys;
+mod ledger;
+mod logging;
 mod message;
 mod output;
+mod progress;
+mod serve;
+mod settle;
+mod sim;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -57,12 +67,21 @@ impl From<Verdict> for ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     let global = arguments.global;
+    let (data, form) = (global.data.as_path(), global.output);
     match arguments.command {
-        Command::Decode(options) => message::decode(&options, global.output),
+        Command::Demo(options) => demo::run(&options, form),
+        Command::Init(options) => init::run(&options, data, form),
+        Command::Serve(option) => serve::run(&option, data),
+        Command::CheckConfig { config } => serve::check(&config, form),
+        Command::Ledger(command) => ledger::run(&command, data, form),
+        Command::Day { config, command } => settle::day(&command, data, &serve::load(&config)?, form),
+        Command::Settle { config, command } => settle::settle(&command, data, &serve::load(&config)?, form),
+        Command::Sim(command) => sim::run(&command, data, form),
+        Command::Decode(options) => message::decode(&options, form),
         Command::Encode(options) => message::encode(&options),
         Command::Describe(options) => message::describe(&options),
-        Command::Diff(options) => message::diff(&options, global.output),
-        Command::Dialect(command) => dialect::run(&command, global.output),
-        Command::Key(command) => keys::run(&command, global.output),
+        Command::Diff(options) => message::diff(&options, form),
+        Command::Dialect(command) => dialect::run(&command, form),
+        Command::Key(command) => keys::run(&command, form),
     }
 }

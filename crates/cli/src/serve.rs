@@ -20,7 +20,7 @@ pub(crate) fn load(option: &ConfigOption) -> Result<Config> {
 pub(crate) fn check(path: &Path, form: Output) -> Result<Verdict> {
     let faults = match Config::load(path) {
         Ok(_) => Vec::new(),
-        Err(ConfigError::Invalid(faults)) => faults,
+        Err(ConfigError::Faults { faults }) => faults,
         Err(error) => return Err(error).with_context(|| path.display().to_string()),
     };
     match form {
@@ -46,7 +46,10 @@ pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
     runtime.block_on(async {
         let switch = Switch::start(config, data, None).await?;
         let addresses = switch.addresses();
-        eprintln!("terminals on {}, http on {}; Ctrl-C stops in good order", addresses.terminals, addresses.http);
+        eprintln!(
+            "terminals on {}, http on {}; Ctrl-C stops in good order",
+            addresses.terminals, addresses.http
+        );
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             result = tokio::signal::ctrl_c() => result?,

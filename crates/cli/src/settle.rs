@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{BankAccount, BusinessDate, FileDigest, Record};
 use switchyard_server::config::Config;
-use switchyard_settlement::files::{RenderContext, RenderedFile, files_rendered, render, write_files};
+use switchyard_settlement::files::{RenderContext, files_rendered, manifest, render, write_files};
 use switchyard_settlement::{DayPlan, Planner, Terms};
 
 /// A day settled: the plan and what stands on disk.
@@ -29,7 +29,9 @@ pub(crate) fn day(command: &DayCommand, data: &Path, config: &Config, form: Outp
             let CommandOutcome::DayCut { day } = outcome else { bail!("the switch answered something else") };
             match form {
                 Output::Json => output::json(&json!({ "day": day.to_string(), "state": "fenced" }))?,
-                Output::Text => output::line(&format!("{day} is cut; next: switchyard settle run --date {day}"))?,
+                Output::Text => {
+                    output::line(&format!("{day} is cut; next: switchyard settle run --date {day}"))?
+                }
             }
         }
         DayCommand::Status => {
@@ -40,7 +42,10 @@ pub(crate) fn day(command: &DayCommand, data: &Path, config: &Config, form: Outp
                     output::json(&Value::Array(rows.collect()))?;
                 }
                 Output::Text => {
-                    output::table(&["day", "state"], days.iter().map(|d| vec![d.day.to_string(), d.state().into()]))?;
+                    output::table(
+                        &["day", "state"],
+                        days.iter().map(|d| vec![d.day.to_string(), d.state().into()]),
+                    )?;
                 }
             }
         }
@@ -53,7 +58,9 @@ pub(crate) fn settle(command: &SettleCommand, data: &Path, config: &Config, form
         SettleCommand::Run { date, dry_run } => {
             let day = match date {
                 Some(date) => *date,
-                None => due(data)?.context("no day waits to be settled: cut one with `switchyard day cut`")?,
+                None => {
+                    due(data)?.context("no day waits to be settled: cut one with `switchyard day cut`")?
+                }
             };
             if *dry_run {
                 print(&plan(data, day, &terms(config))?, None, form)?;
@@ -102,10 +109,10 @@ pub(crate) fn run(data: &Path, day: BusinessDate, config: &Config) -> Result<Set
         },
     };
     let mut files = write_files(&dir, render(&plan, &context))?;
-    let (statements, mut kept): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|f| f.name.starts_with("merchant-"));
+    let (statements, mut kept): (Vec<_>, Vec<_>) =
+        files.iter().cloned().partition(|f| f.name.starts_with("merchant-"));
     // A big day has a statement for each of very many merchants: the ledger keeps one digest over theirs.
-    let manifest = manifest(&statements);
-    let manifest = write_files(&dir, [Ok(manifest)])?;
+    let manifest = write_files(&dir, [Ok(manifest(&statements))])?;
     kept.extend(manifest.iter().cloned());
     files.extend(manifest);
     let mut records: Vec<Record> = plan.records().collect();
@@ -117,12 +124,7 @@ pub(crate) fn run(data: &Path, day: BusinessDate, config: &Config) -> Result<Set
     Ok(Settled { plan, dir, files, records })
 }
 
-/// One line a statement, in the form of `sha256sum`.
-fn manifest(statements: &[FileDigest]) -> RenderedFile {
-    let text: String = statements.iter().map(|f| format!("{}  {}\n", hex(&f.sha256), f.name)).collect();
-    RenderedFile::new("statements.sha256".into(), text.into_bytes())
-}
-
+/// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -189,6 +191,11 @@ pub(crate) fn to_json(plan: &DayPlan, files: Option<(&Path, &[FileDigest])>) -> 
     })
 }
 
+/// Minor units of a currency with two decimals.
+pub(crate) fn money(minor: i128) -> String {
+    format!("{}{}.{:02}", if minor < 0 { "-" } else { "" }, minor.abs() / 100, minor.abs() % 100)
+}
+
 fn print(plan: &DayPlan, files: Option<(&PathBuf, &Vec<FileDigest>)>, form: Output) -> Result<()> {
     if form == Output::Json {
         return output::json(&to_json(plan, files.map(|(dir, files)| (dir.as_path(), files.as_slice()))));
@@ -196,7 +203,6 @@ fn print(plan: &DayPlan, files: Option<(&PathBuf, &Vec<FileDigest>)>, form: Outp
     output::table(
         &["merchant", "name", "sales", "refunds", "fees", "net", "payout", "carried"],
         plan.merchants().iter().map(|net| {
-            let money = |minor: i128| format!("{}{}.{:02}", if minor < 0 { "-" } else { "" }, minor.abs() / 100, minor.abs() % 100);
             vec![
                 net.id.to_string(),
                 net.name.clone(),

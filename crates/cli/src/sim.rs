@@ -57,7 +57,10 @@ async fn issuers(world: &DemoWorld, only: Option<&str>, drop_per_mille: u16) -> 
         hosts.push(host);
     }
     if hosts.is_empty() {
-        bail!("no such link; there are {}", world.links.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(", "));
+        bail!(
+            "no such link; there are {}",
+            world.links.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(", ")
+        );
     }
     tokio::signal::ctrl_c().await?;
     for host in hosts {

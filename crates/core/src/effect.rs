@@ -249,6 +249,12 @@ pub enum CommandError {
         /// Kind of thing.
         what: &'static str,
     },
+    /// It contradicts itself.
+    #[error("{what} contradicts itself")]
+    Invalid {
+        /// Kind of thing.
+        what: &'static str,
+    },
     /// The settlement records do not fit the state of their day.
     #[error("day {day} is not ready for this: {why}")]
     Day {

@@ -6,13 +6,21 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    LinkIndex, RequestKey, ResponseCode, SafId, Stan, TerminalIndex, Timestamp, TransactionId,
+    Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, SafId, Stan, TerminalIndex, Timestamp,
+    TransactionId,
 };
+
+/// Most repeats of one request that wait for its outcome; above it the answer is 96.
+const ORIGINS_MAX: usize = 16;
 
 /// A request whose PIN is being worked on: nothing is recorded of it yet.
 #[derive(Debug)]
 pub(crate) struct PinWait {
     pub(crate) key: RequestKey,
+    /// By which a repeat is told from another request under the key.
+    pub(crate) fingerprint: Fingerprint,
+    /// Whose PIN it is: the result is worth nothing anywhere else.
+    pub(crate) target: RouteTarget,
     pub(crate) origins: Vec<Origin>,
     /// A reversal came meanwhile.
     pub(crate) cancelled: bool,
@@ -87,6 +95,15 @@ pub(crate) struct Flight {
     /// Store-and-forward entries below this were queued by an earlier process: whether they were sent is
     /// not known, so their first send is a repeat.
     pub(crate) saf_from_before: u64,
+}
+
+/// Lets a repeat wait with the others, unless there are too many already.
+pub(crate) fn join(origins: &mut Vec<Origin>, origin: Origin) -> bool {
+    let room = origins.len() < ORIGINS_MAX;
+    if room {
+        origins.push(origin);
+    }
+    room
 }
 
 impl Flight {

@@ -55,6 +55,10 @@ impl Core {
     /// Begins to work after the replay: whatever was under way when the process before ended is now
     /// unknown, and is reversed.
     pub fn start(&mut self, epoch: u64, cut_bytes: u64, now: Timestamp, out: &mut Output) {
+        if !self.state.is_initialised() {
+            // An empty ledger: its first record is the genesis, and nothing is under way.
+            return;
+        }
         self.flight.saf_from_before = self.state.saf.next;
         self.emit(Record::Started { epoch, cut_bytes }, Actor::Switch, now, out);
         self.abandon_pending(now, out);

@@ -95,6 +95,10 @@ impl ResponseCode {
     pub fn is_approval(self) -> bool {
         matches!(&self.0, b"00" | b"10" | b"11" | b"A2" | b"A4" | b"A5" | b"A6")
     }
+    /// Whether DE 39 says that whoever answers does not know what became of it (class E).
+    pub fn is_unknown(self) -> bool {
+        matches!(&self.0, b"06" | b"98")
+    }
     /// The two characters.
     pub fn as_bytes(&self) -> &[u8; 2] {
         &self.0

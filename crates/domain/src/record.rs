@@ -126,6 +126,8 @@ pub enum Record {
     MerchantNetted { day: BusinessDate, merchant: MerchantIndex, entry: Entry, lines: u64, net_minor: i64 },
     /// The settlement files of a day were rendered; approvals bind to these digests.
     FilesRendered { day: BusinessDate, files: Vec<FileDigest> },
+    /// A cardholder of the embedded issuer tried a PIN: wrong ones count, a right one forgets them.
+    PinTried { card: CardHash, right: bool },
 }
 
 /// What a terminal's reversal did to the original.

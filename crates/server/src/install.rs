@@ -5,7 +5,7 @@ use std::path::Path;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output};
 use switchyard_domain::{AcquirerId, Actor, BusinessDate, KeyName, KeyRecord, KeyUse, Record, UtcOffset};
 use switchyard_keys::{KeyError, SecretBytes};
-use switchyard_ledger::{Error, RecordBatch};
+use switchyard_ledger::{Error, Log, RecordBatch};
 
 use crate::config::{Config, Profile};
 use crate::data::{DataDir, DataError, KEY_BYTES};
@@ -101,8 +101,15 @@ pub fn initialise(
     let all = [Command::Genesis(Box::new(genesis))].into_iter().chain(keys).chain(commands(&tools)?);
     let mut output = Output::default();
     for (index, command) in all.enumerate() {
-        carry_out(&mut core, index, command, &mut output)?;
+        carry_out(&mut core, index, Actor::Installer, command, &mut output)?;
     }
+    append(&mut log, &output)?;
+    log.close(now().0)?;
+    Ok(())
+}
+
+/// Appends records in as few blocks as their sizes allow.
+fn append(log: &mut Log, output: &Output) -> Result<(), InitError> {
     let mut batch = RecordBatch::new();
     for stamped in &output.records {
         if batch.push(|buffer| stamped.encode(buffer)).is_err() {
@@ -111,8 +118,32 @@ pub fn initialise(
         }
     }
     log.append(&batch, now().0)?;
-    log.close(now().0)?;
     Ok(())
+}
+
+/// Has one command recorded in a data directory that no switch serves: takes the ledger's lock, replays,
+/// appends, closes.
+///
+/// # Errors
+/// [`InitError::Refused`] when the core refuses it, and whatever opening and writing the ledger yields.
+pub fn carry_out_alone(
+    dir: &Path,
+    config: &Config,
+    actor: Actor,
+    command: Command,
+) -> Result<CommandOutcome, InitError> {
+    let data = DataDir::new(dir, &config.keys);
+    if !data.is_initialised() {
+        return Err(DataError::NotInitialised { path: dir.to_path_buf() }.into());
+    }
+    let (mut log, recovery, mut core) = open(&data.ledger(), config)?;
+    let mut output = Output::default();
+    let cut_bytes = recovery.cut.map_or(0, |cut| cut.bytes);
+    core.start(log.epoch().0, cut_bytes, now(), &mut output);
+    let outcome = carry_out(&mut core, 0, actor, command, &mut output)?;
+    append(&mut log, &output)?;
+    log.close(now().0)?;
+    Ok(outcome)
 }
 
 /// The key that seals cards, and what tells whether the right key hashes them.
@@ -126,26 +157,20 @@ fn card_keys(store: &KeyStore, hash_key: &SecretBytes) -> Result<[(KeyName, KeyR
     ])
 }
 
-fn carry_out(core: &mut Core, index: usize, command: Command, output: &mut Output) -> Result<(), InitError> {
+fn carry_out(
+    core: &mut Core,
+    index: usize,
+    actor: Actor,
+    command: Command,
+    output: &mut Output,
+) -> Result<CommandOutcome, InitError> {
     let ticket = index as u64;
-    core.handle(
-        Input::Command { ticket, actor: Actor::Installer, command: Box::new(command) },
-        now(),
-        output,
-    );
+    core.handle(Input::Command { ticket, actor, command: Box::new(command) }, now(), output);
     let effects = std::mem::take(&mut output.effects);
     let result = effects.into_iter().find_map(|effect| match effect {
         Effect::CommandDone { result, .. } => Some(result),
         _ => None,
     });
-    match result {
-        Some(Err(source)) => Err(InitError::Refused { index, source }),
-        Some(Ok(
-            CommandOutcome::Recorded
-            | CommandOutcome::DayCut { .. }
-            | CommandOutcome::Digest(_)
-            | CommandOutcome::TrialBalance(_),
-        ))
-        | None => Ok(()),
-    }
+    let result = result.expect("the core answers every command");
+    result.map_err(|source| InitError::Refused { index, source })
 }

@@ -47,7 +47,7 @@ mod switch;
 mod workers;
 
 pub use data::{DataDir, DataError};
-pub use install::{InitError, InitPlan, Tools, initialise};
+pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise};
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};
 pub use shared::{Fatal, OnFatal};

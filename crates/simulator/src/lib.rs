@@ -8,7 +8,9 @@
 //! What it deliberately is **not**: it shares no state with the switch and knows nothing of its inside.
 //! What it believes, it learned from the wire.
 //!
-//! Start from [`world::DemoWorld`], which names everybody and their keys.
+//! Start from [`world::DemoWorld`], which names everybody and their keys. [`issuer::IssuerHost`] serves a
+//! link's cards, [`fleet::run_fleet`] works through every transaction and fault,
+//! [`load::run_load`] measures throughput, [`journal::believed`] says what the terminals believe.
 //!
 //! ```
 //! use switchyard_simulator::world::{DemoSize, DemoWorld, KeySource};

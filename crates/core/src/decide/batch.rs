@@ -65,7 +65,7 @@ impl Core {
             return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
         };
         let uploading = match &state.stage {
-            BatchStage::Uploading { items } if state.number == batch => Some(items.len()),
+            BatchStage::Uploading { items } if state.number == batch => Some(items),
             BatchStage::Uploading { .. } | BatchStage::Open => None,
         };
         let Some(known) = uploading else {
@@ -73,17 +73,22 @@ impl Core {
             let facts = last.ended.unwrap_or(last.reply);
             return out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::BatchUpload { facts }));
         };
+        let count_known = known.len();
         match upload {
             Upload::Items(items) => {
-                if known + items.len() > UPLOAD_ITEMS_MAX {
+                let added = items.iter().filter(|item| !known.contains_key(&item.stan)).count();
+                if count_known + added > UPLOAD_ITEMS_MAX {
                     return out.refuse(caller.origin, ResponseCode::UPLOAD_MISMATCH);
                 }
-                let record = Record::BatchUploaded { terminal, batch, items };
-                self.emit(record, Actor::Terminal(terminal), now, out);
+                // A repeat says nothing new: it is answered and leaves no trace.
+                if items.iter().any(|item| known.get(&item.stan) != Some(item)) {
+                    let record = Record::BatchUploaded { terminal, batch, items };
+                    self.emit(record, Actor::Terminal(terminal), now, out);
+                }
                 let facts = ReplyFacts { at: now, ..last.reply };
                 out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::BatchUpload { facts }));
             }
-            Upload::End { count } if count as usize != known => {
+            Upload::End { count } if count as usize != count_known => {
                 out.refuse(caller.origin, ResponseCode::UPLOAD_MISMATCH);
             }
             Upload::End { count } => {

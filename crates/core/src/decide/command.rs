@@ -42,7 +42,8 @@ impl Core {
                 return self.issue_card(actor, *card, balance_minor, now, out);
             }
             Command::Bind(terminal) => return self.bind(actor, *terminal, now, out),
-            Command::Genesis(record) => *record,
+            Command::Genesis(record) if matches!(*record, Record::Genesis { .. }) => *record,
+            Command::Genesis(_) => return Err(CommandError::Invalid { what: "genesis record" }),
             Command::InstallKey { name, key } => Record::KeyInstalled { name, key },
             Command::Register(merchant) => {
                 if self.state.registry.merchant_by_id.contains_key(&merchant.id) {
@@ -60,6 +61,9 @@ impl Core {
                 if matches!(route.target, RouteTarget::Link(link) if self.state.registry.link(link).is_none())
                 {
                     return Err(CommandError::Missing { what: "link" });
+                }
+                if route.low > route.high {
+                    return Err(CommandError::Invalid { what: "route" });
                 }
                 Record::RouteAdded(route)
             }
@@ -108,12 +112,12 @@ impl Core {
             return Err(CommandError::Exists { what: "card" });
         }
         let (owner, currency) = (registry.cards.len() as u32, card.currency);
+        let account = AccountId::of(AccountKind::Cardholder, owner, currency);
+        let backing = AccountId::own(AccountKind::IssuerSettlement, currency);
+        let entry = Entry::one(backing, account, balance_minor, Phase::Posted);
+        self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
         self.emit(Record::CardIssued(card), actor.clone(), now, out);
         if balance_minor > 0 {
-            let account = AccountId::of(AccountKind::Cardholder, owner, currency);
-            let backing = AccountId::own(AccountKind::IssuerSettlement, currency);
-            let entry = Entry::one(backing, account, balance_minor, Phase::Posted);
-            self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
             self.emit(Record::AccountFunded { entry }, actor, now, out);
         }
         Ok(CommandOutcome::Recorded)
@@ -148,6 +152,11 @@ impl Core {
             };
             if !self.state.days_to_net.contains(&day) {
                 return Err(CommandError::Day { day, why: "it is not cut, or it is netted already" });
+            }
+            // Without its files a day stays open to be netted, and would be netted twice.
+            let renders = |r: &Record| matches!(r, Record::FilesRendered { day: d, .. } if *d == day);
+            if !records.iter().any(renders) {
+                return Err(CommandError::Day { day, why: "its files are missing" });
             }
         }
         for record in records {

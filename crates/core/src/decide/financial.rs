@@ -3,12 +3,12 @@
 use crate::decide::original;
 use crate::decide::terminal::Caller;
 use crate::effect::{Effect, PinJob, Reply, ReplyBody};
-use crate::flight::PinWait;
+use crate::flight::{PinWait, join};
 use crate::input::{Financial, PinOutcome, SlotId};
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, CardClass, CardRef, Entry, Fingerprint, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
+    Actor, Amount, CardClass, CardRef, Entry, Fingerprint, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
     RequestKey, ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind,
     TransactionOpened, UpstreamRef,
 };
@@ -36,10 +36,8 @@ pub(crate) struct Decline {
 pub(crate) enum PinState {
     /// Not asked yet.
     NotAsked,
-    /// The embedded issuer's: right.
-    Verified,
-    /// A link's: under its key.
-    Translated(PinBlock),
+    /// It is right at the embedded issuer, or is under a link's key: good for this target alone.
+    Done { target: RouteTarget, block: Option<PinBlock> },
 }
 
 impl Core {
@@ -57,24 +55,30 @@ impl Core {
         }
         if let Some(slot) = self.flight.pin_by_key.get(&key) {
             let wait = self.flight.pins.get_mut(slot).expect("indexed while it waits");
-            wait.origins.push(caller.origin);
+            if !is_same(&wait.fingerprint, &request.fingerprint) {
+                return out.refuse(caller.origin, ResponseCode::DUPLICATE);
+            }
+            if !join(&mut wait.origins, caller.origin) {
+                out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
+            }
             return;
         }
         if self.state.requests.tombstones.contains(&key) {
             return out.refuse(caller.origin, ResponseCode::MALFUNCTION);
         }
-        let in_batch = self
-            .state
-            .batches
-            .get(caller.terminal)
-            .is_some_and(|b| b.number == request.batch && b.stage == BatchStage::Open);
-        if !in_batch {
+        if !self.takes(&key) {
             return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
         }
         if self.flight.pins.len() + self.flight.upstream.len() >= self.config.in_flight_max {
             return out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
         }
         self.proceed(caller, vec![caller.origin], request, PinState::NotAsked, now, out);
+    }
+
+    /// Whether the key's batch is the one that takes transactions.
+    fn takes(&self, key: &RequestKey) -> bool {
+        let batch = self.state.batches.get(key.terminal);
+        batch.is_some_and(|b| b.number == key.batch && b.stage == BatchStage::Open)
     }
 
     /// The same key again: the same request hears the same answer, another one hears 94.
@@ -89,7 +93,11 @@ impl Core {
         match transaction.reply {
             Some(facts) => out.reply(caller.origin, stored_reply(transaction, facts, issuer)),
             None => match self.flight.upstream.get_mut(&id) {
-                Some(wait) => wait.origins.push(caller.origin),
+                Some(wait) => {
+                    if !join(&mut wait.origins, caller.origin) {
+                        out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
+                    }
+                }
                 None => out.refuse(caller.origin, ResponseCode::NO_ISSUER_ANSWER),
             },
         }
@@ -113,15 +121,18 @@ impl Core {
         if request.pin.is_some() && matches!(pin, PinState::NotAsked) {
             return self.ask_pin(caller, origins, request, plan, now, out);
         }
+        let block = match pin {
+            PinState::NotAsked => None,
+            PinState::Done { target, block } if target == plan.target => block,
+            PinState::Done { .. } => {
+                // The route changed meanwhile: nobody has seen this PIN for the target of now.
+                let decline = Decline { code: ResponseCode::SECURITY_FAILURE, plan };
+                return self.decline(&origins, &request, decline, now, out);
+            }
+        };
         match plan.target {
             RouteTarget::OnUs => self.decide_on_us(&origins, &request, plan, now, out),
-            RouteTarget::Link(link) => {
-                let translated = match pin {
-                    PinState::Translated(block) => Some(block),
-                    PinState::NotAsked | PinState::Verified => None,
-                };
-                self.send_upstream(link, origins, request, translated, plan, now, out);
-            }
+            RouteTarget::Link(link) => self.send_upstream(link, origins, request, block, plan, now, out),
         }
     }
 
@@ -150,6 +161,9 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), ResponseCode> {
         if request.amount.is_zero() && request.kind != TransactionKind::BalanceInquiry {
+            return Err(ResponseCode::INVALID_AMOUNT);
+        }
+        if request.amount.minor > Amount::MINOR_MAX {
             return Err(ResponseCode::INVALID_AMOUNT);
         }
         if request.kind.follows_another() {
@@ -191,7 +205,9 @@ impl Core {
         out: &mut Output,
     ) {
         let keys = self.state.registry.terminal(caller.terminal).and_then(|t| t.keys.as_ref());
-        let Some(version) = keys.map(|k| k.version) else { return };
+        let Some(version) = keys.map(|k| k.version) else {
+            return origins.iter().for_each(|o| out.refuse(*o, ResponseCode::SIGN_ON_REQUIRED));
+        };
         if request.card.is_none() {
             let decline = Decline { code: ResponseCode::PIN_FORMAT, plan };
             return self.decline(&origins, &request, decline, now, out);
@@ -202,7 +218,8 @@ impl Core {
         };
         let slot = self.flight.slot();
         self.flight.pin_by_key.insert(plan.key, slot);
-        self.flight.pins.insert(slot, PinWait { key: plan.key, origins, cancelled: false });
+        let (key, fingerprint, target) = (plan.key, request.fingerprint, plan.target);
+        self.flight.pins.insert(slot, PinWait { key, fingerprint, target, origins, cancelled: false });
         out.effects.push(Effect::PinWork { slot, terminal: caller.terminal, version, request, job });
     }
 
@@ -221,19 +238,32 @@ impl Core {
         if wait.cancelled {
             return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::MALFUNCTION));
         }
+        if !self.takes(&wait.key) {
+            // The batch was closed meanwhile: it has been added up without this.
+            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::SIGN_ON_REQUIRED));
+        }
         let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
-        let code = match outcome {
-            PinOutcome::Verified => {
-                return self.proceed(caller, wait.origins, request, PinState::Verified, now, out);
+        let target = wait.target;
+        let plan = self.plan(&caller, &request, now);
+        if target == RouteTarget::OnUs {
+            self.pin_tried(&caller, &request, &outcome, now, out);
+        }
+        let code = match (outcome, target) {
+            (PinOutcome::Verified, RouteTarget::OnUs) => {
+                let pin = PinState::Done { target, block: None };
+                return self.proceed(caller, wait.origins, request, pin, now, out);
             }
-            PinOutcome::Translated(block) => {
-                return self.proceed(caller, wait.origins, request, PinState::Translated(block), now, out);
+            (PinOutcome::Translated(block), RouteTarget::Link(_)) => {
+                let pin = PinState::Done { target, block: Some(block) };
+                return self.proceed(caller, wait.origins, request, pin, now, out);
             }
-            PinOutcome::Wrong => ResponseCode::WRONG_PIN,
-            PinOutcome::Malformed => ResponseCode::PIN_FORMAT,
-            PinOutcome::Failed => ResponseCode::SECURITY_FAILURE,
+            (PinOutcome::Wrong, _) => ResponseCode::WRONG_PIN,
+            (PinOutcome::Malformed, _) => ResponseCode::PIN_FORMAT,
+            (PinOutcome::Failed | PinOutcome::Verified | PinOutcome::Translated(_), _) => {
+                ResponseCode::SECURITY_FAILURE
+            }
         };
-        let decline = match self.plan(&caller, &request, now) {
+        let decline = match plan {
             Ok(plan) => Decline { code, plan },
             Err(decline) => *decline,
         };

@@ -2,8 +2,9 @@
 
 use crate::decide::financial::{Decline, Plan};
 use crate::decide::postings;
+use crate::decide::terminal::Caller;
 use crate::effect::{Reply, ReplyBody};
-use crate::input::{Financial, Origin};
+use crate::input::{Financial, Origin, PinOutcome};
 use crate::machine::{Core, Output, digits};
 use switchyard_book::BookError;
 use switchyard_domain::{
@@ -20,7 +21,11 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), ResponseCode> {
         if request.kind.follows_another() {
-            return Ok(());
+            // What takes something back needs no PIN; one that comes along is a try like any other.
+            let card = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
+            let locked = card.is_some_and(|(_, c)| c.pin_failures >= self.config.pin_tries_max);
+            let tries = request.pin.is_some() && locked;
+            return if tries { Err(ResponseCode::PIN_TRIES_EXCEEDED) } else { Ok(()) };
         }
         let issued = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
         let (_, issued) = issued.ok_or(ResponseCode::INVALID_CARD)?;
@@ -42,6 +47,30 @@ impl Core {
     pub(crate) fn pvv_of(&self, plan: &Plan) -> [u8; 4] {
         let issued = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
         issued.map_or([0; 4], |(_, issued)| issued.card.pvv)
+    }
+
+    /// Counts a wrong PIN, and forgets the wrong ones after a right one, unless the card is locked by then.
+    /// Nothing but a PIN moves the count: neither a sale without one nor a refund buys new tries.
+    pub(crate) fn pin_tried(
+        &mut self,
+        caller: &Caller,
+        request: &Financial,
+        outcome: &PinOutcome,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let right = match outcome {
+            PinOutcome::Verified => true,
+            PinOutcome::Wrong => false,
+            PinOutcome::Malformed | PinOutcome::Failed | PinOutcome::Translated(_) => return,
+        };
+        let Some(card) = request.card.as_ref().map(|c| c.reference.hash) else { return };
+        let Some((_, issued)) = self.state.registry.issued(&card) else { return };
+        let failures = issued.pin_failures;
+        if failures >= self.config.pin_tries_max || (right && failures == 0) {
+            return;
+        }
+        self.emit(Record::PinTried { card, right }, Actor::Terminal(caller.terminal), now, out);
     }
 
     /// Approves or declines against the account, in one record.

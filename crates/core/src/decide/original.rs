@@ -96,11 +96,11 @@ fn permitted(
     let opened = &original.opened;
     let asked = request.amount.minor;
     let whole = opened.amount.minor;
-    let days = state.day().0.saturating_sub(opened.day.0);
+    let days = state.day().0.saturating_sub(original.day.0);
     match request.kind {
         TransactionKind::Void | TransactionKind::CompletionVoid => {
             let here = opened.key.terminal == key.terminal && opened.key.batch == key.batch;
-            if !here || !is_open(state, opened.day) || !original.is_untouched() {
+            if !here || !is_open(state, original.day) || !original.is_untouched() {
                 return Err(ResponseCode::ORIGINAL_NOT_FOUND);
             }
             equal(asked, whole)

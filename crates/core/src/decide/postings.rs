@@ -81,7 +81,9 @@ pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, bo
     let entry = match opened.kind {
         TransactionKind::Sale => Entry::one(payable(opened), source, minor, Phase::Posted),
         TransactionKind::PreAuth if on_us => {
-            Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)))
+            let freed = Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)));
+            // A hold that could not be put back when its completion was undone is gone already.
+            return if book.check(&freed).is_ok() { freed } else { Entry::NONE };
         }
         TransactionKind::Completion => {
             let back = Entry::one(payable(opened), source, minor, Phase::Posted);

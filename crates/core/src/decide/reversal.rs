@@ -36,8 +36,9 @@ fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: boo
     }
     match transaction.outcome {
         Outcome::Pending => Verdict::ends(ReversalEffect::WhenResolved),
-        Outcome::Declined | Outcome::Unknown => Verdict::ends(ReversalEffect::Nothing),
-        Outcome::Reversed => Verdict::REFUSED,
+        // Reversed here means by the switch itself, after an unknown outcome: the terminal's own reversal
+        // would be known under its key.
+        Outcome::Declined | Outcome::Unknown | Outcome::Reversed => Verdict::ends(ReversalEffect::Nothing),
         // What has been voided, completed or refunded since was taken up by the merchant: taking it back
         // again would do so twice.
         Outcome::Approved if !day_is_open || !transaction.is_untouched() => Verdict::REFUSED,
@@ -71,7 +72,7 @@ impl Core {
         };
         self.cancel_pin_work(&original_key);
         let original = id.and_then(|id| self.state.transactions.get(id));
-        let day_is_open = original.is_none_or(|t| is_open(&self.state, t.opened.day));
+        let day_is_open = original.is_none_or(|t| is_open(&self.state, t.day));
         let verdict = verdict(original, reversal, day_is_open);
         let (entry, movement, saf) = match (verdict.effect, id) {
             (ReversalEffect::Undone, Some(id)) => self.undoing(id, reversal, now),

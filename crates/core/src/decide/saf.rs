@@ -4,7 +4,7 @@ use crate::effect::{Effect, Upstream};
 use crate::flight::{Asked, LinkStatus};
 use crate::input::Answer;
 use crate::machine::{Core, NETWORK_STAN_FIRST, Output};
-use switchyard_domain::{Actor, LinkIndex, Record, ResponseCode, SafEntry, SafId, Stan, Timestamp};
+use switchyard_domain::{Actor, LinkIndex, Outcome, Record, ResponseCode, SafEntry, SafId, Stan, Timestamp};
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
 const SIGN_ON_RETRY_MS: u64 = 5_000;
@@ -143,9 +143,12 @@ impl Core {
         let fits = answer.transmitted == entry.upstream.transmitted_at.transmission_digits()
             && matches!(answer.mti, 430 | 431 | 410);
         let Some(code) = answer.code.filter(|_| fits) else { return };
+        // The issuer never saw what nobody knew the outcome of: that is an outcome too.
+        let outcome = self.state.transactions.get(entry.transaction).map(|t| t.outcome);
+        let never_seen = code == ResponseCode::ORIGINAL_NOT_FOUND && outcome == Some(Outcome::Unknown);
         let flight = self.flight.link(link);
         flight.saf = None;
-        if code.is_approval() {
+        if code.is_approval() || never_seen {
             flight.asked.remove(&answer.stan);
             flight.saf_attempts.remove(&id);
             // Acknowledged: the next may go at once.
@@ -153,8 +156,14 @@ impl Core {
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
             return self.drive_saf(link, now, out);
         }
-        let again = matches!(code, ResponseCode::ISSUER_INOPERATIVE | ResponseCode::SYSTEM_MALFUNCTION);
-        if again {
+        let busy = matches!(
+            code,
+            ResponseCode::ISSUER_INOPERATIVE
+                | ResponseCode::SYSTEM_MALFUNCTION
+                | ResponseCode::ISSUER_TIMEOUT
+                | ResponseCode::CUT_OFF
+        );
+        if busy || code.is_unknown() {
             self.give_up_if_hopeless(link, id, now, out);
         } else {
             self.dead_letter(link, id, now, out);

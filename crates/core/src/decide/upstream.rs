@@ -125,8 +125,9 @@ impl Core {
         let opened = transaction.opened.clone();
         let (source, wanted) = (transaction.source, transaction.reversal_wanted);
         let whole = code == ResponseCode::APPROVED || code.as_bytes() == b"11";
-        if code.is_approval() && !whole {
-            // Approved, but not what was asked for (a part of it): it cannot stand, so it is undone.
+        if code.is_unknown() || (code.is_approval() && !whole) {
+            // The network does not know either; or it is approved, but not as asked for (a part of it): it
+            // cannot stand, so it is undone.
             return self.resolve_unknown(id, ReversalReason::Other, now, out);
         }
         if whole && wanted {
@@ -191,7 +192,6 @@ impl Core {
         let Some(transaction) = self.state.transactions.get(id) else { return };
         let opened = transaction.opened.clone();
         let facts = self.upstream_facts(&opened, ResponseCode::NO_ISSUER_ANSWER, now);
-        // An inquiry moved nothing at the issuer: there is nothing to take back.
         if opened.kind == TransactionKind::BalanceInquiry {
             return self.resolve(&opened, Outcome::Declined, facts, Entry::NONE, None, None, now, out);
         }
@@ -206,7 +206,9 @@ impl Core {
         reason: ReversalReason,
         now: Timestamp,
     ) -> Option<SafEntry> {
-        let link = Self::link_of(opened)?;
+        // An inquiry moved nothing at the issuer: there is nothing to take back.
+        let moved = opened.kind != TransactionKind::BalanceInquiry;
+        let link = Self::link_of(opened).filter(|_| moved)?;
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti: 420 };
         let id: SafId = self.state.saf.next_id();
         Some(SafEntry { id, kind: SafKind::Reversal, transaction: opened.id, upstream, reason })
@@ -221,6 +223,7 @@ impl Core {
             entry.transaction == id
                 && !self.was_sent(entry)
                 && !code.is_approval()
+                && !code.is_unknown()
                 && transaction.outcome == Outcome::Unknown
         });
         let cancels = unsent.map(|entry| entry.id);

@@ -57,6 +57,10 @@ impl State {
                 self.days_to_net.retain(|d| d != day);
                 Ok(())
             }
+            Record::PinTried { card, right } => {
+                self.count_pin(*card, *right);
+                Ok(())
+            }
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
@@ -104,7 +108,7 @@ impl State {
             }
             Record::RouteAdded(route) => {
                 registry.routes.push(route.clone());
-                registry.routes.sort_by_key(|r| (r.high - r.low, r.low));
+                registry.routes.sort_by_key(|r| (r.high.saturating_sub(r.low), r.low));
             }
             Record::FeePlanSet(plan) => registry.fee_plans.push(plan.clone()),
             Record::CardIssued(card) => {
@@ -141,6 +145,7 @@ impl State {
             opened: opened.clone(),
             at,
             outcome,
+            day: opened.day,
             reply,
             source,
             reversal_wanted: false,
@@ -201,13 +206,11 @@ impl State {
         Ok(())
     }
 
-    /// What an outcome does besides being one: postings, batch totals, PIN tries, claims.
+    /// What an outcome does besides being one: postings, batch totals, claims.
     fn settle(&mut self, id: TransactionId, outcome: Outcome, entry: &Entry) -> Result<(), ApplyError> {
         self.book.apply(entry)?;
         let transaction = self.transactions.get(id).ok_or(missing_number("transaction", id.0))?;
         let opened = transaction.opened.clone();
-        let on_us = transaction.is_on_us();
-        let reply = transaction.reply;
         // A transaction that waited for its outcome has its claim already.
         let waited = self.transactions.unresolved.contains(&id);
         match outcome {
@@ -229,22 +232,14 @@ impl State {
                 }
             }
         }
-        if on_us && let Some(card) = &opened.card {
-            self.count_pin(card.hash, outcome, reply);
-        }
         self.transactions.settle_indexes(id);
         Ok(())
     }
 
-    fn count_pin(&mut self, hash: switchyard_domain::CardHash, outcome: Outcome, reply: Option<ReplyFacts>) {
+    fn count_pin(&mut self, hash: switchyard_domain::CardHash, right: bool) {
         let Some(owner) = self.registry.card_by_hash.get(&hash) else { return };
         let Some(issued) = self.registry.cards.get_mut(*owner as usize) else { return };
-        let wrong = reply.is_some_and(|r| r.code == switchyard_domain::ResponseCode::WRONG_PIN);
-        match outcome {
-            Outcome::Approved => issued.pin_failures = 0,
-            Outcome::Declined if wrong => issued.pin_failures = issued.pin_failures.saturating_add(1),
-            Outcome::Declined | Outcome::Pending | Outcome::Unknown | Outcome::Reversed => {}
-        }
+        issued.pin_failures = if right { 0 } else { issued.pin_failures.saturating_add(1) };
     }
 
     fn resolve(
@@ -255,8 +250,10 @@ impl State {
         entry: &Entry,
         saf: Option<&SafEntry>,
     ) -> Result<(), ApplyError> {
+        let day = self.day();
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
         transaction.outcome = outcome;
+        transaction.day = day;
         transaction.reply = Some(reply);
         self.queue(saf);
         self.settle(id, outcome, entry)

@@ -7,7 +7,7 @@ use switchyard_domain::{
 };
 
 /// Where the batch is on its way to being closed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub(crate) enum BatchStage {
     /// Takes transactions.
     #[default]
@@ -20,7 +20,7 @@ pub(crate) enum BatchStage {
 }
 
 /// The close of the batch before, kept so that its repeat is answered alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LastClose {
     pub(crate) batch: BatchNumber,
     pub(crate) terminal_totals: BatchTotals,
@@ -32,7 +32,7 @@ pub(crate) struct LastClose {
 }
 
 /// A terminal's batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Batch {
     pub(crate) number: BatchNumber,
     pub(crate) totals: BatchTotals,

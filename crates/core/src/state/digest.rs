@@ -24,23 +24,19 @@ impl State {
             let t = transaction;
             (t.opened.id, t.opened.key, t.opened.fingerprint, t.opened.rrn, t.opened.upstream)
                 .hash(&mut hasher);
-            (t.outcome, t.reply, t.source, t.at).hash(&mut hasher);
+            (t.outcome, t.day, t.reply, t.source, t.at).hash(&mut hasher);
             (t.reversal_wanted, t.voided, t.completed, t.refunded_minor).hash(&mut hasher);
         }
         combine(self.transactions.by_rrn.iter()).hash(&mut hasher);
         combine(self.transactions.by_auth_code.iter()).hash(&mut hasher);
         self.transactions.unresolved.hash(&mut hasher);
         combine(self.requests.tombstones.iter()).hash(&mut hasher);
-        combine(self.requests.known.keys()).hash(&mut hasher);
+        combine(self.requests.known.iter()).hash(&mut hasher);
         for reversal in &self.requests.reversals {
             (reversal.fingerprint, reversal.echo, reversal.reply).hash(&mut hasher);
         }
-        for entry in self.saf.waiting.values().chain(self.saf.dead.values()) {
-            entry.hash(&mut hasher);
-        }
-        for batch in &self.batches.by_terminal {
-            (batch.number, batch.totals, &batch.transactions).hash(&mut hasher);
-        }
+        (&self.saf.waiting, &self.saf.dead, self.saf.next).hash(&mut hasher);
+        self.batches.by_terminal.hash(&mut hasher);
         for terminal in &self.registry.terminals {
             (terminal.terminal.id, terminal.signed_on).hash(&mut hasher);
             terminal

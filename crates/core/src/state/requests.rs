@@ -15,7 +15,7 @@ pub(crate) struct ReversalTaken {
 }
 
 /// What stands under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Known {
     /// A transaction: its fingerprint and reply are with it.
     Transaction(TransactionId),

@@ -4,8 +4,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
 use switchyard_domain::{
-    AccountId, AuthCode, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId, TransactionKind,
-    TransactionOpened,
+    AccountId, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 /// A transaction and where it stands.
@@ -14,6 +14,8 @@ pub(crate) struct Transaction {
     pub(crate) opened: TransactionOpened,
     pub(crate) at: Timestamp,
     pub(crate) outcome: Outcome,
+    /// The business day of the record that posted the outcome; before that, the day it was opened on.
+    pub(crate) day: BusinessDate,
     pub(crate) reply: Option<ReplyFacts>,
     /// The account on the other side of the merchant: a cardholder's, or a network receivable.
     pub(crate) source: AccountId,
@@ -31,10 +33,6 @@ impl Transaction {
     /// Whether it still stands whole: approved, not voided, not completed, nothing refunded.
     pub(crate) fn is_untouched(&self) -> bool {
         self.outcome == Outcome::Approved && !self.voided && !self.completed && self.refunded_minor == 0
-    }
-    /// Whether it was decided by the embedded issuer.
-    pub(crate) fn is_on_us(&self) -> bool {
-        self.opened.upstream.is_none()
     }
 }
 

@@ -5,7 +5,7 @@
 mod sections;
 mod value;
 
-pub use sections::{CoreLimits, General, Http, KeyFiles, LedgerLimits, Links, Log, Terminals};
+pub use sections::{CoreLimits, General, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals};
 pub use value::{LogFormat, LogLevel, Profile};
 
 use std::fmt;
@@ -32,6 +32,8 @@ pub struct Config {
     pub keys: KeyFiles,
     /// `[links]`.
     pub links: Links,
+    /// `[settlement]`.
+    pub settlement: Settlement,
     /// `[log]`.
     pub log: Log,
 }
@@ -132,7 +134,7 @@ impl Config {
         out
     }
 
-    fn sections(&mut self) -> [(&'static str, &mut dyn Section); 7] {
+    fn sections(&mut self) -> [(&'static str, &mut dyn Section); 8] {
         [
             ("terminals", &mut self.terminals),
             ("http", &mut self.http),
@@ -140,6 +142,7 @@ impl Config {
             ("ledger", &mut self.ledger),
             ("keys", &mut self.keys),
             ("links", &mut self.links),
+            ("settlement", &mut self.settlement),
             ("log", &mut self.log),
         ]
     }
@@ -173,6 +176,10 @@ impl Config {
         if self.general.profile == Profile::Production && self.keys.card_hash_file.is_none() {
             let reason = "production wants the key of the card hash outside the data directory".to_owned();
             reading.fault_at("keys.card_hash_file", reason);
+        }
+        let cnaps = &self.settlement.account_cnaps;
+        if cnaps.len() != 12 || !cnaps.bytes().all(|b| b.is_ascii_digit()) {
+            reading.fault_at("settlement.account_cnaps", "expected 12 digits".to_owned());
         }
         let same = self.terminals.listen == self.http.listen;
         if same && self.terminals.listen.port() != 0 {

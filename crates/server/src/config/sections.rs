@@ -188,6 +188,19 @@ section!(
     }
 );
 section!(
+    /// Who pays the merchants, and when it is worth it. `switchyard settle` reads this section.
+    Settlement {
+        /// Name of the acquirer, as its bank knows it: the debtor of the payment file.
+        acquirer_name: String = "Switchyard Demo Acquirer".to_owned();
+        /// Account that payouts are taken from.
+        account_number: String = "6222000000000001".to_owned();
+        /// CNAPS code of the bank of that account: 12 digits.
+        account_cnaps: String = "102100099996".to_owned();
+        /// Nets below this many minor units are carried to the next day.
+        minimum_payout_minor: u64 = 1, in 0..=999_999_999_999;
+    }
+);
+section!(
     /// Log lines.
     Log {
         /// "error", "warn", "info", "debug" or "trace".

@@ -46,6 +46,16 @@ impl Value for SocketAddr {
     }
 }
 
+impl Value for String {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = value.as_str().ok_or_else(|| expected("text", value))?;
+        if text.trim().is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+    }
+    fn literal(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 /// A path that may be left to the data directory's layout: the empty string.
 impl Value for Option<PathBuf> {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {

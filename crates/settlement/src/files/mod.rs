@@ -60,6 +60,20 @@ pub fn files_rendered(day: BusinessDate, files: Vec<FileDigest>) -> Record {
     Record::FilesRendered { day, files }
 }
 
+/// Name of the file with the digests of the statements.
+pub const MANIFEST_NAME: &str = "statements.sha256";
+
+/// The digests of many files as one file, in the form of `sha256sum`: a big day has a statement for each of
+/// very many merchants, and the ledger keeps one digest over theirs.
+pub fn manifest(files: &[FileDigest]) -> RenderedFile {
+    let mut text = String::new();
+    for file in files {
+        file.sha256.iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
+        text.push_str(&format!("  {}\n", file.name));
+    }
+    RenderedFile::new(MANIFEST_NAME.to_owned(), text.into_bytes())
+}
+
 /// One payment: a net that is paid out.
 #[derive(Debug, Clone, Copy)]
 pub struct Leg<'a> {

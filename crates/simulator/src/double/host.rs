@@ -5,7 +5,8 @@ use crate::terminal::{Selector, dialect, selector, totals_digits};
 use crate::world::{DemoTerminal, DemoWorld};
 use std::collections::{BTreeMap, HashMap};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchTotals, Pan, ResponseCode, Rrn, Stan, TerminalId, TerminalMac, TransactionKind,
+    BatchNumber, BatchSide, BatchTotals, Pan, ResponseCode, Rrn, Stan, TerminalId, TerminalMac,
+    TransactionKind,
 };
 use switchyard_keys::mac::{MacAlgorithm, MacKey};
 use switchyard_keys::pin::decode_iso0;
@@ -54,9 +55,11 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(world: &DemoWorld) -> Self {
         let accounts: Vec<Account> = world.cards.iter().map(|card| Account::of(card).unwrap()).collect();
-        let posts = world.terminals.iter().cloned().map(|spec| {
-            (spec.tid, Post { batch: spec.batch, keys: None, spec })
-        });
+        let posts = world
+            .terminals
+            .iter()
+            .cloned()
+            .map(|spec| (spec.tid, Post { batch: spec.batch, keys: None, spec }));
         Self {
             posts: posts.collect(),
             book: IssuerBook::new(accounts, 5_000_000, *b"2611"),
@@ -96,7 +99,9 @@ impl Host {
             "003" | "004" => {
                 let key = |len: usize, fill: u32| {
                     let mut bytes = [0; 16];
-                    bytes.copy_from_slice(&u128::from(fill).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060).to_be_bytes());
+                    bytes.copy_from_slice(
+                        &u128::from(fill).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060).to_be_bytes(),
+                    );
                     set_odd_parity(&mut bytes);
                     DesKey::from_slice(&bytes[16 - len..]).unwrap()
                 };
@@ -126,7 +131,6 @@ impl Host {
             b.bytes(62, &block).unwrap();
         }
         b.finish().unwrap();
-        drop(b);
         out
     }
 
@@ -150,7 +154,8 @@ impl Host {
             }
         }
         let (mine, theirs) = (totals_digits(&totals), message.text(48).unwrap().into_owned());
-        let verdict = |range: std::ops::Range<usize>| if mine[range.clone()] == theirs[range] { "1" } else { "2" };
+        let verdict =
+            |range: std::ops::Range<usize>| if mine[range.clone()] == theirs[range] { "1" } else { "2" };
         let digits = format!("{}{}{}{}", &mine[..30], verdict(0..30), &mine[31..61], verdict(31..61));
         if digits[30..31] == *"1" && digits[61..] == *"1" {
             post.batch = post.batch.next();
@@ -160,7 +165,6 @@ impl Host {
         b.echo(message, 11).unwrap().echo(message, 41).unwrap().echo(message, 42).unwrap();
         b.text(48, &digits).unwrap().echo(message, 49).unwrap().echo(message, 60).unwrap();
         b.finish().unwrap();
-        drop(b);
         out
     }
 
@@ -202,7 +206,8 @@ impl Host {
 
     fn take(&mut self, message: &Message<'_, '_>, key: RequestKey, pan: Pan) -> Taken {
         let type_code = &message.text(60).unwrap()[..2];
-        let kind = *KINDS.iter().find(|kind| format!("{:02}", selector(**kind).type_code) == type_code).unwrap();
+        let kind =
+            *KINDS.iter().find(|kind| format!("{:02}", selector(**kind).type_code) == type_code).unwrap();
         let Selector { mti, .. } = selector(kind);
         let number = self.next;
         self.next += 1;
@@ -278,7 +283,6 @@ impl Host {
         b.echo(message, 60).unwrap();
         let (_, mac, _) = self.posts[&tid].keys.as_ref().unwrap();
         b.finish_with_mac(64, |body| *mac.compute(body).as_bytes()).unwrap();
-        drop(b);
         out
     }
 
@@ -312,6 +316,5 @@ fn bare(message: &Message<'_, '_>, code: ResponseCode) -> Vec<u8> {
     b.echo(message, 11).unwrap().text(39, code.as_str()).unwrap();
     b.echo(message, 41).unwrap().echo(message, 42).unwrap().echo(message, 60).unwrap();
     b.finish().unwrap();
-    drop(b);
     out
 }

@@ -32,13 +32,25 @@ impl Double {
     pub(super) fn address(&self) -> &str {
         &self.address
     }
+    /// Returns once so many transactions stand.
+    pub(super) async fn posted(&self, count: usize) {
+        while self.standing().len() < count {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
     /// What was posted and not reversed.
     pub(super) fn standing(&self) -> BTreeMap<Rrn, u64> {
         self.host.lock().unwrap().standing()
     }
 }
 
-async fn serve(mut stream: TcpStream, host: Arc<Mutex<Host>>, random: Arc<Mutex<Random>>, drop_per_mille: u16) {
+async fn serve(
+    mut stream: TcpStream,
+    host: Arc<Mutex<Host>>,
+    random: Arc<Mutex<Random>>,
+    drop_per_mille: u16,
+) {
+    stream.set_nodelay(true).unwrap();
     let framing = Framing::Len2BeExclusive;
     let mut buffer = Vec::new();
     while stream.read_buf(&mut buffer).await.is_ok_and(|count| count > 0) {

@@ -11,6 +11,7 @@ use crate::random::Random;
 use crate::terminal::{CloseMode, Done, FinalState, Order, Tamper, Terminal};
 use crate::world::{Concealed, DemoCard};
 use std::sync::Arc;
+use std::time::Duration;
 use switchyard_domain::{BatchVerdict, ResponseCode, TransactionKind};
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +21,8 @@ const AMOUNT_MINOR: (u64, u64) = (100, 50_000);
 const CONTACTLESS_MINOR_MAX: u64 = 30_000;
 /// Consecutive failures after which a terminal gives up.
 const FAILURES_MAX: u32 = 5;
+/// Pause before a sign-on is tried again; it grows with every failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Worker {
     pub(super) index: usize,
@@ -39,15 +42,15 @@ impl Worker {
         if let Err(error) = self.shift(share, deadline).await {
             self.fault("shift", None, "goes on", &error.to_string());
         }
+        for done in self.terminal.abandon() {
+            self.record(&done, Scenario::Normal, false);
+        }
         self.part.messages = self.terminal.counts().sent;
         (self.part, self.terminal)
     }
 
     async fn shift(&mut self, share: u64, deadline: Option<Instant>) -> Result<(), SimError> {
-        for done in self.terminal.recover().await? {
-            self.part.recovered += 1;
-            self.record(&done, Scenario::Normal, false);
-        }
+        self.recover().await?;
         let mut failures = 0;
         for _ in 0..share {
             if deadline.is_some_and(|at| Instant::now() >= at) {
@@ -66,11 +69,38 @@ impl Worker {
                     }
                 }
             }
+            for done in self.terminal.take_ended() {
+                self.record(&done, Scenario::Normal, false);
+            }
             if let Some(pace) = self.config.pace {
                 sleep(pace).await;
             }
         }
         if self.config.close_at_end { self.end().await } else { Ok(()) }
+    }
+
+    /// Signs on and ends what a journal left open; a switch that has just started gets some time.
+    async fn recover(&mut self) -> Result<(), SimError> {
+        let mut failures = 0;
+        loop {
+            match self.terminal.recover().await {
+                Ok(recovered) => {
+                    for done in recovered.ended {
+                        self.part.recovered += 1;
+                        self.record(&done, Scenario::Normal, false);
+                    }
+                    self.part.batches.extend(recovered.closed);
+                    return Ok(());
+                }
+                // To connect has its own patience, which is spent then.
+                Err(error @ SimError::Io { .. }) => return Err(error),
+                Err(error) if failures >= FAILURES_MAX => return Err(error),
+                Err(_) => {
+                    failures += 1;
+                    sleep(RETRY_PAUSE * failures).await;
+                }
+            }
+        }
     }
 
     async fn end(&mut self) -> Result<(), SimError> {

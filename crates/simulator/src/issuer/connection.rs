@@ -1,8 +1,8 @@
 //! The host's sockets.
 
-use super::Shared;
 use super::desk::{Heard, Session};
 use super::faults::Fate;
+use super::host::Shared;
 use crate::error::SimError;
 use crate::journal::append_line;
 use std::sync::Arc;

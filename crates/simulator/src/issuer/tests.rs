@@ -1,10 +1,11 @@
 //! The host over real sockets, by script.
 
 use super::*;
-use crate::world::{DemoSize, KeySource};
+use crate::world::{DemoCard, DemoSize, DemoWorld, KeySource};
 use switchyard_domain::TransactionKind;
+use switchyard_keys::TdesCipher;
 use switchyard_keys::pin::{Pin, encode_iso0};
-use switchyard_wire::{Dialect, Mti, Scan};
+use switchyard_wire::{Dialect, Framing, Mti, Scan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -80,7 +81,6 @@ impl Client {
         let mut body = Vec::new();
         let mut b = self.dialect.builder(&mut body, Mti::new(0x0800));
         b.number(7, TRANSMITTED).unwrap().number(11, 1).unwrap().number(70, code).unwrap().finish().unwrap();
-        drop(b);
         self.send(&body).await;
         self.hear().await.code
     }
@@ -112,7 +112,6 @@ impl Client {
             b.text(90, &format!("{mti:04x}{stan:06}{TRANSMITTED:010}{:011}{:011}", 48_023_100, 0)).unwrap();
         }
         b.finish().unwrap();
-        drop(b);
         body
     }
     async fn send(&mut self, body: &[u8]) {

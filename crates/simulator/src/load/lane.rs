@@ -1,7 +1,7 @@
 //! One connection of a load run: a writer with a window and a reader that opens it again.
 
-use super::LoadConfig;
 use super::prepare::Prepared;
+use super::run::LoadConfig;
 use crate::error::SimError;
 use crate::terminal::dialect;
 use hdrhistogram::Histogram;
@@ -30,6 +30,7 @@ pub(super) struct LaneResult {
     pub(super) mac_errors: u64,
     pub(super) strays: u64,
     pub(super) latency: Histogram<u64>,
+    pub(super) last_reply: Option<Instant>,
 }
 
 /// What writer and reader share.
@@ -145,7 +146,10 @@ impl Listener {
                 Err(_) if quiet_since.elapsed() > patience => return Ok(()),
                 Err(_) => continue,
                 Ok(Ok(0)) => return Ok(()),
-                Ok(Ok(_)) => quiet_since = Instant::now(),
+                Ok(Ok(_)) => {
+                    quiet_since = Instant::now();
+                    self.result.last_reply = Some(quiet_since);
+                }
                 Ok(Err(source)) => return Err(SimError::Io { what: "read from the switch", source }),
             }
             let mut frames = Framing::Len2BeExclusive.frames(&buffer, FRAME_BYTES_MAX);

@@ -1,6 +1,6 @@
 //! Everything that costs time before the clock runs: sign-on, PIN blocks, MACs.
 
-use super::LoadConfig;
+use super::run::LoadConfig;
 use crate::error::SimError;
 use crate::journal::EntryMode;
 use crate::random::Random;

@@ -1,7 +1,8 @@
 //! Batch settlement: totals, the verdict, and the upload when they differ.
 
+use super::Terminal;
+use super::machine::{SIGN_ONS_MAX, admin, is_line_trouble, refused};
 use super::order::AdminKind;
-use super::{SIGN_ONS_MAX, Terminal, admin, is_line_trouble, refused};
 use crate::error::SimError;
 use serde::Serialize;
 use switchyard_domain::{BatchNumber, BatchTotals, BatchVerdict, TerminalId};

@@ -98,7 +98,6 @@ impl Composer<'_> {
             b.text(63, "CUP")?;
         }
         b.bytes(64, &[0; MAC_BYTES])?.finish()?;
-        drop(b);
         self.seal(&mut body, is_enciphered)?;
         tamper(&mut body, order.tamper);
         self.frame(&body, is_chip)
@@ -122,7 +121,6 @@ impl Composer<'_> {
         b.text(49, CURRENCY)?;
         self.own_fields(&mut b, order)?;
         b.bytes(64, &[0; MAC_BYTES])?.finish()?;
-        drop(b);
         self.seal(&mut body, false)?;
         self.frame(&body, false)
     }
@@ -158,7 +156,6 @@ impl Composer<'_> {
             b.text(63, OPERATOR)?;
         }
         b.finish()?;
-        drop(b);
         self.frame(&body, false)
     }
 
@@ -170,7 +167,6 @@ impl Composer<'_> {
         self.terminal_fields(&mut b, Tamper::None)?;
         b.digits(48, totals_digits(totals).as_bytes())?.text(49, CURRENCY)?;
         b.digits(60, format!("00{}201", self.batch).as_bytes())?.text(63, OPERATOR)?.finish()?;
-        drop(b);
         self.frame(&body, false)
     }
     /// 0320, 201: at most eight transactions.
@@ -194,7 +190,6 @@ impl Composer<'_> {
         b.digits(48, digits.as_bytes())?
             .digits(60, format!("00{}{code}", self.batch).as_bytes())?
             .finish()?;
-        drop(b);
         self.frame(&body, false)
     }
 

@@ -64,6 +64,10 @@ impl Reply {
         }
         reply.check_mac(&message, keys, expected)?;
         if !expected.is_loose {
+            if envelope.tpdu != (Envelope { tpdu: Some(terminal.tpdu.0), ..Envelope::default() }).reply().tpdu
+            {
+                return Err(SimError::Untrusted { what: "tpdu" });
+            }
             reply.check_echo(&message, terminal, expected)?;
         }
         Ok(Some(reply))

@@ -2,7 +2,7 @@
 
 use super::compose::UploadItem;
 use super::order::{AdminKind, FinalState, MessageKind, Order, Tamper};
-use crate::journal::{JournalLine, LineKind, OriginalRef};
+use crate::journal::{JournalLine, LineKind, OriginalRef, is_reversal_over};
 use crate::world::{Concealed, DemoCard, DemoTerminal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,11 +46,13 @@ pub(crate) struct TerminalState {
     next_stan: u32,
     items: BTreeMap<Stan, BatchItem>,
     pub(crate) pending: Option<PendingReversal>,
+    /// A 0500 went out for the open batch: the host may take nothing but its upload until it is closed.
+    pub(crate) is_closing: bool,
 }
 
 impl TerminalState {
     pub(crate) fn new(batch: BatchNumber) -> Self {
-        Self { batch, next_stan: 1, items: BTreeMap::new(), pending: None }
+        Self { batch, next_stan: 1, items: BTreeMap::new(), pending: None, is_closing: false }
     }
     /// The next trace number: 000001 to 999999 and round again.
     pub(crate) fn take_stan(&mut self) -> Stan {
@@ -114,6 +116,7 @@ impl TerminalState {
         if batch != self.batch {
             self.batch = batch;
             self.items.clear();
+            self.is_closing = false;
         }
     }
 
@@ -150,7 +153,7 @@ impl TerminalState {
                         order,
                         batch: line.batch,
                         stan: line.stan,
-                        reason: "98",
+                        reason: reason_of(line.code),
                     });
                 }
                 (LineKind::Rep, MessageKind::Admin(AdminKind::Reversal)) => {
@@ -174,12 +177,20 @@ impl TerminalState {
         if !is_reversal {
             self.enter_batch(if line.closed { line.batch.next() } else { line.batch });
         }
+        if line.kind == MessageKind::Admin(AdminKind::Settlement) && !line.closed {
+            self.is_closing = true;
+        }
     }
 }
 
-/// 00, 12 and 25 end a reversal; anything else is repeated.
-pub(crate) fn is_reversal_over(code: ResponseCode) -> bool {
-    matches!(code.as_bytes(), b"00" | b"12" | b"25")
+/// F39 of a reversal as the journal has it: a repeat says the same.
+fn reason_of(code: Option<ResponseCode>) -> &'static str {
+    match code.as_ref().map(ResponseCode::as_bytes) {
+        Some(b"A0") => "A0",
+        Some(b"96") => "96",
+        Some(b"06") => "06",
+        _ => "98",
+    }
 }
 
 /// The order that a journal line tells of, if its card is still there.

@@ -6,14 +6,21 @@ use super::order::selector;
 use super::reply::{Expectation, Reply};
 use super::state::TerminalState;
 use super::*;
+use crate::error::SimError;
 use crate::hex;
 use crate::journal::{EntryMode, Journal, OriginalRef};
-use crate::world::{CheckValue, Concealed, DemoCard, DemoKey, DemoSize, DemoWorld, KeySource, Tpdu};
+use crate::journal::{JournalLine, LineKind};
+use crate::world::{
+    CheckValue, Concealed, DemoCard, DemoKey, DemoSize, DemoTerminal, DemoWorld, KeySource, Tpdu,
+};
 use std::path::PathBuf;
+use std::sync::Arc;
+use switchyard_domain::{BatchNumber, Stan};
 use switchyard_domain::{BatchSums, BatchTotals, Side, TerminalMac, TransactionKind};
 use switchyard_keys::pin::{Pin, decode_iso0};
 use switchyard_keys::working_keys::WorkingKeyBlock;
 use switchyard_keys::{DesKey, TdesCipher, track};
+use switchyard_wire::Mti;
 use switchyard_wire::{Envelope, EnvelopeKind, Message};
 
 const PIK: [u8; 16] = [0x22; 16];
@@ -235,7 +242,7 @@ fn the_published_sign_on_reply_gives_its_keys() {
     terminal.mid = "001430170119999".parse().unwrap();
     let tmk: [u8; 16] = hex::decode("258FB0AB70D025CDB99DF2C4D302D646").unwrap().try_into().unwrap();
     terminal.tmk = DemoKey::new(tmk);
-    terminal.tpdu = Tpdu([0x60, 0, 0, 0, 1]);
+    terminal.tpdu = Tpdu([0x60, 0x01, 0x38, 0x00, 0x00]);
     let expected = Expectation {
         mti: Mti::new(0x0810),
         stan: Some(stan(500_211)),
@@ -316,6 +323,14 @@ fn a_terminal_goes_on_where_its_journal_ends() {
     let mut resumed = Terminal::resume(world.terminals[0].clone(), options, None, &lines, &cards).unwrap();
     assert_eq!(resumed.unanswered_count(), 2);
     assert_eq!(resumed.state.take_stan(), stan(6));
+    assert!(!state.is_closing);
+    let mut begun = lines.clone();
+    begun.push(resumed.admin_line(AdminKind::Settlement, stan(6), 0x0500));
+    let (state, _) = TerminalState::resume(&world.terminals[0], &begun, &cards);
+    assert!(state.is_closing, "a close that had begun is ended first");
+    begun[7].closed = true;
+    let (state, _) = TerminalState::resume(&world.terminals[0], &begun, &cards);
+    assert!(!state.is_closing && state.batch == BatchNumber::FIRST.next());
     Journal::open(&file.0).unwrap().append(&lines[0]).unwrap();
     assert_eq!(Journal::read(&file.0).unwrap().len(), 8);
 }

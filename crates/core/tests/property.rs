@@ -1,0 +1,460 @@
+//! Random scripts of terminals, cardholders, issuers, time and crashes. The bench holds every step to the
+//! promises that always stand; at the end every queue is drained and nothing may be left in the air.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use support::*;
+use switchyard_core::{Body, Command, CoreConfig, Input, Reply, ReplyBody, Upload};
+use switchyard_domain::{
+    AuthCode, BatchVerdict, LinkIndex, Outcome, Rrn, TerminalIndex, TransactionId, TransactionKind,
+};
+
+/// One thing that happens. Numbers choose among what is there at the time.
+#[derive(Debug, Clone)]
+enum Act {
+    First { terminal: usize, kind: u8, card: usize, minor: u64, pin: bool },
+    Follow { of: usize, kind: u8, minor: u64, terminal: Option<usize>, card: bool },
+    Repeat { of: usize },
+    Twist { of: usize },
+    Reverse { of: usize, minor: Option<u64> },
+    Early { terminal: usize, ahead: u32 },
+    Pin { outcome: u8 },
+    Issuer { of: usize, code: u8 },
+    Saf { of: usize, code: u8 },
+    NotSent { of: usize },
+    Wait { millis: u64 },
+    Connect { link: usize },
+    Lose { link: usize },
+    Totals { terminal: usize, wrong: bool },
+    Upload { terminal: usize, end: bool },
+    SignOn { terminal: usize },
+    SignOff { terminal: usize },
+    Cut,
+    Crash,
+}
+
+const CARDS: [&str; 6] = [ON_US, ON_US_OTHER, ON_US_EMPTY, CARD_A, CARD_A_OTHER, CARD_B];
+const FIRST: [TransactionKind; 3] =
+    [TransactionKind::Sale, TransactionKind::PreAuth, TransactionKind::BalanceInquiry];
+const FOLLOW: [TransactionKind; 5] = [
+    TransactionKind::Void,
+    TransactionKind::Refund,
+    TransactionKind::PreAuthVoid,
+    TransactionKind::Completion,
+    TransactionKind::CompletionVoid,
+];
+const CODES: [&str; 8] = ["00", "00", "00", "51", "10", "98", "91", "55"];
+const SAF_CODES: [&str; 6] = ["00", "00", "00", "91", "25", "96"];
+
+fn minor() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(100_u64), Just(115), 1_u64..200, Just(400_000), Just(999_999)]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let n = 0_usize..1_000;
+    let t = 0_usize..3;
+    prop_oneof![
+        12 => (t.clone(), 0_u8..8, 0_usize..6, minor(), any::<bool>())
+            .prop_map(|(terminal, kind, card, minor, pin)| Act::First { terminal, kind, card, minor, pin }),
+        14 => (n.clone(), 0_u8..8, minor(), prop::option::weighted(0.1, 0_usize..3), any::<bool>())
+            .prop_map(|(of, kind, minor, terminal, card)| Act::Follow { of, kind, minor, terminal, card }),
+        3 => n.clone().prop_map(|of| Act::Repeat { of }),
+        1 => n.clone().prop_map(|of| Act::Twist { of }),
+        7 => (n.clone(), prop::option::weighted(0.1, minor())).prop_map(|(of, minor)| Act::Reverse { of, minor }),
+        1 => (t.clone(), 1_u32..3).prop_map(|(terminal, ahead)| Act::Early { terminal, ahead }),
+        8 => (0_u8..8).prop_map(|outcome| Act::Pin { outcome }),
+        14 => (n.clone(), 0_u8..8).prop_map(|(of, code)| Act::Issuer { of, code }),
+        3 => (n.clone(), 0_u8..6).prop_map(|(of, code)| Act::Saf { of, code }),
+        1 => n.clone().prop_map(|of| Act::NotSent { of }),
+        5 => prop_oneof![Just(1_u64), Just(2_500), Just(LINK_TIMEOUT_MS), Just(60_000)]
+            .prop_map(|millis| Act::Wait { millis }),
+        2 => (0_usize..2).prop_map(|link| Act::Connect { link }),
+        1 => (0_usize..2).prop_map(|link| Act::Lose { link }),
+        2 => (t.clone(), any::<bool>()).prop_map(|(terminal, wrong)| Act::Totals { terminal, wrong }),
+        2 => (t.clone(), any::<bool>()).prop_map(|(terminal, end)| Act::Upload { terminal, end }),
+        1 => t.clone().prop_map(|terminal| Act::SignOn { terminal }),
+        1 => t.prop_map(|terminal| Act::SignOff { terminal }),
+        1 => Just(Act::Cut),
+        1 => Just(Act::Crash),
+    ]
+}
+
+/// What a terminal remembers of a request.
+struct Asked {
+    ask: Ask,
+    tickets: Vec<u64>,
+    /// Of the process that runs: a crash loses the answers of the one before.
+    epoch: u32,
+}
+
+fn about(sent: &Sent) -> TransactionId {
+    match sent.what {
+        SentWhat::Request { id, .. } => id,
+        SentWhat::Reversal { saf, .. } => saf.transaction,
+        SentWhat::Network => unreachable!("not about a transaction"),
+    }
+}
+
+impl Asked {
+    fn waits(&self, bench: &Bench, epoch: u32) -> bool {
+        self.epoch == epoch && self.tickets.iter().any(|t| bench.silent(*t))
+    }
+}
+
+/// What an issuer decides on what never reached it.
+const NEVER: &str = "never";
+
+/// The issuers' own books: what each decided, once, whether or not anybody heard it.
+#[derive(Default)]
+struct Issuers {
+    decided: BTreeMap<TransactionId, &'static str>,
+    reversed: BTreeSet<TransactionId>,
+}
+
+impl Issuers {
+    /// The first decision stands; what was reversed before it came is refused.
+    fn decide(&mut self, id: TransactionId, code: &'static str) -> &'static str {
+        let code = if self.reversed.contains(&id) { "25" } else { code };
+        self.decided.entry(id).or_insert(code)
+    }
+    /// The answer to a reversal that was delivered.
+    fn reverse(&mut self, id: TransactionId, code: &'static str) -> &'static str {
+        if ["91", "96"].contains(&code) {
+            return code;
+        }
+        self.reversed.insert(id);
+        if self.took(id) { "00" } else { code }
+    }
+    /// 98 is what a network says whose issuer did take it.
+    fn took(&self, id: TransactionId) -> bool {
+        self.decided.get(&id).is_some_and(|code| ["00", "10", "98"].contains(code))
+    }
+    fn stands(&self, id: TransactionId) -> bool {
+        self.took(id) && !self.reversed.contains(&id)
+    }
+}
+
+struct World {
+    issuers: Issuers,
+    bench: Bench,
+    asked: Vec<Asked>,
+    reversed: Vec<(Back, u64)>,
+    stans: u32,
+    batches: [u32; 3],
+    uploaded: [u32; 3],
+    epoch: u32,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut bench = Bench::with(CoreConfig { saf_attempts_max: 1_000_000, ..CoreConfig::default() });
+        bench.pins = Pins::Held;
+        let (batches, uploaded) = ([1; 3], [0; 3]);
+        let issuers = Issuers::default();
+        Self {
+            issuers,
+            bench,
+            asked: Vec::new(),
+            reversed: Vec::new(),
+            stans: 10,
+            batches,
+            uploaded,
+            epoch: 0,
+        }
+    }
+    fn pick(&self, of: usize) -> Option<usize> {
+        // The newest are the interesting ones.
+        let len = self.asked.len();
+        (len > 0).then(|| len - 1 - (of % len.min(6)))
+    }
+    fn facts(&self, index: usize) -> Option<(Rrn, Option<AuthCode>)> {
+        let ticket = self.asked[index].tickets.iter().find(|t| !self.bench.silent(**t))?;
+        facts_of(&self.bench.only(*ticket)).map(|f| (f.rrn, f.auth_code))
+    }
+    fn ask(&mut self, ask: Ask) {
+        let ticket = self.bench.ask(&ask);
+        self.asked.push(Asked { ask, tickets: vec![ticket], epoch: self.epoch });
+    }
+    fn stan(&mut self) -> u32 {
+        self.stans += 1;
+        self.stans
+    }
+
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::First { terminal, kind, card, minor, pin } => {
+                let kind = FIRST[match kind {
+                    0..=4 => 0,
+                    5 | 6 => 1,
+                    _ => 2,
+                }];
+                let minor = if kind == TransactionKind::BalanceInquiry { 0 } else { minor };
+                let ask = Ask::new(kind, self.stan(), minor, CARDS[card]);
+                let ask = ask.terminal(terminal).batch(self.batches[terminal]);
+                self.ask(Ask { pin: pin || kind == TransactionKind::BalanceInquiry, ..ask });
+            }
+            Act::Follow { of, kind, minor, terminal, card } => self.follow(of, kind, minor, terminal, card),
+            Act::Repeat { of } => {
+                if let Some(index) = self.pick(of) {
+                    let ticket = self.bench.ask(&self.asked[index].ask.clone());
+                    self.asked[index].tickets.push(ticket);
+                }
+            }
+            Act::Twist { of } => {
+                if let Some(index) = self.pick(of) {
+                    let ask = self.asked[index].ask;
+                    // What is recorded or under way under this key is another request.
+                    let known =
+                        self.bench.model.knows(&ask) || self.asked[index].waits(&self.bench, self.epoch);
+                    if known {
+                        assert_eq!(self.bench.code(&ask.minor(ask.minor + 1)), "94");
+                    }
+                }
+            }
+            Act::Reverse { of, minor } => {
+                if let Some(index) = self.pick(of) {
+                    let ask = self.asked[index].ask;
+                    self.reverse(Back { minor: minor.unwrap_or(ask.minor), ..Back::of(&ask) });
+                }
+            }
+            Act::Early { terminal, ahead } => {
+                let ask = Ask::sale(self.stans + ahead, 100).terminal(terminal).batch(self.batches[terminal]);
+                self.reverse(Back::of(&ask));
+            }
+            Act::Pin { outcome } => {
+                if !self.bench.held_pins.is_empty() {
+                    self.bench.pin_done(match outcome {
+                        0 => Pins::Wrong,
+                        1 => Pins::Malformed,
+                        2 => Pins::Failed,
+                        _ => Pins::Right,
+                    });
+                }
+            }
+            Act::Cut => {
+                self.bench.command(Command::CutDay).unwrap();
+            }
+            Act::Crash => self.crash(),
+            Act::Issuer { .. }
+            | Act::Saf { .. }
+            | Act::NotSent { .. }
+            | Act::Connect { .. }
+            | Act::Lose { .. } => {
+                self.act_upstream(act);
+            }
+            Act::Wait { millis } => self.bench.pass(millis),
+            Act::Totals { terminal, wrong } => self.totals(terminal, wrong),
+            Act::Upload { terminal, end } => self.upload(terminal, end),
+            Act::SignOn { terminal } => self.bench.sign_on(terminal),
+            Act::SignOff { terminal } => {
+                self.bench.request(terminal, Body::SignOff { stan: stan(3) });
+                self.bench.sign_on(terminal);
+            }
+        }
+    }
+
+    fn act_upstream(&mut self, act: &Act) {
+        match *act {
+            Act::Issuer { of, code } => {
+                let requests = self.sent(|w| matches!(w, SentWhat::Request { .. }));
+                if !requests.is_empty() {
+                    let sent = requests[requests.len() - 1 - of % requests.len().min(5)];
+                    let code = self.issuers.decide(about(&sent), CODES[usize::from(code)]);
+                    if code != NEVER {
+                        self.bench.answer(&sent, code);
+                    }
+                }
+            }
+            Act::Saf { of, code } => {
+                let reversals = self.sent(|w| matches!(w, SentWhat::Reversal { .. }));
+                if !reversals.is_empty() {
+                    let sent = reversals[reversals.len() - 1 - of % reversals.len().min(3)];
+                    let code = self.issuers.reverse(about(&sent), SAF_CODES[usize::from(code)]);
+                    self.bench.answer(&sent, code);
+                }
+            }
+            Act::NotSent { of } => {
+                let requests = self.sent(|w| matches!(w, SentWhat::Request { .. }));
+                if !requests.is_empty() {
+                    let sent = requests[requests.len() - 1 - of % requests.len().min(3)];
+                    let id = about(&sent);
+                    if self.issuers.decide(id, NEVER) == NEVER {
+                        self.bench.step(Input::NotSent { link: sent.link, transaction: id });
+                    }
+                }
+            }
+            Act::Connect { link } => self.bench.connect(LinkIndex(link as u16)),
+            Act::Lose { link } => self.bench.disconnect(LinkIndex(link as u16)),
+            _ => unreachable!("only what issuers and links do"),
+        }
+    }
+    fn sent(&self, which: fn(&SentWhat) -> bool) -> Vec<Sent> {
+        self.bench.sent.iter().filter(|s| which(&s.what)).copied().collect()
+    }
+
+    fn follow(&mut self, of: usize, kind: u8, minor: u64, terminal: Option<usize>, card: bool) {
+        let Some(index) = self.pick(of) else { return };
+        let Some((rrn, code)) = self.facts(index) else { return };
+        let first = self.asked[index].ask;
+        // Mostly what fits, whole; sometimes anything.
+        let (kind, minor) = match (kind, first.kind) {
+            (0 | 1, TransactionKind::Sale) => (TransactionKind::Void, first.minor),
+            (2..=4, TransactionKind::Sale | TransactionKind::Completion) => (TransactionKind::Refund, minor),
+            (0 | 1, TransactionKind::Completion) => (TransactionKind::CompletionVoid, first.minor),
+            (0..=3, TransactionKind::PreAuth) => (TransactionKind::Completion, minor),
+            (4, TransactionKind::PreAuth) => (TransactionKind::PreAuthVoid, first.minor),
+            _ => (FOLLOW[usize::from(kind) % 5], minor),
+        };
+        let stan = self.stan();
+        let terminal = terminal.unwrap_or(first.terminal);
+        let ask = first.follow(kind, stan, rrn, code).minor(minor);
+        let ask = ask.card(first.card.filter(|_| card)).terminal(terminal).batch(self.batches[terminal]);
+        self.ask(ask);
+    }
+    fn reverse(&mut self, back: Back) {
+        let ticket = self.bench.reverse(&back);
+        let code = self.bench.code_of(ticket);
+        assert!(["00", "12", "25"].contains(&code.as_str()), "a reversal ends: {code}");
+        self.reversed.push((back, ticket));
+    }
+    fn totals(&mut self, terminal: usize, wrong: bool) {
+        let batch = self.batches[terminal];
+        let mut totals = self.bench.model.recount(TerminalIndex(terminal as u32), named::batch(batch));
+        totals.domestic.debit.count += u32::from(wrong);
+        let reply = self.bench.totals(terminal, batch, totals);
+        assert_eq!(self.bench.totals(terminal, batch, totals), reply, "its repeat");
+        let ReplyBody::BatchTotals { verdict, .. } = reply.body else { panic!("{reply:?}") };
+        if verdict == BatchVerdict::Balanced {
+            self.batches[terminal] += 1;
+        }
+        self.uploaded[terminal] = 0;
+    }
+    fn upload(&mut self, terminal: usize, end: bool) {
+        let batch = self.batches[terminal];
+        let number = self.uploaded[terminal] + 11;
+        let upload = |end| match end {
+            true => Upload::End { count: number - 11 },
+            false => Upload::Items(vec![item(number, 100, None)]),
+        };
+        let reply = self.bench.upload(terminal, batch, upload(end));
+        if reply.code.as_str() != "00" {
+            assert!(["77", "79"].contains(&reply.code.as_str()));
+            return;
+        }
+        assert_eq!(self.bench.upload(terminal, batch, upload(end)), reply, "its repeat");
+        if end {
+            self.batches[terminal] += 1;
+            self.uploaded[terminal] = 0;
+        } else {
+            self.uploaded[terminal] += 1;
+        }
+    }
+    fn crash(&mut self) {
+        let heard: BTreeMap<u64, Vec<Reply>> = self.bench.replies.clone();
+        let sent = self.bench.sent.clone();
+        self.bench.crash();
+        self.bench.pins = Pins::Held;
+        self.bench.replies = heard;
+        self.bench.sent = sent;
+        self.epoch += 1;
+    }
+
+    /// What failed, was reversed or never happened has given back all that it took of its original.
+    fn refund_the_rest(&mut self) {
+        for (sale, minor) in self.bench.model.refundable() {
+            if minor == 0 || self.bench.core.state().day().0 - sale.day.0 > 30 {
+                continue;
+            }
+            let terminal = sale.key.terminal.0 as usize;
+            self.bench.pins = Pins::Right;
+            let stan = self.stan();
+            let ask = Ask::sale(0, minor).terminal(terminal).batch(self.batches[terminal]).card(None);
+            let refund = ask.follow(TransactionKind::Refund, stan, sale.rrn, None);
+            // A terminal that is in the middle of an upload takes nothing.
+            let code = self.bench.link_code(&refund, "00").1;
+            assert!(code == "00" || code == "77", "{code}: the rest of {}", sale.id);
+        }
+    }
+
+    /// Everything that waits gets its chance; then nothing may be left.
+    fn settle(mut self) {
+        while !self.bench.held_pins.is_empty() {
+            self.bench.pin_done(Pins::Right);
+        }
+        self.bench.pass(LINK_TIMEOUT_MS);
+        self.bench.connect(LINK_A);
+        self.bench.connect(LINK_B);
+        // Whoever did not answer did take the money.
+        for sent in self.sent(|w| matches!(w, SentWhat::Request { .. })) {
+            self.issuers.decide(about(&sent), "00");
+        }
+        self.bench.drain();
+        for sent in self.sent(|w| matches!(w, SentWhat::Reversal { .. })) {
+            self.issuers.reverse(about(&sent), "00");
+        }
+        assert_eq!(self.bench.core.state().unresolved(), 0, "nothing is left in the air");
+        for told in self.bench.model.transactions.values() {
+            let id = told.opened.id;
+            let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;
+            if told.opened.upstream.is_some() && !inquiry {
+                let stands = told.outcome == Outcome::Approved;
+                assert_eq!(stands, self.issuers.stands(id), "{id}: the switch's books and the issuer's");
+            }
+            assert!(matches!(told.outcome, Outcome::Approved | Outcome::Declined | Outcome::Reversed));
+        }
+        // Beyond the keys that early reversals have shut.
+        self.stans += 10;
+        self.refund_the_rest();
+        // Whoever asked was answered once, and all repeats alike.
+        for asked in &self.asked {
+            let heard: Vec<Reply> = asked
+                .tickets
+                .iter()
+                .filter(|t| !self.bench.silent(**t))
+                .map(|t| self.bench.only(*t))
+                .filter(|r| facts_of(r).is_some())
+                .collect();
+            assert!(heard.windows(2).all(|pair| pair[0] == pair[1]), "{:?}: {heard:?}", asked.ask);
+            if asked.epoch == self.epoch {
+                assert!(
+                    asked.tickets.iter().all(|t| !self.bench.silent(*t)),
+                    "{:?} was never answered",
+                    asked.ask
+                );
+            }
+        }
+        // A reversal's repeat hears the stored answer.
+        for (back, ticket) in std::mem::take(&mut self.reversed) {
+            let first = self.bench.only(ticket);
+            let again = self.bench.reverse(&back);
+            let again = self.bench.only(again);
+            assert!(again == first || facts_of(&first).is_none(), "{first:?} then {again:?}");
+        }
+        // Balanced by the model's own sums.
+        for terminal in 0..3 {
+            let batch = named::batch(self.batches[terminal]);
+            let totals = self.bench.model.recount(TerminalIndex(terminal as u32), batch);
+            let reply = self.bench.totals(terminal, self.batches[terminal], totals);
+            let ReplyBody::BatchTotals { verdict, .. } = reply.body else { panic!("{reply:?}") };
+            assert_eq!(verdict, BatchVerdict::Balanced);
+        }
+        let whole = Bench::reopen(&self.bench.records, self.bench.config.clone(), self.bench.now, 99);
+        assert_eq!(whole.core.state().records(), self.bench.core.state().records() + 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens_the_promises_stand(acts in prop::collection::vec(act(), 1..200)) {
+        let mut world = World::new();
+        for act in &acts {
+            world.act(act);
+        }
+        world.settle();
+    }
+}

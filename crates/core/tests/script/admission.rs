@@ -1,0 +1,118 @@
+//! Who may speak, and what is refused before anything is recorded.
+
+use crate::support::*;
+use switchyard_core::{Body, CoreConfig, Input, KeyForm, MacCheck, ReplyBody};
+use switchyard_domain::{Record, ResponseCode};
+
+fn sale() -> Body {
+    Body::Financial(Ask::sale(10, 100).financial())
+}
+fn echo() -> Body {
+    Body::Echo
+}
+fn unsupported() -> Body {
+    Body::Unsupported { code: ResponseCode::NOT_SUPPORTED }
+}
+
+#[test]
+fn what_is_not_admitted_is_refused_and_not_recorded() {
+    let good = MacCheck::Verified { version: 1 };
+    let (t, m) = (TERMINALS[0].0, MERCHANTS[0]);
+    type Row = (&'static str, &'static str, &'static str, MacCheck, fn() -> Body, &'static str, u8);
+    let rows: [Row; 10] = [
+        ("unknown terminal", "T9999999", m, good, sale, "97", 0),
+        ("unknown merchant", t, "M99999999999999", good, sale, "03", 0),
+        ("another's merchant", t, MERCHANTS[1], good, sale, "03", 0),
+        ("wrong mac", t, m, MacCheck::Wrong, sale, "A0", 3),
+        ("stale key", t, m, MacCheck::Verified { version: 0 }, sale, "A0", 3),
+        ("key of the future", t, m, MacCheck::Verified { version: 2 }, sale, "A0", 3),
+        ("no key", t, m, MacCheck::NoKey, sale, "77", 3),
+        ("unsupported", t, m, good, unsupported, "40", 0),
+        ("echo with a wrong mac", t, m, MacCheck::Wrong, echo, "A0", 3),
+        ("echo", t, m, MacCheck::NotRequired, echo, "00", 0),
+    ];
+    for (name, terminal, merchant, mac, body, code, requirement) in rows {
+        let mut bench = Bench::new();
+        let before = bench.records.len();
+        let ticket = bench.request_as(terminal, merchant, mac, body());
+        let reply = bench.only(ticket);
+        assert_eq!((reply.code.as_str(), reply.requirement), (code, requirement), "{name}");
+        assert_eq!(bench.records.len(), before, "{name}");
+        assert!(matches!(reply.body, ReplyBody::Refused | ReplyBody::Echo { .. }), "{name}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_not_signed_on_hears_77() {
+    let mut bench = Bench::new();
+    let off = bench.request(0, Body::SignOff { stan: stan(2) });
+    assert_eq!(bench.code_of(off), "00");
+    assert_eq!(bench.code(&Ask::sale(10, 100)), "77");
+    assert_eq!(bench.reverse_code(&Back::of(&Ask::sale(10, 100))), "77");
+    let totals = bench
+        .request(0, Body::BatchTotals { stan: stan(3), batch: named::batch(1), totals: Default::default() });
+    assert_eq!(bench.code_of(totals), "77");
+    bench.sign_on(0);
+    assert_eq!(bench.code(&Ask::sale(10, 100)), "00");
+}
+
+#[test]
+fn the_wrong_batch_is_refused_and_the_trace_number_stays_free() {
+    let mut bench = Bench::new();
+    for batch in [0, 2, 999_999] {
+        assert_eq!(bench.code(&Ask::sale(10, 100).batch(batch)), "77", "{batch}");
+    }
+    assert_eq!(bench.code(&Ask::sale(10, 100)), "00");
+}
+
+#[test]
+fn a_sign_on_that_was_overtaken_is_told_to_try_again() {
+    let mut bench = Bench::new();
+    bench.hold_keys = true;
+    let ask = |bench: &mut Bench| {
+        let body = Body::SignOn { stan: stan(1), form: KeyForm::Single };
+        bench.request_as(TERMINALS[0].0, MERCHANTS[0], MacCheck::NotRequired, body)
+    };
+    let (first, second) = (ask(&mut bench), ask(&mut bench));
+    let (slow, quick) = (bench.held_keys[0], bench.held_keys[1]);
+    assert!(slow.1 < quick.1);
+    for (slot, version) in [quick, slow] {
+        bench.step(Input::KeysMade { slot, made: Some(Box::new(made_keys(version))) });
+    }
+    assert_eq!(bench.code_of(second), "00");
+    assert_eq!(bench.code_of(first), "77");
+    assert_eq!(bench.key_versions[0], quick.1);
+    let failed = ask(&mut bench);
+    let (slot, _) = bench.held_keys[2];
+    bench.step(Input::KeysMade { slot, made: None });
+    assert_eq!(bench.code_of(failed), "A7");
+    assert_eq!(bench.code(&Ask::sale(10, 100)), "00", "the keys before are still in force");
+}
+
+#[test]
+fn above_the_limit_requests_are_shed_and_not_remembered() {
+    let mut bench = Bench::with(CoreConfig { in_flight_max: 1, ..CoreConfig::default() });
+    bench.pins = Pins::Held;
+    let first = bench.ask(&Ask::sale(10, 100).pin());
+    assert_eq!(bench.code(&Ask::sale(11, 100)), "96");
+    bench.pin_done(Pins::Right);
+    assert_eq!(bench.code_of(first), "00");
+    assert_eq!(bench.code(&Ask::sale(11, 100)), "00");
+}
+
+#[test]
+fn wrong_macs_are_summed_up_once_a_minute() {
+    let mut bench = Bench::new();
+    bench.pass(1);
+    let before = bench.records.len();
+    for _ in 0..50 {
+        bench.request_as(TERMINALS[0].0, MERCHANTS[0], MacCheck::Wrong, sale());
+        bench.pass(100);
+    }
+    bench.pass(60_000);
+    let new: Vec<_> = bench.records[before..].iter().map(|s| &s.record).collect();
+    let count = |r: &&Record| matches!(r, Record::Refusals { code, .. } if code.as_str() == "A0");
+    assert!(new.len() <= 2 && new.iter().all(count), "{new:?}");
+    let sum: u32 = new.iter().map(|r| if let Record::Refusals { count, .. } = r { *count } else { 0 }).sum();
+    assert_eq!(sum, 50);
+}

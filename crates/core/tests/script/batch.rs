@@ -1,0 +1,231 @@
+//! 批结算 and 批上送.
+
+use crate::support::*;
+use switchyard_core::{Body, Reply, ReplyBody, Upload};
+use switchyard_domain::{
+    BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Record, Side, TerminalIndex,
+    TransactionKind,
+};
+
+fn side(amount_minor: u64, count: u32) -> Side {
+    Side { amount_minor, count }
+}
+fn verdict(reply: &Reply) -> (BatchVerdict, BatchTotals) {
+    match &reply.body {
+        ReplyBody::BatchTotals { verdict, totals, .. } => (*verdict, *totals),
+        other => panic!("{other:?}"),
+    }
+}
+fn host(bench: &Bench, batch: u32) -> BatchTotals {
+    bench.model.recount(TerminalIndex(0), named::batch(batch))
+}
+fn cases(bench: &Bench) -> Vec<BatchCase> {
+    let last = bench.records.iter().rev().find_map(|s| match &s.record {
+        Record::BatchUploadEnded { cases, .. } => Some(cases.clone()),
+        _ => None,
+    });
+    last.expect("an upload ended")
+}
+/// Two sales, a void and a refund of own cards, a sale of a foreign one, and things that do not count.
+fn busy() -> Bench {
+    let mut bench = Bench::new();
+    let (first, second) = (Ask::sale(10, 1_000), Ask::sale(11, 500));
+    let a = bench.ask(&first);
+    let b = bench.ask(&second);
+    let (a, b) = (bench.facts(a).rrn, bench.facts(b).rrn);
+    assert_eq!(bench.code(&first.follow(TransactionKind::Void, 12, a, None)), "00");
+    assert_eq!(bench.code(&second.follow(TransactionKind::Refund, 13, b, None).minor(200)), "00");
+    assert_eq!(bench.link_code(&Ask::sale_b(14, 70), "00").1, "00");
+    assert_eq!(bench.link_code(&Ask::sale_b(15, 71), "51").1, "51");
+    assert_eq!(bench.code(&Ask::new(TransactionKind::PreAuth, 16, 9, ON_US)), "00");
+    assert_eq!(bench.code(&Ask::sale(17, 31)), "00");
+    assert_eq!(bench.reverse_code(&Back::of(&Ask::sale(17, 31))), "00");
+    bench
+}
+fn busy_totals() -> BatchTotals {
+    BatchTotals {
+        domestic: BatchSums { debit: side(1_500, 2), credit: side(1_200, 2) },
+        foreign: BatchSums { debit: side(70, 1), credit: side(0, 0) },
+    }
+}
+
+#[test]
+fn equal_totals_close_the_batch_and_a_repeat_is_answered_alike() {
+    let mut bench = busy();
+    assert_eq!(host(&bench, 1), busy_totals());
+    let first = bench.totals(0, 1, busy_totals());
+    assert_eq!(verdict(&first), (BatchVerdict::Balanced, busy_totals()));
+    let records = bench.records.len();
+    assert_eq!(bench.totals(0, 1, busy_totals()), first);
+    assert_eq!(bench.records.len(), records);
+    assert_eq!(bench.code(&Ask::sale(20, 1)), "77", "that batch is closed");
+    assert_eq!(bench.code(&Ask::sale(10, 1).batch(2)), "00", "trace numbers are free again in the next");
+    assert_eq!(bench.totals(0, 1, busy_totals()), first, "even now");
+    assert_eq!(bench.totals(0, 1, BatchTotals::default()).code.as_str(), "77");
+    // The details that follow a balanced close are welcome and change nothing.
+    for upload in [Upload::Items(vec![item(10, 1_000, None)]), Upload::End { count: 1 }] {
+        assert_eq!(bench.upload(0, 1, upload).code.as_str(), "00");
+    }
+    assert_eq!(bench.code(&Ask::sale(11, 1).batch(2)), "00");
+    bench.sign_on(0);
+    let on = bench.replies.values().flatten().rev().find_map(|r| match &r.body {
+        ReplyBody::SignOn { batch, .. } => Some(*batch),
+        _ => None,
+    });
+    assert_eq!(on, Some(named::batch(2)));
+}
+
+#[test]
+fn each_difference_makes_the_batch_unbalanced() {
+    let good = busy_totals();
+    let mut off = Vec::new();
+    for change in [
+        |t: &mut BatchTotals| t.domestic.debit.amount_minor += 1,
+        |t: &mut BatchTotals| t.domestic.debit.count += 1,
+        |t: &mut BatchTotals| t.domestic.credit.amount_minor -= 1,
+        |t: &mut BatchTotals| t.domestic.credit.count -= 1,
+        |t: &mut BatchTotals| t.foreign.debit.amount_minor += 1,
+        |t: &mut BatchTotals| t.foreign.debit.count += 1,
+        |t: &mut BatchTotals| t.foreign.credit.amount_minor += 1,
+        |t: &mut BatchTotals| t.foreign.credit.count += 1,
+    ] {
+        let mut totals = good;
+        change(&mut totals);
+        off.push(totals);
+    }
+    for totals in off {
+        let mut bench = busy();
+        let first = bench.totals(0, 1, totals);
+        assert_eq!(verdict(&first), (BatchVerdict::Unbalanced, good));
+        assert_eq!(bench.totals(0, 1, totals), first);
+        assert_eq!(bench.code(&Ask::sale(20, 1)), "77", "no sale during the upload");
+        assert_eq!(bench.reverse_code(&Back::of(&Ask::sale(20, 1))), "00", "but a reversal ends");
+        // The terminal finds its mistake.
+        assert_eq!(verdict(&bench.totals(0, 1, good)).0, BatchVerdict::Balanced);
+        assert_eq!(bench.code(&Ask::sale(20, 1).batch(2)), "00");
+    }
+}
+
+#[test]
+fn the_upload_finds_every_kind_of_difference() {
+    let all = || {
+        vec![
+            item(10, 1_000, Some(ON_US)),
+            item(11, 500, Some(ON_US)),
+            item(12, 1_000, None),
+            item(13, 200, Some(ON_US)),
+            item(14, 70, Some(CARD_B)),
+        ]
+    };
+    let case = |kind, number, terminal_minor, host_minor| BatchCase {
+        kind,
+        stan: stan(number),
+        terminal_minor,
+        host_minor,
+    };
+    let without = |number: u32| all().into_iter().filter(|i| i.stan != stan(number)).collect::<Vec<_>>();
+    let with = |other| {
+        let mut items: Vec<_> = all();
+        items.retain(|i: &switchyard_domain::UploadedItem| i.stan != other);
+        items
+    };
+    let mut amount = with(stan(11));
+    amount.push(item(11, 501, Some(ON_US)));
+    let mut card = with(stan(11));
+    card.push(item(11, 500, Some(ON_US_OTHER)));
+    let mut more = all();
+    more.push(item(99, 5, None));
+    let mut declined = all();
+    declined.push(item(15, 71, Some(CARD_B)));
+    let mut reversed = all();
+    reversed.push(item(17, 31, Some(ON_US)));
+    let mut foreign = busy_totals();
+    foreign.foreign.debit = side(0, 0);
+    let mut domestic = busy_totals();
+    domestic.domestic.debit.count += 1;
+    for (name, totals, items, expected) in [
+        ("nothing differs", domestic, all(), vec![]),
+        ("amount", domestic, amount, vec![case(BatchCaseKind::Amount, 11, 501, 500)]),
+        ("card", domestic, card, vec![case(BatchCaseKind::Card, 11, 500, 500)]),
+        ("terminal only", domestic, more, vec![case(BatchCaseKind::TerminalOnly, 99, 5, 0)]),
+        ("declined", domestic, declined, vec![case(BatchCaseKind::TerminalOnly, 15, 71, 0)]),
+        ("reversed", domestic, reversed, vec![case(BatchCaseKind::TerminalOnly, 17, 31, 0)]),
+        ("host only", domestic, without(13), vec![case(BatchCaseKind::HostOnly, 13, 0, 200)]),
+        ("a side that balanced is not missed", domestic, without(14), vec![]),
+        ("the other side", foreign, vec![], vec![case(BatchCaseKind::HostOnly, 14, 0, 70)]),
+    ] {
+        let mut bench = busy();
+        assert_eq!(verdict(&bench.totals(0, 1, totals)).0, BatchVerdict::Unbalanced, "{name}");
+        for part in items.chunks(2) {
+            let first = bench.upload(0, 1, Upload::Items(part.to_vec()));
+            let records = bench.records.len();
+            let again = bench.upload(0, 1, Upload::Items(part.to_vec()));
+            assert_eq!(bench.records.len(), records, "a repeat leaves no trace");
+            assert_eq!((first.code.as_str(), &again), ("00", &first), "{name}");
+        }
+        let count = items.len() as u32;
+        assert_eq!(bench.upload(0, 1, Upload::End { count: count + 1 }).code.as_str(), "79", "{name}");
+        let end = bench.upload(0, 1, Upload::End { count });
+        assert_eq!(end.code.as_str(), "00", "{name}");
+        assert_eq!(cases(&bench), expected, "{name}");
+        let records = bench.records.len();
+        assert_eq!(bench.upload(0, 1, Upload::End { count }), end, "{name}: its repeat");
+        assert_eq!(bench.records.len(), records);
+        assert_eq!(bench.code(&Ask::sale(10, 1).batch(2)), "00", "{name}");
+    }
+}
+
+#[test]
+fn an_upload_that_nobody_asked_for_is_refused() {
+    let mut bench = busy();
+    for batch in [1, 2] {
+        let reply = bench.upload(0, batch, Upload::Items(vec![item(10, 1, None)]));
+        assert_eq!(reply.code.as_str(), "77");
+    }
+    let mut totals = busy_totals();
+    totals.domestic.debit.count = 9;
+    bench.totals(0, 1, totals);
+    assert_eq!(bench.upload(0, 2, Upload::End { count: 0 }).code.as_str(), "77");
+    let many = (0..10_001).map(|n| item(n, 1, None)).collect();
+    assert_eq!(bench.upload(0, 1, Upload::Items(many)).code.as_str(), "79", "there is a limit");
+}
+
+#[test]
+fn an_upload_survives_a_restart() {
+    let mut bench = busy();
+    let mut totals = busy_totals();
+    totals.domestic.debit.count += 1;
+    let first = bench.totals(0, 1, totals);
+    bench.upload(0, 1, Upload::Items(vec![item(10, 1_000, None)]));
+    bench.crash();
+    assert_eq!(bench.totals(0, 1, totals), first);
+    assert_eq!(bench.code(&Ask::sale(30, 1)), "77");
+    assert_eq!(bench.upload(0, 1, Upload::End { count: 1 }).code.as_str(), "00");
+    assert_eq!(cases(&bench).len(), 3, "three domestic ones are missing");
+    bench.crash();
+    assert_eq!(bench.upload(0, 1, Upload::End { count: 1 }).code.as_str(), "00");
+    assert_eq!(bench.code(&Ask::sale(30, 1).batch(2)), "00");
+}
+
+#[test]
+fn a_sign_off_leaves_the_batch_as_it_is() {
+    let mut bench = busy();
+    let off = bench.request(0, Body::SignOff { stan: stan(3) });
+    assert_eq!(bench.code_of(off), "00");
+    bench.sign_on(0);
+    assert_eq!(bench.code(&Ask::sale(30, 5)), "00");
+    let mut totals = busy_totals();
+    totals.domestic.debit = side(1_505, 3);
+    assert_eq!(verdict(&bench.totals(0, 1, totals)).0, BatchVerdict::Balanced);
+}
+
+#[test]
+fn batches_of_terminals_are_apart_and_may_span_a_cut() {
+    let mut bench = busy();
+    assert_eq!(verdict(&bench.totals(1, 1, BatchTotals::default())).0, BatchVerdict::Balanced);
+    bench.pass_days(1);
+    assert_eq!(bench.code(&Ask::sale(30, 5)), "00");
+    let mut totals = busy_totals();
+    totals.domestic.debit = side(1_505, 3);
+    assert_eq!(verdict(&bench.totals(0, 1, totals)).0, BatchVerdict::Balanced);
+}

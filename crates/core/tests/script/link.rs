@@ -1,0 +1,279 @@
+//! Cards behind a link.
+
+use crate::support::*;
+use switchyard_core::{Answer, Input};
+use switchyard_domain::{Outcome, Record, TransactionId};
+
+#[test]
+fn the_issuers_word_is_the_answer() {
+    for (code, outcome) in [
+        ("00", Outcome::Approved),
+        ("11", Outcome::Approved),
+        ("51", Outcome::Declined),
+        ("91", Outcome::Declined),
+    ] {
+        let mut bench = Bench::new();
+        let ask = Ask::sale_a(10, 500).pin();
+        let (ticket, heard) = bench.link_code(&ask, code);
+        assert_eq!(heard, code);
+        assert_eq!(bench.model.outcome(0), outcome);
+        let minor = if outcome == Outcome::Approved { 500 } else { 0 };
+        assert_eq!((bench.payable(0), bench.receivable(LINK_A)), (minor, minor));
+        assert_eq!(bench.facts(ticket).auth_code.is_some(), outcome == Outcome::Approved);
+        let SentWhat::Request { rrn, has_pin, .. } = bench.last_request().what else { unreachable!() };
+        assert_eq!(rrn, bench.facts(ticket).rrn);
+        assert!(has_pin);
+        assert_eq!(bench.core.state().saf_waiting(), 0);
+        bench.pass(100_000);
+        assert_eq!(bench.replies[&ticket].len(), 1, "answered once");
+    }
+}
+
+#[test]
+fn a_request_is_recorded_before_it_is_sent() {
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    assert!(matches!(&bench.records.last().unwrap().record, Record::Opened(o) if o.id == TransactionId(0)));
+}
+
+#[test]
+fn without_a_signed_on_link_the_answer_is_91() {
+    let mut bench = Bench::new();
+    bench.disconnect(LINK_A);
+    assert_eq!(bench.code(&Ask::sale_a(10, 500)), "91");
+    assert_eq!(bench.requests(), 0);
+    bench.auto_network = false;
+    bench.connect(LINK_A);
+    assert_eq!(bench.code(&Ask::sale_a(11, 500)), "91", "connected is not signed on");
+    let (network, seen) = (*bench.sent.last().unwrap(), bench.sent.len());
+    bench.answer(&network, "05");
+    assert_eq!(bench.code(&Ask::sale_a(12, 500)), "91", "refused is not signed on");
+    bench.pass(5_000);
+    assert_eq!(bench.sent.len(), seen + 1, "and asks again");
+    let network = *bench.sent.last().unwrap();
+    bench.answer(&network, "00");
+    assert_eq!(bench.link_code(&Ask::sale_a(13, 500), "00").1, "00");
+    assert_eq!(bench.link_code(&Ask::sale_b(14, 500), "00").1, "00", "the other link never went away");
+    let stale = bench.generations[0] - 1;
+    bench.step(Input::LinkLost { link: LINK_A, generation: stale });
+    assert_eq!(bench.link_code(&Ask::sale_a(15, 500), "00").1, "00", "news of an old connection");
+}
+
+#[test]
+fn what_could_not_be_sent_is_declined_with_91() {
+    let mut bench = Bench::new();
+    let ticket = bench.ask(&Ask::sale_a(10, 500));
+    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(0) });
+    assert_eq!(bench.code_of(ticket), "91");
+    assert_eq!(bench.model.outcome(0), Outcome::Declined);
+    let sent = bench.last_request();
+    bench.answer(&sent, "00");
+    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(0) });
+    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(77) });
+    assert_eq!(bench.payable(0), 0);
+}
+
+#[test]
+fn silence_is_98_and_the_reversal_is_repeated_until_it_is_heard() {
+    let mut bench = Bench::new();
+    let ticket = bench.ask(&Ask::sale_a(10, 500));
+    bench.pass(LINK_TIMEOUT_MS - 1);
+    assert!(bench.silent(ticket));
+    bench.pass(1);
+    assert_eq!(bench.code_of(ticket), "98");
+    assert_eq!(bench.model.outcome(0), Outcome::Unknown);
+    for _ in 0..3 {
+        bench.pass(LINK_TIMEOUT_MS);
+    }
+    let reversals = bench.reversals();
+    assert_eq!(reversals.iter().map(|r| r.2).collect::<Vec<_>>(), [false, true, true, true]);
+    let (first, entry, _) = reversals[0];
+    assert!(reversals.iter().all(|(s, e, _)| (s.stan, s.at) == (first.stan, first.at) && *e == entry));
+    assert_ne!(first.stan, bench.last_request().stan);
+    // An answer to something else is no acknowledgement.
+    let good = answer_to(&first, "00".parse().unwrap());
+    bench.answer_with(&first, Answer { transmitted: *b"0101000000", ..good.clone() });
+    bench.answer_with(&first, Answer { mti: 210, ..good.clone() });
+    bench.answer_with(&first, Answer { code: None, ..good.clone() });
+    assert_eq!(bench.model.outcome(0), Outcome::Unknown);
+    bench.answer_with(&first, good);
+    assert_eq!((bench.model.outcome(0), bench.core.state().saf_waiting()), (Outcome::Reversed, 0));
+    let again = bench.ask(&Ask::sale_a(10, 500));
+    assert_eq!(bench.only(again), bench.only(ticket));
+    assert_eq!(bench.payable(0), 0);
+}
+
+#[test]
+fn a_busy_host_hears_the_reversal_again_and_a_refusal_goes_to_the_operator() {
+    for (answers, dead, outcome) in [
+        (vec!["91", "96", "98", "68", "90", "00"], 0, Outcome::Reversed),
+        (vec!["25"], 0, Outcome::Reversed),
+        (vec!["05"], 1, Outcome::Unknown),
+    ] {
+        let mut bench = Bench::new();
+        bench.ask(&Ask::sale_a(10, 500));
+        bench.pass(LINK_TIMEOUT_MS);
+        for (round, code) in answers.iter().enumerate() {
+            let reversals = bench.reversals();
+            assert_eq!(reversals.len(), round + 1);
+            bench.answer(&reversals[round].0, code);
+            bench.pass(3_000);
+        }
+        assert_eq!(bench.core.state().saf_dead(), dead, "{answers:?}");
+        assert_eq!(bench.model.outcome(0), outcome, "{answers:?}");
+    }
+}
+
+#[test]
+fn a_reversal_that_is_never_heard_gives_up() {
+    let config = switchyard_core::CoreConfig { saf_attempts_max: 3, ..Default::default() };
+    let mut bench = Bench::with(config);
+    bench.ask(&Ask::sale_a(10, 500));
+    (0..10).for_each(|_| bench.pass(LINK_TIMEOUT_MS));
+    assert_eq!(bench.reversals().len(), 3);
+    assert_eq!((bench.core.state().saf_waiting(), bench.core.state().saf_dead()), (0, 1));
+    let late = bench.reversals()[0].0;
+    bench.answer(&late, "00");
+    assert_eq!(bench.core.state().saf_dead(), 1);
+}
+
+#[test]
+fn late_answers() {
+    // An approval leaves the reversal on its way.
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.disconnect(LINK_B);
+    bench.pass(LINK_TIMEOUT_MS);
+    let sent = bench.last_request();
+    bench.answer(&sent, "00");
+    assert_eq!((bench.model.outcome(0), bench.core.state().saf_waiting()), (Outcome::Unknown, 1));
+    bench.answer(&sent, "00");
+    let late = |b: &Bench| b.records.iter().filter(|s| matches!(s.record, Record::LateAnswer { .. })).count();
+    assert_eq!(late(&bench), 1, "once");
+    bench.drain();
+    assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+    // A decline after the reversal was sent changes nothing.
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.pass(LINK_TIMEOUT_MS);
+    assert_eq!(bench.reversals().len(), 1);
+    let sent = bench.last_request();
+    bench.answer(&sent, "51");
+    assert_eq!((bench.model.outcome(0), bench.core.state().saf_waiting()), (Outcome::Unknown, 1));
+    // A decline before it was sent makes it unnecessary: two time out, the second waits behind the first.
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.ask(&Ask::sale_a(11, 500));
+    let second = bench.last_request();
+    bench.pass(LINK_TIMEOUT_MS);
+    assert_eq!(bench.reversals().len(), 1);
+    bench.answer(&second, "51");
+    assert_eq!((bench.model.outcome(1), bench.core.state().saf_waiting()), (Outcome::Declined, 1));
+    // An issuer that does not know either has not declined.
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.ask(&Ask::sale_a(11, 500));
+    let second = bench.last_request();
+    bench.pass(LINK_TIMEOUT_MS);
+    bench.answer(&second, "98");
+    assert_eq!((bench.model.outcome(1), bench.core.state().saf_waiting()), (Outcome::Unknown, 2));
+}
+
+#[test]
+fn an_issuer_that_does_not_know_leaves_the_outcome_unknown() {
+    for code in ["98", "06"] {
+        let mut bench = Bench::new();
+        let (_, heard) = bench.link_code(&Ask::sale_a(10, 500), code);
+        assert_eq!((heard.as_str(), bench.model.outcome(0)), ("98", Outcome::Unknown), "{code}");
+        bench.drain();
+        assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+    }
+}
+
+#[test]
+fn answers_that_are_not_to_this_request_are_ignored() {
+    let mut bench = Bench::new();
+    let ticket = bench.ask(&Ask::sale_a(10, 500));
+    let sent = bench.last_request();
+    let good = answer_to(&sent, "00".parse().unwrap());
+    for wrong in [
+        Answer { transmitted: *b"0101000000", ..good.clone() },
+        Answer { rrn: Some("000000000000".parse().unwrap()), ..good.clone() },
+        Answer { mti: 110, ..good.clone() },
+        Answer { mti: 430, ..good.clone() },
+        Answer { stan: stan(5_000), ..good.clone() },
+        Answer { code: None, ..good.clone() },
+    ] {
+        bench.answer_with(&sent, wrong);
+        assert!(bench.silent(ticket));
+    }
+    bench.answer_with(&Sent { link: LINK_B, generation: 1, ..sent }, good.clone());
+    bench.answer_with(&Sent { generation: 0, ..sent }, good.clone());
+    assert!(bench.silent(ticket));
+    bench.answer_with(&sent, Answer { rrn: None, ..good });
+    assert_eq!(bench.code_of(ticket), "00");
+}
+
+#[test]
+fn an_answer_of_an_older_connection_is_ignored() {
+    let mut bench = Bench::new();
+    let ticket = bench.ask(&Ask::sale_a(10, 500));
+    let sent = bench.last_request();
+    bench.connect(LINK_A);
+    bench.answer(&sent, "00");
+    bench.answer(&Sent { generation: sent.generation + 1, ..sent }, "00");
+    assert!(bench.silent(ticket), "what was asked on the connection before is not answered on this one");
+    bench.pass(LINK_TIMEOUT_MS);
+    assert_eq!(bench.code_of(ticket), "98");
+    bench.drain();
+    assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+}
+
+#[test]
+fn a_reversal_under_way_when_the_connection_ends_is_repeated_on_the_next() {
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.pass(LINK_TIMEOUT_MS);
+    bench.disconnect(LINK_A);
+    bench.pass(100_000);
+    assert_eq!(bench.reversals().len(), 1);
+    bench.connect(LINK_A);
+    bench.pass(1);
+    let reversals = bench.reversals();
+    assert_eq!((reversals.len(), reversals[1].2), (2, true));
+    bench.answer(&reversals[0].0, "00");
+    assert_eq!(bench.model.outcome(0), Outcome::Unknown, "that connection is gone");
+    bench.answer(&reversals[1].0, "00");
+    assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+}
+
+#[test]
+fn half_an_approval_is_undone() {
+    for code in ["10", "A2"] {
+        let mut bench = Bench::new();
+        let (_, heard) = bench.link_code(&Ask::sale_a(10, 500), code);
+        assert_eq!((heard.as_str(), bench.payable(0)), ("98", 0));
+        bench.drain();
+        assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+    }
+}
+
+#[test]
+fn an_inquiry_is_never_reversed_upstream() {
+    use switchyard_domain::TransactionKind::BalanceInquiry;
+    let mut bench = Bench::new();
+    let ask = Ask::new(BalanceInquiry, 10, 0, CARD_A).pin();
+    let ticket = bench.ask(&ask);
+    bench.pass(LINK_TIMEOUT_MS);
+    assert_eq!((bench.code_of(ticket).as_str(), bench.core.state().unresolved()), ("98", 0));
+    let ask = ask.stan(11);
+    bench.link_code(&ask, "00");
+    assert_eq!(bench.reverse_code(&Back::of(&ask)), "00");
+    let ask = ask.stan(12);
+    let pending = bench.ask(&ask);
+    assert_eq!(bench.reverse_code(&Back::of(&ask)), "00");
+    let sent = bench.last_request();
+    bench.answer(&sent, "00");
+    assert!(!bench.silent(pending));
+    assert_eq!(bench.core.state().saf_waiting(), 0);
+}

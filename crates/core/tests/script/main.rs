@@ -1,0 +1,16 @@
+//! The state machine by script: what is asked, what the issuer does, what is answered.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admission;
+mod batch;
+mod command;
+mod duplicates;
+mod follow_up;
+mod link;
+mod on_us;
+mod restart;
+mod reversal;

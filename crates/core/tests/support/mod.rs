@@ -1,0 +1,625 @@
+//! Drives a core by hand and holds it to its promises after every step: a replay of the records gives the
+//! same state, debits equal credits, nothing is answered before it is recorded, and the records tell a
+//! story that a plain model can follow.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+mod ask;
+mod model;
+
+pub(crate) use ask::{Ask, Back, named};
+pub(crate) use model::Model;
+
+use std::collections::{BTreeMap, BTreeSet};
+use switchyard_core::{
+    Answer, Body, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial, Input, KeyForm,
+    MacCheck, MadeKeys, Origin, Output, PinJob, PinOutcome, Reply, ReplyBody, Request, SlotId, Upload,
+    Upstream,
+};
+use switchyard_domain::{
+    AccountId, AccountKind, Actor, BankAccount, BatchTotals, BusinessDate, CardClass, CardHash, CardIssued,
+    CardRef, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant, MerchantIndex, Pan, PinBlock,
+    Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn, SafEntry, SealedPan, Stamped, Stan, Terminal,
+    TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
+};
+
+/// 2026-11-18 06:26:40 at UTC.
+pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000_000);
+/// Milliseconds that the links wait for an answer.
+pub(crate) const LINK_TIMEOUT_MS: u64 = 10_000;
+/// Opening balance of the first two cards of the embedded issuer.
+pub(crate) const BALANCE: u64 = 1_000_000;
+
+/// Cards of the embedded issuer: two good ones, an expired one, and one without money.
+pub(crate) const ON_US: &str = "6212000000000001";
+pub(crate) const ON_US_OTHER: &str = "6212000000000002";
+pub(crate) const ON_US_EXPIRED: &str = "6212000000000003";
+pub(crate) const ON_US_EMPTY: &str = "6212000000000004";
+/// Routed to the embedded issuer, which never issued it.
+pub(crate) const ON_US_UNKNOWN: &str = "6212999999999999";
+/// A domestic card behind link A.
+pub(crate) const CARD_A: &str = "6225000000000001";
+pub(crate) const CARD_A_OTHER: &str = "6225000000000002";
+/// A foreign card behind link B.
+pub(crate) const CARD_B: &str = "4111111111111111";
+/// Nobody issues it.
+pub(crate) const CARD_NOWHERE: &str = "3500000000000000";
+
+pub(crate) const LINK_A: LinkIndex = LinkIndex(0);
+pub(crate) const LINK_B: LinkIndex = LinkIndex(1);
+pub(crate) const TERMINALS: [(&str, usize); 3] = [("T0000001", 0), ("T0000002", 0), ("T0000003", 1)];
+pub(crate) const MERCHANTS: [&str; 2] = ["M00000000000001", "M00000000000002"];
+
+/// How PIN work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pins {
+    Right,
+    Wrong,
+    Malformed,
+    Failed,
+    /// Not answered until the test does.
+    Held,
+}
+
+/// A message that the core sent to an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) link: LinkIndex,
+    pub(crate) generation: u32,
+    pub(crate) stan: Stan,
+    pub(crate) at: Timestamp,
+    pub(crate) what: SentWhat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SentWhat {
+    Request { id: TransactionId, rrn: Rrn, mti: u16, original: Option<UpstreamRef>, has_pin: bool },
+    Reversal { saf: SafEntry, repeat: bool },
+    Network,
+}
+
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) config: CoreConfig,
+    pub(crate) now: Timestamp,
+    pub(crate) records: Vec<Stamped>,
+    pub(crate) replies: BTreeMap<u64, Vec<Reply>>,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) pins: Pins,
+    pub(crate) held_pins: Vec<(SlotId, Box<Financial>, PinJob)>,
+    pub(crate) hold_keys: bool,
+    pub(crate) held_keys: Vec<(SlotId, u32)>,
+    pub(crate) auto_network: bool,
+    pub(crate) model: Model,
+    pub(crate) generations: [u32; 2],
+    pub(crate) key_versions: [u32; 3],
+    mirror: Core,
+    recorded: BTreeSet<Rrn>,
+    tickets: u64,
+    last_command: Option<Result<CommandOutcome, CommandError>>,
+    epoch: u64,
+}
+
+impl Bench {
+    /// Registered, terminals signed on, both links up.
+    pub(crate) fn new() -> Self {
+        Self::with(CoreConfig::default())
+    }
+    pub(crate) fn with(config: CoreConfig) -> Self {
+        let mut bench = Self::empty(config);
+        bench.register();
+        bench.start();
+        (0..3).for_each(|terminal| bench.sign_on(terminal));
+        bench.connect(LINK_A);
+        bench.connect(LINK_B);
+        bench
+    }
+    /// Not even a genesis record.
+    pub(crate) fn empty(config: CoreConfig) -> Self {
+        Self {
+            core: Core::new(config.clone()),
+            mirror: Core::new(config.clone()),
+            config,
+            now: START,
+            records: Vec::new(),
+            replies: BTreeMap::new(),
+            sent: Vec::new(),
+            pins: Pins::Right,
+            held_pins: Vec::new(),
+            hold_keys: false,
+            held_keys: Vec::new(),
+            auto_network: true,
+            model: Model::default(),
+            generations: [0; 2],
+            key_versions: [0; 3],
+            recorded: BTreeSet::new(),
+            tickets: 0,
+            last_command: None,
+            epoch: 0,
+        }
+    }
+    /// A process that starts on these records.
+    pub(crate) fn reopen(records: &[Stamped], config: CoreConfig, now: Timestamp, epoch: u64) -> Self {
+        let mut bench = Self::empty(config);
+        bench.now = now;
+        bench.epoch = epoch;
+        bench.tickets = 1_000_000 * (epoch + 1);
+        for stamped in records {
+            bench.core.replay(stamped).unwrap();
+        }
+        bench.take_records(records.to_vec());
+        bench.verify();
+        bench.start();
+        bench
+    }
+    /// The process dies and another takes over.
+    pub(crate) fn crash(&mut self) {
+        let next = Self::reopen(&self.records, self.config.clone(), self.now, self.epoch + 1);
+        let generations = self.generations;
+        let tickets = self.tickets;
+        let versions = self.key_versions;
+        *self = next;
+        self.generations = generations;
+        self.key_versions = versions;
+        self.tickets = self.tickets.max(tickets);
+    }
+    pub(crate) fn start(&mut self) {
+        let mut out = Output::default();
+        self.epoch += 1;
+        self.core.start(self.epoch, 0, self.now, &mut out);
+        self.take(out);
+    }
+
+    /// One input, then everything that is answered by itself.
+    pub(crate) fn step(&mut self, input: Input) {
+        let mut out = Output::default();
+        self.core.handle(input, self.now, &mut out);
+        self.take(out);
+    }
+
+    fn take(&mut self, out: Output) {
+        let Output { records, effects } = out;
+        self.take_records(records);
+        let mut next = Vec::new();
+        for effect in effects {
+            self.perform(effect, &mut next);
+        }
+        self.verify();
+        next.into_iter().for_each(|input| self.step(input));
+    }
+
+    fn take_records(&mut self, records: Vec<Stamped>) {
+        for stamped in records {
+            let mut bytes = Vec::new();
+            stamped.encode(&mut bytes);
+            assert_eq!(Stamped::decode(&bytes).unwrap(), stamped, "a record survives its encoding");
+            self.mirror.replay(&stamped).unwrap();
+            self.model.apply(&stamped);
+            self.recorded.extend(rrn_of(&stamped.record));
+            self.records.push(stamped);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, next: &mut Vec<Input>) {
+        match effect {
+            Effect::Reply { origin, reply } => {
+                if let Some(facts) = facts_of(&reply) {
+                    assert!(self.recorded.contains(&facts.rrn), "answered before it was recorded: {reply:?}");
+                    assert_eq!(facts.code, reply.code);
+                }
+                self.replies.entry(origin.ticket).or_default().push(reply);
+            }
+            Effect::PinWork { slot, request, job, .. } => match self.pin_outcome(&job) {
+                Some(outcome) => next.push(Input::PinDone { slot, request, outcome }),
+                None => self.held_pins.push((slot, request, job)),
+            },
+            Effect::MakeKeys { slot, version, .. } => {
+                if self.hold_keys {
+                    self.held_keys.push((slot, version));
+                } else {
+                    next.push(Input::KeysMade { slot, made: Some(Box::new(made_keys(version))) });
+                }
+            }
+            Effect::UseTerminal { .. } => {}
+            Effect::UseKeys { terminal, keys } => {
+                self.key_versions[terminal.0 as usize] = keys.version;
+            }
+            Effect::Send { link, generation, message } => {
+                let sent = sent_of(link, generation, &message);
+                self.sent.push(sent);
+                if self.auto_network && sent.what == SentWhat::Network {
+                    let answer = Box::new(Answer { mti: 810, ..answer_to(&sent, ResponseCode::APPROVED) });
+                    next.push(Input::Answer { link, generation, answer });
+                }
+            }
+            Effect::CommandDone { result, .. } => self.last_command = Some(result),
+        }
+    }
+
+    fn pin_outcome(&self, job: &PinJob) -> Option<PinOutcome> {
+        Some(match (self.pins, job) {
+            (Pins::Right, PinJob::Verify { .. }) => PinOutcome::Verified,
+            (Pins::Right | Pins::Wrong, PinJob::Translate { .. }) => PinOutcome::Translated(PinBlock([7; 8])),
+            (Pins::Wrong, PinJob::Verify { .. }) => PinOutcome::Wrong,
+            (Pins::Malformed, _) => PinOutcome::Malformed,
+            (Pins::Failed, _) => PinOutcome::Failed,
+            (Pins::Held, _) => return None,
+        })
+    }
+    /// Answers the PIN work that was held back longest.
+    pub(crate) fn pin_done(&mut self, outcome: Pins) {
+        let (slot, request, job) = self.held_pins.remove(0);
+        let before = std::mem::replace(&mut self.pins, outcome);
+        let outcome = self.pin_outcome(&job).expect("an outcome");
+        self.pins = before;
+        self.step(Input::PinDone { slot, request, outcome });
+    }
+
+    /// What has to hold after every step.
+    fn verify(&self) {
+        let state = self.core.state();
+        assert_eq!(state.digest(), self.mirror.state().digest(), "a replay differs from the live state");
+        for (currency, sums) in state.book().trial_balance() {
+            assert!(sums.is_balanced(), "{currency}: {sums:?}");
+        }
+        self.model.verify();
+        for ((merchant, currency), minor) in self.model.payable() {
+            let account = AccountId::of(AccountKind::MerchantPayable, merchant.0, currency);
+            assert_eq!(state.book().balance(account).net_credit_minor(), minor, "payable of {merchant}");
+        }
+        assert_eq!(state.unresolved(), self.model.unresolved(), "transactions without a final outcome");
+        assert_eq!(state.saf_waiting(), self.model.saf_waiting());
+    }
+
+    // Set-up.
+
+    fn register(&mut self) {
+        let genesis = Record::Genesis {
+            partition: 3,
+            acquirer: "48020000".parse().unwrap(),
+            offset: UtcOffset::CHINA,
+            day: BusinessDate::at(self.now, UtcOffset::CHINA),
+            demo: true,
+        };
+        self.command(Command::Genesis(Box::new(genesis))).unwrap();
+        for merchant in MERCHANTS {
+            self.command(Command::Register(Box::new(merchant_named(merchant)))).unwrap();
+        }
+        for (id, merchant) in TERMINALS {
+            self.command(Command::Bind(Box::new(terminal_named(id, merchant as u32)))).unwrap();
+        }
+        for name in ["a", "b"] {
+            self.command(Command::AddLink(Box::new(link_named(name)))).unwrap();
+        }
+        for (prefix, class, target) in [
+            (6212, CardClass::Debit, RouteTarget::OnUs),
+            (6225, CardClass::Credit, RouteTarget::Link(LINK_A)),
+            (4111, CardClass::Foreign, RouteTarget::Link(LINK_B)),
+        ] {
+            self.command(Command::AddRoute(route(prefix, class, target))).unwrap();
+        }
+        for (pan, expiry, balance) in [
+            (ON_US, "3012", BALANCE),
+            (ON_US_OTHER, "3012", BALANCE),
+            (ON_US_EXPIRED, "2610", BALANCE),
+            (ON_US_EMPTY, "2611", 0),
+        ] {
+            self.command(issue(pan, expiry, balance)).unwrap();
+        }
+    }
+    pub(crate) fn command(&mut self, command: Command) -> Result<CommandOutcome, CommandError> {
+        self.last_command = None;
+        let actor = Actor::Operator("anna".into());
+        self.step(Input::Command { ticket: 1, actor, command: Box::new(command) });
+        self.last_command.take().expect("every command is answered")
+    }
+
+    // Terminals.
+
+    fn origin(&mut self) -> Origin {
+        self.tickets += 1;
+        Origin { connection: 1, ticket: self.tickets }
+    }
+    /// A request under the terminal's keys in force.
+    pub(crate) fn request(&mut self, terminal: usize, body: Body) -> u64 {
+        let mac = MacCheck::Verified { version: self.key_versions[terminal] };
+        self.request_as(TERMINALS[terminal].0, MERCHANTS[TERMINALS[terminal].1], mac, body)
+    }
+    pub(crate) fn request_as(&mut self, terminal: &str, merchant: &str, mac: MacCheck, body: Body) -> u64 {
+        let origin = self.origin();
+        let request = Request {
+            origin,
+            terminal: terminal.parse().unwrap(),
+            merchant: merchant.parse().unwrap(),
+            mac,
+            body,
+        };
+        self.step(Input::Request(Box::new(request)));
+        origin.ticket
+    }
+    pub(crate) fn sign_on(&mut self, terminal: usize) {
+        let body = Body::SignOn { stan: stan(1), form: KeyForm::Double };
+        let ticket = self.request_as(
+            TERMINALS[terminal].0,
+            MERCHANTS[TERMINALS[terminal].1],
+            MacCheck::NotRequired,
+            body,
+        );
+        assert_eq!(self.code_of(ticket), "00");
+    }
+    pub(crate) fn ask(&mut self, ask: &Ask) -> u64 {
+        let body = Body::Financial(ask.financial());
+        self.request(ask.terminal, body)
+    }
+    /// Asks and expects the answer at once.
+    pub(crate) fn code(&mut self, ask: &Ask) -> String {
+        let ticket = self.ask(ask);
+        self.code_of(ticket)
+    }
+    pub(crate) fn reverse(&mut self, back: &Back) -> u64 {
+        let body = Body::Reversal(back.reversal());
+        self.request(back.of.terminal, body)
+    }
+    pub(crate) fn reverse_code(&mut self, back: &Back) -> String {
+        let ticket = self.reverse(back);
+        self.code_of(ticket)
+    }
+    pub(crate) fn totals(&mut self, terminal: usize, batch: u32, totals: BatchTotals) -> Reply {
+        let body = Body::BatchTotals { stan: stan(900_000), batch: named::batch(batch), totals };
+        let ticket = self.request(terminal, body);
+        self.only(ticket)
+    }
+    pub(crate) fn upload(&mut self, terminal: usize, batch: u32, upload: Upload) -> Reply {
+        let body = Body::BatchUpload { stan: stan(900_001), batch: named::batch(batch), upload };
+        let ticket = self.request(terminal, body);
+        self.only(ticket)
+    }
+    pub(crate) fn only(&self, ticket: u64) -> Reply {
+        let heard = self.replies.get(&ticket).map_or(&[][..], Vec::as_slice);
+        assert_eq!(heard.len(), 1, "one answer to request {ticket}: {heard:?}");
+        heard[0].clone()
+    }
+    pub(crate) fn silent(&self, ticket: u64) -> bool {
+        !self.replies.contains_key(&ticket)
+    }
+    pub(crate) fn code_of(&self, ticket: u64) -> String {
+        self.only(ticket).code.to_string()
+    }
+    pub(crate) fn facts(&self, ticket: u64) -> ReplyFacts {
+        facts_of(&self.only(ticket)).expect("a recorded answer")
+    }
+
+    // Issuers.
+
+    pub(crate) fn connect(&mut self, link: LinkIndex) {
+        self.generations[usize::from(link.0)] += 1;
+        let generation = self.generations[usize::from(link.0)];
+        self.step(Input::LinkConnected { link, generation });
+    }
+    pub(crate) fn disconnect(&mut self, link: LinkIndex) {
+        let generation = self.generations[usize::from(link.0)];
+        self.step(Input::LinkLost { link, generation });
+    }
+    /// The request sent last.
+    pub(crate) fn last_request(&self) -> Sent {
+        *self.sent.iter().rfind(|s| matches!(s.what, SentWhat::Request { .. })).expect("a request was sent")
+    }
+    pub(crate) fn requests(&self) -> usize {
+        self.sent.iter().filter(|s| matches!(s.what, SentWhat::Request { .. })).count()
+    }
+    pub(crate) fn reversals(&self) -> Vec<(Sent, SafEntry, bool)> {
+        let reversal = |s: &Sent| match s.what {
+            SentWhat::Reversal { saf, repeat } => Some((*s, saf, repeat)),
+            SentWhat::Request { .. } | SentWhat::Network => None,
+        };
+        self.sent.iter().filter_map(reversal).collect()
+    }
+    pub(crate) fn answer(&mut self, sent: &Sent, code: &str) {
+        let answer = answer_to(sent, code.parse().unwrap());
+        self.answer_with(sent, answer);
+    }
+    pub(crate) fn answer_with(&mut self, sent: &Sent, answer: Answer) {
+        let Sent { link, generation, .. } = *sent;
+        self.step(Input::Answer { link, generation, answer: Box::new(answer) });
+    }
+    /// Asks over a link and lets the issuer answer with `code`.
+    pub(crate) fn link_code(&mut self, ask: &Ask, code: &str) -> (u64, String) {
+        let before = self.requests();
+        let ticket = self.ask(ask);
+        if self.requests() > before {
+            let sent = self.last_request();
+            self.answer(&sent, code);
+        }
+        (ticket, self.code_of(ticket))
+    }
+    /// Acknowledges every reversal until no queue has anything left.
+    pub(crate) fn drain(&mut self) {
+        for round in 0.. {
+            if self.core.state().saf_waiting() == 0 {
+                return;
+            }
+            assert!(round < 10_000, "the queues do not drain");
+            let seen = self.reversals().len();
+            self.pass(self.config.saf_retry_ms + LINK_TIMEOUT_MS);
+            for (sent, ..) in self.reversals().split_off(seen) {
+                self.answer(&sent, "00");
+            }
+        }
+    }
+
+    // Time and accounts.
+
+    pub(crate) fn pass(&mut self, millis: u64) {
+        self.now = self.now.plus_micros(millis * 1_000);
+        self.step(Input::Tick);
+    }
+    pub(crate) fn pass_days(&mut self, days: u64) {
+        for _ in 0..days {
+            self.now = self.now.plus_micros(86_400_000_000);
+            self.command(Command::CutDay).unwrap();
+        }
+    }
+    /// What the holder of a card of the embedded issuer may spend.
+    pub(crate) fn available(&self, pan: &str) -> i128 {
+        let owner = [ON_US, ON_US_OTHER, ON_US_EXPIRED, ON_US_EMPTY].iter().position(|p| *p == pan).unwrap();
+        let account = AccountId::of(AccountKind::Cardholder, owner as u32, Currency::CNY);
+        self.core.state().book().balance(account).available_credit_minor()
+    }
+    pub(crate) fn payable(&self, merchant: u32) -> i128 {
+        let account = AccountId::of(AccountKind::MerchantPayable, merchant, Currency::CNY);
+        self.core.state().book().balance(account).net_credit_minor()
+    }
+    pub(crate) fn receivable(&self, link: LinkIndex) -> i128 {
+        let account = AccountId::of(AccountKind::NetworkReceivable, u32::from(link.0), Currency::CNY);
+        -self.core.state().book().balance(account).net_credit_minor()
+    }
+    pub(crate) fn suspense(&self) -> i128 {
+        -self
+            .core
+            .state()
+            .book()
+            .balance(AccountId::own(AccountKind::Suspense, Currency::CNY))
+            .net_credit_minor()
+    }
+    pub(crate) fn held(&self) -> u64 {
+        self.core.state().book().holds().values().sum()
+    }
+    /// Every account and hold: what "as it was" means.
+    pub(crate) fn money(&self) -> (Vec<(AccountId, i128, i128)>, Vec<u64>) {
+        let book = self.core.state().book();
+        let rows = book.accounts().into_iter();
+        let rows = rows.map(|(id, b)| (id, b.net_credit_minor(), b.available_credit_minor()));
+        let rows = rows.filter(|(_, net, available)| (*net, *available) != (0, 0));
+        (rows.collect(), book.holds().into_values().collect())
+    }
+}
+
+// Nouns.
+
+pub(crate) fn stan(number: u32) -> Stan {
+    Stan::try_from(u64::from(number)).unwrap()
+}
+pub(crate) fn key() -> KeyRecord {
+    KeyRecord { wrapped: WrappedKey("D0000".into()), check_value: [1, 2, 3, 4] }
+}
+pub(crate) fn made_keys(version: u32) -> MadeKeys {
+    MadeKeys { keys: WorkingKeys { version, pin: key(), mac: key(), track: None }, block: vec![9; 40] }
+}
+pub(crate) fn merchant_named(id: &str) -> Merchant {
+    let account = BankAccount { holder: "h".into(), number: "1".into(), cnaps: "102100099996".into() };
+    Merchant { id: id.parse().unwrap(), name: "茶馆".into(), mcc: 5812, account, fee_plan: 1 }
+}
+pub(crate) fn terminal_named(id: &str, merchant: u32) -> Terminal {
+    Terminal {
+        id: id.parse().unwrap(),
+        merchant: MerchantIndex(merchant),
+        mac: TerminalMac::CupEcb,
+        master_key: key(),
+    }
+}
+pub(crate) fn link_named(name: &str) -> Link {
+    Link {
+        name: name.into(),
+        address: "127.0.0.1:1".into(),
+        dialect: LinkDialect::Iso87Binary,
+        framing: "binary-2".into(),
+        pin_key: key(),
+        answer_timeout_ms: LINK_TIMEOUT_MS as u32,
+    }
+}
+pub(crate) fn route(prefix: u64, class: CardClass, target: RouteTarget) -> Route {
+    let unit = 10_u64.pow(15);
+    Route { low: prefix * unit, high: prefix * unit + (unit - 1), class, target, issuer: prefix }
+}
+pub(crate) fn issue(pan: &str, expiry: &str, balance_minor: u64) -> Command {
+    let card = CardIssued {
+        card: card_ref(pan),
+        expiry: expiry.parse().unwrap(),
+        pvv: *b"1234",
+        currency: Currency::CNY,
+    };
+    Command::IssueCard { card: Box::new(card), balance_minor }
+}
+pub(crate) fn card_hash(pan: &str) -> CardHash {
+    CardHash(pan.as_bytes()[..16].try_into().unwrap())
+}
+pub(crate) fn card_ref(pan: &str) -> CardRef {
+    CardRef {
+        sealed: SealedPan(vec![0; 32]),
+        key_id: 1,
+        intake: 7,
+        hash: card_hash(pan),
+        masked: Pan::from_digits(pan.as_bytes()).unwrap().masked(),
+    }
+}
+pub(crate) fn item(number: u32, amount_minor: u64, pan: Option<&str>) -> UploadedItem {
+    UploadedItem { stan: stan(number), amount_minor, card: pan.map(card_hash) }
+}
+
+/// The answer that an issuer gives when nothing is wrong with it.
+pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
+    let (mti, rrn) = match sent.what {
+        SentWhat::Request { mti, rrn, .. } => (mti + 10, Some(rrn)),
+        SentWhat::Reversal { .. } => (430, None),
+        SentWhat::Network => (810, None),
+    };
+    Answer {
+        mti,
+        stan: sent.stan,
+        transmitted: sent.at.transmission_digits(),
+        rrn,
+        code: Some(code),
+        auth_code: code.is_approval().then(|| "A12345".parse().unwrap()),
+        balance: None,
+        network_code: None,
+    }
+}
+
+fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
+    match message {
+        Upstream::Request(request) => {
+            let upstream = request.opened.upstream.expect("it goes over a link");
+            assert_eq!(upstream.link, link);
+            let what = SentWhat::Request {
+                id: request.opened.id,
+                rrn: request.opened.rrn,
+                mti: upstream.mti,
+                original: request.original,
+                has_pin: request.pin.is_some(),
+            };
+            Sent { link, generation, stan: upstream.stan, at: upstream.transmitted_at, what }
+        }
+        Upstream::Reversal { saf, opened, repeat, .. } => {
+            assert_eq!(saf.transaction, opened.id);
+            let what = SentWhat::Reversal { saf: *saf, repeat: *repeat };
+            Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
+        }
+        Upstream::Network { stan, at, .. } => {
+            Sent { link, generation, stan: *stan, at: *at, what: SentWhat::Network }
+        }
+    }
+}
+
+pub(crate) fn facts_of(reply: &Reply) -> Option<ReplyFacts> {
+    match &reply.body {
+        ReplyBody::Refused | ReplyBody::Echo { .. } => None,
+        ReplyBody::Financial { facts, .. }
+        | ReplyBody::SignOn { facts, .. }
+        | ReplyBody::SignOff { facts }
+        | ReplyBody::BatchTotals { facts, .. }
+        | ReplyBody::BatchUpload { facts } => Some(*facts),
+    }
+}
+
+fn rrn_of(record: &Record) -> Option<Rrn> {
+    match record {
+        Record::SignedOn { reply, .. }
+        | Record::SignedOff { reply, .. }
+        | Record::Decided { reply, .. }
+        | Record::Resolved { reply, .. }
+        | Record::ReversalTaken { reply, .. }
+        | Record::BatchReconciled { reply, .. }
+        | Record::BatchUploadEnded { reply, .. } => Some(reply.rrn),
+        _ => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! The plainest account of what the records say, kept apart from the core's own.
+
+use super::Ask;
+use std::collections::{BTreeMap, BTreeSet};
+use switchyard_domain::{
+    BatchNumber, BatchSide, BatchTotals, CardClass, Currency, MerchantIndex, Movement, Outcome, Record,
+    ReversalEffect, Rrn, SafEntry, SafId, Stamped, TerminalIndex, TransactionId, TransactionKind,
+    TransactionOpened,
+};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) opened: TransactionOpened,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) transactions: BTreeMap<TransactionId, Told>,
+    payable: BTreeMap<(MerchantIndex, Currency), i128>,
+    references: BTreeSet<Rrn>,
+    saf: BTreeMap<SafId, SafEntry>,
+    /// Taken back by the terminal before the issuer answered.
+    wanted: BTreeSet<TransactionId>,
+    pub(crate) dead: usize,
+    pub(crate) netted: bool,
+}
+
+impl Model {
+    pub(crate) fn apply(&mut self, stamped: &Stamped) {
+        match &stamped.record {
+            Record::Opened(opened) => self.open(opened, Outcome::Pending),
+            Record::Decided { opened, outcome, reply, movement, .. } => {
+                assert_eq!(opened.rrn, reply.rrn);
+                assert!(matches!(outcome, Outcome::Approved | Outcome::Declined));
+                self.open(opened, *outcome);
+                self.moved(opened.id, *outcome, movement.as_ref());
+            }
+            Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
+                let told = self.transactions.get_mut(transaction).expect("opened before");
+                assert_eq!(told.outcome, Outcome::Pending, "{transaction} is resolved once");
+                assert_ne!(*outcome, Outcome::Pending);
+                assert_eq!(told.opened.rrn, reply.rrn);
+                told.outcome = *outcome;
+                let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;
+                let undone = matches!(outcome, Outcome::Unknown | Outcome::Reversed) && !inquiry;
+                assert_eq!(undone, saf.is_some(), "whatever may stand upstream is taken back, nothing else");
+                self.queue(saf.as_ref());
+                self.moved(*transaction, *outcome, movement.as_ref());
+            }
+            Record::ReversalTaken { original, effect, reply, movement, saf, entry, .. } => {
+                self.reference(reply.rrn);
+                self.queue(saf.as_ref());
+                if *effect == ReversalEffect::WhenResolved {
+                    self.wanted.insert(original.unwrap());
+                }
+                if *effect == ReversalEffect::Undone {
+                    let told = self.transactions.get_mut(&original.unwrap()).unwrap();
+                    assert_eq!(told.outcome, Outcome::Approved, "only what stands is undone");
+                    told.outcome = Outcome::Reversed;
+                    let gain = |k| matches!(k, TransactionKind::Sale | TransactionKind::Completion);
+                    let kind = told.opened.kind;
+                    assert_eq!(movement.is_some(), kind.batch_side().is_some());
+                    assert!(movement.is_none_or(|m| m.gain != gain(kind)));
+                    self.book(movement.as_ref());
+                } else {
+                    assert!(movement.is_none() && entry.is_empty() && saf.is_none());
+                }
+            }
+            Record::SafDelivered { id, .. } => {
+                let entry = self.saf.remove(id).expect("queued before");
+                let told = self.transactions.get_mut(&entry.transaction).unwrap();
+                if told.outcome == Outcome::Unknown {
+                    told.outcome = Outcome::Reversed;
+                }
+                assert_eq!(told.outcome, Outcome::Reversed);
+            }
+            Record::SafDeadLettered { id, .. } => {
+                self.saf.remove(id).expect("queued before");
+                self.dead += 1;
+            }
+            Record::LateAnswer { transaction, cancels: Some(id), .. } => {
+                self.saf.remove(id).expect("queued before");
+                let told = self.transactions.get_mut(transaction).unwrap();
+                assert_eq!(told.outcome, Outcome::Unknown);
+                told.outcome = Outcome::Declined;
+            }
+            Record::BatchReconciled { terminal, batch, host_totals, reply, .. } => {
+                self.reference(reply.rrn);
+                assert_eq!(self.recount(*terminal, *batch), *host_totals, "totals are those of what stands");
+            }
+            Record::BatchUploadEnded { reply, .. }
+            | Record::SignedOn { reply, .. }
+            | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
+            Record::MerchantNetted { .. } => self.netted = true,
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, opened: &TransactionOpened, outcome: Outcome) {
+        self.reference(opened.rrn);
+        assert_eq!(opened.id.0, self.transactions.len() as u64);
+        self.transactions.insert(opened.id, Told { opened: opened.clone(), outcome });
+    }
+    fn reference(&mut self, rrn: Rrn) {
+        assert!(self.references.insert(rrn), "reference {rrn} was given out before");
+    }
+    fn queue(&mut self, saf: Option<&SafEntry>) {
+        if let Some(entry) = saf {
+            assert!(self.saf.values().all(|e| e.transaction != entry.transaction), "one reversal each");
+            self.saf.insert(entry.id, *entry);
+        }
+    }
+    fn moved(&mut self, id: TransactionId, outcome: Outcome, movement: Option<&Movement>) {
+        assert!(outcome != Outcome::Approved || !self.wanted.contains(&id), "{id} was taken back");
+        let opened = &self.transactions[&id].opened;
+        let moves = outcome == Outcome::Approved && opened.kind.batch_side().is_some();
+        assert_eq!(moves, movement.is_some(), "{outcome:?} {:?}", opened.kind);
+        if let Some(movement) = movement {
+            assert_eq!((movement.amount, movement.transaction), (opened.amount, id));
+            assert_eq!(movement.gain, opened.kind.batch_side() == Some(BatchSide::Debit));
+        }
+        self.book(movement);
+    }
+    fn book(&mut self, movement: Option<&Movement>) {
+        if let Some(m) = movement {
+            let minor = i128::from(m.amount.minor);
+            *self.payable.entry((m.merchant, m.amount.currency)).or_default() +=
+                if m.gain { minor } else { -minor };
+        }
+    }
+
+    /// What a terminal's batch adds up to.
+    pub(crate) fn recount(&self, terminal: TerminalIndex, batch: BatchNumber) -> BatchTotals {
+        let mut totals = BatchTotals::default();
+        for told in self.transactions.values() {
+            let key = told.opened.key;
+            if told.outcome != Outcome::Approved || (key.terminal, key.batch) != (terminal, batch) {
+                continue;
+            }
+            let sums = match told.opened.card_class {
+                CardClass::Foreign => &mut totals.foreign,
+                CardClass::Debit | CardClass::Credit => &mut totals.domestic,
+            };
+            match told.opened.kind.batch_side() {
+                Some(BatchSide::Debit) => sums.debit.add(told.opened.amount.minor),
+                Some(BatchSide::Credit) => sums.credit.add(told.opened.amount.minor),
+                None => {}
+            }
+        }
+        totals
+    }
+
+    /// What merchants are owed by movements alone.
+    pub(crate) fn payable(&self) -> impl Iterator<Item = ((MerchantIndex, Currency), i128)> + '_ {
+        self.payable.iter().filter(|_| !self.netted).map(|(k, v)| (*k, *v))
+    }
+    pub(crate) fn unresolved(&self) -> usize {
+        let open = |t: &&Told| matches!(t.outcome, Outcome::Pending | Outcome::Unknown);
+        self.transactions.values().filter(open).count()
+    }
+    pub(crate) fn saf_waiting(&self) -> usize {
+        self.saf.len()
+    }
+    pub(crate) fn outcome(&self, id: u64) -> Outcome {
+        self.transactions[&TransactionId(id)].outcome
+    }
+    /// Whether a transaction stands under the key of a request.
+    pub(crate) fn knows(&self, ask: &Ask) -> bool {
+        let wanted = (ask.terminal as u32, u64::from(ask.batch), u64::from(ask.stan), ask.class());
+        self.transactions.values().any(|t| {
+            let key = t.opened.key;
+            (key.terminal.0, u64::from(key.batch.get()), u64::from(key.stan.get()), key.class) == wanted
+        })
+    }
+    /// Sales that stand and were not voided, with what is left to refund of each.
+    pub(crate) fn refundable(&self) -> Vec<(TransactionOpened, u64)> {
+        let stands = |t: &&Told| t.outcome == Outcome::Approved;
+        let back = |id| {
+            let of = |t: &&Told| t.opened.original == Some(id);
+            self.transactions.values().filter(stands).filter(of).map(|t| t.opened.amount.minor).sum::<u64>()
+        };
+        let sales = self.transactions.values().filter(stands);
+        let sales = sales.filter(|t| t.opened.kind == TransactionKind::Sale);
+        sales.map(|t| (t.opened.clone(), t.opened.amount.minor - back(t.opened.id))).collect()
+    }
+    pub(crate) fn last(&self) -> &Told {
+        self.transactions.values().next_back().unwrap()
+    }
+
+    /// Nobody gives back more than was taken.
+    pub(crate) fn verify(&self) {
+        let mut back: BTreeMap<TransactionId, u64> = BTreeMap::new();
+        for told in self.transactions.values() {
+            let Some(original) = told.opened.original else { continue };
+            if told.outcome != Outcome::Approved {
+                continue;
+            }
+            let first = &self.transactions[&original];
+            assert_eq!(first.outcome, Outcome::Approved, "{} follows what does not stand", told.opened.id);
+            assert_eq!(first.opened.key.merchant, told.opened.key.merchant);
+            match told.opened.kind {
+                TransactionKind::Completion => {
+                    assert!(told.opened.amount.minor * 100 <= first.opened.amount.minor * 115);
+                    assert!(!back.contains_key(&original), "a hold is used once");
+                    back.insert(original, first.opened.amount.minor);
+                }
+                _ => *back.entry(original).or_default() += told.opened.amount.minor,
+            }
+        }
+        for (id, minor) in back {
+            assert!(minor <= self.transactions[&id].opened.amount.minor, "{id} gave back {minor}");
+        }
+    }
+}

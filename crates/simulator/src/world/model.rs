@@ -1,0 +1,262 @@
+//! The members of the world file.
+
+use crate::error::SimError;
+use crate::hex;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::path::Path;
+use switchyard_domain::{
+    AcquirerId, BatchNumber, CardClass, Expiry, LinkDialect, MaskedPan, MerchantId, Pan, TerminalId,
+    TerminalMac,
+};
+use switchyard_keys::DesKey;
+use switchyard_wire::Framing;
+
+/// Text that the world file holds in clear and that nothing else shows: card numbers and PINs.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Concealed(String);
+impl Concealed {
+    /// Conceals `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+    /// The text itself. Named so that a reviewer finds every use.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+impl fmt::Debug for Concealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Concealed(…)")
+    }
+}
+
+/// A double-length DES key in hexadecimal: 32 digits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DemoKey([u8; 16]);
+impl DemoKey {
+    /// From its 16 bytes.
+    pub fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+    /// The key for use.
+    pub fn des(&self) -> DesKey {
+        DesKey::from_slice(&self.0).expect("sixteen bytes are a double-length key")
+    }
+    /// The check value that goes with it.
+    pub fn check_value(&self) -> [u8; 4] {
+        switchyard_keys::kcv(&self.des())
+    }
+}
+impl fmt::Debug for DemoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DemoKey(…)")
+    }
+}
+
+/// Five bytes of TPDU in hexadecimal: 10 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tpdu(pub [u8; 5]);
+
+/// Four bytes of check value in hexadecimal: 8 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckValue(pub [u8; 4]);
+
+macro_rules! hex_serde {
+    ($name:ident, $len:expr) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&hex::encode(&self.0))
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let bytes = hex::decode(&text).and_then(|b| <[u8; $len]>::try_from(b).ok());
+                bytes.map(Self).ok_or_else(|| {
+                    de::Error::custom(format_args!("expected {} hexadecimal digits", $len * 2))
+                })
+            }
+        }
+    };
+}
+hex_serde!(DemoKey, 16);
+hex_serde!(Tpdu, 5);
+hex_serde!(CheckValue, 4);
+
+/// A terminal and its master key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoTerminal {
+    /// DE 41.
+    pub tid: TerminalId,
+    /// DE 42.
+    pub mid: MerchantId,
+    /// Terminal master key.
+    pub tmk: DemoKey,
+    /// Its check value.
+    pub kcv: CheckValue,
+    /// How it authenticates messages.
+    pub mac: TerminalMac,
+    /// Its TPDU.
+    pub tpdu: Tpdu,
+    /// The batch it starts in.
+    pub batch: BatchNumber,
+    /// Whether it enciphers track 2: it signs on with 60.3 = 004.
+    #[serde(default)]
+    pub track_key: bool,
+}
+
+/// Where a merchant is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoAccount {
+    /// Holder's name.
+    pub holder: String,
+    /// Account number.
+    pub number: String,
+    /// CNAPS bank code, 12 digits.
+    pub cnaps: String,
+}
+
+/// A merchant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoMerchant {
+    /// DE 42.
+    pub mid: MerchantId,
+    /// Name.
+    pub name: String,
+    /// Merchant category code.
+    pub mcc: u16,
+    /// Number of its fee plan.
+    pub fee_plan: u32,
+    /// Where it is paid.
+    pub account: DemoAccount,
+}
+
+/// A card, its PIN and its money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoCard {
+    /// The number, always one of a test range.
+    pub pan: Concealed,
+    /// `YYMM`.
+    pub expiry: Expiry,
+    /// Six digits.
+    pub pin: Concealed,
+    /// Three digits of the service code on track 2.
+    pub service_code: String,
+    /// [`super::ON_US_ISSUER`] or the name of a link.
+    pub issuer: String,
+    /// Whether the switch's own issuer holds it.
+    pub on_us: bool,
+    /// Available balance, minor units.
+    pub balance_minor: u64,
+    /// What kind of card it is.
+    pub class: CardClass,
+}
+
+impl DemoCard {
+    /// The number as a payments noun.
+    ///
+    /// # Errors
+    /// [`SimError::World`] when the file holds something else.
+    pub fn number(&self) -> Result<Pan, SimError> {
+        Pan::from_digits(self.pan.expose().as_bytes()).map_err(|_| SimError::World { what: "card number" })
+    }
+    /// What people may see of the number.
+    ///
+    /// # Errors
+    /// As [`DemoCard::number`].
+    pub fn masked(&self) -> Result<MaskedPan, SimError> {
+        Ok(self.number()?.masked())
+    }
+    /// Whether it is a foreign card for the batch totals.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.class, CardClass::Foreign)
+    }
+    /// Track 2 as a stripe holds it: number, separator, expiry, service code, discretionary data.
+    pub fn track2(&self) -> Concealed {
+        let expiry = std::str::from_utf8(self.expiry.digits()).unwrap_or("0000");
+        Concealed(
+            format!("{}={expiry}{}1234567890", self.pan.expose(), self.service_code)
+                .chars()
+                .take(37)
+                .collect(),
+        )
+    }
+}
+
+/// A range of card numbers, both ends as prefixes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoRoute {
+    /// First prefix.
+    pub low: String,
+    /// Last prefix.
+    pub high: String,
+    /// Class of these cards.
+    pub class: CardClass,
+}
+
+/// A link to an issuer host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoLink {
+    /// Its name, also the `issuer` of its cards.
+    pub name: String,
+    /// `host:port` on which the issuer listens.
+    pub address: String,
+    /// What it speaks.
+    pub dialect: LinkDialect,
+    /// Name of its framing.
+    pub framing: String,
+    /// Key under which PIN blocks travel.
+    pub zpk: DemoKey,
+    /// Cards it answers for.
+    pub routes: Vec<DemoRoute>,
+}
+
+impl DemoLink {
+    /// Its framing.
+    ///
+    /// # Errors
+    /// [`SimError::World`] when the name is none.
+    pub fn framing(&self) -> Result<Framing, SimError> {
+        self.framing.parse().map_err(|_| SimError::World { what: "framing" })
+    }
+}
+
+/// Everybody who takes part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemoWorld {
+    /// Terminals.
+    pub terminals: Vec<DemoTerminal>,
+    /// Merchants.
+    pub merchants: Vec<DemoMerchant>,
+    /// Cards of every issuer.
+    pub cards: Vec<DemoCard>,
+    /// Links to issuers.
+    pub links: Vec<DemoLink>,
+    /// DE 32 of the switch.
+    pub acquirer: AcquirerId,
+}
+
+impl DemoWorld {
+    /// Reads `DATA/demo.json`.
+    ///
+    /// # Errors
+    /// [`SimError::Io`] or [`SimError::Json`].
+    pub fn read(path: &Path) -> Result<Self, SimError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| SimError::Io { what: "read the world file", source })?;
+        serde_json::from_slice(&bytes).map_err(|source| SimError::Json { what: "world file", source })
+    }
+    /// The link with this name.
+    ///
+    /// # Errors
+    /// [`SimError::World`] when there is none.
+    pub fn link(&self, name: &str) -> Result<&DemoLink, SimError> {
+        self.links.iter().find(|link| link.name == name).ok_or(SimError::World { what: "link name" })
+    }
+    /// Cards that `issuer` holds.
+    pub fn cards_of<'a>(&'a self, issuer: &'a str) -> impl Iterator<Item = &'a DemoCard> {
+        self.cards.iter().filter(move |card| card.issuer == issuer)
+    }
+}
