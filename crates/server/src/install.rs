@@ -11,7 +11,7 @@ use crate::config::{Config, Profile};
 use crate::data::{DataDir, DataError, KEY_BYTES};
 use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
 use crate::open::{ReplayError, open};
-use crate::shared::now;
+use crate::shared::{Hooks, now};
 
 /// What a new ledger starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub fn initialise(
     let cards = Cards::open(&keys, first.iter().map(|(name, key)| (*name, key)), &hash_key)?;
     let tools = Tools { keys, cards };
 
-    let (mut log, _, mut core) = open(&data.ledger(), config)?;
+    let (mut log, _, mut core) = open(&data.ledger(), config, &Hooks::default().files)?;
     let at = now();
     let genesis = Record::Genesis {
         partition: crate::open::PARTITION.0 as u8,
@@ -136,7 +136,7 @@ pub fn carry_out_alone(
     if !data.is_initialised() {
         return Err(DataError::NotInitialised { path: dir.to_path_buf() }.into());
     }
-    let (mut log, recovery, mut core) = open(&data.ledger(), config)?;
+    let (mut log, recovery, mut core) = open(&data.ledger(), config, &Hooks::default().files)?;
     let mut output = Output::default();
     let cut_bytes = recovery.cut.map_or(0, |cut| cut.bytes);
     core.start(log.epoch().0, cut_bytes, now(), &mut output);

@@ -50,6 +50,6 @@ pub use data::{DataDir, DataError};
 pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise};
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};
-pub use shared::{Fatal, OnFatal};
+pub use shared::{Fatal, Hooks, OnFatal};
 pub use status::{LinkStatus, Status};
 pub use switch::{Addresses, RunError, StartError, Switch, SwitchHandle};

@@ -1,10 +1,11 @@
 //! From a data directory to a core that has replayed its ledger.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use switchyard_core::{ApplyError, Core, CoreConfig};
 use switchyard_domain::{Decode, Stamped};
-use switchyard_ledger::{Error, LedgerId, Log, Options, Partition, Reader, Recovery, Sequence};
+use switchyard_ledger::{Error, FileLayer, LedgerId, Log, Options, Partition, Reader, Recovery, Sequence};
 
 use crate::config::Config;
 use crate::shared::now;
@@ -55,13 +56,18 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
 }
 
 /// Opens the log for writing, which takes its lock, and replays it.
-pub(crate) fn open(dir: &Path, config: &Config) -> Result<(Log, Recovery, Core), ReplayError> {
+pub(crate) fn open(
+    dir: &Path,
+    config: &Config,
+    files: &Arc<dyn FileLayer>,
+) -> Result<(Log, Recovery, Core), ReplayError> {
     let mut id = [0; 16];
     // A log that exists keeps its own id; a new one without randomness gets zeros and is none the worse.
     let _ = getrandom::fill(&mut id);
     let mut options = Options::new(PARTITION, LedgerId(id), now().0);
     options.segment_bytes = u64::from(config.ledger.segment_mib) << 20;
     options.free_bytes_min = u64::from(config.ledger.free_mib_min) << 20;
+    options.files = Arc::clone(files);
     let (log, recovery) = Log::open(dir, &options)?;
     let mut core = Core::new(core_config(config));
     let end = replay(dir, |stamped| core.replay(stamped))?;

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchyard_core::{Command, CommandError, CommandOutcome, Input};
 use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
+use switchyard_ledger::{FileLayer, OsFiles};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
@@ -69,6 +70,22 @@ impl Fatal {
 /// Called once when a switch cannot go on.
 pub type OnFatal = Arc<dyn Fn(&Fatal) + Send + Sync>;
 
+/// What a switch asks of its surroundings; tests put others in their place.
+#[derive(Clone)]
+pub struct Hooks {
+    /// By default the process ends with [`Fatal::exit_code`].
+    pub on_fatal: OnFatal,
+    /// The ledger's files.
+    pub files: Arc<dyn FileLayer>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        let exit = |fatal: &Fatal| std::process::exit(fatal.exit_code());
+        Self { on_fatal: Arc::new(exit), files: Arc::new(OsFiles) }
+    }
+}
+
 /// Everything shared.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -87,7 +104,7 @@ pub(crate) struct Shared {
     /// The ledger's disk is nearly full: new work is refused before the core sees it.
     pub(crate) ledger_full: AtomicBool,
     pub(crate) phase: watch::Sender<Phase>,
-    pub(crate) on_fatal: OnFatal,
+    pub(crate) hooks: Hooks,
     commands: Mutex<HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>>,
     next_command: AtomicU64,
 }
@@ -101,12 +118,12 @@ pub(crate) struct Parts {
     pub(crate) acquirer: AcquirerId,
     pub(crate) offset: UtcOffset,
     pub(crate) phase: watch::Sender<Phase>,
-    pub(crate) on_fatal: OnFatal,
+    pub(crate) hooks: Hooks,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, metrics, store, cards, acquirer, offset, phase, on_fatal } = parts;
+        let Parts { config, metrics, store, cards, acquirer, offset, phase, hooks } = parts;
         let core = &config.core;
         Self {
             queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
@@ -126,7 +143,7 @@ impl Shared {
             acquirer,
             offset,
             phase,
-            on_fatal,
+            hooks,
         }
     }
 
@@ -147,7 +164,7 @@ impl Shared {
             tracing::error!(error = %fatal, "the switch stops");
             self.queue.close();
             self.commands.lock().unwrap_or_else(PoisonError::into_inner).clear();
-            (self.on_fatal)(fatal);
+            (self.hooks.on_fatal)(fatal);
         }
     }
 
@@ -231,7 +248,10 @@ pub(crate) mod tests {
             acquirer: "48720000".parse().unwrap(),
             offset: UtcOffset::CHINA,
             phase: watch::channel(Phase::Serving).0,
-            on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
+            hooks: Hooks {
+                on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
+                ..Hooks::default()
+            },
         }))
     }
 

@@ -11,8 +11,8 @@ pub(crate) fn watch(shared: &Shared, ledger: &Path) {
     let limits = &shared.config.ledger;
     // The next segment is reserved while this one fills; below this there may be no room for it.
     let needed = u64::from(limits.segment_mib + limits.free_mib_min) << 20;
-    let free = match rustix::fs::statvfs(ledger) {
-        Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+    let free = match shared.hooks.files.free_bytes(ledger) {
+        Ok(free) => free,
         Err(error) => {
             tracing::warn!(%error, "the ledger's disk cannot be measured");
             return;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
 use switchyard_domain::{Actor, KeyUse};
-use switchyard_ledger::{Committer, Log, Recovery};
+use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ use crate::keystore::{CardKeyError, Cards, KeyStore};
 use crate::metrics::Metrics;
 use crate::open::{ReplayError, open};
 use crate::release::{Pending, Release};
-use crate::shared::{Fatal, OnFatal, Parts, Phase, Shared, guarded, now, vital};
+use crate::shared::{Fatal, Hooks, Parts, Phase, Shared, guarded, now, vital};
 use crate::status::{Status, status};
 
 /// How often housekeeping looks around.
@@ -97,11 +97,10 @@ impl Switch {
     /// # Errors
     /// [`StartError`] by what has to be put right.
     pub async fn start(config: Config, data_dir: &Path, extra: Option<Router>) -> Result<Self, StartError> {
-        let exit = |fatal: &Fatal| std::process::exit(fatal.exit_code());
-        Self::start_with(config, data_dir, extra, Arc::new(exit)).await
+        Self::start_with(config, data_dir, extra, Hooks::default()).await
     }
 
-    /// As [`start`](Self::start), with `on_fatal` to be called in place of ending the process.
+    /// As [`start`](Self::start), in other surroundings.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -109,7 +108,7 @@ impl Switch {
         config: Config,
         data_dir: &Path,
         extra: Option<Router>,
-        on_fatal: OnFatal,
+        hooks: Hooks,
     ) -> Result<Self, StartError> {
         let data = DataDir::new(data_dir, &config.keys);
         if !data.is_initialised() {
@@ -126,8 +125,8 @@ impl Switch {
         tokio::spawn(crate::http::serve(http, phases, Arc::clone(&metrics), extra));
 
         let loading = {
-            let (config, data) = (config.clone(), data.clone());
-            move || load(&config, &data)
+            let (config, data, files) = (config.clone(), data.clone(), Arc::clone(&hooks.files));
+            move || load(&config, &data, &files)
         };
         let loaded = tokio::task::spawn_blocking(loading).await.map_err(|_| StartError::Interrupted)??;
         let admin_socket = data.admin_socket();
@@ -138,7 +137,7 @@ impl Switch {
         let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
         let offset = state.offset();
         let shared =
-            Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, on_fatal }));
+            Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, hooks }));
         publish(&shared, &core);
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
@@ -251,11 +250,11 @@ struct Loaded {
 }
 
 /// Everything that takes time: keys, and the ledger from its first record.
-fn load(config: &Config, data: &DataDir) -> Result<Loaded, StartError> {
+fn load(config: &Config, data: &DataDir, files: &Arc<dyn FileLayer>) -> Result<Loaded, StartError> {
     let lmk = data.read_lmk(config.general.profile)?;
     let store = KeyStore::new(&lmk).map_err(DataError::Key)?;
     let hash_key = data.read_card_hash(config.general.profile)?;
-    let (log, recovery, core) = open(&data.ledger(), config)?;
+    let (log, recovery, core) = open(&data.ledger(), config, files)?;
     if let Some(cut) = &recovery.cut {
         tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
     }

@@ -189,10 +189,7 @@ async fn a_switch_that_cannot_start_says_why() {
         let mut config = config();
         change(&mut config);
         let path = dir.path().to_path_buf();
-        async move {
-            let on_fatal = std::sync::Arc::new(|_: &switchyard_server::Fatal| {});
-            switchyard_server::Switch::start_with(config, &path, None, on_fatal).await.err()
-        }
+        async move { switchyard_server::Switch::start(config, &path, None).await.err() }
     };
     assert!(matches!(begin(|_| {}).await, Some(StartError::Data(DataError::NotInitialised { .. }))));
     install(dir.path(), None);

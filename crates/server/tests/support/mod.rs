@@ -19,8 +19,9 @@ use switchyard_keys::mac::{MacAlgorithm, MacKey};
 use switchyard_keys::pin::{Pin, encode_iso0, pvv};
 use switchyard_keys::working_keys::{MakLength, WorkingKeyBlock};
 use switchyard_keys::{DesKey, KeyError, TdesCipher};
+use switchyard_ledger::{FileLayer, OsFiles};
 use switchyard_server::config::Config;
-use switchyard_server::{Fatal, InitPlan, Switch, Tools, initialise};
+use switchyard_server::{Fatal, Hooks, InitPlan, Switch, Tools, initialise};
 use switchyard_wire::{Builder, Dialect, Message, Mti};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -114,10 +115,19 @@ fn commands(tools: &Tools, link: Option<SocketAddr>) -> Result<Vec<Command>, Key
 
 /// A switch that keeps what ended it instead of ending the process.
 pub async fn start(dir: &Path, config: Config) -> (Switch, Arc<Mutex<Option<Fatal>>>) {
+    start_on(dir, config, Arc::new(OsFiles)).await
+}
+
+/// As [`start`], on other files.
+pub async fn start_on(
+    dir: &Path,
+    config: Config,
+    files: Arc<dyn FileLayer>,
+) -> (Switch, Arc<Mutex<Option<Fatal>>>) {
     let fatal = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&fatal);
     let on_fatal = Arc::new(move |cause: &Fatal| *seen.lock().unwrap() = Some(cause.clone()));
-    (Switch::start_with(config, dir, None, on_fatal).await.unwrap(), fatal)
+    (Switch::start_with(config, dir, None, Hooks { on_fatal, files }).await.unwrap(), fatal)
 }
 
 pub fn dialect() -> &'static Dialect {
