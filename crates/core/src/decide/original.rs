@@ -40,14 +40,16 @@ pub(crate) fn find(
     if request.amount.currency != opened.amount.currency {
         return Err(ResponseCode::ORIGINAL_AMOUNT);
     }
-    match permitted(state, config, key, request, original) {
-        Ok(()) => Ok(opened.id),
-        // It is taken, but by something that may come to nothing: the terminal may ask again later.
-        Err(ResponseCode::ORIGINAL_NOT_FOUND) if is_in_doubt(state, opened.id) => {
-            Err(ResponseCode::MALFUNCTION)
-        }
-        Err(code) => Err(code),
-    }
+    permitted(state, config, key, request, original).map_err(|code| {
+        let taken = match code {
+            ResponseCode::ORIGINAL_NOT_FOUND => true,
+            ResponseCode::AMOUNT_LIMIT => request.amount.minor <= opened.amount.minor,
+            _ => false,
+        };
+        // Taken, but by something that may come to nothing: the terminal may ask again later.
+        if taken && is_in_doubt(state, opened.id) { ResponseCode::MALFUNCTION } else { code }
+    })?;
+    Ok(opened.id)
 }
 
 /// Whether a follow-up of this transaction ended unknown and its reversal is still on its way.
