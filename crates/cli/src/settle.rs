@@ -206,8 +206,8 @@ fn print(plan: &DayPlan, files: Option<(&PathBuf, &Vec<FileDigest>)>, form: Outp
             vec![
                 net.id.to_string(),
                 net.name.clone(),
-                money(i128::from(net.sales.minor)),
-                money(i128::from(net.refunds.minor)),
+                money(net.sales.minor),
+                money(net.refunds.minor),
                 money(net.fees_minor.into()),
                 money(net.net_minor.into()),
                 money(net.payout_minor.into()),

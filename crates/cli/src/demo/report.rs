@@ -154,8 +154,8 @@ impl Report {
                 vec![
                     format!("  {}", net.id),
                     net.name.clone(),
-                    settle::money(net.sales.minor.into()),
-                    settle::money(net.refunds.minor.into()),
+                    settle::money(net.sales.minor),
+                    settle::money(net.refunds.minor),
                     settle::money(net.fees_minor.into()),
                     settle::money(net.payout_minor.into()),
                 ]

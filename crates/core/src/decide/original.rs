@@ -20,7 +20,7 @@ fn kind_of_original(kind: TransactionKind, original: TransactionKind) -> bool {
 ///
 /// # Errors
 /// The response code that refuses it: 25 not found or not in a state that allows it, 14 another card,
-/// 64 another amount, 61 more than is left to refund, 22 too old.
+/// 64 another amount, 61 more than is left to refund, 22 too old or in doubt.
 pub(crate) fn find(
     state: &State,
     config: &CoreConfig,
@@ -40,8 +40,22 @@ pub(crate) fn find(
     if request.amount.currency != opened.amount.currency {
         return Err(ResponseCode::ORIGINAL_AMOUNT);
     }
-    permitted(state, config, key, request, original)?;
+    permitted(state, config, key, request, original).map_err(|code| {
+        let taken = match code {
+            ResponseCode::ORIGINAL_NOT_FOUND => true,
+            ResponseCode::AMOUNT_LIMIT => request.amount.minor <= opened.amount.minor,
+            _ => false,
+        };
+        // Taken, but by something that may come to nothing: the terminal may ask again later.
+        if taken && is_in_doubt(state, opened.id) { ResponseCode::MALFUNCTION } else { code }
+    })?;
     Ok(opened.id)
+}
+
+/// Whether a follow-up of this transaction ended unknown and its reversal is still on its way.
+fn is_in_doubt(state: &State, id: TransactionId) -> bool {
+    let unresolved = state.transactions.unresolved.iter().filter_map(|other| state.transactions.get(*other));
+    unresolved.into_iter().any(|other| other.outcome == Outcome::Unknown && other.opened.original == Some(id))
 }
 
 fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option<&'s Transaction> {

@@ -94,6 +94,7 @@ impl Core {
         self.emit(record, Actor::Terminal(caller.terminal), now, out);
         let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer };
         out.reply(caller.origin, Reply::recorded(&facts, body));
+        self.hurry(saf.as_ref(), now, out);
     }
 
     /// The original waits for PIN work: nothing is recorded of it, so that it is enough to let it end in

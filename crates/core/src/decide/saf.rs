@@ -79,6 +79,14 @@ impl Core {
         }
     }
 
+    /// Sends an entry that was just queued, if its link is free for it: the sooner an issuer hears of a
+    /// reversal, the shorter anybody is in doubt.
+    pub(crate) fn hurry(&mut self, entry: Option<&SafEntry>, now: Timestamp, out: &mut Output) {
+        if let Some(link) = entry.map(|e| e.upstream.link).filter(|link| self.flight.is_signed_on(*link)) {
+            self.drive_saf(link, now, out);
+        }
+    }
+
     /// One entry at a time and in order: the next waits until this one is acknowledged.
     fn drive_saf(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
         let flight = self.flight.link(link);

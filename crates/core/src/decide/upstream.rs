@@ -168,10 +168,12 @@ impl Core {
         let actor = Self::link_of(opened).map_or(Actor::Switch, Actor::Link);
         let record = Record::Resolved { transaction: opened.id, outcome, reply, entry, movement, saf };
         self.emit(record, actor, now, out);
-        let Some(wait) = self.flight.end_upstream(opened.id) else { return };
-        let body = ReplyBody::Financial { facts: reply, echo: opened.echo, issuer: wait.issuer };
-        let reply = Reply::recorded(&reply, body);
-        wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
+        if let Some(wait) = self.flight.end_upstream(opened.id) {
+            let body = ReplyBody::Financial { facts: reply, echo: opened.echo, issuer: wait.issuer };
+            let reply = Reply::recorded(&reply, body);
+            wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
+        }
+        self.hurry(saf.as_ref(), now, out);
     }
 
     /// Approved upstream, but the terminal has taken it back meanwhile.

@@ -68,9 +68,9 @@ impl Scenario {
         }
     }
     /// Whether `code` is right, or says that somebody cannot work just now. A linked card's issuer may be
-    /// away, a busy switch may shed load, a day may be changing; none of these moves money.
+    /// away, what a follow-up refers to may be in doubt because of that (22), a busy switch may shed load, a day may be changing; none of these moves money.
     pub(super) fn accepts(self, code: ResponseCode, is_linked: bool) -> bool {
-        let is_away = is_linked && matches!(code.as_bytes(), b"91" | b"98" | b"68");
+        let is_away = is_linked && matches!(code.as_bytes(), b"91" | b"98" | b"68" | b"22");
         let is_busy = matches!(code.as_bytes(), b"96" | b"90");
         self.expected().contains(&code.as_str()) || is_away || is_busy
     }
