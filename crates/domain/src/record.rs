@@ -128,6 +128,8 @@ pub enum Record {
     FilesRendered { day: BusinessDate, files: Vec<FileDigest> },
     /// A cardholder of the embedded issuer tried a PIN: wrong ones count, a right one forgets them.
     PinTried { card: CardHash, right: bool },
+    /// A pre-authorization that nobody completed in time ended, and its hold with it.
+    HoldExpired { transaction: TransactionId, entry: Entry },
 }
 
 /// What a terminal's reversal did to the original.

@@ -1,11 +1,12 @@
 //! What operators, the installer and settlement want recorded.
 
+use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
 use crate::machine::{Core, Output};
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Phase, Record, RouteTarget, Terminal,
-    TerminalIndex, Timestamp,
+    TerminalIndex, Timestamp, TransactionId,
 };
 
 impl Core {
@@ -129,7 +130,28 @@ impl Core {
         let day = self.state.day();
         let next = day.next().max(BusinessDate::at(now, self.offset()));
         self.emit(Record::DayCut { day, next }, actor, now, out);
+        self.expire_holds(now, out);
         CommandOutcome::DayCut { day }
+    }
+
+    /// Holds that can no longer be completed give the cardholder the money back.
+    fn expire_holds(&mut self, now: Timestamp, out: &mut Output) {
+        let (today, days_max) = (self.state.day().0, self.config.hold_days_max);
+        let transactions = &self.state.transactions;
+        let mut expired: Vec<TransactionId> = self
+            .state
+            .book
+            .holds()
+            .into_keys()
+            .map(|hold| TransactionId(hold.0))
+            .filter(|id| transactions.get(*id).is_some_and(|t| today.saturating_sub(t.day.0) > days_max))
+            .collect();
+        expired.sort_unstable();
+        for transaction in expired {
+            let entry = self.state.transactions.get(transaction).map(postings::release);
+            let Some(entry) = entry.filter(|entry| self.state.book.check(entry).is_ok()) else { continue };
+            self.emit(Record::HoldExpired { transaction, entry }, Actor::Switch, now, out);
+        }
     }
 
     /// Netting and files of a day, all or nothing.

@@ -127,11 +127,11 @@ fn permitted(
             if asked > left { Err(ResponseCode::AMOUNT_LIMIT) } else { Ok(()) }
         }
         TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+            if original.outcome == Outcome::Approved && days > config.hold_days_max {
+                return Err(ResponseCode::MALFUNCTION);
+            }
             if !original.is_untouched() {
                 return Err(ResponseCode::ORIGINAL_NOT_FOUND);
-            }
-            if days > config.hold_days_max {
-                return Err(ResponseCode::MALFUNCTION);
             }
             if request.kind == TransactionKind::PreAuthVoid {
                 return equal(asked, whole);

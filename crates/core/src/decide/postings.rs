@@ -71,6 +71,17 @@ pub(crate) fn movement(
     })
 }
 
+/// Ends the hold of a pre-authorization and moves nothing.
+pub(crate) fn release(transaction: &Transaction) -> Entry {
+    let opened = &transaction.opened;
+    Entry::one(
+        transaction.source,
+        payable(opened),
+        opened.amount.minor,
+        Phase::VoidPending(hold_of(opened.id)),
+    )
+}
+
 /// Postings that undo an approved transaction. What a cardholder has spent meanwhile cannot be taken
 /// back from the account: it goes to suspense, where an operator sees it, because a reversal has to end.
 pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, book: &Book) -> Entry {

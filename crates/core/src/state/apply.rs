@@ -57,6 +57,11 @@ impl State {
                 self.days_to_net.retain(|d| d != day);
                 Ok(())
             }
+            Record::HoldExpired { transaction, entry } => {
+                let missing = missing_number("transaction", transaction.0);
+                self.transactions.get_mut(*transaction).ok_or(missing)?.voided = true;
+                Ok(self.book.apply(entry)?)
+            }
             Record::PinTried { card, right } => {
                 self.count_pin(*card, *right);
                 Ok(())

@@ -259,6 +259,21 @@ fn holds_reserve_and_completions_take() {
 }
 
 #[test]
+fn a_hold_that_nobody_completes_ends_with_its_time() {
+    let mut g = given(PreAuth, ON_US, 1_000);
+    g.bench.pass_days(30);
+    assert_eq!(g.bench.available(ON_US), i128::from(BALANCE - 1_000), "day 30: it may still be completed");
+    g.bench.pass_days(1);
+    assert_eq!((g.bench.available(ON_US), g.bench.held()), (i128::from(BALANCE), 0));
+    assert_eq!(g.bench.code(&g.first.follow(Completion, 11, g.rrn, g.code)), "22");
+    assert_eq!(g.bench.code(&g.first.follow(PreAuthVoid, 12, g.rrn, g.code)), "22");
+    // One that was completed in time has no hold left to end.
+    let mut g = completed(ON_US, 1_000);
+    g.bench.pass_days(31);
+    assert_eq!(g.bench.available(ON_US), i128::from(BALANCE - 1_000));
+}
+
+#[test]
 fn over_a_link_what_is_being_taken_cannot_be_taken_again() {
     // A second void while the first is pending; and again once the first failed.
     for (answer, second) in [("00", "25"), ("51", "00")] {
