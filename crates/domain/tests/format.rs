@@ -1,5 +1,7 @@
 //! The encoding of records is an on-disk format: bytes that were written once have to be read for ever.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use switchyard_domain::*;
