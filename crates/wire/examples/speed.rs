@@ -1,5 +1,7 @@
 //! How long parsing and building take, without a framework: `cargo run --release --example speed`.
 
+#![allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+
 use std::hint::black_box;
 use std::time::Instant;
 
