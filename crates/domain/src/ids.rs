@@ -120,7 +120,9 @@ macro_rules! ascii_id {
         }
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                serialize_ascii(self.as_str().as_bytes(), s)
+                // Blanks that the noun needs in order to be read back are not padding.
+                let length = self.as_str().len().max($min);
+                serialize_ascii(&self.0[..length], s)
             }
         }
         impl<'de> Deserialize<'de> for $name {
@@ -275,5 +277,18 @@ mod tests {
         assert_eq!(serde_json::to_string(&tid).unwrap(), "\"T0000001\"");
         let bytes = postcard::to_stdvec(&tid).unwrap();
         assert_eq!(postcard::from_bytes::<TerminalId>(&bytes).unwrap(), tid);
+    }
+
+    /// A terminal may name such a reference in DE 37, and its fingerprint is recorded.
+    #[test]
+    fn blanks_at_the_end_survive_the_ledger() {
+        for text in ["1234        ", "            "] {
+            let rrn: Rrn = text.parse().unwrap();
+            let bytes = postcard::to_stdvec(&rrn).unwrap();
+            assert_eq!(postcard::from_bytes::<Rrn>(&bytes).unwrap(), rrn);
+        }
+        let blank: TerminalId = " ".parse().unwrap();
+        let bytes = postcard::to_stdvec(&blank).unwrap();
+        assert_eq!(postcard::from_bytes::<TerminalId>(&bytes).unwrap(), blank);
     }
 }

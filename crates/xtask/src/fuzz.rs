@@ -46,7 +46,13 @@ fn list() -> Result<Vec<String>> {
 }
 
 fn fuzz(arguments: &[&str]) -> Result<()> {
-    let status = Command::new(env!("CARGO")).arg("fuzz").args(arguments).current_dir(root()).status()?;
+    // Instrumented objects belong into `fuzz/target`, not among those of whoever runs this.
+    let status = Command::new(env!("CARGO"))
+        .arg("fuzz")
+        .args(arguments)
+        .env_remove("CARGO_TARGET_DIR")
+        .current_dir(root())
+        .status()?;
     if status.success() { Ok(()) } else { bail!("cargo fuzz {} failed", arguments.join(" ")) }
 }
 

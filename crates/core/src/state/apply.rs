@@ -260,15 +260,23 @@ impl State {
         transaction.outcome = outcome;
         transaction.day = day;
         transaction.reply = Some(reply);
-        self.queue(saf);
+        self.queue(saf)?;
         self.settle(id, outcome, entry)
     }
 
-    fn queue(&mut self, saf: Option<&SafEntry>) {
-        if let Some(entry) = saf {
-            self.used_stan(entry.upstream.link, entry.upstream.stan);
-            self.saf.push(*entry);
+    fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
+        let Some(entry) = saf else { return Ok(()) };
+        let need = self.saf.next_id();
+        if entry.id != need {
+            return Err(ApplyError::Order {
+                what: "store-and-forward entry",
+                need: need.0,
+                have: entry.id.0,
+            });
         }
+        self.used_stan(entry.upstream.link, entry.upstream.stan);
+        self.saf.push(*entry);
+        Ok(())
     }
 
     fn apply_reversal(&mut self, record: &Record) -> Result<(), ApplyError> {
@@ -282,7 +290,7 @@ impl State {
         self.requests.reversals.push(ReversalTaken { fingerprint: *fingerprint, echo: *echo, reply: *reply });
         self.requests.known.insert(*key, Known::Reversal(position));
         self.book.apply(entry)?;
-        self.queue(saf.as_ref());
+        self.queue(saf.as_ref())?;
         match (effect, original) {
             (ReversalEffect::Tombstone, _) => {
                 for class in [

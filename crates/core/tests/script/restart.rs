@@ -1,8 +1,8 @@
 //! A process ends at any record; the next one leaves nothing in the air.
 
 use crate::support::*;
-use switchyard_core::CoreConfig;
-use switchyard_domain::{Outcome, TransactionKind};
+use switchyard_core::{ApplyError, Core, CoreConfig};
+use switchyard_domain::{Outcome, Record, SafId, TransactionKind};
 
 /// Everything at once; returns what was asked, in order.
 fn busy() -> (Bench, Vec<Ask>) {
@@ -123,5 +123,22 @@ impl Facts for switchyard_domain::Stamped {
             | switchyard_domain::Record::ReversalTaken { saf, .. } => saf.map(|s| s.id),
             _ => None,
         }
+    }
+}
+
+#[test]
+fn a_store_and_forward_entry_out_of_order_is_refused() {
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 100));
+    bench.pass(LINK_TIMEOUT_MS);
+    let (last, before) = bench.records.split_last().unwrap();
+    for have in [1, u64::MAX] {
+        let mut core = Core::new(CoreConfig::default());
+        before.iter().for_each(|stamped| core.replay(stamped).unwrap());
+        let mut last = last.clone();
+        let Record::Resolved { saf: Some(entry), .. } = &mut last.record else { panic!("{last:?}") };
+        entry.id = SafId(have);
+        let what = "store-and-forward entry";
+        assert_eq!(core.replay(&last), Err(ApplyError::Order { what, need: 0, have }));
     }
 }
