@@ -110,6 +110,8 @@ pub(crate) struct DemoOptions {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InitOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
     /// With a small world of merchants, terminals, cards and links; its keys and PINs go to DATA/demo.json.
     #[arg(long)]
     pub(crate) demo: bool,
@@ -138,7 +140,7 @@ pub(crate) enum LedgerCommand {
     Verify,
     /// How many records of each kind there are.
     Stats,
-    /// Every record or posting, to stdout.
+    /// Every record or posting, to stdout; without sealed card numbers and wrapped keys.
     Export {
         /// In which form.
         #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]

@@ -46,7 +46,7 @@ pub(crate) struct History {
 /// Hands every record of a data directory's ledger on.
 pub(crate) fn each_record(data: &Path, mut visit: impl FnMut(u64, &Stamped) -> Result<()>) -> Result<u64> {
     let dir = data.join("ledger");
-    let reader = Reader::open(&dir).with_context(|| format!("{}: no ledger to read", dir.display()))?;
+    let reader = Reader::open(&dir).with_context(|| crate::data_hint(data))?;
     let end = reader.for_each(|sequence, bytes| {
         let stamped = Stamped::decode(bytes).with_context(|| format!("record {}", sequence.0))?;
         visit(sequence.0, &stamped)

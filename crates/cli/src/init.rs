@@ -23,7 +23,7 @@ pub(crate) fn world_path(data: &Path) -> PathBuf {
 }
 
 pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Verdict> {
-    let config = Config::default();
+    let config = crate::serve::load(&options.config)?;
     if !options.demo {
         let acquirer = options
             .acquirer
@@ -31,7 +31,10 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
             .context("an empty ledger needs --acquirer CODE (DE 32), or --demo")?;
         let plan = InitPlan { acquirer: acquirer.parse()?, offset: UtcOffset::CHINA, day: None, demo: false };
         initialise(data, &config, &plan, |_| Ok(Vec::new()))?;
-        eprintln!("{}: made; register merchants and terminals, then `switchyard serve`", data.display());
+        eprintln!(
+            "{}: made; next: `switchyard serve`, then register merchants and terminals through its admin.sock",
+            data.display()
+        );
         return Ok(Verdict::Fine);
     }
     let size = DemoSize { terminals: options.terminals, merchants: options.merchants, ..DemoSize::default() };

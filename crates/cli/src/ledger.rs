@@ -45,7 +45,9 @@ fn verify(data: &Path, form: Output) -> Result<Verdict> {
             }
             return Ok(Verdict::Finding);
         }
-        Err(VerifyError::CouldNot(error)) => return Err(error.into()),
+        Err(VerifyError::CouldNot(error)) => {
+            return Err(anyhow::Error::from(error).context(crate::data_hint(data)));
+        }
     };
     let meaning = check_meaning(data);
     let balanced = meaning.as_ref().is_ok_and(|m| m.balanced);
@@ -151,6 +153,7 @@ fn export(data: &Path, format: ExportFormat) -> Result<Verdict> {
     each_record(data, |sequence, stamped| match format {
         ExportFormat::Jsonl => {
             let mut value = serde_json::to_value(stamped)?;
+            redact(&mut value);
             if let Some(object) = value.as_object_mut() {
                 object.insert("sequence".into(), sequence.into());
             }
@@ -159,6 +162,21 @@ fn export(data: &Path, format: ExportFormat) -> Result<Verdict> {
         ExportFormat::Csv => postings(sequence, stamped, &mut book),
     })?;
     Ok(Verdict::Fine)
+}
+
+/// Takes out what an export, which is passed around, has no business to carry: sealed card numbers, PIN
+/// verification values and expiry dates of cards, wrapped keys. They stay in the ledger.
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for key in ["sealed", "key_id", "intake", "wrapped", "pvv", "expiry"] {
+                object.remove(key);
+            }
+            object.values_mut().for_each(redact);
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// One line a posting. The book goes along, so that an export of entries that do not apply stops.
@@ -230,4 +248,20 @@ fn query(
 pub(crate) fn name_of(record: &Record) -> String {
     let text = format!("{record:?}");
     text.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_has_no_sealed_card_and_no_key() {
+        let mut value = json!({"record": {"card_issued": {
+            "card": {"sealed": [1], "key_id": 1, "intake": 7, "hash": [2], "masked": 3},
+            "expiry": "3012", "pvv": [4], "keys": [{"wrapped": "D0", "check_value": [5]}],
+        }}});
+        redact(&mut value);
+        let left = json!({"card": {"hash": [2], "masked": 3}, "keys": [{"check_value": [5]}]});
+        assert_eq!(value, json!({"record": {"card_issued": left}}));
+    }
 }

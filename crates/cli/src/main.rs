@@ -65,6 +65,18 @@ impl From<Verdict> for ExitCode {
     }
 }
 
+/// What to do about a data directory whose ledger cannot be read.
+fn data_hint(data: &std::path::Path) -> String {
+    if data.join("ledger").is_dir() {
+        format!("{}: the ledger cannot be read", data.display())
+    } else {
+        format!(
+            "{}: holds no ledger; make one with `switchyard init --demo`, or name another with --data",
+            data.display()
+        )
+    }
+}
+
 fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     let global = arguments.global;
     let (data, form) = (global.data.as_path(), global.output);

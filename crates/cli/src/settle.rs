@@ -11,7 +11,7 @@ use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{BankAccount, BusinessDate, FileDigest, Record};
 use switchyard_server::config::Config;
 use switchyard_settlement::files::{RenderContext, files_rendered, manifest, render, write_files};
-use switchyard_settlement::{DayPlan, Planner, Terms};
+use switchyard_settlement::{Blockers, DayPlan, Planner, Terms};
 
 /// A day settled: the plan and what stands on disk.
 pub(crate) struct Settled {
@@ -196,6 +196,19 @@ pub(crate) fn money(minor: i128) -> String {
     format!("{}{}.{:02}", if minor < 0 { "-" } else { "" }, minor.abs() / 100, minor.abs() % 100)
 }
 
+/// What an approver has to look at, without what is not there.
+fn in_the_way(blockers: &Blockers) -> String {
+    let counts = [
+        (blockers.pending, "transactions under way"),
+        (blockers.unknown, "transactions of unknown outcome"),
+        (blockers.queued, "reversals that no issuer has acknowledged"),
+        (blockers.dead_lettered, "reversals that were given up"),
+        (blockers.open_batches, "terminals with an open batch"),
+    ];
+    let there = counts.into_iter().filter(|(count, _)| *count > 0);
+    there.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+}
+
 fn print(plan: &DayPlan, files: Option<(&PathBuf, &Vec<FileDigest>)>, form: Output) -> Result<()> {
     if form == Output::Json {
         return output::json(&to_json(plan, files.map(|(dir, files)| (dir.as_path(), files.as_slice()))));
@@ -216,7 +229,7 @@ fn print(plan: &DayPlan, files: Option<(&PathBuf, &Vec<FileDigest>)>, form: Outp
         }),
     )?;
     if !plan.blockers().is_clear() {
-        eprintln!("switchyard: in the way of this day: {:?}", plan.blockers());
+        eprintln!("switchyard: before this day is paid, look at {}", in_the_way(&plan.blockers()));
     }
     if let Some((dir, files)) = files {
         output::line(&format!("{} files in {}", files.len(), dir.display()))?;

@@ -35,7 +35,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// There is no ledger in it: `switchyard init` comes first.
-    #[error("{} is not initialised", path.display())]
+    #[error("{} holds no ledger: make one with `switchyard init --demo`, or name another with --data", path.display())]
     NotInitialised {
         /// The data directory.
         path: PathBuf,
@@ -133,6 +133,21 @@ impl DataDir {
                 make_dir(parent)?;
             }
             write_key(path, &SecretBytes::random(KEY_BYTES)?, demo)?;
+        }
+        self.sync_directories()
+    }
+
+    /// A key file is there after a power cut only once the directories above it are durable; without it
+    /// the ledger, which is, could never be read again.
+    fn sync_directories(&self) -> Result<(), DataError> {
+        let above = |path: &Path| path.parent().map(Path::to_path_buf);
+        let key_dirs = [above(&self.lmk), above(&self.card_hash)];
+        let dirs = key_dirs.into_iter().flatten().chain([self.root.clone()]).chain(above(&self.root));
+        // "data" has "" above it: the directory that the process stands in.
+        let dirs = dirs.map(|dir| if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir });
+        for dir in dirs {
+            let synced = fs::File::open(&dir).and_then(|file| file.sync_all());
+            synced.map_err(|source| io_error("sync", &dir, source))?;
         }
         Ok(())
     }

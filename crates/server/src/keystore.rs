@@ -265,6 +265,14 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     std::hint::black_box(bytes);
 }
 
+/// Drops `count` bytes from the front; what moving the rest leaves behind it is wiped.
+pub(crate) fn drop_front(bytes: &mut Vec<u8>, count: usize) {
+    let rest = bytes.len() - count;
+    bytes.copy_within(count.., 0);
+    wipe(&mut bytes[rest..]);
+    bytes.truncate(rest);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ pub(crate) const PARTITION: Partition = Partition(0);
 #[non_exhaustive]
 pub enum ReplayError {
     /// The ledger refused.
-    #[error("{code}: {0}", code = .0.code())]
+    #[error("the ledger cannot be used ({})", .0.code())]
     Ledger(#[from] Error),
     /// A record is not in a form that this program reads.
     #[error("record {sequence} cannot be read")]

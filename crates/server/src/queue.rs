@@ -68,11 +68,15 @@ impl CoreQueue {
         self.wake(waiting);
     }
 
-    /// Hands over anything else; never refused.
-    pub(crate) fn push(&self, inputs: impl IntoIterator<Item = Input>) {
+    /// Hands over anything else; refused, by false, only when the queue is closed.
+    pub(crate) fn push(&self, inputs: impl IntoIterator<Item = Input>) -> bool {
         let mut waiting = self.lock();
+        if waiting.closed {
+            return false;
+        }
         waiting.inputs.extend(inputs);
         self.wake(waiting);
+        true
     }
 
     fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
@@ -183,6 +187,7 @@ mod tests {
         queue.close();
         assert!(queue.take(&mut inputs, Instant::now()));
         inputs.clear();
+        assert!(!queue.push([Input::Tick]));
         assert!(!queue.take(&mut inputs, Instant::now() + Duration::from_secs(60)));
     }
 }

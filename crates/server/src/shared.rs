@@ -178,7 +178,9 @@ impl Shared {
         let (sender, receiver) = oneshot::channel();
         let ticket = self.next_command.fetch_add(1, Ordering::Relaxed);
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, sender);
-        self.queue.push([Input::Command { ticket, actor, command: Box::new(command) }]);
+        if !self.queue.push([Input::Command { ticket, actor, command: Box::new(command) }]) {
+            self.commands.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
+        }
         receiver
     }
 
@@ -253,6 +255,13 @@ pub(crate) mod tests {
                 ..Hooks::default()
             },
         }))
+    }
+
+    #[tokio::test]
+    async fn a_command_to_a_switch_that_has_ended_fails_and_does_not_wait() {
+        let shared = shared(&Arc::default());
+        shared.queue.close();
+        assert!(shared.command(Actor::Switch, Command::CutDay).await.is_err());
     }
 
     #[tokio::test]

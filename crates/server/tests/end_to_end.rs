@@ -121,6 +121,34 @@ async fn a_sale_goes_to_its_issuer_and_a_lost_answer_is_reversed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waited_longer_than_its_answer_may_take_never_leaves() {
+    let issuer = Issuer::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), Some(issuer.address));
+    let mut config = config();
+    config.links.credit_max = 1;
+    let (switch, _) = start(dir.path(), config).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    until("the link is there", || switch.status().links[0].up).await;
+    let mut stan = 10;
+    while client.ask(&client.sale(FOREIGN_CARD, stan, 500)).await.code == "91" {
+        stan += 1;
+    }
+    issuer.seen.lock().unwrap().clear();
+    issuer.silent.store(true, Ordering::Relaxed);
+    // The first takes the only credit, and its place is free again only when both are overdue.
+    let both = [client.sale(FOREIGN_CARD, stan + 1, 500), client.sale(FOREIGN_CARD, stan + 2, 600)].concat();
+    let mut codes = [client.ask(&both).await.code, client.read().await.code];
+    codes.sort();
+    assert_eq!(codes[1], "98", "{codes:?}");
+    assert!(matches!(codes[0].as_str(), "91" | "98"), "{codes:?}");
+    until("every reversal is acknowledged", || switch.status().saf_waiting == 0).await;
+    let requests = issuer.seen.lock().unwrap().iter().filter(|mti| **mti == 0x0200).count();
+    assert_eq!(requests, 1, "the issuer could approve what nobody waits for any more");
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_follows_the_switch_and_administrators_are_served() {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), None);

@@ -66,7 +66,7 @@ impl fmt::Display for ConfigFault {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("the configuration cannot be read")]
     Read {
         /// The file.
         path: std::path::PathBuf,
@@ -75,8 +75,8 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// What it says is not a configuration.
-    #[error("{} of the configuration {} wrong, the first: {}", .faults.len(),
-        if .faults.len() == 1 { "thing is" } else { "things are" }, .faults[0])]
+    #[error("{} mistake{}, the first in {} (`switchyard check-config` shows all)", .faults.len(),
+        if .faults.len() == 1 { "" } else { "s" }, .faults[0])]
     Faults {
         /// Everything that is wrong, in the order of the file.
         faults: Vec<ConfigFault>,

@@ -93,9 +93,9 @@ impl Intake {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Closed> {
-        shared.metrics.messages_malformed.increment(1);
         match unionpay::malformed_reply(body) {
             Some(reply) => {
+                shared.metrics.messages_malformed.increment(1);
                 shared.metrics.replied(ResponseCode::FORMAT_ERROR);
                 frame(envelope, &reply, out).map_err(|_| Closed::Error)
             }

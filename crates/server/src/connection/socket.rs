@@ -17,7 +17,7 @@ use super::Place;
 use super::answer::{FRAMING, answer};
 use super::intake::Intake;
 use super::slab::Slab;
-use crate::keystore::wipe;
+use crate::keystore::{drop_front, wipe};
 use crate::metrics::Closed;
 use crate::queue::NotTaken;
 use crate::shared::{Phase, Shared, reached};
@@ -174,11 +174,8 @@ impl Socket {
         if !self.input.is_empty() && self.may_take() {
             let mut input = std::mem::take(&mut self.input);
             let taken = self.take_frames(&input).inspect_err(|_| wipe(&mut input))?;
-            let rest = input.len() - taken;
-            input.copy_within(taken.., 0);
-            wipe(&mut input[rest..]);
-            input.truncate(rest);
-            if rest > 0 {
+            drop_front(&mut input, taken);
+            if !input.is_empty() {
                 self.input = input;
             }
         }
@@ -289,6 +286,10 @@ impl Socket {
             wipe(&mut self.output);
             self.output.clear();
             self.output.shrink_to(OUTPUT_KEEP_BYTES);
+            self.output_written = 0;
+        } else if self.output_written >= OUTPUT_KEEP_BYTES.max(self.output.len() / 2) {
+            // A terminal that is always a little behind never lets the buffer become empty.
+            drop_front(&mut self.output, self.output_written);
             self.output_written = 0;
         }
     }

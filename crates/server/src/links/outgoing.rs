@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use switchyard_domain::TransactionId;
 
-use crate::keystore::wipe;
+use crate::keystore::{drop_front, wipe};
 
 /// An output buffer is given back above this when it is empty.
 const KEEP_BYTES: usize = 64 * 1024;
@@ -65,6 +65,11 @@ impl Outgoing {
             self.bytes.clear();
             self.bytes.shrink_to(KEEP_BYTES);
             self.written = 0;
+        } else if self.written >= KEEP_BYTES.max(self.bytes.len() / 2) {
+            // A host that is always a little behind never lets the buffer become empty.
+            drop_front(&mut self.bytes, self.written);
+            self.base += self.written as u64;
+            self.written = 0;
         }
     }
 
@@ -111,5 +116,26 @@ mod tests {
         assert_eq!(outgoing.rest(), [4, 4, 4, 4, 6, 6, 6, 6]);
         outgoing.wrote(1);
         assert_eq!(outgoing.unsent().collect::<Vec<_>>(), [TransactionId(6)]);
+    }
+
+    #[test]
+    fn a_host_that_never_catches_up_does_not_grow_the_buffer() {
+        const FRAME: usize = 1024;
+        let mut outgoing = Outgoing::default();
+        let append = |outgoing: &mut Outgoing, number: u64| {
+            let frame = |out: &mut Vec<u8>| -> Result<(), ()> {
+                out.extend([number as u8; FRAME]);
+                Ok(())
+            };
+            outgoing.append(Some(TransactionId(number)), frame).unwrap();
+        };
+        append(&mut outgoing, 0);
+        for number in 1..1_000 {
+            append(&mut outgoing, number);
+            outgoing.wrote(FRAME);
+            assert_eq!(outgoing.rest(), [number as u8; FRAME]);
+        }
+        assert!(outgoing.bytes.len() <= 2 * KEEP_BYTES, "{}", outgoing.bytes.len());
+        assert_eq!(outgoing.unsent().collect::<Vec<_>>(), [TransactionId(999)]);
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::LinkQueue;
 use super::outgoing::Outgoing;
-use crate::keystore::wipe;
+use crate::keystore::{drop_front, wipe};
 use crate::metrics::LinkMetrics;
 use crate::shared::Shared;
 
@@ -124,7 +124,8 @@ impl<'a> Session<'a> {
                     Ok(_) => self.take_frames(),
                     Err(error) => Err(Lost::Io(error)),
                 },
-                () = self.queue.filled() => {
+                // What cannot be sent yet stays in the queue, which has a limit.
+                () = self.queue.filled(), if self.pending.is_empty() => {
                     self.queue.take(&mut self.pending);
                     Ok(())
                 }
@@ -139,6 +140,7 @@ impl<'a> Session<'a> {
     /// What never left, for the core: it is as if it had not been sent, and nothing has to be reversed.
     pub(super) fn unsent(mut self) -> Vec<TransactionId> {
         let mut unsent: Vec<_> = self.outgoing.unsent().collect();
+        self.queue.take(&mut self.pending);
         unsent.extend(self.pending.iter().filter_map(|(_, message)| transaction_of(message)));
         unsent
     }
@@ -152,9 +154,9 @@ impl<'a> Session<'a> {
             if transaction.is_some() && self.outstanding.len() >= credit_max {
                 return;
             }
-            let is_ours = *generation == self.generation;
+            let may_leave = *generation == self.generation && !self.is_overdue(message);
             let Some((_, message)) = self.pending.pop_front() else { return };
-            let sent = is_ours && self.encode(&message);
+            let sent = may_leave && self.encode(&message);
             match transaction {
                 Some(_) if sent => self.outstanding.push_back(Instant::now()),
                 Some(transaction) => {
@@ -163,6 +165,19 @@ impl<'a> Session<'a> {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Whether the core has stopped waiting for this request's answer. It must not leave any more: its
+    /// reversal is queued behind it, and a host that works on both at once may take the reversal first and
+    /// then approve what nobody takes back.
+    fn is_overdue(&self, message: &Upstream) -> bool {
+        match message {
+            Upstream::Request(request) => request.opened.upstream.is_some_and(|upstream| {
+                let waited = crate::shared::now().micros_since(upstream.transmitted_at);
+                Duration::from_micros(waited) >= self.speech.answer_timeout
+            }),
+            Upstream::Reversal { .. } | Upstream::Network { .. } => false,
         }
     }
 
@@ -225,10 +240,7 @@ impl<'a> Session<'a> {
                 Scan::Bad(error) => break Err(Lost::Frame(error)),
             }
         };
-        let rest = self.input.len() - at;
-        self.input.copy_within(at.., 0);
-        wipe(&mut self.input[rest..]);
-        self.input.truncate(rest);
+        drop_front(&mut self.input, at);
         if !self.inputs.is_empty() {
             self.shared.queue.push(self.inputs.drain(..));
         }
