@@ -229,14 +229,14 @@ impl World {
     }
     /// The same, to be started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = switchyard(arguments);
-        command.arg("--data").arg(self.data());
+        let mut command = switchyard(["--data"]);
+        command.arg(self.data()).args(arguments);
         command
     }
     /// Runs `serve`.
     pub fn serve(&self) -> Serve {
-        let mut command = self.command(&["serve"]);
-        command.arg("--config").arg(self.config());
+        let mut command = self.command(&["serve", "--config"]);
+        command.arg(self.config());
         Serve::start(command)
     }
     /// The segments of the ledger, in order.
