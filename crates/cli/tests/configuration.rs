@@ -1,5 +1,7 @@
 //! `check-config`, and what `serve` says to a configuration or a data directory that it cannot use.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 mod support;
 
 use serde_json::json;

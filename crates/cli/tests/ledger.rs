@@ -1,12 +1,14 @@
 //! `init`, the reading commands of `ledger`, and a day's end without a running switch.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 mod support;
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use support::{World, run};
+use support::{Process, World, run};
 
 const PAGE: usize = 4_096;
 const BLOCK_HEADER: usize = 160;
@@ -229,6 +231,23 @@ fn a_day_is_cut_and_settled_without_a_switch_and_again_with_the_same_files() {
     };
     assert_eq!(without_starts(after), without_starts(records), "settling again records nothing");
     world.run(&["ledger", "verify"]).expect(0);
+}
+
+#[test]
+fn a_login_in_the_table_of_postings_is_quoted() {
+    let world = busy_world("40");
+    let config = world.config();
+    let config = config.to_str().unwrap();
+    world.run(&["day", "--config", config, "cut"]).expect(0);
+    let mut settle = world.command(&["settle", "--config", config, "run"]);
+    settle.env("USER", "anna,b");
+    Process::start(settle, "").finish().expect(0);
+    let table = world.run(&["ledger", "export", "--format", "csv"]).expect(0).stdout;
+    let own: Vec<_> = table.lines().filter(|line| line.contains("anna")).collect();
+    assert!(!own.is_empty());
+    for line in own {
+        assert!(line.contains(r#","Operator(""anna,b"")",MerchantNetted,"#), "{line}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `decode`, `encode`, `describe` and `diff`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 mod support;
 
 use serde_json::{Value, json};
