@@ -124,6 +124,9 @@ pub(crate) struct InitOptions {
     /// Merchants of the demo world.
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub(crate) merchants: usize,
+    /// Ports on which the issuers of the demo world listen, one for each link.
+    #[arg(long, value_name = "PORT,…", value_delimiter = ',', requires = "demo")]
+    pub(crate) issuer_ports: Vec<u16>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -193,6 +196,9 @@ pub(crate) enum SimCommand {
         /// Answers that are lost after the request was processed, per mille.
         #[arg(long, default_value_t = 0, value_name = "N")]
         drop_per_mille: u16,
+        /// File that gets a line for each effect: what was posted, and again when it was reversed.
+        #[arg(long, value_name = "FILE")]
+        journal: Option<PathBuf>,
     },
     /// Terminals that do everything terminals do; exit 1 when the switch answered wrongly.
     Terminals(SimTerminals),

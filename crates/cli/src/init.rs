@@ -2,7 +2,7 @@
 
 use crate::arguments::{InitOptions, Output};
 use crate::{Verdict, output};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(crate) fn world_path(data: &Path) -> PathBuf {
 }
 
 pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Verdict> {
+    // Where the keys go and how large a segment is, `serve` reads from the same file.
     let config = crate::serve::load(&options.config)?;
     if !options.demo {
         let acquirer = options
@@ -38,7 +39,8 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
         return Ok(Verdict::Fine);
     }
     let size = DemoSize { terminals: options.terminals, merchants: options.merchants, ..DemoSize::default() };
-    let world = DemoWorld::generate(1, &size, KeySource::System)?;
+    let mut world = DemoWorld::generate(1, &size, KeySource::System)?;
+    place_issuers(&mut world, &options.issuer_ports)?;
     make(data, &config, &world)?;
     match form {
         Output::Json => output::json(&serde_json::to_value(&world)?)?,
@@ -55,6 +57,23 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
         }
     }
     Ok(Verdict::Fine)
+}
+
+/// Puts the issuers on these ports; without any they stay where the world has them.
+fn place_issuers(world: &mut DemoWorld, ports: &[u16]) -> Result<()> {
+    if ports.is_empty() {
+        return Ok(());
+    }
+    ensure!(
+        ports.len() == world.links.len(),
+        "--issuer-ports: {} links and {} ports",
+        world.links.len(),
+        ports.len()
+    );
+    for (link, port) in world.links.iter_mut().zip(ports) {
+        link.address = format!("127.0.0.1:{port}");
+    }
+    Ok(())
 }
 
 /// Makes the data directory of a demo world, with the world beside it.

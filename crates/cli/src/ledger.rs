@@ -6,6 +6,7 @@ use crate::progress::Bar;
 use crate::{Verdict, output};
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use switchyard_book::Book;
@@ -192,9 +193,9 @@ fn postings(sequence: u64, stamped: &Stamped, book: &mut Book) -> Result<()> {
     book.apply(entry)?;
     for posting in &entry.0 {
         output::line(&format!(
-            "{sequence},{},{:?},{},{},{},{},{:?}",
+            "{sequence},{},{},{},{},{},{},{:?}",
             stamped.at,
-            stamped.actor,
+            cell(&format!("{:?}", stamped.actor)),
             name_of(&stamped.record),
             posting.debit,
             posting.credit,
@@ -203,6 +204,15 @@ fn postings(sequence: u64, stamped: &Stamped, book: &mut Book) -> Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// A cell as RFC 4180 has it: a login may hold anything.
+fn cell(text: &str) -> Cow<'_, str> {
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
 }
 
 fn query(

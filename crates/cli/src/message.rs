@@ -10,7 +10,7 @@ use switchyard_wire::{
     Dialect, Envelope, EnvelopeKind, Framing, Masking, ParseError, Scan, describe, diff, json,
 };
 
-/// Longest line that is read from stdin.
+/// Longest line that is read from stdin, and longest frame in it.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// A message in bytes, with what stood before it taken off.
@@ -138,7 +138,7 @@ fn unframe<'a>(dialect: &Dialect, frame: &str, bytes: &'a [u8]) -> Result<Unfram
         "none" => split(bytes, EnvelopeKind::None),
         name => {
             let framing: Framing = name.parse()?;
-            match framing.scan(bytes, bytes.len()) {
+            match framing.scan(bytes, LINE_BYTES_MAX as usize) {
                 Scan::Frame { start, end, .. } => split(&bytes[start..end], dialect.envelope()),
                 Scan::NeedMore { at_least } => {
                     bail!("the frame is cut: at least {at_least} more bytes are missing")

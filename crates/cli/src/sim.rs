@@ -17,8 +17,8 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         .with_context(|| format!("{}: make it with `switchyard init --demo`", world_path(data).display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        SimCommand::Issuer { link, drop_per_mille } => {
-            runtime.block_on(issuers(&world, link.as_deref(), *drop_per_mille))
+        SimCommand::Issuer { link, drop_per_mille, journal } => {
+            runtime.block_on(issuers(&world, link.as_deref(), *drop_per_mille, journal.as_deref()))
         }
         SimCommand::Terminals(options) => {
             let mut config = FleetConfig::new(options.target.clone(), world, options.transactions);
@@ -47,11 +47,17 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
     }
 }
 
-async fn issuers(world: &DemoWorld, only: Option<&str>, drop_per_mille: u16) -> Result<Verdict> {
+async fn issuers(
+    world: &DemoWorld,
+    only: Option<&str>,
+    drop_per_mille: u16,
+    journal: Option<&Path>,
+) -> Result<Verdict> {
     let mut hosts = Vec::new();
     for link in world.links.iter().filter(|l| only.is_none_or(|name| l.name == name)) {
         let mut config = IssuerConfig::from_world(world, &link.name)?;
         config.faults = IssuerFaults { drop_reply_per_mille: drop_per_mille, ..IssuerFaults::default() };
+        config.journal = journal.map(Path::to_path_buf);
         let host = IssuerHost::bind(&link.address, config).await.with_context(|| link.address.clone())?;
         eprintln!("{}: {} on {}", link.name, link.dialect.name(), host.address());
         hosts.push(host);

@@ -149,6 +149,9 @@ impl TerminalState {
                 (LineKind::Req, MessageKind::Admin(AdminKind::Reversal)) => {
                     let order = open.remove(&line.stan).map(|entry| entry.order);
                     let order = order.or_else(|| answered.get(&line.stan).cloned());
+                    // A repeat of it names the same order, which the first one has taken already.
+                    let repeated = state.pending.take().filter(|pending| pending.stan == line.stan);
+                    let order = order.or_else(|| repeated.map(|pending| pending.order));
                     state.pending = order.map(|order| PendingReversal {
                         order,
                         batch: line.batch,

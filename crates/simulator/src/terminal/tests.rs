@@ -331,6 +331,12 @@ fn a_terminal_goes_on_where_its_journal_ends() {
     begun[7].closed = true;
     let (state, _) = TerminalState::resume(&world.terminals[0], &begun, &cards);
     assert!(!state.is_closing && state.batch == BatchNumber::FIRST.next());
+    // A terminal killed while it repeats a reversal still owes it.
+    let mut repeated = lines.clone();
+    repeated.push(JournalLine { attempt: 2, ..lines[5].clone() });
+    let (state, unanswered) = TerminalState::resume(&world.terminals[0], &repeated, &cards);
+    assert_eq!(state.pending.map(|p| (p.stan, p.order.amount_minor)), Some((stan(4), 12_345)));
+    assert_eq!(unanswered.len(), 1);
     Journal::open(&file.0).unwrap().append(&lines[0]).unwrap();
     assert_eq!(Journal::read(&file.0).unwrap().len(), 8);
 }
