@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::{BlockNumber, Epoch, Partition, SegmentNumber};
+use crate::{BlockNumber, Epoch, LedgerId, Partition, SegmentNumber};
 
 /// Result of the ledger's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -75,6 +75,32 @@ pub enum Error {
         /// Greatest value allowed.
         max: u64,
     },
+    /// The directory holds a backup: restore it into another directory and write there.
+    #[error("{} is a backup and takes no records", path.display())]
+    Backup {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Something stands where a backup or a restored log was to go; nothing is ever overwritten.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The path in the way.
+        path: PathBuf,
+    },
+    /// The log has fewer records than were asked for.
+    #[error("record count {need} is asked for, the log has {have}")]
+    Beyond {
+        /// Records the caller wants the log to have.
+        need: u64,
+        /// Records it has.
+        have: u64,
+    },
+    /// A restored log was to get the id of the log it comes from: two logs with one id could not be told apart.
+    #[error("a restored log needs a ledger id of its own, not {ledger_id}")]
+    SameLedger {
+        /// The id.
+        ledger_id: LedgerId,
+    },
     /// The operating system refused.
     #[error("cannot {op} {}", path.display())]
     Io {
@@ -102,6 +128,10 @@ impl Error {
             Self::Missing { .. } => "SW-L008",
             Self::BadOption { .. } => "SW-L009",
             Self::Io { .. } => "SW-L010",
+            Self::Backup { .. } => "SW-L011",
+            Self::Exists { .. } => "SW-L012",
+            Self::Beyond { .. } => "SW-L013",
+            Self::SameLedger { .. } => "SW-L014",
         }
     }
 
@@ -211,5 +241,80 @@ impl Fault {
     /// Whether a write cut off by a crash can look like this. A whole block with a wrong neighbour cannot.
     pub(crate) fn may_be_torn(self) -> bool {
         matches!(self, Self::Magic | Self::Length | Self::Checksum)
+    }
+}
+
+/// Why a checkpoint or a proof shows nothing. None of these says anything about a log on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The text is not in the form of one.
+    #[error("{0} is not in its form")]
+    Malformed(ProofPart),
+    /// The text is longer than any that this program writes.
+    #[error("{have} bytes; the limit is {max}")]
+    TooLong {
+        /// Its length.
+        have: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The key did not sign it.
+    #[error("no signature by this key")]
+    Unsigned,
+    /// The signature that names the key is not that of the text.
+    #[error("the signature is not that of the text")]
+    Signature,
+    /// The key belongs to another log than the checkpoint's origin.
+    #[error("the checkpoint is of another log than the key")]
+    OtherLog,
+    /// The hashes do not lead from the record at its index to the root.
+    #[error("the record is not at this index of the tree")]
+    NotIncluded,
+}
+
+/// Which part of a checkpoint or proof is not in its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofPart {
+    /// A verifier key.
+    Key,
+    /// A key's name.
+    KeyName,
+    /// The signed text or its end.
+    Text,
+    /// A signature line.
+    Signature,
+    /// A checkpoint's origin line.
+    Origin,
+    /// A checkpoint's tree size.
+    Size,
+    /// A checkpoint's root.
+    Root,
+    /// A proof's first line.
+    Header,
+    /// A proof's record.
+    Record,
+    /// A proof's index.
+    Index,
+    /// A hash of a proof's path.
+    Path,
+}
+
+impl fmt::Display for ProofPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "the verifier key",
+            Self::KeyName => "the key's name",
+            Self::Text => "the signed text",
+            Self::Signature => "a signature line",
+            Self::Origin => "the origin line",
+            Self::Size => "the tree size",
+            Self::Root => "the root",
+            Self::Header => "the first line of the proof",
+            Self::Record => "the record",
+            Self::Index => "the index",
+            Self::Path => "a hash of the path",
+        })
     }
 }

@@ -8,7 +8,8 @@
 //! in silence: a torn tail is cut, kept aside and recorded; anything else that is wrong stops it.
 //!
 //! Start from [`Log`], which one writer appends to, and [`Reader`], which anybody reads with. [`Committer`] puts a
-//! log on a thread of its own and turns what many producers submit into group commits.
+//! log on a thread of its own and turns what many producers submit into group commits. [`checkpoint`] and [`proof`]
+//! are what an outsider keeps and checks.
 //!
 //! # Files of a log
 //! | file | what it holds |
@@ -17,32 +18,42 @@
 //! | `mark` | the high-water mark: a position known to be durable |
 //! | `torn-….bin` | what a crash left of a block, kept when the epoch of that number cut it |
 //! | `lock` | empty; the writer holds an exclusive lock on it |
+//! | `backup` | only in a backup: nobody may write here, [`restore`] makes a log from it |
 
+mod backup;
 mod batch;
 pub mod block;
+pub mod checkpoint;
 mod committer;
 mod error;
 mod file;
+mod grow;
 mod ids;
 pub mod limits;
 mod log;
 mod mark;
 pub mod merkle;
+pub mod note;
 mod prepare;
+pub mod proof;
 mod reader;
 mod recover;
+mod restore;
 mod segment;
+mod staging;
 mod store;
 mod verify;
 mod walk;
 
+pub use backup::{BackupReport, backup};
 pub use batch::RecordBatch;
 pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
-pub use error::{Error, Fault, Finding, Measure, Result};
+pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
 pub use log::{Cut, Log, Options, Position, Recovery};
 pub use reader::Reader;
 pub use recover::{Image, Scan, recover_image};
+pub use restore::{RestoreReport, restore};
 pub use store::{Appended, BlockStore, MarkFacts, SegmentStore};
 pub use verify::{Progress, TornTail, VerifyError, VerifyReport, verify};

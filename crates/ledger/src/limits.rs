@@ -38,6 +38,27 @@ pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How often an idle committer on a full disk looks for room again.
 pub const ROOM_CHECK_MILLIS: u64 = 200;
 
+/// Longest signed note that is read; a longer one is refused with `TooLong`.
+pub const NOTE_BYTES_MAX: usize = 64 * 1024;
+
+/// Most signatures of one note; a note with more is refused.
+pub const NOTE_SIGNATURES_MAX: usize = 64;
+
+/// Longest proof that is read: a record of [`RECORD_BYTES_MAX`] in base64, a path, and a note.
+pub const PROOF_BYTES_MAX: usize = RECORD_BYTES_MAX.div_ceil(3) * 4 + 64 * 45 + NOTE_BYTES_MAX + 256;
+
+/// Most hashes of an inclusion proof: one for each level of a tree with 2^64 leaves.
+pub const PATH_HASHES_MAX: usize = 64;
+
+/// Most checkpoints that one witness file may hold; a file with more is refused.
+pub const WITNESS_CHECKPOINTS_MAX: usize = 65_536;
+
+/// Longest witness file that is read.
+pub const WITNESS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Record bytes that a restore makes durable at a time.
+pub const RESTORE_BATCH_BYTES: usize = 1024 * 1024;
+
 /// Rounds up to whole pages.
 pub(crate) const fn page_up(bytes: usize) -> usize {
     bytes.div_ceil(PAGE_BYTES) * PAGE_BYTES

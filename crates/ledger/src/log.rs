@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::backup::BACKUP_NAME;
 use crate::batch::RecordBatch;
 use crate::block::{self, BlockHeader, Kind, image_bytes};
 use crate::error::Measure;
@@ -192,9 +193,13 @@ impl Log {
     /// shows that the disk takes writes. Nothing that was read counts as durable before that block is.
     ///
     /// # Errors
-    /// `Locked`, `Corrupt`, `NoSpace`, `WrongPartition`, `BadOption` and `Io`.
+    /// `Locked`, `Corrupt`, `NoSpace`, `WrongPartition`, `BadOption`, `Backup` and `Io`.
     pub fn open(dir: &Path, options: &Options) -> Result<(Self, Recovery)> {
         let plan = options.plan(dir)?;
+        // A writer on a backup would go on under the ledger id of the log it was taken from.
+        if dir.join(BACKUP_NAME).exists() {
+            return Err(Error::Backup { path: dir.to_path_buf() });
+        }
         make_dir(dir)?;
         let lock = WriterLock::take(dir)?;
         let mark = Mark::read(dir)?;

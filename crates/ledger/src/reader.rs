@@ -135,6 +135,17 @@ impl Reader {
         (self.walker.cursor.segment, self.walker.cursor.offset)
     }
 
+    /// Segment, offset and bytes of the block that [`next_block`](Self::next_block) found last.
+    pub(crate) fn found(&self) -> (SegmentNumber, u64, &[u8]) {
+        let image = self.walker.image();
+        (self.walker.cursor.segment, self.walker.cursor.offset - image.len() as u64, image)
+    }
+
+    /// The header page of a segment.
+    pub(crate) fn segment_page(&mut self, number: SegmentNumber) -> Result<Vec<u8>> {
+        self.walker.header_page(number)
+    }
+
     /// Copies the image of block `number`; `false` when the log ends before it.
     pub(crate) fn read_image(&mut self, number: BlockNumber, image: &mut Vec<u8>) -> Result<bool> {
         if self.walker.cursor.block != number {

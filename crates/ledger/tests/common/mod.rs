@@ -7,6 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use ed25519_dalek::{Signer as _, SigningKey};
+use switchyard_ledger::checkpoint::Origin;
+use switchyard_ledger::note::{NoteSigner, VerifierKey};
 use switchyard_ledger::{
     FileLayer, LedgerId, Log, Options, OsFiles, Partition, Reader, RecordBatch, Sequence,
 };
@@ -21,6 +24,49 @@ pub fn small() -> Options {
     options.zero_ahead_bytes = PAGE;
     options.free_bytes_min = 0;
     options
+}
+
+/// A key made of one byte.
+pub struct Key(SigningKey);
+
+impl Key {
+    pub fn new(byte: u8) -> Self {
+        Self(SigningKey::from_bytes(&[byte; 32]))
+    }
+
+    pub fn verifier(&self, options: &Options) -> VerifierKey {
+        Origin::of(options.ledger_id, options.partition).verifier(&self.public_key()).unwrap()
+    }
+}
+
+impl NoteSigner for Key {
+    fn public_key(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+/// A closed log of `count` records in blocks of one or two, some of them longer than a page.
+pub fn filled(dir: &Path, options: &Options, count: u64, seed: u64) -> Vec<Vec<u8>> {
+    let mut random = Seeded(seed);
+    let records: Vec<Vec<u8>> = (0..count)
+        .map(|n| {
+            let length = if random.below(16) == 0 { 5_000 } else { random.below(60) };
+            (0..length).map(|_| random.next() as u8).chain(n.to_le_bytes()).collect()
+        })
+        .collect();
+    let (mut log, _) = Log::open(dir, options).unwrap();
+    let mut rest = &records[..];
+    while !rest.is_empty() {
+        // Two long records fill the payload of the smallest segments.
+        let take = (1 + random.below(2) as usize).min(rest.len());
+        log.append(&batch(&rest[..take]), 2_000).unwrap();
+        rest = &rest[take..];
+    }
+    log.close(3_000).unwrap();
+    records
 }
 
 pub fn batch(records: &[impl AsRef<[u8]>]) -> RecordBatch {
