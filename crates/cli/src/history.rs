@@ -99,6 +99,10 @@ impl History {
                     });
                 }
             }
+            Record::ReversalQueued { saf } => {
+                self.queued.insert(saf.id, saf.transaction);
+                self.change(sequence, saf.transaction, |_| {});
+            }
             Record::SafDelivered { id, .. } | Record::SafDeadLettered { id, .. } => {
                 let delivered = matches!(record, Record::SafDelivered { .. });
                 if let Some(transaction) = self.queued.get(id).copied() {

@@ -59,12 +59,15 @@ impl Core {
             // An empty ledger: its first record is the genesis, and nothing is under way.
             return;
         }
+        let now = now.max(self.state.last_at);
         self.flight.saf_from_before = self.state.saf.next;
         self.emit(Record::Started { epoch, cut_bytes }, Actor::Switch, now, out);
         self.abandon_pending(now, out);
     }
-    /// Takes one input.
+    /// Takes one input. A clock that was set back does not turn time back: nothing happens before the
+    /// record before it.
     pub fn handle(&mut self, input: Input, now: Timestamp, out: &mut Output) {
+        let now = now.max(self.state.last_at);
         match input {
             Input::Request(request) => self.request(*request, now, out),
             Input::PinDone { slot, request, outcome } => self.pin_done(slot, request, outcome, now, out),

@@ -130,6 +130,8 @@ pub enum Record {
     PinTried { card: CardHash, right: bool },
     /// A pre-authorization that nobody completed in time ended, and its hold with it.
     HoldExpired { transaction: TransactionId, entry: Entry },
+    /// An issuer approved after it had said that it never had the transaction: it is told once more.
+    ReversalQueued { saf: SafEntry },
 }
 
 /// What a terminal's reversal did to the original.

@@ -169,6 +169,7 @@ fn records() -> Vec<Record> {
         },
         Record::PinTried { card: CardHash([5; 16]), right: false },
         Record::HoldExpired { transaction: TransactionId(11), entry: entry() },
+        Record::ReversalQueued { saf: saf() },
     ]
 }
 

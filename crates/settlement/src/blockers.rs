@@ -80,6 +80,7 @@ impl OpenFacts {
                 self.enqueue(saf.as_ref(), fenced);
             }
             Record::ReversalTaken { saf, .. } => self.enqueue(saf.as_ref(), fenced),
+            Record::ReversalQueued { saf } => self.enqueue(Some(saf), fenced),
             Record::SafDelivered { id, .. } => self.delivered(*id),
             Record::SafDeadLettered { id, .. } => {
                 if let Some(transaction) = self.queued.remove(id) {

@@ -230,7 +230,18 @@ impl Core {
         });
         let cancels = unsent.map(|entry| entry.id);
         let actor = link.map_or(Actor::Switch, Actor::Link);
-        self.emit(Record::LateAnswer { transaction: id, code, cancels }, actor, now, out);
+        // Its reversal overtook it at the issuer and found nothing: now there is something to reverse.
+        let again = transaction.unfound && code.is_approval();
+        let saf = if again {
+            self.reversal_entry(&transaction.opened, ReversalReason::NoAnswer, now)
+        } else {
+            None
+        };
+        self.emit(Record::LateAnswer { transaction: id, code, cancels }, actor.clone(), now, out);
+        if let Some(saf) = saf {
+            self.emit(Record::ReversalQueued { saf }, actor, now, out);
+            self.hurry(Some(&saf), now, out);
+        }
     }
 
     /// The request never left: nothing happened upstream.

@@ -4,8 +4,9 @@ use crate::state::registry::{IssuedCard, TerminalState};
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, Entry, LinkIndex, Outcome, Record, ReplyFacts, ReversalEffect, Rrn,
-    SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AccountKind, BatchVerdict, Entry, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode,
+    ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId, TransactionKind,
+    TransactionOpened,
 };
 
 impl State {
@@ -19,6 +20,7 @@ impl State {
             return Err(ApplyError::Genesis { missing });
         }
         self.records += 1;
+        self.last_at = self.last_at.max(stamped.at);
         match &stamped.record {
             Record::Opened(opened) => self.open(opened, stamped.at, None),
             Record::Decided { opened, outcome, reply, entry, movement: _ } => {
@@ -29,11 +31,12 @@ impl State {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
-            Record::SafDelivered { id, .. } => {
+            Record::SafDelivered { id, code } => {
                 let delivered =
                     self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.reversed_upstream(delivered.transaction)
+                self.reversed_upstream(delivered.transaction, *code)
             }
+            Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDeadLettered { id, .. } => {
                 let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
                 self.saf.dead.insert(*id, dead);
@@ -104,6 +107,7 @@ impl State {
                     terminal: terminal.clone(),
                     keys: None,
                     signed_on: false,
+                    signed_off: None,
                 });
                 self.batches.by_terminal.push(Default::default());
             }
@@ -154,6 +158,7 @@ impl State {
             reply,
             source,
             reversal_wanted: false,
+            unfound: false,
             voided: false,
             completed: false,
             refunded_minor: 0,
@@ -328,8 +333,9 @@ impl State {
     }
 
     /// The issuer acknowledged a reversal: an unknown outcome is now known.
-    fn reversed_upstream(&mut self, id: TransactionId) -> Result<(), ApplyError> {
+    fn reversed_upstream(&mut self, id: TransactionId, code: ResponseCode) -> Result<(), ApplyError> {
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        transaction.unfound = code == ResponseCode::ORIGINAL_NOT_FOUND;
         if transaction.outcome == Outcome::Unknown {
             transaction.outcome = Outcome::Reversed;
             let opened = transaction.opened.clone();
@@ -361,10 +367,13 @@ impl State {
                 let state = self.terminal_mut(*terminal)?;
                 state.keys = Some(keys.clone());
                 state.signed_on = true;
+                state.signed_off = None;
             }
             Record::SignedOff { terminal, reply, .. } => {
                 self.used_reference(&reply.rrn);
-                self.terminal_mut(*terminal)?.signed_on = false;
+                let state = self.terminal_mut(*terminal)?;
+                state.signed_on = false;
+                state.signed_off = Some(*reply);
             }
             Record::BatchReconciled {
                 terminal, batch, terminal_totals, host_totals, verdict, reply, ..

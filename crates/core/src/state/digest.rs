@@ -25,7 +25,7 @@ impl State {
             (t.opened.id, t.opened.key, t.opened.fingerprint, t.opened.rrn, t.opened.upstream)
                 .hash(&mut hasher);
             (t.outcome, t.day, t.reply, t.source, t.at).hash(&mut hasher);
-            (t.reversal_wanted, t.voided, t.completed, t.refunded_minor).hash(&mut hasher);
+            (t.reversal_wanted, t.unfound, t.voided, t.completed, t.refunded_minor).hash(&mut hasher);
         }
         combine(self.transactions.by_rrn.iter()).hash(&mut hasher);
         combine(self.transactions.by_auth_code.iter()).hash(&mut hasher);
@@ -38,7 +38,7 @@ impl State {
         (&self.saf.waiting, &self.saf.dead, self.saf.next).hash(&mut hasher);
         self.batches.by_terminal.hash(&mut hasher);
         for terminal in &self.registry.terminals {
-            (terminal.terminal.id, terminal.signed_on).hash(&mut hasher);
+            (terminal.terminal.id, terminal.signed_on, terminal.signed_off).hash(&mut hasher);
             terminal
                 .keys
                 .as_ref()

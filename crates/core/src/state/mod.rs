@@ -22,7 +22,7 @@ use crate::state::requests::Requests;
 use crate::state::saf::Saf;
 use crate::state::transactions::Transactions;
 use switchyard_book::{Book, BookError};
-use switchyard_domain::{AcquirerId, BusinessDate, UtcOffset};
+use switchyard_domain::{AcquirerId, BusinessDate, Timestamp, UtcOffset};
 
 /// A record that cannot follow the ones before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +84,8 @@ pub struct State {
     /// The trace number given out last, per link.
     pub(crate) link_stans: Vec<u32>,
     pub(crate) records: u64,
+    /// Time of the latest record: the next one is not earlier, whatever the clock says.
+    pub(crate) last_at: Timestamp,
 }
 
 impl State {

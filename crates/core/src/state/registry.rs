@@ -4,7 +4,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use switchyard_domain::{
     CardHash, CardIssued, FeePlan, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MerchantIndex,
-    Pan, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
+    Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -13,6 +13,8 @@ pub(crate) struct TerminalState {
     pub(crate) terminal: Terminal,
     pub(crate) keys: Option<WorkingKeys>,
     pub(crate) signed_on: bool,
+    /// The answer to its sign-off, for its repeat.
+    pub(crate) signed_off: Option<ReplyFacts>,
 }
 
 /// A card of the embedded issuer.

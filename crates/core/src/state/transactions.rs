@@ -21,6 +21,8 @@ pub(crate) struct Transaction {
     pub(crate) source: AccountId,
     /// A terminal's reversal came before the issuer's answer.
     pub(crate) reversal_wanted: bool,
+    /// The issuer answered the reversal with 25: it never had this, or has it still to come.
+    pub(crate) unfound: bool,
     /// A void (or the void of a pre-authorization or completion) took or is taking it away.
     pub(crate) voided: bool,
     /// A completion captured or is capturing it.

@@ -138,6 +138,24 @@ fn a_reversal_that_is_never_heard_gives_up() {
 }
 
 #[test]
+fn an_approval_behind_a_reversal_that_found_nothing_is_reversed_again() {
+    for (found, again) in [("25", 1), ("00", 0)] {
+        let mut bench = Bench::new();
+        bench.ask(&Ask::sale_a(10, 500));
+        let sent = bench.last_request();
+        bench.pass(LINK_TIMEOUT_MS);
+        let reversal = bench.reversals()[0].0;
+        bench.answer(&reversal, found);
+        assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+        bench.answer(&sent, "00");
+        assert_eq!(bench.core.state().saf_waiting(), again, "{found}");
+        assert_eq!(bench.reversals().len(), 1 + again);
+        bench.drain();
+        assert_eq!(bench.core.state().saf_waiting(), 0);
+    }
+}
+
+#[test]
 fn late_answers() {
     // An approval leaves the reversal on its way.
     let mut bench = Bench::new();

@@ -67,6 +67,7 @@ impl Model {
                     assert!(movement.is_none() && entry.is_empty() && saf.is_none());
                 }
             }
+            Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDelivered { id, .. } => {
                 let entry = self.saf.remove(id).expect("queued before");
                 let told = self.transactions.get_mut(&entry.transaction).unwrap();
