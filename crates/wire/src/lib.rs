@@ -40,6 +40,8 @@ mod message;
 mod mti;
 mod parse;
 mod render;
+mod reply;
+mod shape;
 mod tlv;
 pub mod validate;
 
@@ -58,6 +60,7 @@ pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;
 pub use message::{Message, SmallDigits, Subvalue};
 pub use mti::{Mti, MtiClass, MtiError, MtiFunction, MtiVersion};
+pub use reply::ReplyPlan;
 pub use tlv::{TLV_COUNT_MAX, TLV_DEPTH_MAX, Tlv, TlvError, Tlvs};
 
 /// The number of a data element, 2 to [`DE_MAX`].
