@@ -495,6 +495,7 @@ fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
     let mut rest = match prefix.counts {
         Counts::Units => units,
         Counts::WireBytes => element.wire_bytes(units),
+        Counts::Inclusive => units + prefix.bytes(),
     };
     for byte in out.iter_mut().rev() {
         let (value, radix) = match prefix.encoding {

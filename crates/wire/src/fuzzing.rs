@@ -116,3 +116,10 @@ pub fn dialect(text: &str, bytes: &[u8]) {
         let _ = dialect.parse_partial(bytes);
     }
 }
+
+/// Imports the text as every format there is; what comes out compiles.
+pub fn import(text: &str) {
+    for (toml, _) in [crate::import::jpos_xml(text), crate::import::moov_json(text)].into_iter().flatten() {
+        assert!(Dialect::from_toml(&toml).is_ok(), "an import does not compile");
+    }
+}

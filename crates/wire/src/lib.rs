@@ -34,6 +34,7 @@ mod envelope;
 mod error;
 mod frame;
 pub mod fuzzing;
+pub mod import;
 pub mod json;
 mod mask;
 mod message;

@@ -246,7 +246,8 @@ pub(crate) fn read_element(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
-        | Rule::BytesPrefix(_) => {
+        | Rule::BytesPrefix(_)
+        | Rule::InclusivePrefix(_) => {
             let start = at + usize::from(layout.prefix_bytes);
             let Some(prefix) = body.get(at..start) else {
                 let (need, have) = (usize::from(layout.prefix_bytes), body.len() - at);
@@ -318,7 +319,7 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
         Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
         Rule::BcdPrefix => PrefixEncoding::Bcd,
         Rule::BinaryPrefix => PrefixEncoding::Binary,
-        Rule::BytesPrefix(encoding) => encoding,
+        Rule::BytesPrefix(encoding) | Rule::InclusivePrefix(encoding) => encoding,
         Rule::Absent | Rule::Fixed => return None,
     };
     let mut value = 0usize;
@@ -347,6 +348,9 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
                 value = value.saturating_mul(256).saturating_add(usize::from(byte));
             }
         }
+    }
+    if let Rule::InclusivePrefix(_) = rule {
+        return value.checked_sub(prefix.len());
     }
     Some(value)
 }

@@ -160,6 +160,7 @@ proptest! {
     #[test]
     fn no_text_panics_the_dialect_compiler(text in "[a-z0-9 =\\[\\]\\.\"\n{}]{0,200}", bytes in vec(any::<u8>(), 0..40)) {
         fuzzing::dialect(&text, &bytes);
+        fuzzing::import(&text);
     }
 
     #[test]
