@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Describe(MessageOptions),
     /// Compare two messages element by element; exit 1 when they differ.
     Diff(DiffOptions),
-    /// Dialects: list, show.
+    /// Dialects: list, show, import.
     #[command(subcommand)]
     Dialect(DialectCommand),
     /// The ledger: verify, stats, export, query.
@@ -311,6 +311,22 @@ pub(crate) enum DialectCommand {
         #[arg(long)]
         toml: bool,
     },
+    /// A dialect from another implementation's file, as TOML; what it cannot say alike is a warning.
+    Import {
+        /// What the file is.
+        #[arg(long, value_name = "FORMAT")]
+        from: ImportFormat,
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// A jPOS GenericPackager file.
+    JposXml,
+    /// A moov-io/iso8583 specification.
+    MoovJson,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -1,6 +1,6 @@
-//! `dialect list` and `dialect show`, and finding a dialect by name or file.
+//! `dialect list`, `dialect show` and `dialect import`, and finding a dialect by name or file.
 
-use crate::arguments::{DialectCommand, Output};
+use crate::arguments::{DialectCommand, ImportFormat, Output};
 use crate::{Verdict, output};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -48,8 +48,24 @@ pub(crate) fn run(command: &DialectCommand, form: Output) -> Result<Verdict> {
             let found = find(dialect)?;
             show(&found, form)?;
         }
+        DialectCommand::Import { from, file } => import(*from, file)?,
     }
     Ok(Verdict::Fine)
+}
+
+/// Prints a dialect made from another implementation's file; warnings go to standard error.
+fn import(from: ImportFormat, file: &std::path::Path) -> Result<()> {
+    let place = || file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(place)?;
+    let imported = match from {
+        ImportFormat::JposXml => switchyard_wire::import::jpos_xml(&text),
+        ImportFormat::MoovJson => switchyard_wire::import::moov_json(&text),
+    };
+    let (toml, warnings) = imported.with_context(place)?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    output::line(toml.trim_end())
 }
 
 fn list(form: Output) -> Result<()> {

@@ -1,8 +1,9 @@
-//! Checking eight bytes at a time.
+//! Checking eight and sixteen bytes at a time.
 //!
 //! A message has some eighty digits; a byte loop over them costs more than finding the elements.
 
 const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = LOW * 0x80;
 
 /// Whether a byte of `value` is not a digit whose zero is `zero` (`0x30` ASCII, `0xF0` EBCDIC).
 #[inline]
@@ -23,8 +24,98 @@ pub(crate) fn has_above_nine(value: &[u8]) -> bool {
     any(value, 0, bad)
 }
 
-/// Whether `bad` finds something in any eight bytes of `value`; the last group is filled with `fill`.
+/// Whether a byte of `value` is a control character or above `7E`.
 #[inline]
+pub(crate) fn not_printable(value: &[u8]) -> bool {
+    // A byte below 20 borrows and so marks itself before it can mislead the byte above; 7F and FF overflow.
+    let bad = |word: u64| (word | word.wrapping_sub(LOW * 0x20) | word.wrapping_add(LOW)) & HIGH;
+    any(value, b' ', bad)
+}
+
+/// Whether a byte of `value` is not an ASCII hexadecimal digit of either case.
+#[inline]
+pub(crate) fn not_hex(value: &[u8]) -> bool {
+    any(value, b'0', not_hex_word)
+}
+
+/// A bit for every byte that is not a hexadecimal digit, wherever the bytes below 80 are.
+#[inline]
+const fn not_hex_word(word: u64) -> u64 {
+    let seven = word & !HIGH;
+    // Bit 7 of each byte says "at least": no sum reaches the next byte, for both are below 80.
+    let digit = (seven + LOW * (0x80 - 0x30)) & !(seven + LOW * (0x80 - 0x3A));
+    let lower = seven | (LOW * 0x20);
+    let letter = (lower + LOW * (0x80 - 0x61)) & !(lower + LOW * (0x80 - 0x67));
+    // Only what had bit 6 can be a letter: bit 5 was set by us.
+    let letter = letter & (word << 1);
+    (word | !(digit | letter)) & HIGH
+}
+
+/// Sixteen hexadecimal digits as a number, or nothing when one is not.
+#[inline]
+pub(crate) fn from_hex(digits: &[u8; 16]) -> Option<u64> {
+    let (halves, _) = digits.as_chunks::<8>();
+    let (high, low) = (u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1]));
+    if not_hex_word(high) | not_hex_word(low) != 0 {
+        return None;
+    }
+    Some(nibbles(high) << 32 | nibbles(low))
+}
+
+/// The values of eight hexadecimal digits, side by side.
+#[inline]
+const fn nibbles(word: u64) -> u64 {
+    let values = (word & (LOW * 0x0F)) + ((word >> 6) & LOW) * 9;
+    let bytes = (values | values >> 4) & 0x00FF_00FF_00FF_00FF;
+    let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
+    (pairs | pairs >> 16) & 0xFFFF_FFFF
+}
+
+/// A number as sixteen upper-case hexadecimal digits in ASCII.
+#[inline]
+pub(crate) fn to_hex(word: u64) -> [u8; 16] {
+    let half = |half: u64| {
+        let pairs = (half | half << 16) & 0x0000_FFFF_0000_FFFF;
+        let bytes = (pairs | pairs << 8) & 0x00FF_00FF_00FF_00FF;
+        let values = (bytes | bytes << 4) & (LOW * 0x0F);
+        let letters = ((values + LOW * 6) >> 4) & LOW;
+        (values + LOW * 0x30 + letters * 7).to_be_bytes()
+    };
+    let mut digits = [0; 16];
+    digits[..8].copy_from_slice(&half(word >> 32));
+    digits[8..].copy_from_slice(&half(word & 0xFFFF_FFFF));
+    digits
+}
+
+/// What sixteen bytes in a row may be, each by itself: a range, and a maximum of its lower nibble.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub(crate) low: [u8; 16],
+    pub(crate) range: [u8; 16],
+    pub(crate) nibble: [u8; 16],
+}
+
+impl Block {
+    /// Anything goes.
+    pub(crate) const ANY: Self = Self { low: [0; 16], range: [0xFF; 16], nibble: [0x0F; 16] };
+
+    /// Adds to `bad` something other than zero for every byte that is outside its range, and where
+    /// `NIBBLES` for every lower nibble above its maximum.
+    #[inline(always)]
+    pub(crate) fn check<const NIBBLES: bool>(&self, bytes: &[u8; 16], bad: &mut [u8; 16]) {
+        for index in 0..16 {
+            let byte = bytes[index];
+            // A maximum and a comparison are what the vector unit has.
+            bad[index] |= byte.wrapping_sub(self.low[index]).max(self.range[index]) ^ self.range[index];
+            if NIBBLES {
+                bad[index] |= (byte & 0x0F).max(self.nibble[index]) ^ self.nibble[index];
+            }
+        }
+    }
+}
+
+/// Whether `bad` finds something in any eight bytes of `value`; the last group is filled with `fill`.
+#[inline(always)]
 fn any(value: &[u8], fill: u8, bad: impl Fn(u64) -> u64) -> bool {
     if let Some(tail) = value.last_chunk::<8>() {
         let mut found = bad(u64::from_le_bytes(*tail));
@@ -64,8 +155,48 @@ mod tests {
                     value[place] = byte;
                     let is_bcd = byte >> 4 <= 9 && byte & 0xF <= 9;
                     assert_eq!(has_above_nine(&value), !is_bcd, "{length} {place} {byte:#x}");
+                    value.fill(b'~');
+                    value[place] = byte;
+                    assert_eq!(not_printable(&value), !(0x20..0x7F).contains(&byte), "{length} {byte:#x}");
+                    value.fill(b'f');
+                    value[place] = byte;
+                    assert_eq!(not_hex(&value), !byte.is_ascii_hexdigit(), "{length} {place} {byte:#x}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn hexadecimal_goes_both_ways() {
+        for word in [0, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210] {
+            let digits = to_hex(word);
+            assert_eq!(digits, *format!("{word:016X}").as_bytes());
+            assert_eq!(from_hex(&digits), Some(word));
+            assert_eq!(from_hex(&digits.map(|digit| digit.to_ascii_lowercase())), Some(word));
+        }
+        assert_eq!(from_hex(b"0123456789ABCDEG"), None);
+        assert_eq!(from_hex(b"\xB00123456789ABCDE"), None);
+    }
+
+    #[test]
+    fn a_block_has_a_rule_for_each_byte() {
+        let mut block = Block::ANY;
+        (block.low[3], block.range[3]) = (b'0', 9);
+        (block.range[9], block.nibble[9]) = (0x99, 9);
+        for byte in 0..=255u8 {
+            let at = |place: usize| {
+                let mut bytes = [b'5'; 16];
+                bytes[place] = byte;
+                bytes
+            };
+            let passes = |place: usize| {
+                let mut bad = [0; 16];
+                block.check::<true>(&at(place), &mut bad);
+                bad == [0; 16]
+            };
+            assert!(passes(0));
+            assert_eq!(passes(3), byte.is_ascii_digit());
+            assert_eq!(passes(9), byte >> 4 <= 9 && byte & 0xF <= 9);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::dialect::{Class, Counts, Element, Encoding, Length, PrefixEncoding, Side};
+use crate::bits::{not_digits, not_printable, to_hex};
+use crate::dialect::{Class, Counts, Element, Encoding, Length, Prefix, PrefixEncoding, Side};
 use crate::error::BuildError;
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 
@@ -43,13 +44,7 @@ impl Dialect {
     /// Starts a message at the end of `out`.
     pub fn builder<'d, 'b>(&'d self, out: &'b mut Vec<u8>, mti: Mti) -> Builder<'d, 'b> {
         let start = out.len();
-        match self.mti {
-            Encoding::Bcd => out.extend_from_slice(&mti.as_u16().to_be_bytes()),
-            Encoding::Ebcdic => out.extend_from_slice(&mti.to_ascii().map(|digit| digit + 0xC0)),
-            Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
-                out.extend_from_slice(&mti.to_ascii());
-            }
-        }
+        put_mti(self, mti, out);
         let bitmap_at = out.len();
         let bitmaps = self.bitmaps_min;
         out.resize(bitmap_at + bitmaps * bitmap_bytes(self), 0);
@@ -100,17 +95,27 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// [`BuildError::BadCharacter`] for what is not a digit.
     pub fn digits(&mut self, de: De, digits: &[u8]) -> Step<'_, 'd, 'b> {
         let element = self.begin(de)?;
+        self.put_digits(element, digits)
+    }
+
+    #[inline]
+    fn put_digits(&mut self, element: &Element, digits: &[u8]) -> Step<'_, 'd, 'b> {
+        let de = element.de;
         match element.class {
             Class::Numeric | Class::SignedAmount | Class::Track => {}
             Class::Alpha | Class::AlphaNumeric | Class::Text => return self.bytes(de, digits),
             Class::Binary => return Err(wrong_kind(element, "digits")),
         }
-        if let Some(position) = bad_digit(element, digits) {
+        let is_plain = element.class == Class::Numeric && !not_digits(digits, b'0');
+        if !is_plain && let Some(position) = bad_digit(element, digits) {
             return Err(BuildError::BadCharacter { de, position, class: element.class.as_str() });
         }
         check_length(element, digits.len())?;
         self.prefix(element, digits.len());
-        put_digits(element, digits, self.out);
+        match element.encoding {
+            Encoding::Ascii => self.out.extend_from_slice(digits),
+            _ => put_digits(element, digits, self.out),
+        }
         self.end(de)
     }
 
@@ -132,7 +137,7 @@ impl<'d, 'b> Builder<'d, 'b> {
         if let Length::Fixed(length) = element.length {
             at = at.min(ROOM - (length as usize).min(ROOM));
         }
-        self.digits(de, &digits[at..])
+        self.put_digits(element, &digits[at..])
     }
 
     /// Writes text in the element's character set, filled with spaces when it is fixed.
@@ -149,6 +154,9 @@ impl<'d, 'b> Builder<'d, 'b> {
             Class::Track if element.encoding == Encoding::Bcd => return self.digits(de, text.as_bytes()),
             Class::Binary => return Err(wrong_kind(element, "text")),
             Class::Track | Class::Alpha | Class::AlphaNumeric | Class::Text => {}
+        }
+        if element.encoding == Encoding::Ascii && !element.charset.is_ebcdic() && text.is_ascii() {
+            return self.put_ascii(element, text.as_bytes());
         }
         let class = element.class.as_str();
         if element.class != Class::Text
@@ -176,6 +184,28 @@ impl<'d, 'b> Builder<'d, 'b> {
                 Err(error)
             }
         }
+    }
+
+    /// Text that is its own encoding, as most is.
+    fn put_ascii(&mut self, element: &Element, text: &[u8]) -> Step<'_, 'd, 'b> {
+        let (de, max, length) = (element.de, element.len_max(), text.len());
+        if element.class != Class::Text
+            && not_printable(text)
+            && let Some(position) = text.iter().position(|byte| !(0x20..0x7F).contains(byte))
+        {
+            return Err(BuildError::BadCharacter { de, position, class: element.class.as_str() });
+        }
+        if length > max {
+            return Err(BuildError::TooLong { de, length, max });
+        }
+        self.prefix(element, length);
+        self.out.extend_from_slice(text);
+        if let Length::Fixed(_) = element.length
+            && length < max
+        {
+            self.out.resize(self.out.len() + max - length, b' ');
+        }
+        self.end(de)
     }
 
     /// Writes the bytes of a binary element; for text, bytes that are in its character set already.
@@ -289,6 +319,7 @@ impl<'d, 'b> Builder<'d, 'b> {
     }
 
     /// Checks that the element may come now and makes room for its bitmap.
+    #[inline]
     fn begin(&mut self, de: De) -> Result<&'d Element, BuildError> {
         if self.is_finished {
             return Err(BuildError::Finished);
@@ -299,18 +330,24 @@ impl<'d, 'b> Builder<'d, 'b> {
         }
         let needed = usize::from(de - 1) / 64 + 1;
         if needed > self.bitmaps {
-            let unit = bitmap_bytes(self.dialect);
-            let at = self.bitmap_at + self.bitmaps * unit;
-            let grown = (needed - self.bitmaps) * unit;
-            let end = self.out.len();
-            self.out.resize(end + grown, 0);
-            self.out.copy_within(at..end, at + grown);
-            self.out[at..at + grown].fill(0);
-            self.bitmaps = needed;
+            self.add_bitmaps(needed);
         }
         Ok(element)
     }
 
+    #[cold]
+    fn add_bitmaps(&mut self, needed: usize) {
+        let unit = bitmap_bytes(self.dialect);
+        let at = self.bitmap_at + self.bitmaps * unit;
+        let grown = (needed - self.bitmaps) * unit;
+        let end = self.out.len();
+        self.out.resize(end + grown, 0);
+        self.out.copy_within(at..end, at + grown);
+        self.out[at..at + grown].fill(0);
+        self.bitmaps = needed;
+    }
+
+    #[inline]
     fn end(&mut self, de: De) -> Step<'_, 'd, 'b> {
         self.set_bit(de);
         self.last = de;
@@ -323,34 +360,77 @@ impl<'d, 'b> Builder<'d, 'b> {
         self.words[bit / 64] |= 1 << (63 - bit % 64);
     }
 
+    #[inline]
     fn prefix(&mut self, element: &Element, units: usize) {
         let Length::Variable { prefix, .. } = element.length else { return };
-        let at = self.out.len();
-        self.out.resize(at + prefix.bytes(), 0);
-        put_prefix(element, units, &mut self.out[at..]);
+        let digit = |value: usize| b'0' + (value % 10) as u8;
+        match prefix {
+            Prefix { encoding: PrefixEncoding::Ascii, places: 2, counts: Counts::Units } => {
+                self.out.extend_from_slice(&[digit(units / 10), digit(units)]);
+            }
+            Prefix { encoding: PrefixEncoding::Ascii, places: 3, counts: Counts::Units } => {
+                self.out.extend_from_slice(&[digit(units / 100), digit(units / 10), digit(units)]);
+            }
+            _ => {
+                let at = self.out.len();
+                self.out.resize(at + prefix.bytes(), 0);
+                put_prefix(element, units, &mut self.out[at..]);
+            }
+        }
     }
 
-    /// Bit 1 announces the secondary bitmap, bit 65 the tertiary.
     fn write_bitmaps(&mut self) {
         let unit = bitmap_bytes(self.dialect);
         for index in 0..self.bitmaps {
-            // A bitmap that is always there needs no announcing unless something is in it.
-            let continues = (index + 1..self.bitmaps)
-                .any(|later| self.words[later] != 0 || later >= self.dialect.bitmaps_min);
-            let word = self.words[index] | if continues { 1 << 63 } else { 0 };
+            let word = announced(self.dialect, &self.words, self.bitmaps, index);
             let at = self.bitmap_at + index * unit;
-            let bytes = word.to_be_bytes();
-            match self.dialect.bitmap {
-                Encoding::Hex | Encoding::EbcdicHex => {
-                    let digits = |n: u8| hex_digit(self.dialect.bitmap, n);
-                    for (pair, byte) in self.out[at..at + 16].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-                        *pair = [digits(byte >> 4), digits(byte & 0xF)];
-                    }
-                }
-                Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
-                    self.out[at..at + 8].copy_from_slice(&bytes);
-                }
-            }
+            let (digits, bytes) = bitmap(self.dialect, word);
+            self.out[at..at + unit].copy_from_slice(&digits[..bytes]);
+        }
+    }
+}
+
+/// A bitmap with its first bit: bit 1 announces the secondary bitmap, bit 65 the tertiary.
+fn announced(dialect: &Dialect, words: &[u64; 3], bitmaps: usize, index: usize) -> u64 {
+    // A bitmap that is always there needs no announcing unless something is in it.
+    let continues = (index + 1..bitmaps).any(|later| words[later] != 0 || later >= dialect.bitmaps_min);
+    words[index] | if continues { 1 << 63 } else { 0 }
+}
+
+/// A bitmap as it is written, and how many of the bytes it takes.
+fn bitmap(dialect: &Dialect, word: u64) -> ([u8; 16], usize) {
+    match dialect.bitmap {
+        Encoding::Hex => (to_hex(word), 16),
+        Encoding::EbcdicHex => {
+            (to_hex(word).map(|digit| if digit <= b'9' { digit + 0xC0 } else { digit + 0x80 }), 16)
+        }
+        Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&word.to_be_bytes());
+            (bytes, 8)
+        }
+    }
+}
+
+/// Appends the bitmaps that elements need.
+#[inline]
+pub(crate) fn put_bitmaps(dialect: &Dialect, words: &[u64; 3], out: &mut Vec<u8>) {
+    let used = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+    let bitmaps = used.max(dialect.bitmaps_min);
+    for index in 0..bitmaps {
+        let (digits, bytes) = bitmap(dialect, announced(dialect, words, bitmaps, index));
+        out.extend_from_slice(&digits[..bytes]);
+    }
+}
+
+/// Appends the message type.
+#[inline]
+pub(crate) fn put_mti(dialect: &Dialect, mti: Mti, out: &mut Vec<u8>) {
+    match dialect.mti {
+        Encoding::Bcd => out.extend_from_slice(&mti.as_u16().to_be_bytes()),
+        Encoding::Ebcdic => out.extend_from_slice(&mti.to_ascii().map(|digit| digit + 0xC0)),
+        Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
+            out.extend_from_slice(&mti.to_ascii());
         }
     }
 }
@@ -415,6 +495,7 @@ fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
     let mut rest = match prefix.counts {
         Counts::Units => units,
         Counts::WireBytes => element.wire_bytes(units),
+        Counts::Inclusive => units + prefix.bytes(),
     };
     for byte in out.iter_mut().rev() {
         let (value, radix) = match prefix.encoding {
@@ -477,8 +558,13 @@ fn put_packed(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
 }
 
 fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    if encoding == Encoding::Hex {
+        words.iter().for_each(|word| out.extend_from_slice(&to_hex(u64::from_be_bytes(*word))));
+    }
+    let rest = if encoding == Encoding::Hex { rest } else { bytes };
     out.extend(
-        bytes.iter().flat_map(|byte| [hex_digit(encoding, byte >> 4), hex_digit(encoding, byte & 0xF)]),
+        rest.iter().flat_map(|byte| [hex_digit(encoding, byte >> 4), hex_digit(encoding, byte & 0xF)]),
     );
 }
 

@@ -11,6 +11,7 @@ const FRAME_BYTES_MAX: usize = 4096;
 
 /// Parses the bytes in every built-in dialect and reads everything that can be read.
 pub fn parse_all(bytes: &[u8]) {
+    shape_equals_table(bytes);
     for name in Dialect::builtin_names() {
         let Some(dialect) = Dialect::builtin(name) else { continue };
         let (message, error) = dialect.parse_partial(bytes);
@@ -24,6 +25,25 @@ pub fn parse_all(bytes: &[u8]) {
             let _ = (message.subfields(de).count(), message.tlv(de).count(), message.value_len(de));
         }
         let _ = validate::validate(&message);
+    }
+}
+
+/// A parse by the shape of the bitmap gives what a parse by the table gives, errors included.
+pub fn shape_equals_table(bytes: &[u8]) {
+    for name in Dialect::builtin_names() {
+        let Some(dialect) = Dialect::builtin(name) else { continue };
+        let table = dialect.parse_by_table(bytes);
+        // The first time may learn the shape, the second uses it.
+        for _ in 0..2 {
+            let (message, error) = dialect.parse_partial(bytes);
+            assert_eq!(error, table.1, "{name}: shape and table give different errors");
+            assert_eq!(message.mti(), table.0.mti(), "{name}");
+            assert!(message.elements().eq(table.0.elements()), "{name}: different elements");
+            for de in message.elements() {
+                assert_eq!(message.offset(de), table.0.offset(de), "{name}: de {de}");
+                assert_eq!(message.wire(de), table.0.wire(de), "{name}: de {de}");
+            }
+        }
     }
 }
 
@@ -94,5 +114,12 @@ pub fn show(bytes: &[u8]) {
 pub fn dialect(text: &str, bytes: &[u8]) {
     if let Ok(dialect) = Dialect::from_toml(text) {
         let _ = dialect.parse_partial(bytes);
+    }
+}
+
+/// Imports the text as every format there is; what comes out compiles.
+pub fn import(text: &str) {
+    for (toml, _) in [crate::import::jpos_xml(text), crate::import::moov_json(text)].into_iter().flatten() {
+        assert!(Dialect::from_toml(&toml).is_ok(), "an import does not compile");
     }
 }

@@ -5,6 +5,10 @@
 //! buffer. [`Framing`] finds messages on a byte stream and [`Envelope`] takes off what a link puts before
 //! them.
 //!
+//! Where to go from there: `docs/dialects.md` says how a dialect is written, [`import`] makes one from the
+//! tables of jPOS and moov-io, [`ReplyPlan`] answers many requests that differ in values only, [`json`],
+//! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the example `walkthrough` runs all of it.
+//!
 //! This crate does not do I/O, does not log, holds no keys and knows nothing of transactions beyond which
 //! elements they must carry. Input cannot make it panic, or allocate more than a small multiple of its own
 //! size.
@@ -34,12 +38,15 @@ mod envelope;
 mod error;
 mod frame;
 pub mod fuzzing;
+pub mod import;
 pub mod json;
 mod mask;
 mod message;
 mod mti;
 mod parse;
 mod render;
+mod reply;
+mod shape;
 mod tlv;
 pub mod validate;
 
@@ -58,6 +65,7 @@ pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;
 pub use message::{Message, SmallDigits, Subvalue};
 pub use mti::{Mti, MtiClass, MtiError, MtiFunction, MtiVersion};
+pub use reply::ReplyPlan;
 pub use tlv::{TLV_COUNT_MAX, TLV_DEPTH_MAX, Tlv, TlvError, Tlvs};
 
 /// The number of a data element, 2 to [`DE_MAX`].

@@ -5,19 +5,17 @@ use std::fmt;
 
 use crate::dialect::{Class, Element, Encoding, Length};
 use crate::digits::Digits;
-use crate::parse::prefix_value;
+use crate::parse::{element_bytes, prefix_value};
+use crate::shape::Shape;
 use crate::tlv::Tlvs;
-use crate::{De, Dialect, Mti, SLOTS};
+use crate::{De, Dialect, Mti};
 
 /// The most digits that a numeric subfield may have.
 pub(crate) const SMALL_DIGITS_MAX: usize = 40;
 
-/// Where an element stands in the body, its length prefix included.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
-    pub(crate) start: u16,
-    pub(crate) end: u16,
-}
+/// Elements whose offset is kept. What a message has beyond them, and none in use has, is found by walking
+/// from the last one, so that an index is small enough to be made anew for every message.
+pub(crate) const INDEXED_MAX: usize = 64;
 
 /// A parsed message: it borrows the body and knows where each element is; values are decoded on demand.
 ///
@@ -28,8 +26,15 @@ pub struct Message<'d, 'a> {
     dialect: &'d Dialect,
     body: &'a [u8],
     pub(crate) mti: Mti,
+    /// Elements present.
+    pub(crate) count: u16,
+    /// Where the last element ends.
+    pub(crate) end: u16,
     pub(crate) words: [u64; 3],
-    pub(crate) spans: [Span; SLOTS],
+    /// The shape it was read by.
+    pub(crate) shape: Option<&'d Shape>,
+    /// Offsets of the elements present, in their order, length prefixes included; with a shape, of its steps.
+    pub(crate) starts: [u16; INDEXED_MAX],
 }
 
 /// The value of a subfield.
@@ -96,7 +101,16 @@ impl fmt::Debug for Message<'_, '_> {
 
 impl<'d, 'a> Message<'d, 'a> {
     pub(crate) fn empty(dialect: &'d Dialect, body: &'a [u8]) -> Self {
-        Self { dialect, body, mti: Mti::new(0), words: [0; 3], spans: [Span::default(); SLOTS] }
+        Self {
+            dialect,
+            body,
+            mti: Mti::new(0),
+            count: 0,
+            end: 0,
+            words: [0; 3],
+            shape: None,
+            starts: [0; INDEXED_MAX],
+        }
     }
 
     /// The dialect it was parsed with.
@@ -141,8 +155,42 @@ impl<'d, 'a> Message<'d, 'a> {
         if !self.has(de) {
             return None;
         }
-        let span = self.spans[usize::from(de)];
-        self.body.get(usize::from(span.start)..usize::from(span.end))
+        let rank = self.rank(de);
+        let start = self.start(rank)?;
+        let end = self.start(rank + 1)?;
+        self.body.get(start..end)
+    }
+
+    /// How many elements stand before `de`.
+    pub(crate) fn rank(&self, de: De) -> usize {
+        let bit = usize::from(de).saturating_sub(1);
+        let mut rank = 0;
+        for word in &self.words[..(bit / 64).min(self.words.len())] {
+            rank += word.count_ones();
+        }
+        if let Some(word) = self.words.get(bit / 64) {
+            rank += (word & !(u64::MAX >> (bit % 64))).count_ones();
+        }
+        rank as usize
+    }
+
+    /// The offset of the element at `rank`; of the end for the rank after the last.
+    pub(crate) fn start(&self, rank: usize) -> Option<usize> {
+        if rank == usize::from(self.count) {
+            return Some(usize::from(self.end));
+        }
+        if let Some(shape) = self.shape {
+            let (step, offset) = shape.place(rank)?;
+            return Some(usize::from(*self.starts.get(step)?) + offset);
+        }
+        if let Some(start) = self.starts.get(rank) {
+            return Some(usize::from(*start));
+        }
+        let mut at = usize::from(self.starts[INDEXED_MAX - 1]);
+        for de in self.elements().skip(INDEXED_MAX - 1).take(rank + 1 - INDEXED_MAX) {
+            at += element_bytes(self.dialect, de, self.body.get(at..)?)?;
+        }
+        Some(at)
     }
 
     /// The value's bytes as on the wire, without the length prefix.
@@ -171,7 +219,7 @@ impl<'d, 'a> Message<'d, 'a> {
     ///
     /// A MAC in element 64 covers `body[..offset(64)]`.
     pub fn offset(&self, de: De) -> Option<usize> {
-        self.has(de).then(|| usize::from(self.spans[usize::from(de)].start))
+        if self.has(de) { self.start(self.rank(de)) } else { None }
     }
 
     /// The value's digits in ASCII, written to `buf` without filler; `=` for a track's separator.

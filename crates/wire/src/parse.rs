@@ -1,9 +1,8 @@
 //! From bytes to an index, in one pass and without allocating.
 
-use crate::bits::{has_above_nine, not_digits};
+use crate::bits::{from_hex, has_above_nine, not_digits, not_hex, not_printable};
 use crate::dialect::{Check, Encoding, Layout, PrefixEncoding, Rule};
 use crate::error::{ElementPath, ParseError, ParseErrorKind};
-use crate::message::Span;
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 
 /// Where and why parsing stopped.
@@ -19,7 +18,7 @@ impl Dialect {
     /// The first thing that does not follow the dialect, with its element and offset.
     pub fn parse<'d, 'a>(&'d self, body: &'a [u8]) -> Result<Message<'d, 'a>, ParseError> {
         let mut message = Message::empty(self, body);
-        match index(self, body, &mut message) {
+        match index(self, body, &mut message, Way::Any) {
             Ok(()) => Ok(message),
             Err(stop) => Err(self.parse_error(stop)),
         }
@@ -31,7 +30,15 @@ impl Dialect {
     /// type `0000` and no elements.
     pub fn parse_partial<'d, 'a>(&'d self, body: &'a [u8]) -> (Message<'d, 'a>, Option<ParseError>) {
         let mut message = Message::empty(self, body);
-        let stop = index(self, body, &mut message).err();
+        let stop = index(self, body, &mut message, Way::Any).err();
+        let error = stop.map(|stop| self.parse_error(stop));
+        (message, error)
+    }
+
+    /// As [`Dialect::parse_partial`] by the table alone: the measure of every shortcut.
+    pub(crate) fn parse_by_table<'d, 'a>(&'d self, body: &'a [u8]) -> (Message<'d, 'a>, Option<ParseError>) {
+        let mut message = Message::empty(self, body);
+        let stop = index(self, body, &mut message, Way::Table).err();
         let error = stop.map(|stop| self.parse_error(stop));
         (message, error)
     }
@@ -42,7 +49,66 @@ impl Dialect {
     }
 }
 
-fn index(dialect: &Dialect, body: &[u8], message: &mut Message<'_, '_>) -> Result<(), Stop> {
+/// How an index is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the shape of the bitmap when it is known, else by the table, learning the shape.
+    Any,
+    /// By the table alone: what the other way is held against.
+    Table,
+}
+
+#[inline(always)]
+fn index<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message<'d, '_>, way: Way) -> Result<(), Stop> {
+    if way == Way::Any && index_by_shape(dialect, body, message).is_some() {
+        return Ok(());
+    }
+    // What the shape refuses goes through the table, which says why.
+    index_by_table(dialect, body, message, way)
+}
+
+/// Nothing, and a message as it was, when the table must be asked.
+#[inline(always)]
+fn index_by_shape<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message<'d, '_>) -> Option<()> {
+    if body.len() > BODY_BYTES_MAX {
+        return None;
+    }
+    let (mti, at) = match dialect.mti {
+        Encoding::Bcd => (Mti::from_bcd(u16::from_be_bytes(*body.first_chunk()?))?, 2),
+        Encoding::Ascii => (Mti::from_ascii(*body.first_chunk()?)?, 4),
+        _ => read_mti(dialect.mti, body).ok()?,
+    };
+    let (words, at) = match only_bitmap(dialect, body, at) {
+        Some((word, at)) => ([word, 0, 0], at),
+        None => all_bitmaps(dialect, body, at)?,
+    };
+    let shape = dialect.shapes.find(&words)?;
+    let end = shape.index(dialect, body, at, &mut message.starts)?;
+    if end != body.len() {
+        return None;
+    }
+    message.mti = mti;
+    message.words = words;
+    message.shape = Some(shape);
+    message.count = shape.count();
+    message.end = end as u16;
+    Some(())
+}
+
+#[inline(never)]
+fn all_bitmaps(dialect: &Dialect, body: &[u8], mut at: usize) -> Option<([u64; 3], usize)> {
+    let mut words = [0; 3];
+    read_bitmaps(dialect, body, &mut words, &mut at).ok()?;
+    Some((words, at))
+}
+
+#[inline(never)]
+fn index_by_table(
+    dialect: &Dialect,
+    body: &[u8],
+    message: &mut Message<'_, '_>,
+    way: Way,
+) -> Result<(), Stop> {
     if body.len() > BODY_BYTES_MAX {
         let kind = ParseErrorKind::BodyTooLong { length: body.len(), max: BODY_BYTES_MAX };
         return Err((ElementPath::Mti, BODY_BYTES_MAX, kind));
@@ -51,21 +117,29 @@ fn index(dialect: &Dialect, body: &[u8], message: &mut Message<'_, '_>) -> Resul
     message.mti = mti;
     let mut words = [0u64; 3];
     read_bitmaps(dialect, body, &mut words, &mut at)?;
-    for (word_index, word) in words.into_iter().enumerate() {
-        let mut rest = word;
+    message.end = at as u16;
+    for (word_index, word) in words.iter().enumerate() {
+        let mut rest = *word;
         while rest != 0 {
             let lead = rest.leading_zeros();
             rest &= !(1 << (63 - lead));
             let de = word_index * 64 + lead as usize + 1;
             let layout = &dialect.layouts[de];
             let end = read_element(dialect, layout, de as De, body, at)?;
-            message.spans[de] = Span { start: at as u16, end: end as u16 };
+            if let Some(start) = message.starts.get_mut(usize::from(message.count)) {
+                *start = at as u16;
+            }
             message.words[word_index] |= 1 << (63 - lead);
+            message.count += 1;
+            message.end = end as u16;
             at = end;
         }
     }
     if at < body.len() {
         return Err((ElementPath::End, at, ParseErrorKind::TrailingBytes { have: body.len() - at }));
+    }
+    if way == Way::Any {
+        dialect.shapes.learn(dialect, &words);
     }
     Ok(())
 }
@@ -86,6 +160,18 @@ fn read_mti(encoding: Encoding, body: &[u8]) -> Result<(Mti, usize), Stop> {
         _ => None,
     };
     mti.map(|mti| (mti, bytes)).ok_or((ElementPath::Mti, 0, ParseErrorKind::BadMti))
+}
+
+/// The primary bitmap, when it is all there is to read and the encoding is a usual one.
+#[inline(always)]
+fn only_bitmap(dialect: &Dialect, body: &[u8], at: usize) -> Option<(u64, usize)> {
+    let rest = body.get(at..)?;
+    let (word, bytes) = match dialect.bitmap {
+        Encoding::Raw => (u64::from_be_bytes(*rest.first_chunk()?), 8),
+        Encoding::Hex => (from_hex(rest.first_chunk()?)?, 16),
+        _ => return None,
+    };
+    if word >> 63 == 0 && dialect.bitmaps_min == 1 { Some((word, at + bytes)) } else { None }
 }
 
 /// Reads the bitmaps into `words`, without the bits that only announce another bitmap.
@@ -118,6 +204,9 @@ fn read_bitmap(encoding: Encoding, body: &[u8], at: usize) -> Result<u64, ParseE
         return Ok(u64::from_be_bytes(*bytes));
     }
     let bytes = rest.first_chunk::<16>().ok_or(ParseErrorKind::Truncated { need: 16, have: rest.len() })?;
+    if encoding == Encoding::Hex {
+        return from_hex(bytes).ok_or(ParseErrorKind::BadBitmap);
+    }
     let mut word = 0u64;
     for &byte in bytes {
         let nibble = hex_nibble(encoding, byte).ok_or(ParseErrorKind::BadBitmap)?;
@@ -141,8 +230,14 @@ pub(crate) const fn hex_nibble(encoding: Encoding, byte: u8) -> Option<u8> {
 }
 
 /// Checks one element at `at`; returns the offset after it.
-#[inline]
-fn read_element(dialect: &Dialect, layout: &Layout, de: De, body: &[u8], at: usize) -> Result<usize, Stop> {
+#[inline(always)]
+pub(crate) fn read_element(
+    dialect: &Dialect,
+    layout: &Layout,
+    de: De,
+    body: &[u8],
+    at: usize,
+) -> Result<usize, Stop> {
     let stop = |offset, kind| (ElementPath::De(de), offset, kind);
     let (units, start, bytes) = match layout.rule {
         Rule::Fixed => (layout.units as usize, at, layout.bytes as usize),
@@ -151,7 +246,8 @@ fn read_element(dialect: &Dialect, layout: &Layout, de: De, body: &[u8], at: usi
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
-        | Rule::BytesPrefix(_) => {
+        | Rule::BytesPrefix(_)
+        | Rule::InclusivePrefix(_) => {
             let start = at + usize::from(layout.prefix_bytes);
             let Some(prefix) = body.get(at..start) else {
                 let (need, have) = (usize::from(layout.prefix_bytes), body.len() - at);
@@ -179,6 +275,17 @@ fn read_element(dialect: &Dialect, layout: &Layout, de: De, body: &[u8], at: usi
     Ok(start + bytes)
 }
 
+/// Bytes of an element that was read before, at the start of `rest`.
+pub(crate) fn element_bytes(dialect: &Dialect, de: De, rest: &[u8]) -> Option<usize> {
+    let layout = dialect.layouts.get(usize::from(de))?;
+    if layout.rule == Rule::Fixed {
+        return Some(layout.bytes as usize);
+    }
+    let prefix = usize::from(layout.prefix_bytes);
+    let length = prefix_value(layout.rule, rest.get(..prefix)?)?;
+    Some(prefix + units_and_bytes(dialect, layout, de, length).1)
+}
+
 #[inline]
 fn units_and_bytes(dialect: &Dialect, layout: &Layout, de: De, length: usize) -> (usize, usize) {
     if let Rule::BytesPrefix(_) = layout.rule {
@@ -194,12 +301,25 @@ fn units_and_bytes(dialect: &Dialect, layout: &Layout, de: De, length: usize) ->
 /// The number in a length prefix, or nothing when a digit is not one.
 #[inline]
 pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    match (rule, prefix) {
+        (Rule::AsciiPrefix, [tens, ones]) => {
+            let (tens, ones) = (digit(*tens), digit(*ones));
+            return if tens <= 9 && ones <= 9 { Some(tens * 10 + ones) } else { None };
+        }
+        (Rule::AsciiPrefix, [hundreds, tens, ones]) => {
+            let (hundreds, tens, ones) = (digit(*hundreds), digit(*tens), digit(*ones));
+            let is_number = hundreds <= 9 && tens <= 9 && ones <= 9;
+            return if is_number { Some(hundreds * 100 + tens * 10 + ones) } else { None };
+        }
+        _ => {}
+    }
     let encoding = match rule {
         Rule::AsciiPrefix => PrefixEncoding::Ascii,
         Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
         Rule::BcdPrefix => PrefixEncoding::Bcd,
         Rule::BinaryPrefix => PrefixEncoding::Binary,
-        Rule::BytesPrefix(encoding) => encoding,
+        Rule::BytesPrefix(encoding) | Rule::InclusivePrefix(encoding) => encoding,
         Rule::Absent | Rule::Fixed => return None,
     };
     let mut value = 0usize;
@@ -229,36 +349,39 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
             }
         }
     }
+    if let Rule::InclusivePrefix(_) = rule {
+        return value.checked_sub(prefix.len());
+    }
     Some(value)
 }
 
 /// Whether every byte of a value is allowed.
 #[inline]
-fn passes(layout: &Layout, value: &[u8], units: usize) -> bool {
+pub(crate) fn passes(layout: &Layout, value: &[u8], units: usize) -> bool {
     match layout.check {
         Check::Any => true,
         Check::AsciiDigits => !not_digits(value, 0x30),
         Check::EbcdicDigits => !not_digits(value, 0xF0),
-        Check::BcdDigits => packed_digits(layout, value, units),
+        Check::BcdDigits => packed_digits(layout.pad_left, value, units),
         Check::AsciiSigned => signed(value, b"CD0123456789", 0x30),
         Check::EbcdicSigned => signed(value, b"\xC3\xC4\xF0\xF1\xF2\xF3\xF4\xF5\xF6\xF7\xF8\xF9", 0xF0),
         Check::BcdSigned => match value.split_first() {
-            Some((sign, digits)) => b"CD".contains(sign) && packed_digits(layout, digits, units - 1),
+            Some((sign, digits)) => b"CD".contains(sign) && packed_digits(layout.pad_left, digits, units - 1),
             None => true,
         },
-        Check::AsciiPrintable => value.iter().all(|byte| (0x20..0x7F).contains(byte)),
-        Check::AsciiHex => value.iter().all(|&byte| hex_nibble(Encoding::Hex, byte).is_some()),
+        Check::AsciiPrintable => !not_printable(value),
+        Check::AsciiHex => !not_hex(value),
         Check::EbcdicHex => value.iter().all(|&byte| hex_nibble(Encoding::EbcdicHex, byte).is_some()),
     }
 }
 
 /// Whether all nibbles but the filler are at most nine.
 #[inline]
-fn packed_digits(layout: &Layout, value: &[u8], units: usize) -> bool {
+pub(crate) fn packed_digits(pad_left: bool, value: &[u8], units: usize) -> bool {
     if units & 1 == 0 {
         return !has_above_nine(value);
     }
-    if layout.pad_left {
+    if pad_left {
         return match value.split_first() {
             Some((first, rest)) => first & 0xF <= 9 && !has_above_nine(rest),
             None => true,

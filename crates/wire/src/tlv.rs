@@ -118,6 +118,31 @@ impl<'a> Tlvs<'a> {
         Ok(Some(Tlv { tag, value: &self.bytes[at..at + length], depth, is_constructed }))
     }
 
+    /// The next object when it is at the top, primitive, and short: most are. Nothing moves when it is not.
+    #[inline]
+    fn short(&mut self) -> Option<Tlv<'a>> {
+        if self.depth != 0 || self.count == TLV_COUNT_MAX {
+            return None;
+        }
+        let rest = self.bytes.get(self.at..)?;
+        let [first, second, ..] = *rest else { return None };
+        let (tag, head, length) = if first & 0x1F == 0x1F {
+            let third = *rest.get(2)?;
+            (u32::from(first) << 8 | u32::from(second), 3, third)
+        } else {
+            (u32::from(first), 2, second)
+        };
+        // A constructed object, filler, a tag of three bytes, or a length of more than one.
+        let is_long_tag = head == 3 && second & 0x80 != 0;
+        if first & 0x20 != 0 || first == 0 || is_long_tag || length & 0x80 != 0 {
+            return None;
+        }
+        let value = rest.get(head..head + usize::from(length))?;
+        self.at += head + value.len();
+        self.count += 1;
+        Some(Tlv { tag, value, depth: 0, is_constructed: false })
+    }
+
     /// Offset in the bytes of what comes next.
     pub fn offset(&self) -> usize {
         self.at
@@ -127,7 +152,11 @@ impl<'a> Tlvs<'a> {
 impl<'a> Iterator for Tlvs<'a> {
     type Item = Result<Tlv<'a>, TlvError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(tlv) = self.short() {
+            return Some(Ok(tlv));
+        }
         while self.at < self.bytes.len() && self.bytes[self.at] == 0 {
             self.at += 1;
         }

@@ -6,7 +6,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use switchyard_wire::{
-    Class, Dialect, Element, Encoding, Framing, Length, Masking, Message, Mti, Scan, diff, fuzzing,
+    Class, Dialect, Element, Encoding, Framing, Length, Masking, Message, Mti, ReplyPlan, Scan, diff, fuzzing,
 };
 
 /// A value that the element can carry.
@@ -160,6 +160,7 @@ proptest! {
     #[test]
     fn no_text_panics_the_dialect_compiler(text in "[a-z0-9 =\\[\\]\\.\"\n{}]{0,200}", bytes in vec(any::<u8>(), 0..40)) {
         fuzzing::dialect(&text, &bytes);
+        fuzzing::import(&text);
     }
 
     #[test]
@@ -176,6 +177,40 @@ proptest! {
         match framing.scan(&stream[..cut], 4096) {
             Scan::NeedMore { at_least } => prop_assert!(at_least > cut && at_least <= framing.header_bytes() + payloads[0].len()),
             other => prop_assert!(false, "{framing}: {other:?}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_parse_by_shape_is_a_parse_by_the_table(bytes in spoiled()) {
+        fuzzing::shape_equals_table(&bytes);
+    }
+
+    #[test]
+    fn a_planned_reply_is_a_built_one((dialect, values, mti) in any_case(), code in "[0-9]{2}") {
+        let body = build(dialect, mti, &values);
+        let echo: Vec<u8> = dialect.elements().map(Element::de).filter(|de| de % 3 != 0 && *de != 38).collect();
+        // 38 is six characters in every edition.
+        let plan = ReplyPlan::new(dialect, &echo, &[38]).unwrap();
+        let answer = switchyard_wire::Dialect::element(dialect, 38).map(|element| element.encoding());
+        let digit = if answer == Some(Encoding::Ebcdic) { 0xF1 } else { b'1' };
+        for _ in 0..3 {
+            let message = dialect.parse(&body).unwrap();
+            let mut built = Vec::new();
+            let mut builder = dialect.builder(&mut built, mti.reply());
+            let mut des: Vec<u8> = message.elements().filter(|de| echo.contains(de)).chain([38]).collect();
+            des.sort_unstable();
+            for de in des {
+                if de == 38 { builder.text(38, "111111").unwrap(); } else { builder.echo(&message, de).unwrap(); }
+            }
+            builder.finish().unwrap();
+            let mut planned = code.clone().into_bytes();
+            let range = plan.write(&message, &mut planned, &[&[digit; 6]]).unwrap();
+            prop_assert_eq!(&planned[range], &built[..], "{}", dialect.name());
+            prop_assert!(plan.write(&message, &mut planned, &[]).is_err());
         }
     }
 }

@@ -4,6 +4,7 @@ mod fuzz;
 mod report;
 mod steps;
 mod tidy;
+mod tools;
 
 use anyhow::{Result, bail};
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ const HELP: &str = "\
 Developer commands of Switchyard
 
   cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, fuzz smoke
-  cargo xtask test --only STEP   one step of it: fmt, clippy, tests, tidy, fuzz
+  cargo xtask test --only STEP   one step of it: fmt, clippy, tools, tests, tidy, fuzz
+  cargo xtask tools              fetch what tests compare with: pyiso8583, tshark
   cargo xtask tidy               the arrows between the crates, and what may not be in them
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
 ";
@@ -36,6 +38,7 @@ fn run() -> Result<bool> {
     match words.as_slice() {
         ["test"] => steps::all(&mut report),
         ["test", "--only", step] => steps::only(step, &mut report)?,
+        ["tools"] => steps::only("tools", &mut report)?,
         ["tidy"] => steps::only("tidy", &mut report)?,
         ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),

@@ -1,14 +1,14 @@
 //! The steps of `cargo xtask test`.
 
 use crate::report::Report;
-use crate::{fuzz, root, tidy};
+use crate::{fuzz, root, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Every step, in the order in which a mistake is cheapest to hear of.
 pub(crate) fn all(report: &mut Report) {
-    for step in ["fmt", "tidy", "clippy", "tests", "fuzz"] {
+    for step in ["fmt", "tidy", "clippy", "tools", "tests", "fuzz"] {
         only(step, report).expect("the steps of this list exist");
     }
 }
@@ -22,8 +22,12 @@ pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
         }),
         "tests" => report.step("tests and doc tests", tests),
         "tidy" => report.step("tidy", tidy::check),
+        "tools" => report.step("tools to compare with", |report| {
+            tools::install(report);
+            Ok(())
+        }),
         "fuzz" => fuzz::smoke(report, fuzz::SECONDS_DEFAULT),
-        other => bail!("there is no step {other:?}: fmt, clippy, tests, tidy, fuzz"),
+        other => bail!("there is no step {other:?}: fmt, clippy, tools, tests, tidy, fuzz"),
     }
     Ok(())
 }

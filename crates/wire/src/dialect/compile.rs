@@ -54,8 +54,9 @@ impl Word for PrefixEncoding {
 }
 
 impl Word for Counts {
-    const EXPECTED: &'static str = "units, bytes";
-    const WORDS: &'static [(&'static str, Self)] = &[("units", Self::Units), ("bytes", Self::WireBytes)];
+    const EXPECTED: &'static str = "units, bytes, inclusive";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("units", Self::Units), ("bytes", Self::WireBytes), ("inclusive", Self::Inclusive)];
 }
 
 impl Word for Side {
@@ -174,7 +175,9 @@ impl Defaults {
                 10usize.pow(format.places as u32) - 1
             }
         };
-        self.in_range(path("format"), format.length, 1, representable)?;
+        // A prefix that counts itself has that much less for the value.
+        let own = if counts == Counts::Inclusive { encoding_bytes(encoding, format.places) } else { 0 };
+        self.in_range(path("format"), format.length, 1, representable - own)?;
         let prefix = Prefix { encoding, places: format.places as u8, counts };
         Ok(Length::Variable { max: format.length as u32, prefix })
     }
@@ -280,6 +283,10 @@ fn fill(dialect: &str, key: &str, given: Option<&str>, default: u8) -> Result<u8
     let Some(given) = given else { return Ok(default) };
     let nibble = u8::from_str_radix(given, 16).ok().filter(|_| given.len() == 1);
     nibble.ok_or_else(|| unknown(dialect, key, given, "one hexadecimal digit"))
+}
+
+const fn encoding_bytes(encoding: PrefixEncoding, places: usize) -> usize {
+    Prefix { encoding, places: places as u8, counts: Counts::Units }.bytes()
 }
 
 const fn fits(class: Class, encoding: Encoding) -> bool {

@@ -61,6 +61,8 @@ pub enum Counts {
     Units,
     /// Bytes on the wire.
     WireBytes,
+    /// Units of the value and the bytes of the prefix itself.
+    Inclusive,
 }
 
 /// A length prefix.
@@ -405,6 +407,8 @@ pub(crate) enum Rule {
     BinaryPrefix,
     /// Any encoding, counting bytes of the wire: rare, so it is looked up in the element.
     BytesPrefix(PrefixEncoding),
+    /// Any encoding, counting the prefix too.
+    InclusivePrefix(PrefixEncoding),
 }
 
 impl Layout {
@@ -423,6 +427,7 @@ impl Layout {
             Length::Variable { max, prefix } => {
                 let rule = match (prefix.counts, prefix.encoding) {
                     (Counts::WireBytes, encoding) => Rule::BytesPrefix(encoding),
+                    (Counts::Inclusive, encoding) => Rule::InclusivePrefix(encoding),
                     (Counts::Units, PrefixEncoding::Ascii) => Rule::AsciiPrefix,
                     (Counts::Units, PrefixEncoding::Ebcdic) => Rule::EbcdicPrefix,
                     (Counts::Units, PrefixEncoding::Bcd) => Rule::BcdPrefix,

@@ -6,13 +6,14 @@ mod compile;
 mod element;
 mod file;
 
-pub(crate) use element::{Check, Layout, Rule};
+pub(crate) use element::{Check, Layout, Rule, Scale};
 pub use element::{
     Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Sensitivity, Side,
     Subfield, SubfieldLayout,
 };
 
 use crate::error::DialectError;
+use crate::shape::Shapes;
 use crate::{De, EnvelopeKind, Framing, Mti, SLOTS};
 use compile::{Defaults, unknown, word_or};
 use file::{CodeFile, DialectFile, TransactionFile};
@@ -32,6 +33,7 @@ pub struct Dialect {
     elements: Box<[Option<Element>]>,
     codes: Box<[CodeTable]>,
     transactions: Box<[Transaction]>,
+    pub(crate) shapes: Shapes,
 }
 
 /// The meanings of one element's or subfield's values.
@@ -186,6 +188,7 @@ impl Dialect {
             elements,
             codes: file.codes.into_iter().map(|(path, codes)| code_table(path, codes)).collect(),
             transactions: transactions?,
+            shapes: Shapes::default(),
         })
     }
 
