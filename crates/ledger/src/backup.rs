@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::block::BlockHeader;
 use crate::error::Fault;
+use crate::file::for_writing;
 use crate::mark::{Mark, write_file};
 use crate::merkle::{Frontier, leaf_hash};
 use crate::staging::Staging;
@@ -105,7 +106,7 @@ impl Copy<'_> {
             self.end_segment()?;
             let page = reader.segment_page(block.segment)?;
             let path = segment::path(self.dir, block.segment);
-            let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+            let file = for_writing().create_new(true).open(&path).map_err(Error::io("create", &path))?;
             self.segment = Some((block.segment, BufWriter::with_capacity(BUFFER_BYTES, file)));
             self.segments += 1;
             self.write(&page)?;

@@ -1,13 +1,23 @@
 //! The few things the writer asks of the operating system, behind a trait so that tests can make them fail.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
+
+/// Mode of every file of a log: what is in it is nobody else's business, wherever the file is copied to.
+const FILE_MODE: u32 = 0o600;
+
+/// Options to make or open a file of a log for writing.
+pub(crate) fn for_writing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(FILE_MODE);
+    options
+}
 
 /// What the writer asks of segment files. The real one is [`OsFiles`]; tests put faults in its place.
 pub trait FileLayer: fmt::Debug + Send + Sync {

@@ -26,6 +26,7 @@ use std::path::Path;
 
 use crate::block::{read_array, read_u16, read_u32, read_u64};
 use crate::error::Fault;
+use crate::file::for_writing;
 use crate::merkle::Frontier;
 use crate::{BlockNumber, Epoch, Error, Finding, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
 
@@ -136,7 +137,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 /// Writes a whole file so that after a crash it is there entirely or not at all: temp, sync, rename, sync.
 pub(crate) fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let temp = dir.join(format!("{name}.tmp"));
-    let mut file = File::create(&temp).map_err(Error::io("create", &temp))?;
+    let mut file = for_writing().truncate(true).open(&temp).map_err(Error::io("create", &temp))?;
     file.write_all(bytes).map_err(Error::io("write", &temp))?;
     file.sync_all().map_err(Error::io("sync", &temp))?;
     let path = dir.join(name);

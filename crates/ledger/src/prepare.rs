@@ -11,12 +11,12 @@
 //! position. Its successor is zeroed whole, once half of the one in use is full: as another file, it does not put
 //! its dirty pages in the way of the writer's syncs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use crate::file::{FileLayer, is_full};
+use crate::file::{FileLayer, for_writing, is_full};
 use crate::limits::PAGE_BYTES;
 use crate::mark::sync_dir;
 use crate::{Error, Result, SegmentNumber, segment};
@@ -249,7 +249,7 @@ impl Plan {
         if free_bytes.saturating_add(held) < self.segment_bytes.saturating_add(self.free_bytes_min) {
             return Err(full);
         }
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let opened = for_writing().read(true).truncate(false).open(&path);
         let file = opened.map_err(|error| if is_full(&error) { full } else { Trouble::Failed })?;
         match self.files.reserve(&file, &path, self.segment_bytes) {
             Ok(()) => {}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::block;
 use crate::error::Measure;
-use crate::file::FileLayer;
+use crate::file::{FileLayer, for_writing};
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES};
 use crate::mark::Mark;
 use crate::merkle::Frontier;
@@ -300,7 +300,7 @@ impl WriterLock {
     /// Takes the lock of a directory or refuses at once; it is free when the value is dropped or the process dies.
     pub(crate) fn take(dir: &Path) -> Result<Self> {
         let path = dir.join("lock");
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let opened = for_writing().truncate(false).open(&path);
         let file = opened.map_err(Error::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),

@@ -3,8 +3,9 @@
 use super::RenderedFile;
 use crate::error::SettleError;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use switchyard_domain::FileDigest;
 
@@ -55,7 +56,8 @@ fn demand_same(path: &Path, bytes: &[u8], file: &RenderedFile) -> Result<(), Set
 
 fn write_one(dir: &Path, path: &Path, file: &RenderedFile) -> io::Result<()> {
     let temporary: PathBuf = dir.join(format!(".{}.tmp", file.name));
-    let mut out = File::create(&temporary)?;
+    // Accounts and takings of merchants: for the operator alone, wherever the file is copied to.
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     out.write_all(&file.bytes)?;
     out.sync_all()?;
     fs::rename(&temporary, path)
