@@ -24,7 +24,9 @@ pub(crate) fn install(report: &mut Report) {
         let arguments = ["install", "-y", "-q", "--no-install-recommends", "tshark"];
         runs(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
     };
-    if has_tshark() || (is_root() && apt() && has_tshark()) {
+    // A new machine has no package lists, or old ones.
+    let lists = || runs(Command::new("apt-get").args(["update", "-q"]));
+    if has_tshark() || (is_root() && (apt() || (lists() && apt())) && has_tshark()) {
         report.pass(1);
     } else {
         report.skip("tools: tshark is not installed and could not be".into());
