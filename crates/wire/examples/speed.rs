@@ -22,6 +22,12 @@ fn main() -> Result<(), BuildError> {
     measure("parse ascii", || {
         black_box(ascii.parse(black_box(&body)).is_ok());
     });
+    let full =
+        Dialect::from_toml(Dialect::builtin_source("iso87-ascii").unwrap_or_default()).expect("built in");
+    fill_shapes(&full)?;
+    measure("parse ascii, bitmap not known", || {
+        black_box(full.parse(black_box(&body)).is_ok());
+    });
     let mut out = Vec::with_capacity(1024);
     measure("build ascii from values", || {
         out.clear();
@@ -58,6 +64,22 @@ fn main() -> Result<(), BuildError> {
     measure("read 35 as digits", || {
         black_box(message.digits(35, &mut buf));
     });
+    Ok(())
+}
+
+/// Shows the dialect so many bitmaps that it can learn no more.
+fn fill_shapes(dialect: &Dialect) -> Result<(), BuildError> {
+    for shape in 1..2048u64 {
+        let mut body = Vec::new();
+        let mut builder = dialect.builder(&mut body, Mti::new(0x0800));
+        for (bit, de) in [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21].into_iter().enumerate() {
+            if shape >> bit & 1 == 1 {
+                builder.number(de, 1)?;
+            }
+        }
+        builder.finish()?;
+        assert!(dialect.parse(&body).is_ok());
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use switchyard_wire::json::{from_json, to_json};
-use switchyard_wire::{Class, Dialect, Element, Encoding, Length, Masking, PrefixEncoding};
+use switchyard_wire::{Dialect, Element, Encoding, Length, Masking, PrefixEncoding};
 
 /// Reads `{"spec", "messages"}` from standard input; for each message prints its decoded elements and what they
 /// encode to again.
@@ -135,7 +135,14 @@ fn pyiso8583_reads_and_writes_the_same_messages() {
     }
 }
 
-/// A value as tshark shows it: it prints digits, text and bytes without filler or separators.
+/// Each costs a start of tshark.
+const MESSAGES_MAX: usize = 8;
+
+/// Elements of which Wireshark's table has another length than the standard: 53 has eight digits there and 87
+/// fifteen. What follows one of them is shifted.
+const DISPUTED: [u8; 2] = [53, 87];
+
+/// A value as tshark shows it, and as we do: without what separates and fills.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_uppercase()
 }
@@ -147,16 +154,20 @@ fn tshark_reads_the_same_messages() {
         skipped("tshark is not installed: no comparison with Wireshark's dissector");
         return;
     }
-    let dialect = Dialect::builtin("iso87-ascii-binbitmap").unwrap();
+    let dialect = Dialect::builtin("iso87-ascii").unwrap();
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let mut compared = 0;
-    for (index, message) in packed("1987 ASCII, binary bitmap").iter().enumerate() {
+    // The version in the message type chooses Wireshark's table.
+    let of_1987 = |message: &&String| message.starts_with("30");
+    for message in packed("1987 ASCII, hex bitmap").iter().filter(of_1987).take(MESSAGES_MAX) {
         let body = unhex(message);
-        let file = directory.join(format!("iso8583-{index}.pcap"));
+        let file = directory.join("iso8583.pcap");
         std::fs::write(&file, capture(&body)).unwrap();
         let output = Command::new("tshark")
-            .args(["-r", file.to_str().unwrap(), "-d", "tcp.port==5000,iso8583", "-T", "json", "-x"])
-            .args(["-o", "iso8583.len_endian:Big endian", "-o", "iso8583.charset:ASCII"])
+            .arg("-r")
+            .arg(&file)
+            .args(["-d", "tcp.port==5000,iso8583", "-T", "json"])
+            .args(["-o", "iso8583.len_endian:Big endian"])
             .output()
             .unwrap();
         let packets: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -165,18 +176,22 @@ fn tshark_reads_the_same_messages() {
             skipped("this tshark shows no iso8583 layer");
             return;
         }
-        let theirs = layer.to_string();
         let ours = to_json(&dialect.parse(&body).unwrap(), Masking::Unmasked);
-        assert!(theirs.contains(ours["mti"].as_str().unwrap()), "message type of {message}");
-        for element in dialect.elements().filter(|element| element.class() == Class::Numeric) {
-            let Some(ours) = ours["fields"].get(element.de().to_string()) else { continue };
-            let shown = &layer[format!("iso8583.{}", element.de())];
-            let Some(shown) = shown.as_str() else { continue };
-            assert_eq!(plain(shown), plain(ours.as_str().unwrap()), "de {} of {message}", element.de());
+        assert_eq!(layer["iso8583.mti"], ours["mti"], "message type of {message}");
+        for (de, ours) in ours["fields"].as_object().unwrap() {
+            if DISPUTED.contains(&de.parse().unwrap()) {
+                break;
+            }
+            let theirs = layer[format!("iso8583.bit{de}")].as_str().unwrap_or_default();
+            // Some texts are of a narrower class to it; it stops there.
+            if theirs.is_empty() {
+                break;
+            }
+            assert_eq!(plain(theirs), plain(ours.as_str().unwrap()), "de {de} of {message}");
             compared += 1;
         }
     }
-    println!("tshark: {compared} values compared");
+    assert!(compared > 20, "only {compared} values compared");
 }
 
 /// A capture file with one TCP segment that holds the message after two bytes of length.
