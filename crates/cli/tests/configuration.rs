@@ -62,7 +62,7 @@ fn a_file_that_is_not_there_could_not_be_checked() {
 fn serve_wants_a_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     let ran = run(["serve", "--data", dir.path().join("none").to_str().unwrap()]).expect(2);
-    assert!(ran.stderr.contains("is not initialised"), "{ran:?}");
+    assert!(ran.stderr.contains("holds no ledger") && ran.stderr.contains("init --demo"), "{ran:?}");
 }
 
 #[test]
