@@ -85,8 +85,9 @@ impl Report {
         let fleet = &self.fleet;
         output::line("Transactions")?;
         output::line(&format!(
-            "  {} sent: {} approved, {} reversed after a lost answer, {} declined",
+            "  {} sent, and {} echo tests: {} approved, {} reversed after a lost answer, {} declined",
             fleet.sent,
+            fleet.kinds.get("echo").copied().unwrap_or_default(),
             fleet.approved,
             fleet.reversed,
             fleet.declined.values().sum::<u64>()
@@ -105,7 +106,8 @@ impl Report {
         ))?;
         let latency = fleet.latency_us;
         output::line(&format!(
-            "  {:.0} a second; from request to verified answer p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
+            "  {:.0} a second; from request to verified answer p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms\n  \
+             (the slowest waited for issuers that the demo makes silent now and then)",
             self.throughput(),
             latency.p50 as f64 / 1_000.0,
             latency.p99 as f64 / 1_000.0,
