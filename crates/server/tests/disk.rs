@@ -8,9 +8,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use support::{CARD, Client, config, install, start, start_on};
+use support::{CARD, Client, config, install, start, start_on, until};
 use switchyard_ledger::{FileLayer, OsFiles};
 use switchyard_server::Fatal;
 
@@ -37,16 +36,6 @@ impl FileLayer for Disk {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         if self.full.load(Ordering::Relaxed) { Ok(4_096) } else { OsFiles.free_bytes(dir) }
     }
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what} did not come about");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,9 +5,8 @@
 mod support;
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start};
+use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start, until};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::Actor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,16 +18,6 @@ async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
-}
-
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what} did not come about");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

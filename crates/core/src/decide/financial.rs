@@ -8,9 +8,9 @@ use crate::input::{Financial, PinOutcome, SlotId};
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, Amount, CardClass, CardRef, Entry, Fingerprint, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
-    RequestKey, ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind,
-    TransactionOpened, UpstreamRef,
+    Actor, Amount, CardClass, CardRef, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, RequestKey,
+    ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    UpstreamRef,
 };
 
 /// Where a transaction is decided, and what was found out on the way there.
@@ -55,7 +55,7 @@ impl Core {
         }
         if let Some(slot) = self.flight.pin_by_key.get(&key) {
             let wait = self.flight.pins.get_mut(slot).expect("indexed while it waits");
-            if !is_same(&wait.fingerprint, &request.fingerprint) {
+            if wait.fingerprint != request.fingerprint {
                 return out.refuse(caller.origin, ResponseCode::DUPLICATE);
             }
             if !join(&mut wait.origins, caller.origin) {
@@ -85,7 +85,7 @@ impl Core {
     fn repeat(&mut self, caller: Caller, request: &Financial, known: Known, out: &mut Output) {
         let Known::Transaction(id) = known else { return out.refuse(caller.origin, ResponseCode::DUPLICATE) };
         let transaction = self.state.transactions.get(id).expect("the table names transactions that exist");
-        if !is_same(&transaction.opened.fingerprint, &request.fingerprint) {
+        if transaction.opened.fingerprint != request.fingerprint {
             return out.refuse(caller.origin, ResponseCode::DUPLICATE);
         }
         let issuer =
@@ -348,11 +348,6 @@ pub(crate) fn key_of(caller: &Caller, request: &Financial) -> RequestKey {
         stan: request.stan,
         class: request.class,
     }
-}
-
-/// Whether two requests under one key are the same.
-pub(crate) fn is_same(known: &Fingerprint, asked: &Fingerprint) -> bool {
-    known == asked
 }
 
 /// The stored answer of a transaction.

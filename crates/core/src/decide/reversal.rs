@@ -1,7 +1,6 @@
 //! A terminal's 0400. The terminal repeats it before every next sale until it hears 00, 12 or 25: so every
 //! path ends in one of these.
 
-use crate::decide::financial::is_same;
 use crate::decide::original::is_open;
 use crate::decide::postings;
 use crate::decide::terminal::Caller;
@@ -59,7 +58,7 @@ impl Core {
         let issuer = 0;
         if let Some(Known::Reversal(position)) = self.state.requests.get(&key) {
             let taken = *self.state.requests.reversal(position).expect("indexed when it was taken");
-            if !is_same(&taken.fingerprint, &reversal.fingerprint) {
+            if taken.fingerprint != reversal.fingerprint {
                 return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
             }
             let body = ReplyBody::Financial { facts: taken.reply, echo: taken.echo, issuer };

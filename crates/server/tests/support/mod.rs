@@ -9,6 +9,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use switchyard_core::Command;
 use switchyard_domain::{
@@ -25,6 +26,17 @@ use switchyard_server::{Fatal, Hooks, InitPlan, Switch, Tools, initialise};
 use switchyard_wire::{Builder, Dialect, Message, Mti};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+/// Polls until a condition holds; five seconds at most.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come about");
+}
 
 pub const TERMINAL: &str = "T0000001";
 pub const MERCHANT: &str = "898123456789012";

@@ -124,17 +124,7 @@ pub enum IntoBodyError<E> {
 impl Draft {
     /// Track 2 as it came, packed, when it is under the terminal's track key (DE 53 digit 3 = 1).
     pub fn encrypted_track(&self) -> Option<&[u8]> {
-        let card = match self {
-            Self::Financial(financial) => &financial.card,
-            Self::Reversal(reversal) => &reversal.card,
-            Self::SignOn { .. }
-            | Self::SignOff { .. }
-            | Self::Echo
-            | Self::Status
-            | Self::BatchTotals { .. }
-            | Self::BatchUpload { .. } => return None,
-        };
-        match card {
+        match self.card()? {
             DraftCard::Encrypted(track) => Some(track.packed()),
             DraftCard::Absent | DraftCard::Clear(_) => None,
         }
@@ -165,19 +155,22 @@ impl Draft {
         }
         Ok(())
     }
-    /// The card number, once it is in clear: for DE 2 of the reply when the track was enciphered.
-    pub fn pan(&self) -> Option<&Pan> {
-        let card = match self {
-            Self::Financial(financial) => &financial.card,
-            Self::Reversal(reversal) => &reversal.card,
+    /// The card of a message that has one.
+    fn card(&self) -> Option<&DraftCard> {
+        match self {
+            Self::Financial(financial) => Some(&financial.card),
+            Self::Reversal(reversal) => Some(&reversal.card),
             Self::SignOn { .. }
             | Self::SignOff { .. }
             | Self::Echo
             | Self::Status
             | Self::BatchTotals { .. }
-            | Self::BatchUpload { .. } => return None,
-        };
-        match card {
+            | Self::BatchUpload { .. } => None,
+        }
+    }
+    /// The card number, once it is in clear: for DE 2 of the reply when the track was enciphered.
+    pub fn pan(&self) -> Option<&Pan> {
+        match self.card()? {
             DraftCard::Clear(card) => Some(&card.pan),
             DraftCard::Absent | DraftCard::Encrypted(_) => None,
         }
