@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::BusinessDate;
+use switchyard_ledger::note::VerifierKey;
 
 /// A transaction processing switch: ISO 8583 terminals in, durable double-entry ledger, settlement out.
 #[derive(Debug, Parser)]
@@ -60,7 +61,7 @@ pub(crate) enum Command {
     /// Dialects: list, show, import.
     #[command(subcommand)]
     Dialect(DialectCommand),
-    /// The ledger: verify, stats, export, query.
+    /// The ledger: verify, checkpoint, prove, backup, restore, stats, export, query.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Business days: status, cut.
@@ -140,7 +141,37 @@ pub(crate) enum ExportFormat {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Check every byte, the chain, the Merkle root, and that debits equal credits; exit 1 on a finding.
-    Verify,
+    Verify(VerifyOptions),
+    /// Sign the ledger's size and root, for an outsider to keep: `switchyard ledger checkpoint >> kept`. The first
+    /// use makes the key in DATA/keys/ledger-checkpoint; the verifier key goes to stderr.
+    Checkpoint,
+    /// Prove that a record is in the ledger; the proof holds the record and a signed checkpoint.
+    Prove {
+        /// Sequence of the record.
+        #[arg(long, value_name = "N")]
+        record: u64,
+        /// Where the proof goes; without it, stdout.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Copy the ledger, also while the switch runs, to DIR/ledger; keys are not copied.
+    Backup {
+        /// Data directory of the copy.
+        #[arg(value_name = "DIR")]
+        target: PathBuf,
+    },
+    /// Make a ledger with an id of its own in DIR/ledger from a backup or another data directory.
+    Restore {
+        /// Data directory to take the records from.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Only the records below this sequence; all without it.
+        #[arg(long, value_name = "N")]
+        to_seq: Option<u64>,
+        /// Data directory of the new ledger.
+        #[arg(value_name = "DIR")]
+        target: PathBuf,
+    },
     /// How many records of each kind there are.
     Stats,
     /// Every record or posting, to stdout; without sealed card numbers and wrapped keys.
@@ -161,6 +192,20 @@ pub(crate) enum LedgerCommand {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyOptions {
+    /// Check this proof and nothing else; needs the key and no data directory.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "witness")]
+    pub(crate) proof: Option<PathBuf>,
+    /// Compare the ledger also with the checkpoints that an outsider kept: a file of them, or a directory of files.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) witness: Option<PathBuf>,
+    /// The ledger's verifier key, as `ledger checkpoint` prints it. Without it, --witness takes the data directory's
+    /// own, which shows less: whoever exchanges the ledger can exchange the key.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: Option<VerifierKey>,
 }
 
 #[derive(Debug, Clone, Subcommand)]

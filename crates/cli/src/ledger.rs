@@ -1,6 +1,9 @@
-//! `ledger verify`, `ledger stats`, `ledger export`, `ledger query`.
+//! `ledger verify`, `ledger stats`, `ledger export`, `ledger query`; checkpoints, proofs and copies are below.
 
-use crate::arguments::{ExportFormat, LedgerCommand, Output};
+mod copies;
+mod proofs;
+
+use crate::arguments::{ExportFormat, LedgerCommand, Output, VerifyOptions};
 use crate::history::{History, each_record};
 use crate::progress::Bar;
 use crate::{Verdict, output};
@@ -16,7 +19,14 @@ use switchyard_ledger::{VerifyError, VerifyReport};
 
 pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
-        LedgerCommand::Verify => verify(data, form),
+        LedgerCommand::Verify(VerifyOptions { proof: Some(file), key: Some(key), .. }) => {
+            proofs::verify(file, key, form)
+        }
+        LedgerCommand::Verify(options) => verify(options, data, form),
+        LedgerCommand::Checkpoint => proofs::checkpoint(data, form),
+        LedgerCommand::Prove { record, out } => proofs::prove(data, *record, out.as_deref(), form),
+        LedgerCommand::Backup { target } => copies::backup(data, target, form),
+        LedgerCommand::Restore { from, to_seq, target } => copies::restore(from, *to_seq, target, form),
         LedgerCommand::Stats => stats(data, form),
         LedgerCommand::Export { format } => export(data, *format),
         LedgerCommand::Query { rrn, terminal, limit } => {
@@ -27,7 +37,11 @@ pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<
 
 /// Bytes, chain, Merkle root; then the meaning: every record follows from the ones before it, and debits
 /// equal credits.
-fn verify(data: &Path, form: Output) -> Result<Verdict> {
+fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict> {
+    // Read first: a witness file that cannot be used is told before an hour of reading.
+    let witness =
+        options.witness.as_deref().map(|path| proofs::read_witness(path, options.key.as_ref(), data));
+    let witness = witness.transpose()?;
     let bar = Bar::bytes("verifying");
     let result = switchyard_ledger::verify(&data.join("ledger"), |p| bar.set(p.done_bytes, p.total_bytes));
     bar.finish();
@@ -52,11 +66,23 @@ fn verify(data: &Path, form: Output) -> Result<Verdict> {
     };
     let meaning = check_meaning(data);
     let balanced = meaning.as_ref().is_ok_and(|m| m.balanced);
+    let kept = witness.map(|witness| witness.check(data)).transpose()?;
+    let holds = kept.as_ref().is_none_or(|kept| kept.holds());
     match form {
-        Output::Json => output::json(&verify_json(&report, &meaning))?,
-        Output::Text => verify_text(&report, &meaning)?,
+        Output::Json => {
+            let mut value = verify_json(&report, &meaning);
+            if let Some(kept) = &kept {
+                value["verified"] = Value::Bool(balanced && holds);
+                value["witness"] = proofs::witness_json(kept);
+            }
+            output::json(&value)?;
+        }
+        Output::Text => {
+            kept.as_ref().map_or(Ok(()), proofs::witness_text)?;
+            verify_text(&report, &meaning)?;
+        }
     }
-    Ok(if balanced { Verdict::Fine } else { Verdict::Finding })
+    Ok(if balanced && holds { Verdict::Fine } else { Verdict::Finding })
 }
 
 /// What replaying the records shows.

@@ -36,6 +36,7 @@ pub mod mac;
 pub mod pin;
 mod secret;
 pub mod selftest;
+pub mod signing;
 pub mod tr31;
 pub mod track;
 pub mod working_keys;
