@@ -141,7 +141,7 @@ pub(crate) enum ExportFormat {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LedgerCommand {
     /// Check every byte, the chain, the Merkle root, and that debits equal credits; exit 1 on a finding.
-    Verify(VerifyOptions),
+    Verify(Box<VerifyOptions>),
     /// Sign the ledger's size and root, for an outsider to keep: `switchyard ledger checkpoint >> kept`. The first
     /// use makes the key in DATA/keys/ledger-checkpoint; the verifier key goes to stderr.
     Checkpoint,

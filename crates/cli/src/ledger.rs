@@ -19,10 +19,10 @@ use switchyard_ledger::{VerifyError, VerifyReport};
 
 pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
-        LedgerCommand::Verify(VerifyOptions { proof: Some(file), key: Some(key), .. }) => {
-            proofs::verify(file, key, form)
-        }
-        LedgerCommand::Verify(options) => verify(options, data, form),
+        LedgerCommand::Verify(options) => match options.as_ref() {
+            VerifyOptions { proof: Some(file), key: Some(key), .. } => proofs::verify(file, key, form),
+            options => verify(options, data, form),
+        },
         LedgerCommand::Checkpoint => proofs::checkpoint(data, form),
         LedgerCommand::Prove { record, out } => proofs::prove(data, *record, out.as_deref(), form),
         LedgerCommand::Backup { target } => copies::backup(data, target, form),

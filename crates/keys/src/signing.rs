@@ -55,7 +55,7 @@ mod tests {
         let key = SigningKey::from_secret(&secret).unwrap();
         let public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
         assert_eq!(key.public_key().to_vec(), bytes(public));
-        let signature = "e5564300c360ac729086e2cc806e828a84877f1eb8e065d974d873e06522490155\
+        let signature = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155\
             5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b";
         assert_eq!(key.sign(b"").to_vec(), bytes(signature));
         assert!(SigningKey::from_secret(&secret[1..]).is_err());
