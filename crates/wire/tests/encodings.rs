@@ -264,7 +264,7 @@ fn prefix(encoding: &str, places: usize, counts: &str, length: usize) {
         let (value, radix) = match encoding {
             "ascii" => (b'0' + (rest % 10) as u8, 10),
             "ebcdic" => (0xF0 + (rest % 10) as u8, 10),
-            "bcd" => (((rest / 10 % 10) << 4 | rest % 10) as u8, 100),
+            "bcd" => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
             _ => ((rest % 256) as u8, 256),
         };
         *byte = value;

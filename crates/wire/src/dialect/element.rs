@@ -378,8 +378,8 @@ impl Scale {
             Self::SignThenPacked if nibbles == 0 => Some(0),
             Self::SignThenPacked if nibbles == 1 => None,
             Self::SignThenPacked => Some(nibbles - 1),
-            Self::One if nibbles % 2 == 0 => Some(nibbles / 2),
-            Self::Double if nibbles % 4 == 0 => Some(nibbles / 4),
+            Self::One if nibbles.is_multiple_of(2) => Some(nibbles / 2),
+            Self::Double if nibbles.is_multiple_of(4) => Some(nibbles / 4),
             Self::One | Self::Double => None,
         }
     }
