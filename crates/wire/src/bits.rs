@@ -87,30 +87,90 @@ pub(crate) fn to_hex(word: u64) -> [u8; 16] {
     digits
 }
 
-/// What sixteen bytes in a row may be, each by itself: a range, and a maximum of its lower nibble.
+/// What one byte may be.
 #[derive(Clone, Copy, Debug)]
+pub(crate) struct ByteRule {
+    pub(crate) low: u8,
+    pub(crate) range: u8,
+    /// The most that its lower nibble may be.
+    pub(crate) nibble: u8,
+    /// Whether it may also be a letter of a hexadecimal number.
+    pub(crate) letters: bool,
+}
+
+impl ByteRule {
+    /// Anything goes.
+    pub(crate) const ANY: Self = Self::range(0, 0xFF);
+
+    pub(crate) const fn range(low: u8, high: u8) -> Self {
+        Self { low, range: high - low, nibble: 0x0F, letters: false }
+    }
+
+    pub(crate) const fn is_any(self) -> bool {
+        self.range == 0xFF && self.nibble == 0x0F
+    }
+}
+
+/// What sixteen bytes in a row may be, each by itself.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
 pub(crate) struct Block {
     pub(crate) low: [u8; 16],
-    pub(crate) range: [u8; 16],
-    pub(crate) nibble: [u8; 16],
+    range: [u8; 16],
+    nibble: [u8; 16],
+    /// `FF` where a letter of a hexadecimal number does not make it right.
+    no_letter: [u8; 16],
 }
 
 impl Block {
     /// Anything goes.
-    pub(crate) const ANY: Self = Self { low: [0; 16], range: [0xFF; 16], nibble: [0x0F; 16] };
+    pub(crate) const ANY: Self =
+        Self { low: [0; 16], range: [0xFF; 16], nibble: [0x0F; 16], no_letter: [0xFF; 16] };
 
-    /// Adds to `bad` something other than zero for every byte that is outside its range, and where
-    /// `NIBBLES` for every lower nibble above its maximum.
+    /// Gives the byte at `place` its rule.
+    pub(crate) fn set(&mut self, place: usize, rule: ByteRule) {
+        (self.low[place], self.range[place], self.nibble[place]) = (rule.low, rule.range, rule.nibble);
+        self.no_letter[place] = if rule.letters { 0 } else { 0xFF };
+    }
+
+    pub(crate) fn has_nibbles(&self) -> bool {
+        self.nibble != [0x0F; 16]
+    }
+
+    pub(crate) fn has_letters(&self) -> bool {
+        self.no_letter != [0xFF; 16]
+    }
+
+    /// Adds to `bad` something other than zero for every byte that is outside its range; where `NIBBLES`, for
+    /// every lower nibble above its maximum; where `LETTERS`, not for the letters of a hexadecimal number.
     #[inline(always)]
-    pub(crate) fn check<const NIBBLES: bool>(&self, bytes: &[u8; 16], bad: &mut [u8; 16]) {
+    pub(crate) fn check<const NIBBLES: bool, const LETTERS: bool>(
+        &self,
+        bytes: &[u8; 16],
+        bad: &mut [u8; 16],
+    ) {
         for index in 0..16 {
             let byte = bytes[index];
-            // A maximum and a comparison are what the vector unit has.
-            bad[index] |= byte.wrapping_sub(self.low[index]).max(self.range[index]) ^ self.range[index];
+            // A subtraction that stops at zero is what the vector unit has.
+            let mut over = byte.wrapping_sub(self.low[index]).saturating_sub(self.range[index]);
+            if LETTERS {
+                // Without bit 5 both cases are one, and no digit is left.
+                let letter = (byte & 0xDF).wrapping_sub(b'A').saturating_sub(5);
+                over = over.min(letter | self.no_letter[index]);
+            }
+            bad[index] |= over;
             if NIBBLES {
-                bad[index] |= (byte & 0x0F).max(self.nibble[index]) ^ self.nibble[index];
+                bad[index] |= (byte & 0x0F).saturating_sub(self.nibble[index]);
             }
         }
+    }
+}
+
+/// Adds to `bad` something other than zero for every byte that is not between `low` and `low + range`.
+#[inline(always)]
+pub(crate) fn between(bytes: &[u8; 16], low: u8, ranges: &[u8; 16], bad: &mut [u8; 16]) {
+    for index in 0..16 {
+        bad[index] |= bytes[index].wrapping_sub(low).saturating_sub(ranges[index]);
     }
 }
 
@@ -181,22 +241,21 @@ mod tests {
     #[test]
     fn a_block_has_a_rule_for_each_byte() {
         let mut block = Block::ANY;
-        (block.low[3], block.range[3]) = (b'0', 9);
-        (block.range[9], block.nibble[9]) = (0x99, 9);
+        block.set(3, ByteRule::range(b'0', b'9'));
+        block.set(9, ByteRule { nibble: 9, ..ByteRule::range(0, 0x99) });
+        block.set(12, ByteRule { letters: true, ..ByteRule::range(b'0', b'9') });
         for byte in 0..=255u8 {
-            let at = |place: usize| {
+            let passes = |place: usize| {
                 let mut bytes = [b'5'; 16];
                 bytes[place] = byte;
-                bytes
-            };
-            let passes = |place: usize| {
                 let mut bad = [0; 16];
-                block.check::<true>(&at(place), &mut bad);
+                block.check::<true, true>(&bytes, &mut bad);
                 bad == [0; 16]
             };
             assert!(passes(0));
             assert_eq!(passes(3), byte.is_ascii_digit());
             assert_eq!(passes(9), byte >> 4 <= 9 && byte & 0xF <= 9);
+            assert_eq!(passes(12), byte.is_ascii_hexdigit());
         }
     }
 }

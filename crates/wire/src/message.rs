@@ -163,6 +163,9 @@ impl<'d, 'a> Message<'d, 'a> {
 
     /// How many elements stand before `de`.
     pub(crate) fn rank(&self, de: De) -> usize {
+        if let Some(shape) = self.shape {
+            return shape.rank(de);
+        }
         let bit = usize::from(de).saturating_sub(1);
         let mut rank = 0;
         for word in &self.words[..(bit / 64).min(self.words.len())] {

@@ -96,16 +96,16 @@ impl Mti {
     }
 
     /// Makes a message type from four ASCII digits.
-    pub fn from_ascii(digits: [u8; 4]) -> Option<Self> {
-        let mut bcd = 0u16;
-        for digit in digits {
-            let value = digit.wrapping_sub(b'0');
-            if value > 9 {
-                return None;
-            }
-            bcd = bcd << 4 | u16::from(value);
+    #[inline]
+    pub const fn from_ascii(digits: [u8; 4]) -> Option<Self> {
+        let word = u32::from_be_bytes(digits);
+        let low = word & 0x0F0F_0F0F;
+        // Six added to a nibble above nine carries into the zone.
+        if ((word ^ 0x3030_3030) | (low + 0x0606_0606)) & 0xF0F0_F0F0 != 0 {
+            return None;
         }
-        Some(Self(bcd))
+        let pairs = (low | low >> 4) & 0x00FF_00FF;
+        Some(Self((pairs | pairs >> 8) as u16))
     }
 
     /// The BCD form: `0x0200` for `0200`.

@@ -78,28 +78,15 @@ fn index_by_shape<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message<'
         Encoding::Ascii => (Mti::from_ascii(*body.first_chunk()?)?, 4),
         _ => read_mti(dialect.mti, body).ok()?,
     };
-    let (words, at) = match only_bitmap(dialect, body, at) {
-        Some((word, at)) => ([word, 0, 0], at),
-        None => all_bitmaps(dialect, body, at)?,
-    };
-    let shape = dialect.shapes.find(&words)?;
+    let (shape, bitmaps) = dialect.shapes.find(dialect, body.get(at..)?)?;
+    let at = at + bitmaps;
     let end = shape.index(dialect, body, at, &mut message.starts)?;
-    if end != body.len() {
-        return None;
-    }
     message.mti = mti;
-    message.words = words;
+    message.words = shape.words();
     message.shape = Some(shape);
     message.count = shape.count();
     message.end = end as u16;
     Some(())
-}
-
-#[inline(never)]
-fn all_bitmaps(dialect: &Dialect, body: &[u8], mut at: usize) -> Option<([u64; 3], usize)> {
-    let mut words = [0; 3];
-    read_bitmaps(dialect, body, &mut words, &mut at).ok()?;
-    Some((words, at))
 }
 
 #[inline(never)]
@@ -113,10 +100,12 @@ fn index_by_table(
         let kind = ParseErrorKind::BodyTooLong { length: body.len(), max: BODY_BYTES_MAX };
         return Err((ElementPath::Mti, BODY_BYTES_MAX, kind));
     }
-    let (mti, mut at) = read_mti(dialect.mti, body)?;
+    let (mti, bitmaps_at) = read_mti(dialect.mti, body)?;
     message.mti = mti;
     let mut words = [0u64; 3];
+    let mut at = bitmaps_at;
     read_bitmaps(dialect, body, &mut words, &mut at)?;
+    let bitmaps = &body[bitmaps_at..at];
     message.end = at as u16;
     for (word_index, word) in words.iter().enumerate() {
         let mut rest = *word;
@@ -139,7 +128,7 @@ fn index_by_table(
         return Err((ElementPath::End, at, ParseErrorKind::TrailingBytes { have: body.len() - at }));
     }
     if way == Way::Any {
-        dialect.shapes.learn(dialect, &words);
+        dialect.shapes.learn(dialect, &words, bitmaps);
     }
     Ok(())
 }
@@ -160,18 +149,6 @@ fn read_mti(encoding: Encoding, body: &[u8]) -> Result<(Mti, usize), Stop> {
         _ => None,
     };
     mti.map(|mti| (mti, bytes)).ok_or((ElementPath::Mti, 0, ParseErrorKind::BadMti))
-}
-
-/// The primary bitmap, when it is all there is to read and the encoding is a usual one.
-#[inline(always)]
-fn only_bitmap(dialect: &Dialect, body: &[u8], at: usize) -> Option<(u64, usize)> {
-    let rest = body.get(at..)?;
-    let (word, bytes) = match dialect.bitmap {
-        Encoding::Raw => (u64::from_be_bytes(*rest.first_chunk()?), 8),
-        Encoding::Hex => (from_hex(rest.first_chunk()?)?, 16),
-        _ => return None,
-    };
-    if word >> 63 == 0 && dialect.bitmaps_min == 1 { Some((word, at + bytes)) } else { None }
 }
 
 /// Reads the bitmaps into `words`, without the bits that only announce another bitmap.
