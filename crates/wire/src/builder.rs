@@ -88,6 +88,11 @@ impl Dialect {
 }
 
 impl<'d, 'b> Builder<'d, 'b> {
+    /// The dialect that it writes.
+    pub(crate) fn dialect(&self) -> &'d Dialect {
+        self.dialect
+    }
+
     /// Writes ASCII digits; for tracks also the separator, `=` or `D`, and for `x+n` the sign first.
     ///
     /// # Errors
@@ -455,7 +460,7 @@ fn check_length(element: &Element, length: usize) -> Result<(), BuildError> {
 }
 
 /// Position of the first character that the class does not have.
-fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
+pub(crate) fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
     match element.class {
         Class::Track if element.encoding == Encoding::Bcd => {
             digits.iter().position(|c| !matches!(c, b'0'..=b'9' | b'A'..=b'F' | b'='))
@@ -490,26 +495,37 @@ fn fill_text(element: &Element, value_at: usize, out: &mut Vec<u8>) -> Result<us
     Ok(length)
 }
 
-fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
+pub(crate) fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
     let Length::Variable { prefix, .. } = element.length else { return };
-    let mut rest = match prefix.counts {
+    let value = match prefix.counts {
         Counts::Units => units,
         Counts::WireBytes => element.wire_bytes(units),
         Counts::Inclusive => units + prefix.bytes(),
     };
+    put_prefix_value(prefix, value, out);
+}
+
+/// Writes a number in the places of a prefix; whether it fits them.
+pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> bool {
+    let mut rest = value;
+    let mut places = prefix.places;
     for byte in out.iter_mut().rev() {
         let (value, radix) = match prefix.encoding {
             PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),
             PrefixEncoding::Ebcdic => (0xF0 + (rest % 10) as u8, 10),
+            // Three places take two bytes, and the first nibble stays zero.
+            PrefixEncoding::Bcd if places == 1 => ((rest % 10) as u8, 10),
             PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
             PrefixEncoding::Binary => (rest as u8, 256),
         };
         *byte = value;
         rest /= radix;
+        places = places.saturating_sub(2);
     }
+    rest == 0
 }
 
-fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
     match element.encoding {
         Encoding::Ebcdic => {
             let to_ebcdic = |c: &u8| match c {
@@ -557,7 +573,7 @@ fn put_packed(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
     let (words, rest) = bytes.as_chunks::<8>();
     if encoding == Encoding::Hex {
         words.iter().for_each(|word| out.extend_from_slice(&to_hex(u64::from_be_bytes(*word))));
