@@ -13,6 +13,22 @@ pub(crate) fn all(report: &mut Report) {
     }
 }
 
+/// What a night is for: the same tests with more rounds. Each reads its number of rounds from the environment.
+pub(crate) fn soak(report: &mut Report) {
+    let longer = [
+        ("200 kills", "switchyard-cli", "crash", ("SWITCHYARD_KILLS", "200")),
+        ("32 power cuts", "switchyard-ledger", "power_cut", ("SWITCHYARD_POWER_CUTS", "32")),
+    ];
+    for (name, package, test, (variable, rounds)) in longer {
+        report.step(name, |report| {
+            cargo(&["build", "--locked", "--package", package, "--bins", "--examples"])?;
+            let arguments = ["test", "--locked", "--package", package, "--test", test];
+            counted(report, Command::new(env!("CARGO")).args(arguments).env(variable, rounds))
+        });
+    }
+    fuzz::smoke(report, fuzz::SECONDS_SOAK);
+}
+
 /// One step by name.
 pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
     match step {
@@ -43,12 +59,13 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 fn tests(report: &mut Report) -> Result<()> {
     let arguments = ["test", "--workspace", "--locked", "--no-fail-fast", "--color=never"];
     println!("cargo {}", arguments.join(" "));
-    let mut child = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cargo test did not start")?;
+    counted(report, Command::new(env!("CARGO")).args(arguments))
+}
+
+/// Runs a `cargo test` and adds up what its test binaries say.
+fn counted(report: &mut Report, command: &mut Command) -> Result<()> {
+    let mut child =
+        command.current_dir(root()).stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
     let output = child.stdout.take().context("cargo test has no output")?;
     for line in BufReader::new(output).lines() {
         let line = line?;
