@@ -136,7 +136,7 @@ impl Message {
     fn read(bytes: &[u8]) -> Option<Self> {
         ["unionpay-pos", "iso87-binary", "iso87-ascii"].iter().find_map(|name| {
             let dialect = Dialect::builtin(name).unwrap();
-            let detected = detect_frame_for(&dialect, bytes);
+            let detected = detect_frame_for(dialect, bytes);
             let message = dialect.parse(&bytes[detected.body]).ok()?;
             let rrn = message.text(37)?.into_owned();
             let is_answer = message.mti().function() == MtiFunction::Response;

@@ -1,14 +1,14 @@
 //! The steps of `cargo xtask test`.
 
 use crate::report::Report;
-use crate::{fuzz, root, tidy, tools};
+use crate::{fuzz, peers, root, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Every step, in the order in which a mistake is cheapest to hear of.
 pub(crate) fn all(report: &mut Report) {
-    for step in ["fmt", "tidy", "clippy", "tools", "tests", "fuzz"] {
+    for step in ["fmt", "tidy", "clippy", "tools", "tests", "peers", "fuzz"] {
         only(step, report).expect("the steps of this list exist");
     }
 }
@@ -23,7 +23,8 @@ pub(crate) fn soak(report: &mut Report) {
         report.step(name, |report| {
             cargo(&["build", "--locked", "--package", package, "--bins", "--examples"])?;
             let arguments = ["test", "--locked", "--package", package, "--test", test];
-            counted(report, Command::new(env!("CARGO")).args(arguments).env(variable, rounds))
+            let mut command = Command::new(env!("CARGO"));
+            counted(report, command.args(arguments).env(variable, rounds).current_dir(root()))
         });
     }
     fuzz::smoke(report, fuzz::SECONDS_SOAK);
@@ -37,13 +38,14 @@ pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
             cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
         }),
         "tests" => report.step("tests and doc tests", tests),
+        "peers" => report.step("other crates on the same messages", peers::test),
         "tidy" => report.step("tidy", tidy::check),
         "tools" => report.step("tools to compare with", |report| {
             tools::install(report);
             Ok(())
         }),
         "fuzz" => fuzz::smoke(report, fuzz::SECONDS_DEFAULT),
-        other => bail!("there is no step {other:?}: fmt, clippy, tools, tests, tidy, fuzz"),
+        other => bail!("there is no step {other:?}: fmt, clippy, tools, tests, peers, tidy, fuzz"),
     }
     Ok(())
 }
@@ -59,13 +61,12 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 fn tests(report: &mut Report) -> Result<()> {
     let arguments = ["test", "--workspace", "--locked", "--no-fail-fast", "--color=never"];
     println!("cargo {}", arguments.join(" "));
-    counted(report, Command::new(env!("CARGO")).args(arguments))
+    counted(report, Command::new(env!("CARGO")).args(arguments).current_dir(root()))
 }
 
-/// Runs a `cargo test` and adds up what its test binaries say.
-fn counted(report: &mut Report, command: &mut Command) -> Result<()> {
-    let mut child =
-        command.current_dir(root()).stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
+/// Runs a `cargo test`, shows what it prints, and adds up its results.
+pub(crate) fn counted(report: &mut Report, command: &mut Command) -> Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
     let output = child.stdout.take().context("cargo test has no output")?;
     for line in BufReader::new(output).lines() {
         let line = line?;
