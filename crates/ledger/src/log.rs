@@ -19,6 +19,17 @@ use crate::recover::Scan;
 use crate::store::{Appended, BlockStore, MarkFacts, SegmentStore};
 use crate::{BlockNumber, Epoch, Error, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
 
+/// How the blocks of segments are made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncMethod {
+    /// A write and an `fdatasync` for each block. Every file system has it.
+    #[default]
+    Fdatasync,
+    /// One write for each block through `O_DIRECT | O_DSYNC`. [`Log::open`] says `NoDirect` where the file system
+    /// refuses it.
+    Direct,
+}
+
 /// How to open a log.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -36,6 +47,8 @@ pub struct Options {
     pub zero_ahead_bytes: u64,
     /// Free space left to others on the disk.
     pub free_bytes_min: u64,
+    /// How a block is made durable.
+    pub sync: SyncMethod,
     /// How much of an existing log is read.
     pub scan: Scan,
     /// The operating system, or what stands in for it.
@@ -53,6 +66,7 @@ impl Options {
             zero_step_bytes: ZERO_STEP_BYTES,
             zero_ahead_bytes: ZERO_AHEAD_BYTES,
             free_bytes_min: FREE_BYTES_MIN,
+            sync: SyncMethod::default(),
             scan: Scan::default(),
             files: Arc::new(OsFiles),
         }
@@ -76,6 +90,7 @@ impl Options {
             // Less than a block ahead and the writer would wait for ever.
             ahead_bytes: self.zero_ahead_bytes.max(BLOCK_BYTES_MAX as u64),
             free_bytes_min: self.free_bytes_min,
+            sync: self.sync,
             files: Arc::clone(&self.files),
         })
     }

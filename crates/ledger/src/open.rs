@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use crate::backup::BACKUP_NAME;
+use crate::direct::DirectWriter;
+use crate::file::make_dirs;
 use crate::limits::page_up;
-use crate::log::{Cut, Options};
+use crate::log::{Cut, Options, SyncMethod};
 use crate::mark::{Mark, sync_dir, write_file};
 use crate::prepare::Plan;
 use crate::recover::{End, recover};
@@ -21,15 +23,18 @@ impl SegmentStore {
     /// goes on with [`Log::over`](crate::Log::over).
     ///
     /// # Errors
-    /// `Locked`, `Corrupt`, `NoSpace`, `WrongPartition`, `BadOption`, `Backup` and `Io`.
+    /// `Locked`, `Corrupt`, `NoSpace`, `WrongPartition`, `BadOption`, `Backup`, `NoDirect` and `Io`.
     pub fn open(dir: &Path, options: &Options) -> Result<Self> {
         let plan = options.plan(dir)?;
         // A writer on a backup would go on under the ledger id of the log it was taken from.
         if dir.join(BACKUP_NAME).exists() {
             return Err(Error::Backup { path: dir.to_path_buf() });
         }
-        make_dir(dir)?;
+        make_dirs(dir)?;
         let lock = WriterLock::take(dir)?;
+        if plan.sync == SyncMethod::Direct {
+            DirectWriter::probe(dir, &plan.files)?;
+        }
         let mark = Mark::read(dir)?;
         let mut walker = Walker::new(DirSource::new(dir));
         let end = recover(&mut walker, mark.as_ref(), options.scan, &mut |_, _| {})?;
@@ -54,15 +59,6 @@ impl SegmentStore {
         };
         Self::start(plan, lock, tail, &end)
     }
-}
-
-fn make_dir(dir: &Path) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    // Each new name is durable once the directory that holds it is synced, and that one may be new too.
-    dir.ancestors().skip(1).filter(|parent| parent.is_dir()).take(2).try_for_each(sync_dir)
 }
 
 /// Keeps what is torn in a file of its own, then zeroes it durably, so that no later recovery can take it for more

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::block::{self, Kind};
+use crate::direct::DirectWriter;
 use crate::error::Measure;
 use crate::file::{FileLayer, for_writing};
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES};
-use crate::log::Cut;
+use crate::log::{Cut, SyncMethod};
 use crate::mark::Mark;
 use crate::merkle::Frontier;
 use crate::prepare::{Plan, Prepared, Preparer};
@@ -146,8 +147,8 @@ pub trait BlockStore: fmt::Debug + Send {
 
 /// Segment files on this machine's disk, held by an exclusive lock.
 ///
-/// A block is written with one `pwrite` and one `fdatasync` into space that was zeroed and synced before. A failed
-/// write or sync is never tried again.
+/// A block is written with one `pwrite` and one `fdatasync`, or one direct write, into space that was zeroed and synced
+/// before. A failed write or sync is never tried again.
 #[derive(Debug)]
 pub struct SegmentStore {
     dir: PathBuf,
@@ -155,6 +156,8 @@ pub struct SegmentStore {
     partition: Partition,
     epoch: Epoch,
     segment_bytes: u64,
+    /// With [`SyncMethod::Direct`].
+    direct: Option<DirectWriter>,
     next_block: BlockNumber,
     /// What recovery found, until something is appended.
     tail: Option<Tail>,
@@ -182,6 +185,10 @@ impl SegmentStore {
             if cursor.offset == 0 { None } else { Some(take_up(&dir, cursor.segment, cursor.offset)?) };
         let next = if current.is_some() { SegmentNumber(cursor.segment.0 + 1) } else { cursor.segment };
         let prepared = current.as_ref().map(|current| current.segment.clone());
+        let direct = match plan.sync {
+            SyncMethod::Fdatasync => None,
+            SyncMethod::Direct => Some(DirectWriter::default()),
+        };
         let preparer = Preparer::start(plan, prepared, cursor.offset, next)?;
         Ok(Self {
             dir,
@@ -189,6 +196,7 @@ impl SegmentStore {
             partition: tail.owner.1,
             epoch: tail.epoch,
             segment_bytes,
+            direct,
             next_block: cursor.block,
             tail: Some(tail),
             current,
@@ -210,9 +218,16 @@ impl SegmentStore {
         let end = current.write_at + length;
         self.preparer.wait_ready(end)?;
         let Prepared { file, path, .. } = &current.segment;
-        let written = self.files.write_at(file, path, image, current.write_at);
-        let synced = written.and_then(|()| self.files.sync(file, path));
-        if let Err(error) = synced {
+        let durable = match &mut self.direct {
+            Some(direct) => {
+                direct.write(&self.files, (current.segment.number, path), image, current.write_at)
+            }
+            None => {
+                let written = self.files.write_at(file, path, image, current.write_at);
+                written.and_then(|()| self.files.sync(file, path))
+            }
+        };
+        if let Err(error) = durable {
             self.poisoned = true;
             return Err(Error::io("append to", path)(error));
         }

@@ -5,10 +5,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Fault, FaultyFiles, batch, small};
+use common::{Fault, FaultyFiles, batch, direct_works, small};
 use switchyard_ledger::contract::{self, Bench, LEDGER_ID, PARTITION};
 use switchyard_ledger::{
-    BlockStore, Doubt, Error, Log, MemoryStore, Options, Result, SegmentStore, Sequence,
+    BlockStore, Doubt, Error, Log, MemoryStore, Options, Result, SegmentStore, Sequence, SyncMethod,
 };
 use tempfile::TempDir;
 
@@ -44,9 +44,9 @@ impl Bench for Segments {
     }
 }
 
-fn segments() -> Segments {
+fn segments(sync: SyncMethod) -> Segments {
     let files = FaultyFiles::new(7);
-    let mut options = Options { partition: PARTITION, ledger_id: LEDGER_ID, ..small() };
+    let mut options = Options { partition: PARTITION, ledger_id: LEDGER_ID, sync, ..small() };
     options.files = Arc::clone(&files) as _;
     Segments { dir: tempfile::tempdir().unwrap(), options, files }
 }
@@ -58,7 +58,14 @@ fn memory_keeps_the_contract() {
 
 #[test]
 fn segments_keep_the_contract() {
-    contract::check(segments);
+    contract::check(|| segments(SyncMethod::Fdatasync));
+}
+
+#[test]
+fn segments_keep_the_contract_with_direct_writes() {
+    if direct_works(tempfile::tempdir().unwrap().path()) {
+        contract::check(|| segments(SyncMethod::Direct));
+    }
 }
 
 #[test]
