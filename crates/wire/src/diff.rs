@@ -18,12 +18,18 @@ pub struct Difference {
     pub right: Option<String>,
 }
 
+impl Difference {
+    /// Where, in whole: `de 127.25.2`.
+    pub fn place(&self) -> String {
+        self.inside
+            .as_deref()
+            .map_or_else(|| self.path.to_string(), |inside| format!("{}.{inside}", self.path))
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path)?;
-        if let Some(inside) = &self.inside {
-            write!(f, ".{inside}")?;
-        }
+        f.write_str(&self.place())?;
         match (&self.left, &self.right) {
             (Some(left), Some(right)) => write!(f, ": {left} -> {right}"),
             (Some(left), None) => write!(f, ": {left} -> absent"),

@@ -5,13 +5,16 @@
 //! buffer. [`Framing`] finds messages on a byte stream and [`Envelope`] takes off what a link puts before
 //! them.
 //!
+//! Values instead of text: [`typed`] reads amounts, trace numbers, dates, codes and chip data from a message and
+//! writes them into one; [`validate`](mod@validate) says which elements a message lacks.
+//!
 //! Where to go from there: `docs/dialects.md` says how a dialect is written, [`import`] makes one from the
 //! tables of jPOS and moov-io, [`ReplyPlan`] answers many requests that differ in values only, [`json`],
 //! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the example `walkthrough` runs all of it.
 //!
 //! This crate does not do I/O, does not log, holds no keys and knows nothing of transactions beyond which
 //! elements they must carry. Input cannot make it panic, or allocate more than a small multiple of its own
-//! size.
+//! size. There is no `unsafe` in it.
 //!
 //! ```
 //! use switchyard_wire::{Dialect, Mti};
@@ -23,6 +26,8 @@
 //! assert_eq!(message.text(70).as_deref(), Some("301"));
 //! # Ok::<(), switchyard_wire::ParseError>(())
 //! ```
+
+#![forbid(unsafe_code)]
 
 mod bits;
 mod builder;
@@ -49,6 +54,7 @@ mod render;
 mod reply;
 mod shape;
 mod tlv;
+pub mod typed;
 pub mod validate;
 
 pub use builder::Builder;
@@ -64,7 +70,10 @@ pub use dialect::{
     Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
     Sensitivity, Side, Subfield, SubfieldLayout, Transaction,
 };
-pub use envelope::{Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES, LRI_BYTES, TPDU_BYTES};
+pub use envelope::{
+    BASE1_BYTES, Base1Header, CUPS_BYTES, CupsHeader, Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES,
+    LRI_BYTES, TPDU_BYTES, VERSION_BYTES,
+};
 pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind, PartFault};
 pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;

@@ -378,9 +378,22 @@ impl<'d, 'a> Frame<'d, 'a> {
         let (digits, count) = self.view.head(at..at + prefix).ok_or_else(|| self.truncated(at, prefix))?;
         let bad = self.fault(at, ParseErrorKind::BadLength);
         let length = prefix_value(layout.rule, &digits[..count]).ok_or(bad)?;
+        let max = layout.units as usize;
         let (units, bytes) = match layout.rule {
             Rule::BytesPrefix(_) => (spec.units_of(length), length),
-            _ => (length, layout.scale.bytes(length.min(layout.units as usize + 1))),
+            Rule::NibblesPrefix(_) => {
+                let units = layout.scale.units_of_nibbles(length).ok_or(bad)?;
+                (units, layout.scale.bytes(units.min(max + 1)))
+            }
+            Rule::CharactersPrefix(_) if length <= max => {
+                /// Bytes of the longest character of any set.
+                const CHARACTER_BYTES_MAX: usize = 4;
+                let value_at = at + prefix;
+                let end = self.view.len().min(value_at + length * CHARACTER_BYTES_MAX);
+                let text = self.view.slice(value_at..end).map(View::to_cow).unwrap_or_default();
+                (length, spec.element.charset.bytes_of(length, &text))
+            }
+            _ => (length, layout.scale.bytes(length.min(max + 1))),
         };
         self.found(spec, key, (start, at + prefix), units, bytes)
     }
@@ -429,7 +442,8 @@ impl<'d, 'a> Frame<'d, 'a> {
         let end = value_at.saturating_add(bytes);
         let value = self.view.slice(value_at..end.max(value_at));
         let value = value.ok_or_else(|| self.truncated(start, end - start))?;
-        if spec.layout.scale.bytes(units) != bytes {
+        let has_wide_characters = matches!(spec.layout.rule, Rule::CharactersPrefix(_));
+        if spec.layout.scale.bytes(units) != bytes && !has_wide_characters {
             return Err(self.fault(start, ParseErrorKind::BadLength));
         }
         check(&spec.layout, &value, units).map_err(|(index, byte)| {

@@ -6,7 +6,7 @@ use super::model::{BER, BITMAP_WORDS_MAX, BitmapRule, COMPOSITE_DEPTH_MAX, Compo
 use super::model::{TagCounts, TagRule};
 use super::walk::{Part, is_hex};
 use crate::Charset;
-use crate::builder::{bad_digit, put_digits, put_hex, put_prefix, put_prefix_value};
+use crate::builder::{bad_digit, fill_up, put_digits, put_hex, put_prefix, put_prefix_value};
 use crate::dialect::{Class, Rule};
 use crate::error::PartFault;
 use crate::{BuildError, Builder, De, Element, Encoding, Length, Prefix};
@@ -309,7 +309,7 @@ impl<'c> PartWriter<'c> {
         if let Some(spec) = spec {
             let at = self.out.len();
             self.out.resize(at + usize::from(spec.layout.prefix_bytes), 0);
-            put_prefix(&spec.element, units, &mut self.out[at..]);
+            put_prefix(&spec.element, units, value, &mut self.out[at..]);
         }
         self.out.extend_from_slice(value);
     }
@@ -415,7 +415,8 @@ fn encode(spec: Option<&PartSpec>, given: Given<'_>) -> Result<(Vec<u8>, usize),
     match given {
         Given::Raw(bytes) => {
             out.extend_from_slice(bytes);
-            let units = spec.units_of(bytes.len());
+            let text = matches!(element.class(), Class::Alpha | Class::AlphaNumeric | Class::Text);
+            let units = if text { element.counted(bytes) } else { spec.units_of(bytes.len()) };
             return fits(spec, units).map(|()| (out, units));
         }
         Given::Text(text) => match element.class() {
@@ -449,11 +450,10 @@ fn encode(spec: Option<&PartSpec>, given: Given<'_>) -> Result<(Vec<u8>, usize),
     if element.class() != Class::Binary {
         printable(element, &out)?;
         if let Length::Fixed(length) = element.length() {
-            let missing = (length as usize).saturating_sub(out.len());
-            out.resize(out.len() + missing, element.charset.space());
+            fill_up(element, 0, length as usize, &mut out);
         }
     }
-    let units = out.len();
+    let units = element.counted(&out);
     fits(spec, units)?;
     Ok((out, units))
 }
