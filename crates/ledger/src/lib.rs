@@ -15,6 +15,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `segment-00000001.log` … | a header page, then [blocks](block), then zeros |
+//! | `segment-00000001.index` … | what its records are found by, made from it and again when it is lost |
 //! | `mark` | the high-water mark: a position known to be durable |
 //! | `torn-….bin` | what a crash left of a block, kept when the epoch of that number cut it |
 //! | `lock` | empty; the writer holds an exclusive lock on it |
@@ -29,6 +30,7 @@ mod error;
 mod file;
 mod grow;
 mod ids;
+pub mod index;
 pub mod limits;
 mod log;
 mod mark;
