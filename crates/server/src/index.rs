@@ -5,12 +5,17 @@
 //! each transaction once. Everything that happened to it afterwards is found by its number ([`of_transaction`]);
 //! every record that moved money, by the accounts it moved.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use switchyard_domain::{
     AccountId, BatchNumber, BusinessDate, CardHash, Entry, MaskedPan, MerchantIndex, Record, Rrn, SafId,
     Stamped, Stan, TerminalIndex, TransactionId, TransactionOpened,
 };
-use switchyard_ledger::Sequence;
-use switchyard_ledger::index::{Extract, Index, IndexError, Key, Keys, Unreadable};
+use switchyard_ledger::index::{
+    Built, Event, Extract, Index, IndexError, Indexer, Key, Keys, Unreadable, Watch,
+};
+use switchyard_ledger::{SegmentNumber, Sequence};
 
 /// Kinds of keys. A new meaning is a new number and a new [`VERSION`].
 mod kind {
@@ -171,6 +176,54 @@ fn moved(entry: &Entry, keys: &mut Keys) {
         keys.push(by_account(&posting.debit));
         keys.push(by_account(&posting.credit));
     }
+}
+
+/// Starts following a ledger. Without an index the switch does all that terminals ask of it, so a failure is told
+/// and no more.
+pub(crate) fn start(ledger: &Path, durable: Sequence) -> Option<Indexer> {
+    Indexer::start(ledger, Arc::new(TransactionKeys), Watch::new(tell), durable)
+        .inspect_err(|error| tracing::error!(code = error.code(), %error, "records are not indexed"))
+        .ok()
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Rebuilding { segment, doubt } => {
+            tracing::warn!(segment = segment.0, reason = %doubt, "an index of records is made anew");
+        }
+        Event::Built { segment, built } => {
+            tracing::info!(
+                segment = segment.0,
+                keys = built.keys,
+                bytes = built.bytes,
+                "records of a sealed segment are indexed"
+            );
+        }
+        Event::Failed { segment, error } => {
+            tracing::error!(segment = segment.0, %error, "records of a sealed segment cannot be indexed");
+        }
+        Event::Stopped { error } => tracing::error!(%error, "records are not indexed any more"),
+        _ => tracing::warn!(?event, "the index of records"),
+    }
+}
+
+/// Opens the index of a ledger for reading, beside a running switch or without one.
+///
+/// # Errors
+/// [`IndexError`] when there is no ledger or it cannot be read.
+pub fn open(ledger: &Path) -> Result<Index, IndexError> {
+    Index::open(ledger, Arc::new(TransactionKeys), Watch::new(tell))
+}
+
+/// Makes every sealed index of a ledger anew; `progress` hears of the segments done and their count.
+///
+/// # Errors
+/// [`IndexError`] when the ledger cannot be read or an index not be written.
+pub fn rebuild(
+    ledger: &Path,
+    progress: impl FnMut(u64, u64),
+) -> Result<Vec<(SegmentNumber, Built)>, IndexError> {
+    Index::rebuild(ledger, Arc::new(TransactionKeys), progress)
 }
 
 /// The records under a key, oldest first and decoded: for keys that few records have.

@@ -52,7 +52,7 @@ impl<'a> Fetch<'a> {
         let Some(part) = part else {
             let resume = seq >= reached.seq;
             let reader = Reader::resume(&self.index.inner.dir, self.index.inner.owner, reached);
-            return self.walk(if resume { reader } else { self.from_start(seq)? }, seq);
+            return self.walk(if resume { reader } else { self.reader_at(seq)? }, seq);
         };
         let place = match &part.source {
             Source::Hot(hot) => Ok(hot.block_of(seq.0)),
@@ -71,10 +71,10 @@ impl<'a> Fetch<'a> {
             Ok(None) => {}
             Err(doubt) => self.index.inner.distrust(part.number, doubt),
         }
-        self.walk(self.from_start(seq)?, seq)
+        self.walk(self.reader_at(seq)?, seq)
     }
 
-    fn from_start(&self, seq: Sequence) -> Result<Reader> {
+    fn reader_at(&self, seq: Sequence) -> Result<Reader> {
         Reader::open(&self.index.inner.dir)?.from(seq)
     }
 

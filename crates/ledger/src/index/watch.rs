@@ -38,9 +38,11 @@ pub enum Event {
     },
 }
 
+type Tell = dyn Fn(&Event) + Send + Sync;
+
 /// Who is told; nobody by default.
 #[derive(Clone, Default)]
-pub struct Watch(Option<Arc<dyn Fn(&Event) + Send + Sync>>);
+pub struct Watch(Option<Arc<Tell>>);
 
 impl Watch {
     /// Tells a function, on the index's own threads.
