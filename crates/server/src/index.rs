@@ -121,21 +121,18 @@ impl Extract for TransactionKeys {
 }
 
 fn name_keys(record: &Record, keys: &mut Keys) {
+    if let Some(entry) = record.entry() {
+        moved(entry, keys);
+    }
     match record {
-        Record::Opened(opened) => made(opened, keys),
-        Record::Decided { opened, entry, .. } => {
-            made(opened, keys);
-            moved(entry, keys);
-        }
-        Record::Resolved { transaction, entry, saf, .. } => {
+        Record::Opened(opened) | Record::Decided { opened, .. } => made(opened, keys),
+        Record::Resolved { transaction, saf, .. } => {
             keys.push(of_transaction(*transaction));
-            moved(entry, keys);
             saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));
         }
-        Record::ReversalTaken { key, original, entry, saf, .. } => {
+        Record::ReversalTaken { key, original, saf, .. } => {
             keys.push(reversals_at(key.terminal, key.batch, key.stan));
             original.iter().for_each(|id| keys.push(of_transaction(*id)));
-            moved(entry, keys);
             saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));
         }
         Record::ReversalQueued { saf } => {
@@ -147,11 +144,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
             keys.push(of_transaction(*transaction));
             cancels.iter().for_each(|id| keys.push(of_saf(*id)));
         }
-        Record::HoldExpired { transaction, entry } => {
-            keys.push(of_transaction(*transaction));
-            moved(entry, keys);
-        }
-        Record::AccountFunded { entry } | Record::MerchantNetted { entry, .. } => moved(entry, keys),
+        Record::HoldExpired { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::DayCut { .. } => keys.end_generation(),
         _ => {}
     }
