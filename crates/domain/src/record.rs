@@ -132,6 +132,9 @@ pub enum Record {
     HoldExpired { transaction: TransactionId, entry: Entry },
     /// An issuer approved after it had said that it never had the transaction: it is told once more.
     ReversalQueued { saf: SafEntry },
+    /// Keys that sealed cards are destroyed: what they sealed cannot be opened again, and no byte of the ledger
+    /// changes. The reason is a person's.
+    CardKeysShredded { keys: Vec<u16>, reason: String },
 }
 
 /// What a terminal's reversal did to the original.

@@ -170,6 +170,7 @@ fn records() -> Vec<Record> {
         Record::PinTried { card: CardHash([5; 16]), right: false },
         Record::HoldExpired { transaction: TransactionId(11), entry: entry() },
         Record::ReversalQueued { saf: saf() },
+        Record::CardKeysShredded { keys: vec![1, 300], reason: "retention of 400 days".into() },
     ]
 }
 
