@@ -144,8 +144,11 @@ impl Release {
 }
 
 impl Outcome<Pending> for Release {
-    fn on_durable(&mut self, _position: Position, pending: Vec<Pending>) {
+    fn on_durable(&mut self, position: Position, pending: Vec<Pending>) {
         let shared = Arc::clone(&self.shared);
+        if let Some(durable) = shared.index_durable.get() {
+            durable.advance(position.next_seq);
+        }
         guarded(&shared, "ledger-commit", || self.release(pending));
     }
 
