@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{
-    Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route, Terminal,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route,
+    Terminal, Transfer,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -42,6 +43,8 @@ enum Request {
     TrialBalance,
     DayCut,
     InstallKey { name: KeyName, key: KeyRecord },
+    RotateCardKey,
+    ShredCardKeys { keys: Vec<u16>, reason: String },
     RegisterMerchant { merchant: Box<Merchant> },
     BindTerminal { terminal: Box<Terminal> },
     AddLink { link: Box<Link> },
@@ -49,6 +52,8 @@ enum Request {
     SetFeePlan { plan: FeePlan },
     IssueCard { card: Box<CardIssued>, balance_minor: u64 },
     RecordSettlement { records: Vec<Record> },
+    SetAccountRules { account: AccountId, rules: AccountRules },
+    Transfer { transfer: Transfer },
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
@@ -116,12 +121,20 @@ async fn converse(shared: &Arc<Shared>, stream: UnixStream) -> std::io::Result<(
 }
 
 async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) -> Value {
+    let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
     let command = match envelope.request {
         Request::Status => return success("status", json!(status(shared))),
         Request::Digest => Command::Digest,
         Request::TrialBalance => Command::TrialBalance,
         Request::DayCut => Command::CutDay,
         Request::InstallKey { name, key } => Command::InstallKey { name, key },
+        Request::RotateCardKey => {
+            return match crate::card_keys::rotate(shared, actor).await {
+                Ok(()) => success("key", json!(shared.cards.key_id())),
+                Err(error) => failure(&error.to_string()),
+            };
+        }
+        Request::ShredCardKeys { keys, reason } => Command::ShredCardKeys { keys, reason },
         Request::RegisterMerchant { merchant } => Command::Register(merchant),
         Request::BindTerminal { terminal } => Command::Bind(terminal),
         Request::AddLink { link } => Command::AddLink(link),
@@ -129,8 +142,9 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::SetFeePlan { plan } => Command::SetFeePlan(plan),
         Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
         Request::RecordSettlement { records } => Command::RecordSettlement { records },
+        Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
+        Request::Transfer { transfer } => Command::Transfer(transfer),
     };
-    let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
     match shared.command(actor, command).await {
         Ok(Ok(outcome)) => outcome_json(&outcome),
         Ok(Err(error)) => failure(&error.to_string()),
@@ -156,6 +170,7 @@ fn actor(user: Option<u32>, operator: Option<String>) -> Option<Actor> {
 fn outcome_json(outcome: &CommandOutcome) -> Value {
     match outcome {
         CommandOutcome::Recorded => json!({"ok": true}),
+        CommandOutcome::RecordedBefore => success("repeated", json!(true)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),
         CommandOutcome::TrialBalance(rows) => {

@@ -5,6 +5,9 @@
 //! buffer. [`Framing`] finds messages on a byte stream and [`Envelope`] takes off what a link puts before
 //! them.
 //!
+//! Values instead of text: [`typed`] reads amounts, trace numbers, dates, codes and chip data from a message and
+//! writes them into one; [`validate`](mod@validate) says which elements a message lacks.
+//!
 //! Where to go from there: `docs/dialects.md` says how a dialect is written, [`import`] makes one from the
 //! tables of jPOS and moov-io, [`ReplyPlan`] answers many requests that differ in values only, [`json`],
 //! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the example `walkthrough` runs all of it.
@@ -31,6 +34,7 @@ mod builder;
 mod charset;
 #[cfg(feature = "codec")]
 mod codec;
+mod composite;
 pub mod describe;
 mod detect;
 mod dialect;
@@ -50,19 +54,27 @@ mod render;
 mod reply;
 mod shape;
 mod tlv;
+pub mod typed;
 pub mod validate;
 
 pub use builder::Builder;
 pub use charset::Charset;
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, FrameCodec};
+pub use composite::{
+    BitmapRule, COMPOSITE_DEPTH_MAX, Composite, Head, Key, Kind, Part, PartError, PartSpec, PartWriter,
+    Parts, TAG_BYTES_MAX, Tag, TagCounts, TagLength, TagRule,
+};
 pub use detect::{Detected, detect_frame, detect_frame_for};
 pub use dialect::{
     Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
     Sensitivity, Side, Subfield, SubfieldLayout, Transaction,
 };
-pub use envelope::{Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES, LRI_BYTES, TPDU_BYTES};
-pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind};
+pub use envelope::{
+    BASE1_BYTES, Base1Header, CUPS_BYTES, CupsHeader, Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES,
+    LRI_BYTES, TPDU_BYTES, VERSION_BYTES,
+};
+pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind, PartFault};
 pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;
 pub use message::{Message, SmallDigits, Subvalue};

@@ -45,7 +45,14 @@ impl Core {
             Command::Bind(terminal) => return self.bind(actor, *terminal, now, out),
             Command::Genesis(record) if matches!(*record, Record::Genesis { .. }) => *record,
             Command::Genesis(_) => return Err(CommandError::Invalid { what: "genesis record" }),
-            Command::InstallKey { name, key } => Record::KeyInstalled { name, key },
+            Command::InstallKey { name, key } => {
+                self.check_key(name)?;
+                Record::KeyInstalled { name, key }
+            }
+            Command::ShredCardKeys { keys, reason } => {
+                self.check_shred(&keys, &reason)?;
+                Record::CardKeysShredded { keys, reason }
+            }
             Command::Register(merchant) => {
                 if self.state.registry.merchant_by_id.contains_key(&merchant.id) {
                     return Err(CommandError::Exists { what: "merchant" });
@@ -69,6 +76,8 @@ impl Core {
                 Record::RouteAdded(route)
             }
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
+            Command::SetAccountRules { account, rules } => Record::AccountRulesSet { account, rules },
+            Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
@@ -162,14 +171,11 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) -> Result<CommandOutcome, CommandError> {
-        let mut trial = self.state.book.clone();
+        let entries = records.iter().filter_map(Record::entry);
+        self.state.book.check_all(entries).map_err(|_| CommandError::Entry)?;
         for record in &records {
             let day = match record {
-                Record::MerchantNetted { day, entry, .. } => {
-                    trial.apply(entry).map_err(|_| CommandError::Entry)?;
-                    *day
-                }
-                Record::FilesRendered { day, .. } => *day,
+                Record::MerchantNetted { day, .. } | Record::FilesRendered { day, .. } => *day,
                 _ => return Err(CommandError::Missing { what: "settlement record" }),
             };
             if !self.state.days_to_net.contains(&day) {

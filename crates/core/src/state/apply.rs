@@ -4,9 +4,9 @@ use crate::state::registry::{IssuedCard, TerminalState};
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, Entry, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode,
-    ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId, TransactionKind,
-    TransactionOpened,
+    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record, ReplyFacts,
+    ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -51,11 +51,13 @@ impl State {
             Record::DayCut { day, next } => {
                 self.days_to_net.push(*day);
                 self.day = Some(*next);
-                Ok(())
+                Ok(self.book.replay(&stamped.record)?)
             }
-            Record::MerchantNetted { entry, .. } | Record::AccountFunded { entry } => {
-                Ok(self.book.apply(entry)?)
-            }
+            Record::MerchantNetted { .. }
+            | Record::AccountFunded { .. }
+            | Record::AccountRulesSet { .. }
+            | Record::Transferred(_)
+            | Record::HoldsExpired { .. } => Ok(self.book.replay(&stamped.record)?),
             Record::FilesRendered { day, .. } => {
                 self.days_to_net.retain(|d| d != day);
                 Ok(())
@@ -72,6 +74,7 @@ impl State {
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
+            | Record::CardKeysShredded { .. }
             | Record::MerchantRegistered(_)
             | Record::TerminalRegistered(_)
             | Record::LinkRegistered(_)
@@ -93,6 +96,10 @@ impl State {
                 registry.keys.retain(|(known, _)| known != name);
                 registry.keys.push((*name, key.clone()));
             }
+            Record::CardKeysShredded { keys, .. } => registry.keys.retain(|(name, _)| {
+                let shredded = keys.iter().any(|key| u32::from(*key) == name.owner);
+                name.usage != KeyUse::CardData || !shredded
+            }),
             Record::MerchantRegistered(merchant) => {
                 let index = switchyard_domain::MerchantIndex(registry.merchants.len() as u32);
                 registry.merchant_by_id.insert(merchant.id, index);

@@ -48,8 +48,7 @@ impl State {
         for card in &self.registry.cards {
             (card.card.card.hash, card.pin_failures).hash(&mut hasher);
         }
-        self.book.accounts().into_iter().for_each(|(id, balance)| (id, balance).hash(&mut hasher));
-        self.book.holds().hash(&mut hasher);
+        self.book.image().hash(&mut hasher);
         hasher.finish()
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 mod admission;
 mod batch;
+mod card_keys;
 mod command;
 mod duplicates;
 mod follow_up;
@@ -14,3 +15,4 @@ mod link;
 mod on_us;
 mod restart;
 mod reversal;
+mod transfer;
