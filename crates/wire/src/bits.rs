@@ -87,6 +87,36 @@ pub(crate) fn to_hex(word: u64) -> [u8; 16] {
     digits
 }
 
+/// A number below ten to the sixteenth in ASCII, with leading zeros.
+#[inline]
+pub(crate) fn ascii_digits(number: u64) -> [u8; 16] {
+    const EIGHT: u64 = 100_000_000;
+    let mut digits = [b'0'; 16];
+    if number >= EIGHT {
+        digits[..8].copy_from_slice(&eight_digits(number / EIGHT));
+    }
+    digits[8..].copy_from_slice(&eight_digits(number % EIGHT));
+    digits
+}
+
+/// Eight digits at once: halved into fours, into pairs, into digits, each by a multiplication with the inverse.
+#[inline]
+const fn eight_digits(number: u64) -> [u8; 8] {
+    let fours = number / 10_000 | (number % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
+    let pairs = hundreds | (fours - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
+    let digits = tens | (pairs - tens * 10) << 8;
+    (digits | LOW * 0x30).to_le_bytes()
+}
+
+/// Sixteen ASCII digits as nibbles.
+#[inline]
+pub(crate) fn pack_digits(digits: &[u8; 16]) -> u64 {
+    let (halves, _) = digits.as_chunks::<8>();
+    nibbles(u64::from_be_bytes(halves[0])) << 32 | nibbles(u64::from_be_bytes(halves[1]))
+}
+
 /// What one byte may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByteRule {
@@ -223,6 +253,22 @@ mod tests {
                     assert_eq!(not_hex(&value), !byte.is_ascii_hexdigit(), "{length} {place} {byte:#x}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn numbers_become_digits() {
+        let mut number = 1u64;
+        for _ in 0..10_000 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            for number in [number % 10_000_000_000_000_000, number % 1_000_000, number % 100_000_000] {
+                let text = format!("{number:016}");
+                assert_eq!(ascii_digits(number), *text.as_bytes());
+                assert_eq!(format!("{:016x}", pack_digits(&ascii_digits(number))), text);
+            }
+        }
+        for pair in 0..10_000u64 {
+            assert_eq!(ascii_digits(pair * 10_001), *format!("{:016}", pair * 10_001).as_bytes());
         }
     }
 

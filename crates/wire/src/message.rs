@@ -162,14 +162,26 @@ impl<'d, 'a> Message<'d, 'a> {
     }
 
     /// The element's bytes with their length prefix, as they would be echoed.
+    #[inline]
     pub fn wire(&self, de: De) -> Option<&'a [u8]> {
         if !self.has(de) {
             return None;
+        }
+        if let Some(shape) = self.shape {
+            let rank = shape.rank(de);
+            let (from, to) = (shape.place(rank)?, shape.place(rank + 1)?);
+            return self.body.get(self.placed(from)..self.placed(to));
         }
         let rank = self.rank(de);
         let start = self.start(rank)?;
         let end = self.start(rank + 1)?;
         self.body.get(start..end)
+    }
+
+    /// The offset of a place of the shape.
+    #[inline(always)]
+    fn placed(&self, (step, offset): (u8, u16)) -> usize {
+        usize::from(self.starts[usize::from(step) % INDEXED_MAX]) + usize::from(offset)
     }
 
     /// How many elements stand before `de`.
@@ -194,8 +206,7 @@ impl<'d, 'a> Message<'d, 'a> {
             return Some(usize::from(self.end));
         }
         if let Some(shape) = self.shape {
-            let (step, offset) = shape.place(rank)?;
-            return Some(usize::from(*self.starts.get(step)?) + offset);
+            return shape.place(rank).map(|place| self.placed(place));
         }
         if let Some(start) = self.starts.get(rank) {
             return Some(usize::from(*start));

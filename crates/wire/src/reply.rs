@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use crate::builder::{put_bitmaps, put_mti};
 use crate::dialect::Rule;
 use crate::error::BuildError;
+use crate::message::INDEXED_MAX;
 use crate::parse::passes;
 use crate::{BODY_BYTES_MAX, De, Dialect, Message};
 
@@ -13,6 +14,8 @@ use crate::{BODY_BYTES_MAX, De, Dialect, Message};
 const CUTS_MAX: usize = 8;
 /// Runs and answers in one reply.
 const PIECES_MAX: usize = 24;
+/// Three bitmaps in hexadecimal digits.
+const BITMAPS_BYTES_MAX: usize = 48;
 
 /// How to answer requests of one dialect: what is echoed, and which fixed elements are new.
 ///
@@ -39,20 +42,23 @@ pub struct ReplyPlan<'d> {
 #[derive(Debug)]
 struct Cut {
     request: [u64; 3],
+    /// The reply's elements, and its bitmaps as they are written.
     reply: [u64; 3],
+    bitmaps: [u8; BITMAPS_BYTES_MAX],
+    bitmaps_bytes: usize,
     count: usize,
     pieces: [Piece; PIECES_MAX],
 }
 
 /// A place in a request: the step of its shape, and the offset there.
-type Place = (usize, usize);
+type Place = (u8, u16);
 
+/// The request's bytes from one place to another, or an answer.
 #[derive(Clone, Copy, Debug)]
-enum Piece {
-    /// The request's bytes from one place to another, or to the end.
-    Run(Place, Option<Place>),
-    /// The answer of this index.
-    Answer(usize),
+struct Piece {
+    from: Place,
+    to: Place,
+    answer: Option<u8>,
 }
 
 impl<'d> ReplyPlan<'d> {
@@ -152,51 +158,54 @@ impl<'d> ReplyPlan<'d> {
     #[cold]
     fn make_cut(&self, request: &Message<'_, '_>) -> Option<Cut> {
         let shape = request.shape?;
-        let mut cut =
-            Cut { request: request.words, reply: [0; 3], count: 0, pieces: [Piece::Answer(0); PIECES_MAX] };
-        let mut answers = self.answers.iter().copied().enumerate().peekable();
-        let mut run: Option<(Place, usize)> = None;
-        let place_after = |rank: usize| shape.place(rank).filter(|_| rank < usize::from(shape.count()));
+        let mut cut = Cut {
+            request: request.words,
+            reply: [0; 3],
+            bitmaps: [0; BITMAPS_BYTES_MAX],
+            bitmaps_bytes: 0,
+            count: 0,
+            pieces: [Piece { from: (0, 0), to: (0, 0), answer: None }; PIECES_MAX],
+        };
+        let mut answers = self.answers.iter().copied().zip(0u8..).peekable();
+        let mut run: Option<Piece> = None;
         for (rank, de) in request.elements().enumerate() {
-            while let Some((index, answer)) = answers.next_if(|(_, answer)| *answer <= de) {
-                if let Some((from, next)) = run.take() {
-                    cut.push(Piece::Run(from, place_after(next)))?;
-                }
-                cut.push(Piece::Answer(index))?;
-                cut.reply[usize::from(answer - 1) / 64] |= bit(answer);
+            while let Some((answer, index)) = answers.next_if(|(answer, _)| *answer <= de) {
+                cut.push(run.take())?;
+                cut.answer(answer, index)?;
             }
             if self.echo[usize::from(de - 1) / 64] & bit(de) != 0 {
                 cut.reply[usize::from(de - 1) / 64] |= bit(de);
-                let from = run.map_or(shape.place(rank)?, |(from, _)| from);
-                run = Some((from, rank + 1));
-            } else if let Some((from, next)) = run.take() {
-                cut.push(Piece::Run(from, place_after(next)))?;
+                let (from, to) = (shape.place(rank)?, shape.place(rank + 1)?);
+                run = Some(Piece { to, ..run.unwrap_or(Piece { from, to, answer: None }) });
+            } else {
+                cut.push(run.take())?;
             }
         }
-        if let Some((from, next)) = run {
-            cut.push(Piece::Run(from, place_after(next)))?;
+        cut.push(run)?;
+        for (answer, index) in answers {
+            cut.answer(answer, index)?;
         }
-        for (index, answer) in answers {
-            cut.push(Piece::Answer(index))?;
-            cut.reply[usize::from(answer - 1) / 64] |= bit(answer);
-        }
+        let mut bitmaps = Vec::with_capacity(BITMAPS_BYTES_MAX);
+        put_bitmaps(self.dialect, &cut.reply, &mut bitmaps);
+        cut.bitmaps.get_mut(..bitmaps.len())?.copy_from_slice(&bitmaps);
+        cut.bitmaps_bytes = bitmaps.len();
         Some(cut)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_cut(&self, cut: &Cut, request: &Message<'_, '_>, out: &mut Vec<u8>, answers: &[&[u8]]) {
         put_mti(self.dialect, request.mti().reply(), out);
-        put_bitmaps(self.dialect, &cut.reply, out);
+        out.extend_from_slice(cut.bitmaps.get(..cut.bitmaps_bytes).unwrap_or_default());
         let body = request.body();
-        let offset = |(step, offset): Place| usize::from(request.starts[step]) + offset;
-        for piece in &cut.pieces[..cut.count] {
-            match *piece {
-                Piece::Run(from, to) => {
-                    let end = to.map_or(usize::from(request.end), offset);
-                    out.extend_from_slice(body.get(offset(from)..end).unwrap_or_default());
-                }
-                Piece::Answer(index) => out.extend_from_slice(answers[index]),
-            }
+        let offset = |(step, offset): Place| {
+            usize::from(request.starts[usize::from(step) % INDEXED_MAX]) + usize::from(offset)
+        };
+        for piece in cut.pieces.iter().take(cut.count) {
+            let bytes = match piece.answer {
+                None => body.get(offset(piece.from)..offset(piece.to)),
+                Some(index) => answers.get(usize::from(index)).copied(),
+            };
+            out.extend_from_slice(bytes.unwrap_or_default());
         }
     }
 
@@ -221,10 +230,17 @@ impl<'d> ReplyPlan<'d> {
 }
 
 impl Cut {
-    fn push(&mut self, piece: Piece) -> Option<()> {
-        *self.pieces.get_mut(self.count)? = piece;
-        self.count += 1;
+    fn push(&mut self, piece: Option<Piece>) -> Option<()> {
+        if let Some(piece) = piece {
+            *self.pieces.get_mut(self.count)? = piece;
+            self.count += 1;
+        }
         Some(())
+    }
+
+    fn answer(&mut self, de: De, index: u8) -> Option<()> {
+        self.reply[usize::from(de - 1) / 64] |= bit(de);
+        self.push(Some(Piece { from: (0, 0), to: (0, 0), answer: Some(index) }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask test` is what the README names and what CI runs.
 
+mod bench;
 mod fuzz;
 mod peers;
 mod report;
@@ -18,6 +19,7 @@ Developer commands of Switchyard
   cargo xtask test --only STEP   one step of it: fmt, tidy, clippy, tools, tests, peers, fuzz
   cargo xtask tools              fetch what tests compare with: pyiso8583, tshark
   cargo xtask tidy               the arrows between the crates, and what may not be in them
+  cargo xtask bench --gate       instruction counts of the hot paths against their limits (valgrind, gungraun)
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
   cargo xtask soak               the nightly form: 200 kills, 32 power cuts, every fuzz target for two minutes
 ";
@@ -42,6 +44,7 @@ fn run() -> Result<bool> {
         ["test", "--only", step] => steps::only(step, &mut report)?,
         ["tools"] => steps::only("tools", &mut report)?,
         ["tidy"] => steps::only("tidy", &mut report)?,
+        ["bench", "--gate"] => bench::gate(&mut report),
         ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),
         ["soak"] => steps::soak(&mut report),

@@ -13,6 +13,7 @@ pub use element::{
     Subfield, SubfieldLayout,
 };
 
+use crate::builder::Plan;
 use crate::error::DialectError;
 use crate::shape::Shapes;
 use crate::{De, EnvelopeKind, Framing, Mti, SLOTS};
@@ -31,6 +32,7 @@ pub struct Dialect {
     pub(crate) bitmaps_min: usize,
     pub(crate) bitmaps_max: usize,
     pub(crate) layouts: Box<[Layout; SLOTS]>,
+    pub(crate) plans: Box<[Plan]>,
     elements: Box<[Option<Element>]>,
     codes: Box<[CodeTable]>,
     transactions: Box<[Transaction]>,
@@ -186,6 +188,10 @@ impl Dialect {
             bitmaps_min: min,
             bitmaps_max: max,
             layouts,
+            plans: elements
+                .iter()
+                .map(|element| element.as_ref().map(Plan::of).unwrap_or_default())
+                .collect(),
             elements,
             codes: file.codes.into_iter().map(|(path, codes)| code_table(path, codes)).collect(),
             transactions: transactions?,

@@ -1,10 +1,9 @@
 //! From a bitmap to the rules of the bytes behind it.
 
 use super::step::{PrefixForm, Step};
-use super::{BLOCKS_MAX, Head, ODD_MAX, Odd, RANKS, STEPS_MAX, Shape};
+use super::{BLOCKS_MAX, Head, ODD_MAX, Odd, PLACES, RANKS, STEPS_MAX, Shape};
 use crate::bits::{Block, ByteRule};
 use crate::dialect::{Check, Layout, Rule, Scale};
-use crate::message::INDEXED_MAX;
 use crate::{De, Dialect};
 
 /// Bytes of one run.
@@ -35,7 +34,7 @@ impl Shape {
             has_nibbles: false,
             odd: [Odd::default(); ODD_MAX],
             odd_count: 0,
-            places: [(0, 0); INDEXED_MAX],
+            places: [(0, 0); PLACES],
             ranks: [0; RANKS],
         };
         let mut run = Run::default();
@@ -64,6 +63,7 @@ impl Shape {
         if run.step.run > 0 {
             shape.push(&mut run, &mut block_count)?;
         }
+        *shape.places.get_mut(usize::from(shape.count))? = (shape.step_count, 0);
         Some(shape)
     }
 

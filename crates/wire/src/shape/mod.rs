@@ -29,6 +29,8 @@ const BLOCKS_MAX: usize = 24;
 const ODD_MAX: usize = 16;
 /// Where the steps of a message start; after the last, where it ends.
 type Starts = [u16; INDEXED_MAX];
+/// Elements of a message, and the end after them.
+const PLACES: usize = INDEXED_MAX + 1;
 /// Numbers that an element may have, and the first after them.
 const RANKS: usize = 193;
 
@@ -53,7 +55,7 @@ pub(crate) struct Shape {
     odd: [Odd; ODD_MAX],
     odd_count: u8,
     /// For each element in order: the step it is in, and its offset there.
-    places: [(u8, u16); INDEXED_MAX],
+    places: [(u8, u16); PLACES],
     /// For each element by number, how many stand before it.
     ranks: [u8; RANKS],
 }
@@ -180,10 +182,11 @@ impl Shape {
         usize::from(self.ranks[usize::from(de).min(RANKS - 1)])
     }
 
-    /// Where the element at `rank` is: its step, and its offset there.
+    /// Where the element at `rank` is: its step, and its offset there. For the rank after the last it is the
+    /// step after the last, which starts where the message ends.
     #[inline]
-    pub(crate) fn place(&self, rank: usize) -> Option<(usize, usize)> {
-        self.places.get(rank).map(|(step, offset)| (usize::from(*step), usize::from(*offset)))
+    pub(crate) fn place(&self, rank: usize) -> Option<(u8, u16)> {
+        self.places.get(rank).copied()
     }
 
     /// Checks the elements from `at` on and writes where each step starts; the offset after the last.

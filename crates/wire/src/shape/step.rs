@@ -132,6 +132,7 @@ impl Shape {
                 at += other_bytes(dialect, step.variable, body, at)?;
             }
         }
+        *starts.get_mut(steps.len())? = at as u16;
         if wrong == 0 { Some(at) } else { None }
     }
 

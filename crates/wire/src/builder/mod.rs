@@ -2,10 +2,19 @@
 
 use std::ops::Range;
 
-use crate::bits::{not_digits, not_printable, to_hex};
-use crate::dialect::{Class, Counts, Element, Encoding, Length, Prefix, PrefixEncoding, Side, TextPad};
+mod bitmap;
+mod encode;
+mod lane;
+
+use crate::bits::{not_digits, not_printable};
+use crate::dialect::{Class, Counts, Element, Encoding, Length, Prefix, PrefixEncoding};
 use crate::error::BuildError;
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
+use bitmap::{announced, bitmap, bitmap_bytes};
+pub(crate) use bitmap::{put_bitmaps, put_mti};
+use encode::fill_text;
+pub(crate) use encode::{bad_digit, fill_up, put_digits, put_hex, put_prefix, put_prefix_value};
+pub(crate) use lane::Plan;
 
 /// Writes one message at the end of a buffer.
 ///
@@ -34,6 +43,8 @@ pub struct Builder<'d, 'b> {
     bitmaps: usize,
     words: [u64; 3],
     last: De,
+    /// The last element that may come without more ado: none once one is reserved or the message is finished.
+    open: De,
     reserved: Option<De>,
     is_finished: bool,
 }
@@ -56,6 +67,7 @@ impl Dialect {
             bitmaps,
             words: [0; 3],
             last: 1,
+            open: bitmap::reach(bitmaps),
             reserved: None,
             is_finished: false,
         }
@@ -94,11 +106,16 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// A fixed element takes exactly its length ([`BuildError::TooShort`], [`BuildError::TooLong`]);
     /// [`BuildError::BadCharacter`] for what is not a digit.
     pub fn digits(&mut self, de: De, digits: &[u8]) -> Step<'_, 'd, 'b> {
+        if let Some(plan) = self.plan(de)
+            && plan.put_digits(digits, self.out)
+        {
+            return self.end(de);
+        }
         let element = self.begin(de)?;
         self.put_digits(element, digits)
     }
 
-    #[inline]
+    #[inline(never)]
     fn put_digits(&mut self, element: &Element, digits: &[u8]) -> Step<'_, 'd, 'b> {
         let de = element.de;
         match element.class {
@@ -124,6 +141,16 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// # Errors
     /// As [`Builder::digits`].
     pub fn number(&mut self, de: De, number: u64) -> Step<'_, 'd, 'b> {
+        if let Some(plan) = self.plan(de)
+            && plan.put_number(number, self.out)
+        {
+            return self.end(de);
+        }
+        self.number_slowly(de, number)
+    }
+
+    #[inline(never)]
+    fn number_slowly(&mut self, de: De, number: u64) -> Step<'_, 'd, 'b> {
         const ROOM: usize = 64;
         let element = self.begin(de)?;
         let mut digits = [b'0'; ROOM];
@@ -135,7 +162,11 @@ impl<'d, 'b> Builder<'d, 'b> {
             rest /= 10;
         }
         if let Length::Fixed(length) = element.length {
-            at = at.min(ROOM - (length as usize).min(ROOM));
+            let length = length as usize;
+            if length > ROOM {
+                return self.put_digits(element, format!("{number:0>length$}").as_bytes());
+            }
+            at = at.min(ROOM - length);
         }
         self.put_digits(element, &digits[at..])
     }
@@ -149,6 +180,16 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// [`BuildError::TooLong`] counts encoded bytes; [`BuildError::BadCharacter`] for what the set or the
     /// class does not have.
     pub fn text(&mut self, de: De, text: &str) -> Step<'_, 'd, 'b> {
+        if let Some(plan) = self.plan(de)
+            && plan.put_text(text, self.out)
+        {
+            return self.end(de);
+        }
+        self.text_slowly(de, text)
+    }
+
+    #[inline(never)]
+    fn text_slowly(&mut self, de: De, text: &str) -> Step<'_, 'd, 'b> {
         let element = self.begin(de)?;
         match element.class {
             Class::Numeric | Class::SignedAmount => return self.digits(de, text.as_bytes()),
@@ -215,6 +256,16 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// # Errors
     /// A fixed binary element takes exactly its length.
     pub fn bytes(&mut self, de: De, bytes: &[u8]) -> Step<'_, 'd, 'b> {
+        if let Some(plan) = self.plan(de)
+            && plan.put_bytes(bytes, self.out)
+        {
+            return self.end(de);
+        }
+        self.bytes_slowly(de, bytes)
+    }
+
+    #[inline(never)]
+    fn bytes_slowly(&mut self, de: De, bytes: &[u8]) -> Step<'_, 'd, 'b> {
         let element = self.begin(de)?;
         match element.class {
             Class::Numeric | Class::SignedAmount => return Err(wrong_kind(element, "bytes")),
@@ -255,7 +306,9 @@ impl<'d, 'b> Builder<'d, 'b> {
     pub fn echo(&mut self, from: &Message<'_, '_>, de: De) -> Step<'_, 'd, 'b> {
         let Some(wire) = from.wire(de) else { return Ok(self) };
         if std::ptr::eq(from.dialect(), self.dialect) {
-            self.begin(de)?;
+            if self.plan(de).is_none() {
+                self.begin(de)?;
+            }
             self.out.extend_from_slice(wire);
             return self.end(de);
         }
@@ -287,7 +340,7 @@ impl<'d, 'b> Builder<'d, 'b> {
     pub fn reserve(&mut self, de: De) -> Step<'_, 'd, 'b> {
         self.begin(de)?;
         self.set_bit(de);
-        self.reserved = Some(de);
+        (self.reserved, self.open) = (Some(de), 0);
         self.write_bitmaps();
         Ok(self)
     }
@@ -314,7 +367,7 @@ impl<'d, 'b> Builder<'d, 'b> {
             return Err(BuildError::BodyTooLong { length, max: BODY_BYTES_MAX });
         }
         self.write_bitmaps();
-        self.is_finished = true;
+        (self.is_finished, self.open) = (true, 0);
         Ok(self.start..self.out.len())
     }
 
@@ -332,6 +385,13 @@ impl<'d, 'b> Builder<'d, 'b> {
         let mac = mac(self.body_so_far());
         self.bytes(de, mac.as_ref())?;
         self.finish()
+    }
+
+    /// The short way of an element that may come now, when it has one.
+    #[inline(always)]
+    fn plan(&self, de: De) -> Option<&'d Plan> {
+        let plan = self.dialect.plans.get(usize::from(de))?;
+        if de > self.last && de <= self.open && plan.is_some() { Some(plan) } else { None }
     }
 
     /// Checks that the element may come now and makes room for its bitmap.
@@ -361,16 +421,20 @@ impl<'d, 'b> Builder<'d, 'b> {
         self.out.copy_within(at..end, at + grown);
         self.out[at..at + grown].fill(0);
         self.bitmaps = needed;
+        self.open = bitmap::reach(needed);
     }
 
     #[inline]
     fn end(&mut self, de: De) -> Step<'_, 'd, 'b> {
         self.set_bit(de);
         self.last = de;
-        self.reserved = None;
+        if self.reserved.is_some() {
+            (self.reserved, self.open) = (None, bitmap::reach(self.bitmaps));
+        }
         Ok(self)
     }
 
+    #[inline(always)]
     fn set_bit(&mut self, de: De) {
         let bit = usize::from(de - 1);
         self.words[bit / 64] |= 1 << (63 - bit % 64);
@@ -406,55 +470,6 @@ impl<'d, 'b> Builder<'d, 'b> {
     }
 }
 
-/// A bitmap with its first bit: bit 1 announces the secondary bitmap, bit 65 the tertiary.
-fn announced(dialect: &Dialect, words: &[u64; 3], bitmaps: usize, index: usize) -> u64 {
-    // A bitmap that is always there needs no announcing unless something is in it.
-    let continues = (index + 1..bitmaps).any(|later| words[later] != 0 || later >= dialect.bitmaps_min);
-    words[index] | if continues { 1 << 63 } else { 0 }
-}
-
-/// A bitmap as it is written, and how many of the bytes it takes.
-fn bitmap(dialect: &Dialect, word: u64) -> ([u8; 16], usize) {
-    match dialect.bitmap {
-        Encoding::Hex => (to_hex(word), 16),
-        Encoding::EbcdicHex => {
-            (to_hex(word).map(|digit| if digit <= b'9' { digit + 0xC0 } else { digit + 0x80 }), 16)
-        }
-        Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
-            let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&word.to_be_bytes());
-            (bytes, 8)
-        }
-    }
-}
-
-/// Appends the bitmaps that elements need.
-#[inline]
-pub(crate) fn put_bitmaps(dialect: &Dialect, words: &[u64; 3], out: &mut Vec<u8>) {
-    let used = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
-    let bitmaps = used.max(dialect.bitmaps_min);
-    for index in 0..bitmaps {
-        let (digits, bytes) = bitmap(dialect, announced(dialect, words, bitmaps, index));
-        out.extend_from_slice(&digits[..bytes]);
-    }
-}
-
-/// Appends the message type.
-#[inline]
-pub(crate) fn put_mti(dialect: &Dialect, mti: Mti, out: &mut Vec<u8>) {
-    match dialect.mti {
-        Encoding::Bcd => out.extend_from_slice(&mti.as_u16().to_be_bytes()),
-        Encoding::Ebcdic => out.extend_from_slice(&mti.to_ascii().map(|digit| digit + 0xC0)),
-        Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
-            out.extend_from_slice(&mti.to_ascii());
-        }
-    }
-}
-
-fn bitmap_bytes(dialect: &Dialect) -> usize {
-    if dialect.bitmap == Encoding::Raw { 8 } else { 16 }
-}
-
 fn wrong_kind(element: &Element, given: &'static str) -> BuildError {
     BuildError::WrongKind { de: element.de, class: element.class.as_str(), given }
 }
@@ -468,143 +483,4 @@ fn check_length(element: &Element, length: usize) -> Result<(), BuildError> {
         return Err(BuildError::TooShort { de, need: max, have: length });
     }
     Ok(())
-}
-
-/// Position of the first character that the class does not have.
-pub(crate) fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
-    match element.class {
-        Class::Track if element.encoding == Encoding::Bcd => {
-            digits.iter().position(|c| !matches!(c, b'0'..=b'9' | b'A'..=b'F' | b'='))
-        }
-        Class::Track => digits.iter().position(|c| !matches!(c, b' '..=b'~')),
-        Class::SignedAmount => match digits.split_first() {
-            Some((b'C' | b'D', rest)) => rest.iter().position(|c| !c.is_ascii_digit()).map(|at| at + 1),
-            // Hosts that send no sign send a digit in its place, where characters are whole bytes.
-            Some((first, rest)) if first.is_ascii_digit() && element.encoding != Encoding::Bcd => {
-                rest.iter().position(|c| !c.is_ascii_digit()).map(|at| at + 1)
-            }
-            Some(_) => Some(0),
-            None => None,
-        },
-        Class::Numeric | Class::Alpha | Class::AlphaNumeric | Class::Text | Class::Binary => {
-            digits.iter().position(|c| !c.is_ascii_digit())
-        }
-    }
-}
-
-/// Pads a fixed text and checks the length; gives the value's length in bytes.
-fn fill_text(element: &Element, value_at: usize, out: &mut Vec<u8>) -> Result<usize, BuildError> {
-    let (de, max) = (element.de, element.len_max());
-    let length = element.counted(&out[value_at..]);
-    if length > max {
-        return Err(BuildError::TooLong { de, length, max });
-    }
-    if let Length::Fixed(_) = element.length {
-        fill_up(element, value_at, max, out);
-    }
-    Ok(out.len() - value_at)
-}
-
-/// Fills the text from `value_at` on up to `length` bytes.
-pub(crate) fn fill_up(element: &Element, value_at: usize, length: usize, out: &mut Vec<u8>) {
-    let missing = (value_at + length).saturating_sub(out.len());
-    let TextPad { side, fill } = element.text_pad;
-    out.resize(out.len() + missing, fill);
-    if side == Side::Left && missing > 0 {
-        out[value_at..].rotate_right(missing);
-    }
-}
-
-/// Writes what the prefix counts of `units`; `value` is looked at where characters are counted.
-pub(crate) fn put_prefix(element: &Element, units: usize, value: &[u8], out: &mut [u8]) {
-    let Length::Variable { prefix, .. } = element.length else { return };
-    put_prefix_value(prefix, element.prefix_number(prefix, units, value), out);
-}
-
-/// Writes a number in the places of a prefix; whether it fits them.
-pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> bool {
-    let mut rest = value;
-    let mut places = prefix.places;
-    for byte in out.iter_mut().rev() {
-        let (value, radix) = match prefix.encoding {
-            PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),
-            PrefixEncoding::Ebcdic => (0xF0 + (rest % 10) as u8, 10),
-            // Three places take two bytes, and the first nibble stays zero.
-            PrefixEncoding::Bcd if places == 1 => ((rest % 10) as u8, 10),
-            PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
-            PrefixEncoding::Binary => (rest as u8, 256),
-        };
-        *byte = value;
-        rest /= radix;
-        places = places.saturating_sub(2);
-    }
-    rest == 0
-}
-
-pub(crate) fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
-    match element.encoding {
-        Encoding::Ebcdic => {
-            let to_ebcdic = |c: &u8| match c {
-                b'0'..=b'9' => c - b'0' + 0xF0,
-                _ => {
-                    let mut byte = Vec::with_capacity(1);
-                    let known = element.charset.encode(char::from(*c).encode_utf8(&mut [0; 4]), &mut byte);
-                    if known.is_ok() { byte.first().copied().unwrap_or(0x6F) } else { 0x6F }
-                }
-            };
-            out.extend(digits.iter().map(to_ebcdic));
-        }
-        Encoding::Bcd => {
-            let (sign, digits) = match (element.class, digits.split_first()) {
-                (Class::SignedAmount, Some((sign, rest))) => (Some(*sign), rest),
-                _ => (None, digits),
-            };
-            out.extend(sign);
-            put_packed(element, digits, out);
-        }
-        Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
-            out.extend_from_slice(digits)
-        }
-    }
-}
-
-fn put_packed(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
-    let nibble = |c: u8| match c {
-        b'0'..=b'9' => c - b'0',
-        b'=' => 0xD,
-        _ => (c | 0x20).wrapping_sub(b'a').wrapping_add(10) & 0xF,
-    };
-    let mut digits = digits;
-    if digits.len() & 1 == 1
-        && element.pad.side == Side::Left
-        && let Some((first, rest)) = digits.split_first()
-    {
-        out.push(element.pad.fill << 4 | nibble(*first));
-        digits = rest;
-    }
-    let (pairs, last) = digits.as_chunks::<2>();
-    out.extend(pairs.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)));
-    if let [last] = last {
-        out.push(nibble(*last) << 4 | element.pad.fill);
-    }
-}
-
-pub(crate) fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
-    let (words, rest) = bytes.as_chunks::<8>();
-    if encoding == Encoding::Hex {
-        words.iter().for_each(|word| out.extend_from_slice(&to_hex(u64::from_be_bytes(*word))));
-    }
-    let rest = if encoding == Encoding::Hex { rest } else { bytes };
-    out.extend(
-        rest.iter().flat_map(|byte| [hex_digit(encoding, byte >> 4), hex_digit(encoding, byte & 0xF)]),
-    );
-}
-
-const fn hex_digit(encoding: Encoding, nibble: u8) -> u8 {
-    match (encoding, nibble) {
-        (Encoding::EbcdicHex, 0..=9) => 0xF0 + nibble,
-        (Encoding::EbcdicHex, _) => 0xC1 + nibble - 10,
-        (_, 0..=9) => b'0' + nibble,
-        (_, _) => b'A' + nibble - 10,
-    }
 }
