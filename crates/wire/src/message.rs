@@ -164,13 +164,12 @@ impl<'d, 'a> Message<'d, 'a> {
     /// The element's bytes with their length prefix, as they would be echoed.
     #[inline]
     pub fn wire(&self, de: De) -> Option<&'a [u8]> {
+        if let Some(shape) = self.shape {
+            let (from, to) = shape.span(de)?;
+            return self.body.get(self.placed(from)..self.placed(to));
+        }
         if !self.has(de) {
             return None;
-        }
-        if let Some(shape) = self.shape {
-            let rank = shape.rank(de);
-            let (from, to) = (shape.place(rank)?, shape.place(rank + 1)?);
-            return self.body.get(self.placed(from)..self.placed(to));
         }
         let rank = self.rank(de);
         let start = self.start(rank)?;

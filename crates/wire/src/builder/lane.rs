@@ -174,7 +174,13 @@ impl Plan {
             return false;
         }
         match self.kind {
-            Kind::Raw => {
+            // Text is given in its character set.
+            Kind::Raw | Kind::Text => {
+                self.put_prefix(bytes.len(), out);
+                out.extend_from_slice(bytes);
+                true
+            }
+            Kind::Printable if !not_printable(bytes) => {
                 self.put_prefix(bytes.len(), out);
                 out.extend_from_slice(bytes);
                 true

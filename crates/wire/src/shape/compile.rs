@@ -64,6 +64,7 @@ impl Shape {
             shape.push(&mut run, &mut block_count)?;
         }
         *shape.places.get_mut(usize::from(shape.count))? = (shape.step_count, 0);
+        shape.ranks[RANKS - 1] = shape.count as u8;
         Some(shape)
     }
 

@@ -32,7 +32,7 @@ type Starts = [u16; INDEXED_MAX];
 /// Elements of a message, and the end after them.
 const PLACES: usize = INDEXED_MAX + 1;
 /// Numbers that an element may have, and the first after them.
-const RANKS: usize = 193;
+const RANKS: usize = 194;
 
 /// The bitmaps that a dialect has seen: room is made with the dialect, so that learning allocates nothing.
 #[derive(Debug)]
@@ -180,6 +180,17 @@ impl Shape {
     #[inline]
     pub(crate) fn rank(&self, de: De) -> usize {
         usize::from(self.ranks[usize::from(de).min(RANKS - 1)])
+    }
+
+    /// Where the element is, and where it ends; nothing when the bitmap does not have it.
+    #[inline(always)]
+    pub(crate) fn span(&self, de: De) -> Option<((u8, u16), (u8, u16))> {
+        let [rank, next] = *self.ranks.get(usize::from(de)..)?.first_chunk()?;
+        if rank == next {
+            return None;
+        }
+        let [from, to] = *self.places.get(usize::from(rank)..)?.first_chunk()?;
+        Some((from, to))
     }
 
     /// Where the element at `rank` is: its step, and its offset there. For the rank after the last it is the
