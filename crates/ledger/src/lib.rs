@@ -20,11 +20,14 @@
 //! |---|---|
 //! | `segment-00000001.log` … | a header page, then [blocks](block), then zeros |
 //! | `segment-00000001.index` … | what its records are found by, made from it and again when it is lost |
+//! | `segment-00000001.archived` … | the header page of a segment that was moved elsewhere |
+//! | `archive` | the directories that hold such segments, one a line |
 //! | `mark` | the high-water mark: a position known to be durable |
 //! | `torn-….bin` | what a crash left of a block, kept when the epoch of that number cut it |
 //! | `lock` | empty; the writer holds an exclusive lock on it |
 //! | `backup` | only in a backup: nobody may write here, [`restore`] makes a log from it |
 
+mod archive;
 mod backup;
 mod batch;
 pub mod block;
@@ -56,6 +59,7 @@ mod store;
 mod verify;
 mod walk;
 
+pub use archive::{ArchiveReport, archive};
 pub use backup::{BackupReport, backup};
 pub use batch::RecordBatch;
 pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
