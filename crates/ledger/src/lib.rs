@@ -58,7 +58,7 @@ mod walk;
 
 pub use backup::{BackupReport, backup};
 pub use batch::RecordBatch;
-pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
+pub use committer::{Committer, Outcome, Refused, Stats, Submitter, Ticket};
 pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
