@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use switchyard_core::{Effect, Input, Upstream};
-use switchyard_domain::{KeyName, KeyRecord, Link, LinkIndex};
+use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex};
 use switchyard_ledger::{Error, Outcome, Position};
 
 use crate::connection::Outbox;
@@ -28,6 +28,8 @@ pub(crate) enum Registered {
     Link(LinkIndex, Box<Link>),
     /// A key to use.
     Key(KeyName, KeyRecord),
+    /// Card keys to destroy.
+    Shredded(Vec<u16>),
 }
 
 /// Releases effects.
@@ -57,7 +59,8 @@ impl Release {
                     Registered::Link(index, link) => {
                         crate::links::start(&self.shared, &self.runtime, index, *link);
                     }
-                    Registered::Key(name, key) => self.shared.keys.use_key(&self.shared.store, name, &key),
+                    Registered::Key(name, key) => self.use_key(name, &key),
+                    Registered::Shredded(ids) => self.shred(&ids),
                 }
             }
             self.let_go(batch.effects);
@@ -111,6 +114,28 @@ impl Release {
         }
     }
 
+    /// A card key is read from its file here, which happens once in a period.
+    fn use_key(&self, name: KeyName, key: &KeyRecord) {
+        let Shared { cards, keys, store, .. } = &*self.shared;
+        if name.usage != KeyUse::CardData {
+            return keys.use_key(store, name, key);
+        }
+        match cards.use_key(store, name.owner, key) {
+            Ok(()) => tracing::info!(key = name.owner, "a new card data key is in use"),
+            Err(error) => tracing::error!(%error, "a new card data key cannot be used; the one before stays"),
+        }
+    }
+
+    /// The committer waits while files are destroyed: whoever asked hears that it is done when it is.
+    fn shred(&self, ids: &[u16]) {
+        match self.shared.cards.shred(ids) {
+            Ok(()) => tracing::warn!(keys = ?ids, "card data keys are shredded"),
+            Err(error) => {
+                tracing::error!(%error, "a card data key is not destroyed; the next start tries again")
+            }
+        }
+    }
+
     fn not_sent(&self, link: LinkIndex, message: &Upstream) {
         if let Upstream::Request(request) = message {
             self.shared.queue.push([Input::NotSent { link, transaction: request.opened.id }]);
@@ -119,8 +144,11 @@ impl Release {
 }
 
 impl Outcome<Pending> for Release {
-    fn on_durable(&mut self, _position: Position, pending: Vec<Pending>) {
+    fn on_durable(&mut self, position: Position, pending: Vec<Pending>) {
         let shared = Arc::clone(&self.shared);
+        if let Some(durable) = shared.index_durable.get() {
+            durable.advance(position.next_seq);
+        }
         guarded(&shared, "ledger-commit", || self.release(pending));
     }
 

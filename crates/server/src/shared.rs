@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchyard_core::{Command, CommandError, CommandOutcome, Input};
 use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
+use switchyard_ledger::index::Durable;
 use switchyard_ledger::{FileLayer, OsFiles};
 use tokio::sync::{oneshot, watch};
 
@@ -105,6 +106,8 @@ pub(crate) struct Shared {
     pub(crate) ledger_full: AtomicBool,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) hooks: Hooks,
+    /// Tells the index of records how far the ledger is durable; absent when there is no index.
+    pub(crate) index_durable: OnceLock<Durable>,
     commands: Mutex<HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>>,
     next_command: AtomicU64,
 }
@@ -144,6 +147,7 @@ impl Shared {
             offset,
             phase,
             hooks,
+            index_durable: OnceLock::new(),
         }
     }
 
@@ -239,8 +243,10 @@ pub(crate) mod tests {
         let store = store();
         let data = store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap();
         let name = KeyName { usage: KeyUse::CardData, owner: 1 };
+        let files = crate::card_keys::CardKeyFiles::new("no files".into());
         let cards =
-            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap()).unwrap();
+            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap(), &files)
+                .unwrap();
         let seen = Arc::clone(fatal);
         Arc::new(Shared::new(Parts {
             config: Config::default(),

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
 use switchyard_domain::{Actor, KeyUse};
+use switchyard_ledger::index::{Index, Indexer};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -26,6 +27,8 @@ use crate::status::{Status, status};
 
 /// How often housekeeping looks around.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// A card key that could not be changed is tried again after this.
+const CARD_KEY_RETRY: Duration = Duration::from_secs(300);
 /// Idle connections of a drain are looked for this often.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
@@ -87,6 +90,8 @@ pub struct Switch {
     core: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     committer: Committer<Pending>,
+    /// Absent when it could not be started: nothing that terminals hear depends on it.
+    indexer: Option<Indexer>,
     admin_socket: std::path::PathBuf,
 }
 
@@ -139,6 +144,10 @@ impl Switch {
         let shared =
             Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, hooks }));
         publish(&shared, &core);
+        let indexer = crate::index::start(&data.ledger(), recovery.next_seq);
+        if let Some(indexer) = &indexer {
+            let _ = shared.index_durable.set(indexer.durable());
+        }
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
         let spawn = |name, task: Pin<Box<dyn Future<Output = ()> + Send>>| {
@@ -149,7 +158,7 @@ impl Switch {
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
-        Ok(Self { shared, addresses, core, workers, committer, admin_socket })
+        Ok(Self { shared, addresses, core, workers, committer, indexer, admin_socket })
     }
 
     /// Where it listens; ports 0 of the configuration are real ones here.
@@ -170,6 +179,11 @@ impl Switch {
         status(&self.shared)
     }
 
+    /// Finds transactions in the ledger; absent when the index could not be started.
+    pub fn index(&self) -> Option<Index> {
+        self.indexer.as_ref().map(Indexer::index)
+    }
+
     /// A handle for those who outlive a borrow: a portal, a signal handler.
     pub fn handle(&self) -> SwitchHandle {
         SwitchHandle { shared: Arc::clone(&self.shared) }
@@ -181,7 +195,7 @@ impl Switch {
     /// # Errors
     /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
     pub async fn shutdown(self) -> Result<(), Fatal> {
-        let Self { shared, core, workers, committer, admin_socket, .. } = self;
+        let Self { shared, core, workers, committer, indexer, admin_socket, .. } = self;
         tracing::info!("draining");
         shared.enter(Phase::Draining);
         let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));
@@ -200,6 +214,7 @@ impl Switch {
             shared.queue.close();
             drop(core.join());
             let closed = committer.shutdown();
+            drop(indexer);
             drop(std::fs::remove_file(admin_socket));
             closed.map_err(|error| Fatal::Ledger { reason: error.to_string() })
         });
@@ -258,7 +273,10 @@ fn load(config: &Config, data: &DataDir, files: &Arc<dyn FileLayer>) -> Result<L
     if let Some(cut) = &recovery.cut {
         tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
     }
-    let cards = Cards::open(&store, core.state().registry().keys(), &hash_key)?;
+    let named = core.state().registry().keys().filter(|(name, _)| name.usage == KeyUse::CardData);
+    let named: Vec<u32> = named.map(|(name, _)| name.owner).collect();
+    data.card_keys().finish_shredding(&named)?;
+    let cards = Cards::open(&store, core.state().registry().keys(), &hash_key, &data.card_keys())?;
     Ok(Loaded { log, recovery, core, store, cards })
 }
 
@@ -303,10 +321,23 @@ fn start_core(
     Ok((core, committer))
 }
 
+/// Seals cards under a new key once the one in use has served its period.
+async fn change_card_key(shared: &Arc<Shared>, tried_at: &mut Option<Instant>) {
+    let due = shared.cards.is_due(now(), shared.config.keys.card_key_days);
+    if !due || tried_at.is_some_and(|at| at.elapsed() < CARD_KEY_RETRY) {
+        return;
+    }
+    *tried_at = Some(Instant::now());
+    if let Err(error) = crate::card_keys::rotate(shared, Actor::Switch).await {
+        tracing::error!(%error, "the card data key cannot be changed");
+    }
+}
+
 /// Looks at the disk and keeps histograms small.
 async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
     let mut stop = std::pin::pin!(crate::shared::reached(shared.phase.subscribe(), Phase::Stopping));
     let mut beat = tokio::time::interval(HOUSEKEEPING);
+    let mut changed_at = None;
     loop {
         tokio::select! {
             biased;
@@ -314,6 +345,7 @@ async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
             _ = beat.tick() => {}
         }
         shared.metrics.upkeep();
+        change_card_key(&shared, &mut changed_at).await;
         crate::space::watch(&shared, &ledger);
     }
 }
