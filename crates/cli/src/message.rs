@@ -1,7 +1,7 @@
 //! `decode`, `encode`, `describe`, `diff`.
 
 use crate::Verdict;
-use crate::arguments::{DialectOption, DiffOptions, EncodeOptions, MessageOptions, Output};
+use crate::arguments::{DiffOptions, EncodeOptions, MessageOptions, Output};
 use crate::{dialect, output};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn describe_one(dialect: &Dialect, options: &MessageOptions, bytes: &[u8]) -> Re
     // What could not be read is not missing.
     let findings = if error.is_none() { validate(&message) } else { Vec::new() };
     findings.iter().try_for_each(|finding| output::line(&format!("  finding {finding}")))?;
-    Ok(verdict(error.is_none() && !(options.validate && !findings.is_empty())))
+    Ok(verdict(error.is_none() && (findings.is_empty() || !options.validate)))
 }
 
 pub(crate) fn encode(options: &EncodeOptions) -> Result<Verdict> {
