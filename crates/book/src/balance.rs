@@ -1,7 +1,9 @@
 //! What stands on one account.
 
+use serde::{Deserialize, Serialize};
+
 /// Sums of an account in minor units: what was posted, and what holds have reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Balance {
     /// Debits that took effect.
     pub debits_posted: u64,

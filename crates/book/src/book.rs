@@ -3,6 +3,7 @@
 use crate::balance::Balance;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use switchyard_domain::{AccountId, Currency, Entry, HoldId, Phase, Posting};
 
@@ -54,8 +55,8 @@ pub enum BookError {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hold {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hold {
     debit: AccountId,
     credit: AccountId,
     amount_minor: u64,
@@ -79,8 +80,8 @@ impl TrialBalance {
 /// Accounts and holds. Iteration never depends on the hasher: whatever leaves the book is ordered.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
-    balances: HashMap<AccountId, Balance, FixedState>,
-    holds: HashMap<HoldId, Hold, FixedState>,
+    pub(crate) balances: HashMap<AccountId, Balance, FixedState>,
+    pub(crate) holds: HashMap<HoldId, Hold, FixedState>,
 }
 
 /// Accounts touched by the entry at hand: a handful, so a list that is searched from the front.

@@ -19,6 +19,8 @@
 
 mod balance;
 mod book;
+mod image;
 
 pub use balance::Balance;
 pub use book::{Book, BookError, TrialBalance};
+pub use image::ImageError;
