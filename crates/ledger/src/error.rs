@@ -101,6 +101,12 @@ pub enum Error {
         /// The id.
         ledger_id: LedgerId,
     },
+    /// The file system takes no direct writes: use the other way of making blocks durable.
+    #[error("the file system of {} takes no direct writes; use sync = \"fdatasync\"", path.display())]
+    NoDirect {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("cannot {op} {}", path.display())]
     Io {
@@ -132,6 +138,7 @@ impl Error {
             Self::Exists { .. } => "SW-L012",
             Self::Beyond { .. } => "SW-L013",
             Self::SameLedger { .. } => "SW-L014",
+            Self::NoDirect { .. } => "SW-L015",
         }
     }
 

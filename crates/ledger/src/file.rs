@@ -1,13 +1,16 @@
 //! The few things the writer asks of the operating system, behind a trait so that tests can make them fail.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
+
+use crate::mark::sync_dir;
+use crate::{Error, Result};
 
 /// Mode of every file of a log: what is in it is nobody else's business, wherever the file is copied to.
 const FILE_MODE: u32 = 0o600;
@@ -17,6 +20,24 @@ pub(crate) fn for_writing() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(FILE_MODE);
     options
+}
+
+/// Records hold sealed card numbers: a directory of a log, and of a copy of it, is its owner's.
+pub(crate) const DIR_MODE: u32 = 0o700;
+
+/// Makes a directory and those above it that are missing. Each new name is durable once the directory that holds
+/// it is synced.
+pub(crate) fn make_dirs(dir: &Path) -> Result<()> {
+    let new: Vec<_> =
+        dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.is_dir()).collect();
+    let made = fs::DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir);
+    made.map_err(Error::io("create", dir))?;
+    new.into_iter().try_for_each(|path| sync_dir(parent(path)))
+}
+
+/// The directory that holds a path; that of "data" is the one that the process stands in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What the writer asks of segment files. The real one is [`OsFiles`]; tests put faults in its place.
@@ -32,6 +53,23 @@ pub trait FileLayer: fmt::Debug + Send + Sync {
     /// # Errors
     /// When anything written since the last sync may not be durable.
     fn sync(&self, file: &File, path: &Path) -> io::Result<()>;
+
+    /// Opens a file for writes that pass the page cache by and are durable when they return.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the file system has no such writes.
+    fn open_direct(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlags::DIRECT | OFlags::DSYNC;
+        OpenOptions::new().read(true).write(true).custom_flags(flags.bits() as i32).open(path)
+    }
+
+    /// Writes whole pages at a page of a file from [`open_direct`](Self::open_direct); they are durable on return.
+    ///
+    /// # Errors
+    /// When any byte may be missing or may not be durable.
+    fn write_durable(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(file, path, bytes, offset)
+    }
 
     /// Reserves space for the first `bytes` of a file without making the file longer.
     ///

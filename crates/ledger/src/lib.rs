@@ -11,6 +11,10 @@
 //! log on a thread of its own and turns what many producers submit into group commits. [`checkpoint`] and [`proof`]
 //! are what an outsider keeps and checks.
 //!
+//! All that a log needs of its storage is a [`BlockStore`]: segments on this disk ([`SegmentStore`], which
+//! [`Log::open`] takes), memory ([`MemoryStore`]), or another engine that keeps the [`contract`], under
+//! [`Log::over`].
+//!
 //! # Files of a log
 //! | file | what it holds |
 //! |---|---|
@@ -25,15 +29,20 @@ mod batch;
 pub mod block;
 pub mod checkpoint;
 mod committer;
+pub mod contract;
+mod direct;
 mod error;
 mod file;
+mod follow;
 mod grow;
 mod ids;
 pub mod limits;
 mod log;
 mod mark;
+mod memory;
 pub mod merkle;
 pub mod note;
+mod open;
 mod prepare;
 pub mod proof;
 mod reader;
@@ -51,9 +60,10 @@ pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
 pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
-pub use log::{Cut, Log, Options, Position, Recovery};
+pub use log::{Cut, Log, Options, Position, Recovery, SyncMethod};
+pub use memory::{Doubt, MemoryStore};
 pub use reader::Reader;
 pub use recover::{Image, Scan, recover_image};
 pub use restore::{RestoreReport, restore};
-pub use store::{Appended, BlockStore, MarkFacts, SegmentStore};
+pub use store::{Appended, BlockStore, MarkFacts, SegmentStore, Tail};
 pub use verify::{Progress, TornTail, VerifyError, VerifyReport, verify};

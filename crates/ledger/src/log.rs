@@ -1,27 +1,34 @@
 //! The log of one partition: opened by one writer, appended to in group commits.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::backup::BACKUP_NAME;
 use crate::batch::RecordBatch;
 use crate::block::{self, BlockHeader, Kind, image_bytes};
 use crate::error::Measure;
 use crate::file::{FileLayer, OsFiles};
+use crate::follow::Follow;
 use crate::limits::{
     BLOCK_BYTES_MAX, FREE_BYTES_MIN, PAGE_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-    ZERO_AHEAD_BYTES, ZERO_STEP_BYTES, page_up,
+    ZERO_AHEAD_BYTES, ZERO_STEP_BYTES,
 };
-use crate::mark::{Mark, sync_dir, write_file};
 use crate::merkle::Frontier;
 use crate::prepare::Plan;
-use crate::recover::{End, Scan, recover};
-use crate::segment::{self, DirSource};
-use crate::store::{Appended, BlockStore, MarkFacts, SegmentStore, WriterLock, open_for_writing};
-use crate::walk::Walker;
+use crate::recover::Scan;
+use crate::store::{Appended, BlockStore, MarkFacts, SegmentStore};
 use crate::{BlockNumber, Epoch, Error, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
+
+/// How the blocks of segments are made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncMethod {
+    /// A write and an `fdatasync` for each block. Every file system has it.
+    #[default]
+    Fdatasync,
+    /// One write for each block through `O_DIRECT | O_DSYNC`. [`Log::open`] says `NoDirect` where the file system
+    /// refuses it.
+    Direct,
+}
 
 /// How to open a log.
 #[derive(Debug, Clone)]
@@ -40,6 +47,8 @@ pub struct Options {
     pub zero_ahead_bytes: u64,
     /// Free space left to others on the disk.
     pub free_bytes_min: u64,
+    /// How a block is made durable.
+    pub sync: SyncMethod,
     /// How much of an existing log is read.
     pub scan: Scan,
     /// The operating system, or what stands in for it.
@@ -57,12 +66,13 @@ impl Options {
             zero_step_bytes: ZERO_STEP_BYTES,
             zero_ahead_bytes: ZERO_AHEAD_BYTES,
             free_bytes_min: FREE_BYTES_MIN,
+            sync: SyncMethod::default(),
             scan: Scan::default(),
             files: Arc::new(OsFiles),
         }
     }
 
-    fn plan(&self, dir: &Path) -> Result<Plan> {
+    pub(crate) fn plan(&self, dir: &Path) -> Result<Plan> {
         let page = PAGE_BYTES as u64;
         let checks = [
             ("segment_bytes", self.segment_bytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX),
@@ -80,6 +90,7 @@ impl Options {
             // Less than a block ahead and the writer would wait for ever.
             ahead_bytes: self.zero_ahead_bytes.max(BLOCK_BYTES_MAX as u64),
             free_bytes_min: self.free_bytes_min,
+            sync: self.sync,
             files: Arc::clone(&self.files),
         })
     }
@@ -186,61 +197,71 @@ impl fmt::Debug for Log {
 }
 
 impl Log {
-    /// Opens the log in a directory for writing, and makes it when there is none.
-    ///
-    /// Recovery runs first. What it read is made durable, a torn tail is kept aside in `torn-….bin` and zeroed,
-    /// and then a block of kind [`Open`](Kind::Open) is appended: it starts the new epoch, holds the length of the cut, and
-    /// shows that the disk takes writes. Nothing that was read counts as durable before that block is.
+    /// Opens the log in a directory for writing, and makes it when there is none: [`SegmentStore::open`], then
+    /// [`over`](Self::over).
     ///
     /// # Errors
     /// `Locked`, `Corrupt`, `NoSpace`, `WrongPartition`, `BadOption`, `Backup` and `Io`.
     pub fn open(dir: &Path, options: &Options) -> Result<(Self, Recovery)> {
-        let plan = options.plan(dir)?;
-        // A writer on a backup would go on under the ledger id of the log it was taken from.
-        if dir.join(BACKUP_NAME).exists() {
-            return Err(Error::Backup { path: dir.to_path_buf() });
+        Self::over(Box::new(SegmentStore::open(dir, options)?), options)
+    }
+
+    /// Takes up the log that a store holds, whatever engine is behind it. Of the options only partition, ledger id and
+    /// clock matter here.
+    ///
+    /// What the store does not know of its own end is read and checked block by block. Then a block of kind
+    /// [`Open`](Kind::Open) is appended: it starts the new epoch, fences every writer before, holds the length of a
+    /// cut, and shows that the store takes writes. Nothing that was read counts as durable before that block is.
+    ///
+    /// # Errors
+    /// `Conflict` when another writer was quicker, `Corrupt`, `NoSpace`, `WrongPartition` and what the store returns.
+    pub fn over(mut store: Box<dyn BlockStore>, options: &Options) -> Result<(Self, Recovery)> {
+        let tail = store.tail(options.partition)?;
+        let marked = tail.as_ref().is_some_and(|tail| tail.marked);
+        let clean = tail.as_ref().is_some_and(|tail| tail.clean);
+        let cut = tail.as_ref().and_then(|tail| tail.cut.clone());
+        let mut follow = Follow::new(options, tail);
+        let mut image = Vec::new();
+        let known = follow.cursor.block;
+        while store.read(options.partition, follow.cursor.block, &mut image)? {
+            follow.accept(&image)?;
         }
-        make_dir(dir)?;
-        let lock = WriterLock::take(dir)?;
-        let mark = Mark::read(dir)?;
-        let mut walker = Walker::new(DirSource::new(dir));
-        let end = recover(&mut walker, mark.as_ref(), options.scan, &mut |_, _| {})?;
-        let (ledger_id, partition) = walker.owner.unwrap_or((options.ledger_id, options.partition));
+        let created = follow.cursor.block == BlockNumber(0);
+        let (ledger_id, partition) = follow.owner;
         if partition != options.partition {
             return Err(Error::WrongPartition { expected: options.partition, found: partition });
         }
-        let epoch = Epoch(end.cursor.epoch.0 + 1);
-        let cut = cut_tail(dir, &plan, &end, epoch)?;
-        sync_read(dir, &plan, &end)?;
-        let store = SegmentStore::start(plan, lock, partition, epoch, &end)?;
-        let mut log = Self::attach(Box::new(store), (ledger_id, partition), epoch, &end);
+        let blocks_read = follow.blocks_read;
+        // A block behind the mark means that the writer did not end where it said.
+        let clean = clean && follow.cursor.block == known;
+        let mut log = Self::attach(store, follow);
         log.append_bare(Kind::Open, cut.as_ref().map_or(0, |cut| cut.bytes), options.now_micros)?;
         log.mark(false)?;
         let recovery = Recovery {
-            created: end.last.is_none(),
+            created,
             ledger_id,
-            epoch,
+            epoch: log.epoch,
             next_seq: log.next_seq,
             root: log.root,
-            clean: mark.as_ref().is_some_and(|mark| mark.clean),
-            mark_missing: mark.is_none() && end.last.is_some(),
+            clean,
+            mark_missing: !created && !marked,
             cut,
-            blocks_read: end.blocks_read,
+            blocks_read,
         };
         Ok((log, recovery))
     }
 
-    fn attach(store: Box<dyn BlockStore>, owner: (LedgerId, Partition), epoch: Epoch, end: &End) -> Self {
+    fn attach(store: Box<dyn BlockStore>, end: Follow) -> Self {
         Self {
             store,
-            ledger_id: owner.0,
-            partition: owner.1,
-            epoch,
+            ledger_id: end.owner.0,
+            partition: end.owner.1,
+            epoch: Epoch(end.cursor.epoch.0 + 1),
             next_block: end.cursor.block,
             next_seq: end.cursor.seq,
             hash: end.cursor.hash,
             root: end.frontier.root(),
-            frontier: end.frontier.clone(),
+            frontier: end.frontier,
             scratch: Frontier::new(),
             image: Vec::new(),
             poisoned: false,
@@ -403,62 +424,12 @@ impl Log {
     }
 }
 
-fn make_dir(dir: &Path) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    // Each new name is durable once the directory that holds it is synced, and that one may be new too.
-    dir.ancestors().skip(1).filter(|parent| parent.is_dir()).take(2).try_for_each(sync_dir)
-}
-
-/// Keeps what is torn in a file of its own, then zeroes it durably, so that no later recovery can take it for more
-/// than it was.
-///
-/// The file carries the epoch that is about to start. A crash between this and the opening block leaves the
-/// file behind, and the next attempt at the same epoch reports the cut although it no longer sees the bytes.
-fn cut_tail(dir: &Path, plan: &Plan, end: &End, epoch: Epoch) -> Result<Option<Cut>> {
-    let name = format!("torn-{:08}.bin", epoch.0);
-    let kept_in = dir.join(&name);
-    let kept_bytes = fs::metadata(&kept_in).map_or(0, |meta| meta.len());
-    let (segment, offset) = (end.cursor.segment, end.cursor.offset);
-    if end.cut_bytes > 0 {
-        let path = segment::path(dir, segment);
-        let file = open_for_writing(&path)?;
-        if kept_bytes < end.cut_bytes {
-            let mut torn = vec![0; end.cut_bytes as usize];
-            let read = std::os::unix::fs::FileExt::read_exact_at(&file, &mut torn, offset);
-            read.map_err(Error::io("read", &path))?;
-            write_file(dir, &name, &torn)?;
-        }
-        let zeros = vec![0; page_up(end.cut_bytes as usize)];
-        let written = plan.files.write_at(&file, &path, &zeros, offset);
-        written.and_then(|()| plan.files.sync(&file, &path)).map_err(Error::io("cut", &path))?;
-    }
-    let bytes = kept_bytes.max(end.cut_bytes);
-    Ok((bytes > 0).then_some(Cut { segment, offset, bytes, kept_in }))
-}
-
-/// Makes durable what recovery read: a block may have been whole in the page cache of a machine whose writer died
-/// before its sync.
-fn sync_read(dir: &Path, plan: &Plan, end: &End) -> Result<()> {
-    let segments = end.last.map(|(segment, _)| segment).into_iter().chain([end.cursor.segment]);
-    for number in segments {
-        let path = segment::path(dir, number);
-        if path.exists() {
-            let file = open_for_writing(&path)?;
-            plan.files.sync(&file, &path).map_err(Error::io("sync", &path))?;
-        }
-    }
-    sync_dir(dir)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_store_hands_back_any_block_and_fences_others() {
+    fn the_store_hands_back_any_block() {
         let dir = tempfile::tempdir().unwrap();
         let mut options = Options::new(Partition(1), LedgerId([1; 16]), 0);
         options.segment_bytes = 4 * PAGE_BYTES as u64;
@@ -477,10 +448,5 @@ mod tests {
         }
         assert!(!log.store.read(Partition(1), BlockNumber(11), &mut image).unwrap());
         assert!(log.store.read(Partition(2), BlockNumber(0), &mut image).is_err());
-
-        let mut append =
-            |block, epoch| log.store.append(Partition(1), BlockNumber(block), Epoch(epoch), &images[1]);
-        assert_eq!(append(10, 1).unwrap(), Appended::Conflict { epoch: Epoch(1) });
-        assert_eq!(append(11, 0).unwrap(), Appended::Conflict { epoch: Epoch(1) });
     }
 }

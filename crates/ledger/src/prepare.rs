@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 
 use crate::file::{FileLayer, for_writing, is_full};
 use crate::limits::PAGE_BYTES;
+use crate::log::SyncMethod;
 use crate::mark::sync_dir;
 use crate::{Error, Result, SegmentNumber, segment};
 
@@ -31,6 +32,7 @@ pub(crate) struct Plan {
     pub(crate) step_bytes: u64,
     pub(crate) ahead_bytes: u64,
     pub(crate) free_bytes_min: u64,
+    pub(crate) sync: SyncMethod,
     pub(crate) files: Arc<dyn FileLayer>,
 }
 

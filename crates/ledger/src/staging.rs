@@ -4,11 +4,9 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::file::{DIR_MODE, make_dirs, parent};
 use crate::mark::sync_dir;
 use crate::{Error, Result};
-
-/// Records hold sealed card numbers: a copy of the log is as private as the log.
-const DIR_MODE: u32 = 0o700;
 
 /// A directory in the making, beside its target; dropped before [`finish`](Self::finish) it is removed.
 #[derive(Debug)]
@@ -28,14 +26,12 @@ impl Staging {
         if taken {
             return Err(Error::Exists { path: target.to_path_buf() });
         }
-        let mut builder = fs::DirBuilder::new();
-        builder.mode(DIR_MODE);
-        let parent = parent(target);
-        builder.recursive(true).create(parent).map_err(Error::io("create", parent))?;
+        make_dirs(parent(target))?;
         let mut path = target.as_os_str().to_owned();
         path.push(".partial");
         let path = PathBuf::from(path);
-        match builder.recursive(false).create(&path) {
+        // Not made with those above it: somebody else may be making the same copy.
+        match fs::DirBuilder::new().mode(DIR_MODE).create(&path) {
             Ok(()) => Ok(Self { path, target: target.to_path_buf(), done: false }),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Exists { path }),
             Err(error) => Err(Error::io("create", path)(error)),
@@ -52,9 +48,7 @@ impl Staging {
         sync_dir(&self.path)?;
         fs::rename(&self.path, &self.target).map_err(Error::io("rename", &self.path))?;
         self.done = true;
-        let parent = parent(&self.target);
-        sync_dir(parent)?;
-        parent.parent().filter(|above| above.is_dir()).map_or(Ok(()), sync_dir)
+        sync_dir(parent(&self.target))
     }
 }
 
@@ -65,8 +59,4 @@ impl Drop for Staging {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

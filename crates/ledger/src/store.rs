@@ -5,10 +5,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::block;
+use crate::block::{self, Kind};
+use crate::direct::DirectWriter;
 use crate::error::Measure;
 use crate::file::{FileLayer, for_writing};
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES};
+use crate::log::{Cut, SyncMethod};
 use crate::mark::Mark;
 use crate::merkle::Frontier;
 use crate::prepare::{Plan, Prepared, Preparer};
@@ -50,9 +52,65 @@ pub struct MarkFacts<'a> {
     pub clean: bool,
 }
 
+/// A durable position from which a log is taken up again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// Ledger and partition.
+    pub owner: (LedgerId, Partition),
+    /// Epoch of the last block.
+    pub epoch: Epoch,
+    /// Number of the next block.
+    pub next_block: BlockNumber,
+    /// Sequence of the next record.
+    pub next_seq: Sequence,
+    /// Hash of the last block.
+    pub hash: Hash,
+    /// The Merkle tree up to here.
+    pub frontier: Frontier,
+    /// Whether the writer before ended in good order.
+    pub clean: bool,
+    /// Whether this was marked by a writer, so that a shorter log would have been noticed.
+    pub marked: bool,
+    /// What a crash left of a block, and was cut.
+    pub cut: Option<Cut>,
+    /// Blocks that were read to find it.
+    pub blocks_read: u64,
+}
+
+impl From<&MarkFacts<'_>> for Tail {
+    fn from(facts: &MarkFacts<'_>) -> Self {
+        Self {
+            owner: facts.owner,
+            epoch: facts.epoch,
+            next_block: facts.next_block,
+            next_seq: facts.next_seq,
+            hash: facts.hash,
+            frontier: facts.frontier.clone(),
+            clean: facts.clean,
+            marked: true,
+            cut: None,
+            blocks_read: 0,
+        }
+    }
+}
+
 /// A durable, fenced append and a read: all that the log asks of storage.
+///
+/// The fence is in the log itself. A writer takes over by appending a block of kind [`Open`](block::Kind::Open)
+/// with an epoch above the last one at the next position; from then on appends under the old epoch are a conflict.
+/// Whoever writes an engine holds it to [`contract`](crate::contract).
 pub trait BlockStore: fmt::Debug + Send {
+    /// What the store knows of the end of the log; the log reads and checks what stands behind it, and everything when
+    /// there is `None`.
+    ///
+    /// # Errors
+    /// `Corrupt` and `Io`.
+    fn tail(&mut self, partition: Partition) -> Result<Option<Tail>>;
+
     /// Appends one block image (whole pages, as [`block::encode`] makes it) and returns when its fate is known.
+    ///
+    /// The block is taken if `expected_block` is the next one and `epoch` is that of the last block, or above it when
+    /// the image is of kind [`Open`](block::Kind::Open). Everything else is a conflict and changes nothing.
     ///
     /// # Errors
     /// `NoSpace` before anything was written. Any other error poisons the store: every later call answers
@@ -89,8 +147,8 @@ pub trait BlockStore: fmt::Debug + Send {
 
 /// Segment files on this machine's disk, held by an exclusive lock.
 ///
-/// A block is written with one `pwrite` and one `fdatasync` into space that was zeroed and synced before. A failed
-/// write or sync is never tried again.
+/// A block is written with one `pwrite` and one `fdatasync`, or one direct write, into space that was zeroed and synced
+/// before. A failed write or sync is never tried again.
 #[derive(Debug)]
 pub struct SegmentStore {
     dir: PathBuf,
@@ -98,7 +156,11 @@ pub struct SegmentStore {
     partition: Partition,
     epoch: Epoch,
     segment_bytes: u64,
+    /// With [`SyncMethod::Direct`].
+    direct: Option<DirectWriter>,
     next_block: BlockNumber,
+    /// What recovery found, until something is appended.
+    tail: Option<Tail>,
     current: Option<Current>,
     last: Option<(SegmentNumber, u64)>,
     poisoned: bool,
@@ -116,27 +178,27 @@ struct Current {
 
 impl SegmentStore {
     /// Goes on at the end that recovery found; the lock is held and what was torn is cut.
-    pub(crate) fn start(
-        plan: Plan,
-        lock: WriterLock,
-        partition: Partition,
-        epoch: Epoch,
-        end: &End,
-    ) -> Result<Self> {
+    pub(crate) fn start(plan: Plan, lock: WriterLock, tail: Tail, end: &End) -> Result<Self> {
         let (dir, files, segment_bytes) = (plan.dir.clone(), Arc::clone(&plan.files), plan.segment_bytes);
         let cursor = end.cursor;
         let current =
             if cursor.offset == 0 { None } else { Some(take_up(&dir, cursor.segment, cursor.offset)?) };
         let next = if current.is_some() { SegmentNumber(cursor.segment.0 + 1) } else { cursor.segment };
         let prepared = current.as_ref().map(|current| current.segment.clone());
+        let direct = match plan.sync {
+            SyncMethod::Fdatasync => None,
+            SyncMethod::Direct => Some(DirectWriter::default()),
+        };
         let preparer = Preparer::start(plan, prepared, cursor.offset, next)?;
         Ok(Self {
             dir,
             files,
-            partition,
-            epoch,
+            partition: tail.owner.1,
+            epoch: tail.epoch,
             segment_bytes,
+            direct,
             next_block: cursor.block,
+            tail: Some(tail),
             current,
             last: end.last,
             poisoned: false,
@@ -156,9 +218,16 @@ impl SegmentStore {
         let end = current.write_at + length;
         self.preparer.wait_ready(end)?;
         let Prepared { file, path, .. } = &current.segment;
-        let written = self.files.write_at(file, path, image, current.write_at);
-        let synced = written.and_then(|()| self.files.sync(file, path));
-        if let Err(error) = synced {
+        let durable = match &mut self.direct {
+            Some(direct) => {
+                direct.write(&self.files, (current.segment.number, path), image, current.write_at)
+            }
+            None => {
+                let written = self.files.write_at(file, path, image, current.write_at);
+                written.and_then(|()| self.files.sync(file, path))
+            }
+        };
+        if let Err(error) = durable {
             self.poisoned = true;
             return Err(Error::io("append to", path)(error));
         }
@@ -199,7 +268,22 @@ impl SegmentStore {
     }
 }
 
+/// Whether a block of `epoch` may follow one of `last`: the same writer's, or the one that opens a later epoch.
+pub(crate) fn may_append(last: Epoch, epoch: Epoch, image: &[u8]) -> bool {
+    let opens =
+        || block::header(image).is_ok_and(|header| header.kind == Kind::Open && header.epoch == epoch);
+    // Nobody wrote in epoch zero.
+    epoch > Epoch(0) && epoch == last || epoch > last && opens()
+}
+
 impl BlockStore for SegmentStore {
+    fn tail(&mut self, partition: Partition) -> Result<Option<Tail>> {
+        if partition != self.partition {
+            return Err(Error::WrongPartition { expected: partition, found: self.partition });
+        }
+        Ok(self.tail.clone())
+    }
+
     fn append(
         &mut self,
         partition: Partition,
@@ -213,7 +297,7 @@ impl BlockStore for SegmentStore {
         if partition != self.partition {
             return Err(Error::WrongPartition { expected: partition, found: self.partition });
         }
-        if expected_block != self.next_block || epoch != self.epoch {
+        if expected_block != self.next_block || !may_append(self.epoch, epoch, image) {
             return Ok(Appended::Conflict { epoch: self.epoch });
         }
         let max = self.image_bytes_max();
@@ -223,12 +307,19 @@ impl BlockStore for SegmentStore {
         }
         let done = self.try_append(image);
         self.poisoned |= matches!(done, Err(Error::Poisoned));
-        done.map(|()| Appended::Durable)
+        done?;
+        self.epoch = epoch;
+        self.tail = None;
+        Ok(Appended::Durable)
     }
 
     fn read(&mut self, partition: Partition, from: BlockNumber, image: &mut Vec<u8>) -> Result<bool> {
         if partition != self.partition {
             return Err(Error::WrongPartition { expected: partition, found: self.partition });
+        }
+        // The one writer knows its end; the reader would look for blocks behind it in all that is zeroed.
+        if from >= self.next_block {
+            return Ok(false);
         }
         if self.reader.is_none() {
             self.reader = Some(Reader::open(&self.dir)?);

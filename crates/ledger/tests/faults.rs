@@ -3,18 +3,22 @@
 
 mod common;
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use common::{Fault, FaultyFiles, PAGE, Seeded, batch, read_all, small};
-use switchyard_ledger::{Error, Log, verify};
+use common::{Fault, FaultyFiles, PAGE, Seeded, batch, direct_works, read_all, small};
+use switchyard_ledger::{Error, FileLayer, Log, Options, OsFiles, SyncMethod, verify};
 
 /// One life after the other on the same directory, each ended by a fault or a power cut.
-fn live_through(seed: u64) {
+fn live_through(seed: u64, sync: SyncMethod) {
     let mut random = Seeded(seed);
     let dir = tempfile::tempdir().unwrap();
     let files = FaultyFiles::new(seed);
     let mut options = small();
     options.files = Arc::clone(&files) as _;
+    options.sync = sync;
     let mut durable: Vec<Vec<u8>> = Vec::new();
     for life in 0..4 {
         let opened = Log::open(dir.path(), &options);
@@ -54,7 +58,69 @@ fn live_through(seed: u64) {
 
 #[test]
 fn nothing_acknowledged_is_lost_under_any_seed() {
-    (0..150).for_each(live_through);
+    (0..150).for_each(|seed| live_through(seed, SyncMethod::Fdatasync));
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_under_any_seed_with_direct_writes() {
+    if direct_works(tempfile::tempdir().unwrap().path()) {
+        (0..150).for_each(|seed| live_through(seed, SyncMethod::Direct));
+    }
+}
+
+/// A file system without direct writes, as some network and memory file systems are.
+#[derive(Debug)]
+struct NoDirect;
+
+impl FileLayer for NoDirect {
+    fn write_at(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        OsFiles.write_at(file, path, bytes, offset)
+    }
+    fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+        OsFiles.sync(file, path)
+    }
+    fn open_direct(&self, _path: &Path) -> io::Result<File> {
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+    fn reserve(&self, file: &File, path: &Path, bytes: u64) -> io::Result<()> {
+        OsFiles.reserve(file, path, bytes)
+    }
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        OsFiles.free_bytes(dir)
+    }
+}
+
+#[test]
+fn a_file_system_without_direct_writes_is_told_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options { files: Arc::new(NoDirect), sync: SyncMethod::Direct, ..small() };
+    let refused = Log::open(dir.path(), &options).unwrap_err();
+    assert!(matches!(refused, Error::NoDirect { .. }), "{refused}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"]);
+    options.sync = SyncMethod::Fdatasync;
+    let (log, recovery) = Log::open(dir.path(), &options).unwrap();
+    assert!(recovery.created);
+    log.close(1).unwrap();
+}
+
+#[test]
+fn a_log_changes_between_both_ways_of_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    if !direct_works(dir.path()) {
+        return;
+    }
+    let mut expected = Vec::new();
+    for (life, sync) in [SyncMethod::Direct, SyncMethod::Fdatasync].repeat(3).into_iter().enumerate() {
+        let (mut log, _) = Log::open(dir.path(), &Options { sync, ..small() }).unwrap();
+        for n in 0..5u8 {
+            expected.push(vec![n + life as u8; 1_500 * usize::from(n)]);
+            log.append(&batch(&expected[expected.len() - 1..]), 1).unwrap();
+            // A reader goes through the page cache, which a direct write passes by.
+            assert_eq!(read_all(dir.path()), expected);
+        }
+    }
+    verify(dir.path(), |_| {}).unwrap();
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use switchyard_core::{ApplyError, Core, CoreConfig};
 use switchyard_domain::{Decode, Stamped};
-use switchyard_ledger::{Error, FileLayer, LedgerId, Log, Options, Partition, Reader, Recovery, Sequence};
+use switchyard_ledger::{
+    Error, FileLayer, LedgerId, Log, Options, Partition, Reader, Recovery, Sequence, SyncMethod,
+};
 
 use crate::config::Config;
 use crate::shared::now;
@@ -67,6 +69,10 @@ pub(crate) fn open(
     let mut options = Options::new(PARTITION, LedgerId(id), now().0);
     options.segment_bytes = u64::from(config.ledger.segment_mib) << 20;
     options.free_bytes_min = u64::from(config.ledger.free_mib_min) << 20;
+    options.sync = match config.ledger.sync {
+        crate::config::SyncMethod::Fdatasync => SyncMethod::Fdatasync,
+        crate::config::SyncMethod::Direct => SyncMethod::Direct,
+    };
     options.files = Arc::clone(files);
     let (log, recovery) = Log::open(dir, &options)?;
     let mut core = Core::new(core_config(config));

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::bits::{not_digits, not_printable, to_hex};
-use crate::dialect::{Class, Counts, Element, Encoding, Length, Prefix, PrefixEncoding, Side};
+use crate::dialect::{Class, Counts, Element, Encoding, Length, Prefix, PrefixEncoding, Side, TextPad};
 use crate::error::BuildError;
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 
@@ -111,7 +111,7 @@ impl<'d, 'b> Builder<'d, 'b> {
             return Err(BuildError::BadCharacter { de, position, class: element.class.as_str() });
         }
         check_length(element, digits.len())?;
-        self.prefix(element, digits.len());
+        self.prefix(element, digits.len(), &[]);
         match element.encoding {
             Encoding::Ascii => self.out.extend_from_slice(digits),
             _ => put_digits(element, digits, self.out),
@@ -140,7 +140,8 @@ impl<'d, 'b> Builder<'d, 'b> {
         self.put_digits(element, &digits[at..])
     }
 
-    /// Writes text in the element's character set, filled with spaces when it is fixed.
+    /// Writes text in the element's character set, filled as the dialect says when it is fixed: with spaces on the
+    /// right unless it says otherwise.
     ///
     /// For numeric elements the text is digits.
     ///
@@ -166,7 +167,7 @@ impl<'d, 'b> Builder<'d, 'b> {
             return Err(BuildError::BadCharacter { de, position, class });
         }
         let at = self.out.len();
-        self.prefix(element, 0);
+        self.prefix(element, 0, &[]);
         let value_at = self.out.len();
         let written = element
             .charset
@@ -175,8 +176,8 @@ impl<'d, 'b> Builder<'d, 'b> {
             .and_then(|()| fill_text(element, value_at, self.out));
         match written {
             Ok(length) => {
-                self.out.truncate(value_at + length);
-                put_prefix(element, length, &mut self.out[at..value_at]);
+                let (head, value) = self.out.split_at_mut(value_at);
+                put_prefix(element, length, value, &mut head[at..]);
                 self.end(de)
             }
             Err(error) => {
@@ -198,12 +199,13 @@ impl<'d, 'b> Builder<'d, 'b> {
         if length > max {
             return Err(BuildError::TooLong { de, length, max });
         }
-        self.prefix(element, length);
+        self.prefix(element, length, text);
+        let value_at = self.out.len();
         self.out.extend_from_slice(text);
         if let Length::Fixed(_) = element.length
             && length < max
         {
-            self.out.resize(self.out.len() + max - length, b' ');
+            fill_up(element, value_at, max, self.out);
         }
         self.end(de)
     }
@@ -225,10 +227,12 @@ impl<'d, 'b> Builder<'d, 'b> {
             }
             Class::Track | Class::Alpha | Class::AlphaNumeric | Class::Text => {}
         }
-        if bytes.len() > element.len_max() {
-            return Err(BuildError::TooLong { de, length: bytes.len(), max: element.len_max() });
+        let (length, max) = (element.counted(bytes), element.len_max());
+        if length > max {
+            return Err(BuildError::TooLong { de, length, max });
         }
-        self.prefix(element, bytes.len());
+        self.prefix(element, bytes.len(), bytes);
+        let value_at = self.out.len();
         match element.encoding {
             Encoding::Hex | Encoding::EbcdicHex => put_hex(element.encoding, bytes, self.out),
             Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
@@ -236,8 +240,7 @@ impl<'d, 'b> Builder<'d, 'b> {
             }
         }
         if let (Length::Fixed(length), true) = (element.length, element.class != Class::Binary) {
-            let missing = (length as usize).saturating_sub(bytes.len());
-            self.out.resize(self.out.len() + missing, element.charset.space());
+            fill_up(element, value_at, length as usize, self.out);
         }
         self.end(de)
     }
@@ -361,7 +364,7 @@ impl<'d, 'b> Builder<'d, 'b> {
     }
 
     #[inline]
-    fn prefix(&mut self, element: &Element, units: usize) {
+    fn prefix(&mut self, element: &Element, units: usize, value: &[u8]) {
         let Length::Variable { prefix, .. } = element.length else { return };
         let digit = |value: usize| b'0' + (value % 10) as u8;
         match prefix {
@@ -374,7 +377,7 @@ impl<'d, 'b> Builder<'d, 'b> {
             _ => {
                 let at = self.out.len();
                 self.out.resize(at + prefix.bytes(), 0);
-                put_prefix(element, units, &mut self.out[at..]);
+                put_prefix(element, units, value, &mut self.out[at..]);
             }
         }
     }
@@ -479,24 +482,30 @@ fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
 /// Pads a fixed text and checks the length; gives the value's length in bytes.
 fn fill_text(element: &Element, value_at: usize, out: &mut Vec<u8>) -> Result<usize, BuildError> {
     let (de, max) = (element.de, element.len_max());
-    let length = out.len() - value_at;
+    let length = element.counted(&out[value_at..]);
     if length > max {
         return Err(BuildError::TooLong { de, length, max });
     }
     if let Length::Fixed(_) = element.length {
-        out.resize(value_at + max, element.charset.space());
-        return Ok(max);
+        fill_up(element, value_at, max, out);
     }
-    Ok(length)
+    Ok(out.len() - value_at)
 }
 
-fn put_prefix(element: &Element, units: usize, out: &mut [u8]) {
+/// Fills the text from `value_at` on up to `length` bytes.
+fn fill_up(element: &Element, value_at: usize, length: usize, out: &mut Vec<u8>) {
+    let missing = (value_at + length).saturating_sub(out.len());
+    let TextPad { side, fill } = element.text_pad;
+    out.resize(out.len() + missing, fill);
+    if side == Side::Left && missing > 0 {
+        out[value_at..].rotate_right(missing);
+    }
+}
+
+/// Writes what the prefix counts of `units`; `value` is looked at where characters are counted.
+fn put_prefix(element: &Element, units: usize, value: &[u8], out: &mut [u8]) {
     let Length::Variable { prefix, .. } = element.length else { return };
-    let mut rest = match prefix.counts {
-        Counts::Units => units,
-        Counts::WireBytes => element.wire_bytes(units),
-        Counts::Inclusive => units + prefix.bytes(),
-    };
+    let mut rest = element.prefix_number(prefix, units, value);
     for byte in out.iter_mut().rev() {
         let (value, radix) = match prefix.encoding {
             PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),

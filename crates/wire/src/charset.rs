@@ -45,6 +45,44 @@ impl Charset {
         matches!(self, Self::Cp037 | Self::Cp500 | Self::Cp1047)
     }
 
+    /// Whether a character may have several bytes.
+    pub const fn is_wide(self) -> bool {
+        matches!(self, Self::Gbk | Self::Gb18030 | Self::Utf8)
+    }
+
+    /// Bytes of the first `count` characters. Where there are fewer, one byte is counted for each that is
+    /// missing, so that the sum is what is needed at least.
+    pub(crate) fn bytes_of(self, count: usize, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        for _ in 0..count {
+            at += bytes.get(at..).map_or(1, |rest| self.character_bytes(rest));
+        }
+        at
+    }
+
+    /// Characters in the bytes.
+    pub(crate) fn characters(self, bytes: &[u8]) -> usize {
+        let (mut at, mut count) = (0, 0);
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            at += self.character_bytes(rest);
+            count += 1;
+        }
+        count
+    }
+
+    /// Bytes of the character at the start; one for a byte that starts none.
+    fn character_bytes(self, bytes: &[u8]) -> usize {
+        match (self, bytes) {
+            (Self::Gb18030, [0x81..=0xFE, 0x30..=0x39, ..]) => 4,
+            (Self::Gbk | Self::Gb18030, [0x81..=0xFE, ..]) => 2,
+            (Self::Utf8, [0xC2..=0xDF, ..]) => 2,
+            (Self::Utf8, [0xE0..=0xEF, ..]) => 3,
+            (Self::Utf8, [0xF0..=0xF4, ..]) => 4,
+            (Self::Latin1 | Self::Cp037 | Self::Cp500 | Self::Cp1047, _)
+            | (Self::Gbk | Self::Gb18030 | Self::Utf8, _) => 1,
+        }
+    }
+
     /// The byte of a space, which fills fixed text.
     pub const fn space(self) -> u8 {
         if self.is_ebcdic() { 0x40 } else { b' ' }

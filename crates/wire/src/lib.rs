@@ -11,7 +11,7 @@
 //!
 //! This crate does not do I/O, does not log, holds no keys and knows nothing of transactions beyond which
 //! elements they must carry. Input cannot make it panic, or allocate more than a small multiple of its own
-//! size.
+//! size. There is no `unsafe` in it.
 //!
 //! ```
 //! use switchyard_wire::{Dialect, Mti};
@@ -23,6 +23,8 @@
 //! assert_eq!(message.text(70).as_deref(), Some("301"));
 //! # Ok::<(), switchyard_wire::ParseError>(())
 //! ```
+
+#![forbid(unsafe_code)]
 
 mod bits;
 mod builder;

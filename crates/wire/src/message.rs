@@ -211,6 +211,7 @@ impl<'d, 'a> Message<'d, 'a> {
             crate::dialect::Rule::BytesPrefix(_) => {
                 Some(layout.scale.units(length).min(layout.units as usize))
             }
+            crate::dialect::Rule::NibblesPrefix(_) => layout.scale.units_of_nibbles(length),
             _ => Some(length),
         }
     }

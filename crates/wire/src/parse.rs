@@ -247,7 +247,9 @@ pub(crate) fn read_element(
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
         | Rule::BytesPrefix(_)
-        | Rule::InclusivePrefix(_) => {
+        | Rule::InclusivePrefix(_)
+        | Rule::NibblesPrefix(_)
+        | Rule::CharactersPrefix(_) => {
             let start = at + usize::from(layout.prefix_bytes);
             let Some(prefix) = body.get(at..start) else {
                 let (need, have) = (usize::from(layout.prefix_bytes), body.len() - at);
@@ -255,7 +257,12 @@ pub(crate) fn read_element(
             };
             let length =
                 prefix_value(layout.rule, prefix).ok_or_else(|| stop(at, ParseErrorKind::BadLength))?;
-            let (units, bytes) = units_and_bytes(dialect, layout, de, length);
+            if length > prefix_max(layout) {
+                let max = layout.units as usize;
+                return Err(stop(at, ParseErrorKind::LengthOverMax { length, max }));
+            }
+            let (units, bytes) = units_and_bytes(dialect, layout, de, length, &body[start..])
+                .ok_or_else(|| stop(at, ParseErrorKind::BadLength))?;
             if units > layout.units as usize {
                 let max = layout.units as usize;
                 return Err(stop(at, ParseErrorKind::LengthOverMax { length, max }));
@@ -283,19 +290,51 @@ pub(crate) fn element_bytes(dialect: &Dialect, de: De, rest: &[u8]) -> Option<us
     }
     let prefix = usize::from(layout.prefix_bytes);
     let length = prefix_value(layout.rule, rest.get(..prefix)?)?;
-    Some(prefix + units_and_bytes(dialect, layout, de, length).1)
+    Some(prefix + units_and_bytes(dialect, layout, de, length, rest.get(prefix..)?)?.1)
 }
 
+/// Characters are walked over before anything is known of them, so that their number is judged first.
 #[inline]
-fn units_and_bytes(dialect: &Dialect, layout: &Layout, de: De, length: usize) -> (usize, usize) {
-    if let Rule::BytesPrefix(_) = layout.rule {
-        // An odd maximum of packed digits still has a pad nibble: the byte count cannot say so.
-        let max = dialect.element(de).map_or(0, crate::Element::len_max);
-        let units = layout.scale.units(length);
-        let units = if units == max + 1 { max } else { units };
-        return (units, length);
+const fn prefix_max(layout: &Layout) -> usize {
+    match layout.rule {
+        Rule::CharactersPrefix(_) => layout.units as usize,
+        _ => usize::MAX,
     }
-    (length, layout.scale.bytes(length))
+}
+
+/// Units and bytes of a value from what its prefix says; nothing when the prefix ends inside a unit.
+#[inline]
+fn units_and_bytes(
+    dialect: &Dialect,
+    layout: &Layout,
+    de: De,
+    length: usize,
+    rest: &[u8],
+) -> Option<(usize, usize)> {
+    match layout.rule {
+        Rule::BytesPrefix(_) => {
+            // An odd maximum of packed digits still has a pad nibble: the byte count cannot say so.
+            let max = dialect.element(de).map_or(0, crate::Element::len_max);
+            let units = layout.scale.units(length);
+            let units = if units == max + 1 { max } else { units };
+            Some((units, length))
+        }
+        Rule::NibblesPrefix(_) => {
+            let units = layout.scale.units_of_nibbles(length)?;
+            Some((units, layout.scale.bytes(units)))
+        }
+        Rule::CharactersPrefix(_) => {
+            let charset = dialect.element(de)?.charset;
+            Some((length, charset.bytes_of(length, rest)))
+        }
+        Rule::Absent
+        | Rule::Fixed
+        | Rule::AsciiPrefix
+        | Rule::EbcdicPrefix
+        | Rule::BcdPrefix
+        | Rule::BinaryPrefix
+        | Rule::InclusivePrefix(_) => Some((length, layout.scale.bytes(length))),
+    }
 }
 
 /// The number in a length prefix, or nothing when a digit is not one.
@@ -319,7 +358,10 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
         Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
         Rule::BcdPrefix => PrefixEncoding::Bcd,
         Rule::BinaryPrefix => PrefixEncoding::Binary,
-        Rule::BytesPrefix(encoding) | Rule::InclusivePrefix(encoding) => encoding,
+        Rule::BytesPrefix(encoding)
+        | Rule::InclusivePrefix(encoding)
+        | Rule::NibblesPrefix(encoding)
+        | Rule::CharactersPrefix(encoding) => encoding,
         Rule::Absent | Rule::Fixed => return None,
     };
     let mut value = 0usize;

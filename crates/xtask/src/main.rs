@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask test` is what the README names and what CI runs.
 
 mod fuzz;
+mod peers;
 mod report;
 mod steps;
 mod tidy;
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Developer commands of Switchyard
 
-  cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, fuzz smoke
-  cargo xtask test --only STEP   one step of it: fmt, clippy, tools, tests, tidy, fuzz
+  cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, peers, fuzz smoke
+  cargo xtask test --only STEP   one step of it: fmt, tidy, clippy, tools, tests, peers, fuzz
   cargo xtask tools              fetch what tests compare with: pyiso8583, tshark
   cargo xtask tidy               the arrows between the crates, and what may not be in them
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)

@@ -1,14 +1,14 @@
 //! The steps of `cargo xtask test`.
 
 use crate::report::Report;
-use crate::{fuzz, root, tidy, tools};
+use crate::{fuzz, peers, root, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Every step, in the order in which a mistake is cheapest to hear of.
 pub(crate) fn all(report: &mut Report) {
-    for step in ["fmt", "tidy", "clippy", "tools", "tests", "fuzz"] {
+    for step in ["fmt", "tidy", "clippy", "tools", "tests", "peers", "fuzz"] {
         only(step, report).expect("the steps of this list exist");
     }
 }
@@ -21,13 +21,14 @@ pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
             cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
         }),
         "tests" => report.step("tests and doc tests", tests),
+        "peers" => report.step("other crates on the same messages", peers::test),
         "tidy" => report.step("tidy", tidy::check),
         "tools" => report.step("tools to compare with", |report| {
             tools::install(report);
             Ok(())
         }),
         "fuzz" => fuzz::smoke(report, fuzz::SECONDS_DEFAULT),
-        other => bail!("there is no step {other:?}: fmt, clippy, tools, tests, tidy, fuzz"),
+        other => bail!("there is no step {other:?}: fmt, clippy, tools, tests, peers, tidy, fuzz"),
     }
     Ok(())
 }
@@ -43,12 +44,12 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
 fn tests(report: &mut Report) -> Result<()> {
     let arguments = ["test", "--workspace", "--locked", "--no-fail-fast", "--color=never"];
     println!("cargo {}", arguments.join(" "));
-    let mut child = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cargo test did not start")?;
+    counted(report, Command::new(env!("CARGO")).args(arguments).current_dir(root()))
+}
+
+/// Runs a `cargo test`, shows what it prints, and adds up its results.
+pub(crate) fn counted(report: &mut Report, command: &mut Command) -> Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
     let output = child.stdout.take().context("cargo test has no output")?;
     for line in BufReader::new(output).lines() {
         let line = line?;

@@ -11,7 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use switchyard_ledger::checkpoint::Origin;
 use switchyard_ledger::note::{NoteSigner, VerifierKey};
 use switchyard_ledger::{
-    FileLayer, LedgerId, Log, Options, OsFiles, Partition, Reader, RecordBatch, Sequence,
+    Error, FileLayer, LedgerId, Log, Options, OsFiles, Partition, Reader, RecordBatch, Sequence, SyncMethod,
 };
 
 pub const PAGE: u64 = 4096;
@@ -73,6 +73,18 @@ pub fn batch(records: &[impl AsRef<[u8]>]) -> RecordBatch {
     let mut batch = RecordBatch::new();
     records.iter().for_each(|record| batch.push_bytes(record.as_ref()).unwrap());
     batch
+}
+
+/// Whether direct writes work here; says so loudly where they do not.
+pub fn direct_works(dir: &Path) -> bool {
+    let options = Options { sync: SyncMethod::Direct, ..small() };
+    match Log::open(dir, &options) {
+        Err(error @ Error::NoDirect { .. }) => {
+            eprintln!("SKIPPED: {error}");
+            false
+        }
+        opened => opened.map(drop).map(|()| true).unwrap(),
+    }
 }
 
 /// Appends some one-record batches and leaves without closing.
@@ -205,6 +217,18 @@ impl FileLayer for FaultyFiles {
             }
             Some(Fault::SyncError) | None => OsFiles.write_at(file, path, bytes, offset),
         }
+    }
+
+    /// A direct write is durable when it returns; one that fails leaves what a power cut may take.
+    fn write_durable(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let fault = self.inner.lock().unwrap().fault;
+        if fault.is_none() {
+            // The real thing, on the file that was really opened for it.
+            return OsFiles.write_durable(file, path, bytes, offset);
+        }
+        let plain = fs::OpenOptions::new().read(true).write(true).open(path)?;
+        self.write_at(&plain, path, bytes, offset)?;
+        self.sync(&plain, path)
     }
 
     fn sync(&self, file: &File, path: &Path) -> io::Result<()> {

@@ -6,7 +6,7 @@ mod sections;
 mod value;
 
 pub use sections::{CoreLimits, General, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals};
-pub use value::{LogFormat, LogLevel, Profile};
+pub use value::{LogFormat, LogLevel, Profile, SyncMethod};
 
 use std::fmt;
 use std::path::Path;

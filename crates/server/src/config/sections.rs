@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::value::{LogFormat, LogLevel, Profile, Value, group_digits};
+use super::value::{LogFormat, LogLevel, Profile, SyncMethod, Value, group_digits};
 
 /// A section of the file, or the keys before the first section.
 pub(crate) trait Section {
@@ -153,6 +153,9 @@ section!(
         segment_mib: u32 = 256, in 1..=16_384;
         /// Megabytes that the ledger leaves free on its disk; below it the switch answers 96.
         free_mib_min: u32 = 64, in 0..=1_048_576;
+        /// How a group commit is made durable: "fdatasync", a write and a sync, or "direct", one write past the page
+        /// cache (O_DIRECT and O_DSYNC), which not every file system takes; the switch says so at its start.
+        sync: SyncMethod = SyncMethod::Fdatasync;
     }
 );
 section!(

@@ -106,6 +106,15 @@ words!(
     }
 );
 words!(
+    /// How a group commit is made durable.
+    SyncMethod {
+        /// A write and an `fdatasync`.
+        Fdatasync = "fdatasync",
+        /// One write past the page cache.
+        Direct = "direct",
+    }
+);
+words!(
     /// The least severe log line that is written.
     LogLevel {
         /// Failures.

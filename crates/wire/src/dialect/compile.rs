@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::element::{
-    Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Sensitivity, Side,
-    Subfield, SubfieldLayout,
+    Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Scale, Sensitivity,
+    Side, Subfield, SubfieldLayout, TextPad,
 };
 use super::file::{DialectFile, ElementFile, LayoutFile, SubfieldFile};
 use crate::charset::Charset;
@@ -54,9 +54,14 @@ impl Word for PrefixEncoding {
 }
 
 impl Word for Counts {
-    const EXPECTED: &'static str = "units, bytes, inclusive";
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("units", Self::Units), ("bytes", Self::WireBytes), ("inclusive", Self::Inclusive)];
+    const EXPECTED: &'static str = "units, bytes, nibbles, characters, inclusive";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("units", Self::Units),
+        ("bytes", Self::WireBytes),
+        ("nibbles", Self::Nibbles),
+        ("characters", Self::Characters),
+        ("inclusive", Self::Inclusive),
+    ];
 }
 
 impl Word for Side {
@@ -114,21 +119,33 @@ impl Defaults {
                 "raw, hex or ebcdic-hex for b; ascii, ebcdic or bcd for digits; ascii or ebcdic for text";
             return Err(unknown(&self.dialect, path("encoding"), &given, expected));
         }
-        let length = self.length(&path, &format, &file)?;
+        let length = self.length(&path, &format, encoding, &file)?;
         let pad_default = match length {
             Length::Fixed(_) => self.pad_fixed,
             Length::Variable { .. } => self.pad_variable,
         };
-        let pad = Pad {
-            side: self.word(path("pad"), file.pad.as_deref(), pad_default)?,
-            fill: fill(&self.dialect, &path("fill"), file.fill.as_deref(), self.fill)?,
-        };
+        let side = self.word(path("pad"), file.pad.as_deref(), pad_default)?;
         let charset = match file.charset.as_deref() {
             None => self.charset,
             Some(name) => Charset::from_name(name)
                 .ok_or_else(|| unknown(&self.dialect, path("charset"), name, Charset::NAMES))?,
         };
         let sensitivity = self.word(path("sensitive"), file.sensitive.as_deref(), Sensitivity::Open)?;
+        let charset = match encoding {
+            // A single element in the other alphabet of a mixed dialect.
+            Encoding::Ebcdic if !charset.is_ebcdic() => Charset::Cp1047,
+            Encoding::Ascii if charset.is_ebcdic() => Charset::Latin1,
+            _ => charset,
+        };
+        // For text `fill` is a character; for digits a nibble.
+        let is_text = matches!(format.class, Class::Alpha | Class::AlphaNumeric | Class::Text);
+        let (nibble, character) =
+            if is_text { (None, file.fill.as_deref()) } else { (file.fill.as_deref(), None) };
+        let pad = Pad { side, fill: fill(&self.dialect, &path("fill"), nibble, self.fill)? };
+        let text_pad = TextPad {
+            side: self.word(path("pad"), file.pad.as_deref().filter(|_| is_text), Side::Right)?,
+            fill: self.fill_character(path("fill"), character, charset)?,
+        };
         Ok(Some(Element {
             de,
             name: file.name.as_str().into(),
@@ -137,12 +154,8 @@ impl Defaults {
             encoding,
             length,
             pad,
-            charset: match encoding {
-                // A single element in the other alphabet of a mixed dialect.
-                Encoding::Ebcdic if !charset.is_ebcdic() => Charset::Cp1047,
-                Encoding::Ascii if charset.is_ebcdic() => Charset::Latin1,
-                _ => charset,
-            },
+            text_pad,
+            charset,
             sensitivity,
             composition: self.composition(key, file)?,
         }))
@@ -160,6 +173,7 @@ impl Defaults {
         &self,
         path: &impl Fn(&str) -> String,
         format: &Format,
+        value: Encoding,
         file: &ElementFile,
     ) -> Result<Length, DialectError> {
         if !format.variable {
@@ -175,11 +189,33 @@ impl Defaults {
                 10usize.pow(format.places as u32) - 1
             }
         };
-        // A prefix that counts itself has that much less for the value.
-        let own = if counts == Counts::Inclusive { encoding_bytes(encoding, format.places) } else { 0 };
-        self.in_range(path("format"), format.length, 1, representable - own)?;
+        // The most units whose number, as the prefix counts it, it can still write.
+        let scale = Scale::of(format.class, value);
+        let most = match counts {
+            Counts::Units | Counts::Characters => representable,
+            Counts::WireBytes => scale.units(representable),
+            // The largest number may end inside a unit.
+            Counts::Nibbles => (0..4)
+                .find_map(|less| scale.units_of_nibbles(representable.saturating_sub(less)))
+                .unwrap_or_default(),
+            Counts::Inclusive => representable - encoding_bytes(encoding, format.places),
+        };
+        self.in_range(path("format"), format.length, 1, most)?;
+        if counts == Counts::Characters && (!file.subfields.is_empty() || !file.layouts.is_empty()) {
+            return Err(unknown(&self.dialect, path("counts"), "characters", "bytes: it has subfields"));
+        }
         let prefix = Prefix { encoding, places: format.places as u8, counts };
         Ok(Length::Variable { max: format.length as u32, prefix })
+    }
+
+    /// One character that is one byte in the character set; a space unless the element says otherwise.
+    fn fill_character(&self, key: String, given: Option<&str>, charset: Charset) -> Result<u8, DialectError> {
+        let Some(given) = given else { return Ok(charset.space()) };
+        let mut encoded = Vec::new();
+        match (charset.encode(given, &mut encoded), encoded.as_slice()) {
+            (Ok(()), [byte]) if given.chars().count() == 1 => Ok(*byte),
+            _ => Err(unknown(&self.dialect, key, given, "one character of one byte")),
+        }
     }
 
     fn composition(&self, key: &str, file: ElementFile) -> Result<Composition, DialectError> {

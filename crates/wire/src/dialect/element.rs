@@ -63,6 +63,10 @@ pub enum Counts {
     WireBytes,
     /// Units of the value and the bytes of the prefix itself.
     Inclusive,
+    /// Half bytes on the wire: digits where they are packed, twice the bytes of anything else.
+    Nibbles,
+    /// Characters, where the character set has some of several bytes; bytes are counted everywhere else.
+    Characters,
 }
 
 /// A length prefix.
@@ -116,6 +120,15 @@ pub struct Pad {
     pub side: Side,
     /// The nibble written; any nibble is accepted when reading.
     pub fill: u8,
+}
+
+/// The filler of a fixed text that is too short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TextPad {
+    /// Where it stands.
+    pub(crate) side: Side,
+    /// The byte written, in the element's character set. It is not taken off when reading: a value may end in it.
+    pub(crate) fill: u8,
 }
 
 /// What may be shown of an element.
@@ -187,6 +200,7 @@ pub struct Element {
     pub(crate) encoding: Encoding,
     pub(crate) length: Length,
     pub(crate) pad: Pad,
+    pub(crate) text_pad: TextPad,
     pub(crate) charset: Charset,
     pub(crate) sensitivity: Sensitivity,
     pub(crate) composition: Composition,
@@ -252,9 +266,35 @@ impl Element {
         }
     }
 
-    /// Bytes that `units` of this element take on the wire.
-    pub(crate) fn wire_bytes(&self, units: usize) -> usize {
-        Scale::of(self.class, self.encoding).bytes(units)
+    /// Whether a character of its text may have several bytes.
+    pub(crate) fn has_wide_characters(&self) -> bool {
+        let is_text = matches!(self.class, Class::Alpha | Class::AlphaNumeric | Class::Text);
+        is_text && self.charset.is_wide()
+    }
+
+    /// The length of a text's bytes in what its prefix counts and its maximum limits.
+    pub(crate) fn counted(&self, bytes: &[u8]) -> usize {
+        match self.length {
+            Length::Variable { prefix: Prefix { counts: Counts::Characters, .. }, .. }
+                if self.has_wide_characters() =>
+            {
+                self.charset.characters(bytes)
+            }
+            Length::Fixed(_) | Length::Variable { .. } => bytes.len(),
+        }
+    }
+
+    /// What the length prefix of `units` says; `value` is the value on the wire.
+    pub(crate) fn prefix_number(&self, prefix: Prefix, units: usize, value: &[u8]) -> usize {
+        let scale = Scale::of(self.class, self.encoding);
+        match prefix.counts {
+            Counts::Units => units,
+            Counts::WireBytes => scale.bytes(units),
+            Counts::Inclusive => units + prefix.bytes(),
+            Counts::Nibbles => scale.nibbles(units),
+            Counts::Characters if self.has_wide_characters() => self.charset.characters(value),
+            Counts::Characters => units,
+        }
     }
 }
 
@@ -316,6 +356,31 @@ impl Scale {
             Self::SignThenPacked if units == 0 => 0,
             Self::SignThenPacked => 1 + (units - 1).div_ceil(2),
             Self::Double => units * 2,
+        }
+    }
+
+    /// Half bytes that a prefix counts: the filler of an odd number of packed digits is not counted.
+    #[inline]
+    pub(crate) const fn nibbles(self, units: usize) -> usize {
+        match self {
+            Self::Packed => units,
+            Self::SignThenPacked if units == 0 => 0,
+            Self::SignThenPacked => units + 1,
+            Self::One | Self::Double => self.bytes(units) * 2,
+        }
+    }
+
+    /// Units that so many half bytes hold; nothing when they end inside one.
+    #[inline]
+    pub(crate) const fn units_of_nibbles(self, nibbles: usize) -> Option<usize> {
+        match self {
+            Self::Packed => Some(nibbles),
+            Self::SignThenPacked if nibbles == 0 => Some(0),
+            Self::SignThenPacked if nibbles == 1 => None,
+            Self::SignThenPacked => Some(nibbles - 1),
+            Self::One if nibbles.is_multiple_of(2) => Some(nibbles / 2),
+            Self::Double if nibbles.is_multiple_of(4) => Some(nibbles / 4),
+            Self::One | Self::Double => None,
         }
     }
 
@@ -409,6 +474,10 @@ pub(crate) enum Rule {
     BytesPrefix(PrefixEncoding),
     /// Any encoding, counting the prefix too.
     InclusivePrefix(PrefixEncoding),
+    /// Any encoding, counting half bytes.
+    NibblesPrefix(PrefixEncoding),
+    /// Any encoding, counting characters of one to four bytes.
+    CharactersPrefix(PrefixEncoding),
 }
 
 impl Layout {
@@ -428,10 +497,14 @@ impl Layout {
                 let rule = match (prefix.counts, prefix.encoding) {
                     (Counts::WireBytes, encoding) => Rule::BytesPrefix(encoding),
                     (Counts::Inclusive, encoding) => Rule::InclusivePrefix(encoding),
-                    (Counts::Units, PrefixEncoding::Ascii) => Rule::AsciiPrefix,
-                    (Counts::Units, PrefixEncoding::Ebcdic) => Rule::EbcdicPrefix,
-                    (Counts::Units, PrefixEncoding::Bcd) => Rule::BcdPrefix,
-                    (Counts::Units, PrefixEncoding::Binary) => Rule::BinaryPrefix,
+                    (Counts::Nibbles, encoding) => Rule::NibblesPrefix(encoding),
+                    (Counts::Characters, encoding) if element.has_wide_characters() => {
+                        Rule::CharactersPrefix(encoding)
+                    }
+                    (Counts::Units | Counts::Characters, PrefixEncoding::Ascii) => Rule::AsciiPrefix,
+                    (Counts::Units | Counts::Characters, PrefixEncoding::Ebcdic) => Rule::EbcdicPrefix,
+                    (Counts::Units | Counts::Characters, PrefixEncoding::Bcd) => Rule::BcdPrefix,
+                    (Counts::Units | Counts::Characters, PrefixEncoding::Binary) => Rule::BinaryPrefix,
                 };
                 Self { rule, units: max, prefix_bytes: prefix.bytes() as u8, ..base }
             }

@@ -6,7 +6,7 @@ mod compile;
 mod element;
 mod file;
 
-pub(crate) use element::{Check, Layout, Rule, Scale};
+pub(crate) use element::{Check, Layout, Rule, Scale, TextPad};
 pub use element::{
     Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Sensitivity, Side,
     Subfield, SubfieldLayout,
