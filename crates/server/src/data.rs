@@ -3,6 +3,7 @@
 //! | path | what it holds |
 //! |---|---|
 //! | `ledger/` | the log: the only truth |
+//! | `snapshots/` | the state of the core at some places of the log, for a fast start; may be deleted |
 //! | `keys/lmk` | the local master key, 64 hexadecimal digits under a line that says what it is for, mode 0600 |
 //! | `keys/card-hash` | the key of the card hash, in the same form; production keeps it elsewhere |
 //! | `settlement/` | files of settlement runs |
@@ -98,6 +99,10 @@ impl DataDir {
     /// The log.
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger")
+    }
+    /// Snapshots of the core's state.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
     }
     /// Files of settlement runs.
     pub fn settlement(&self) -> PathBuf {
