@@ -1,4 +1,4 @@
-//! What stands on one account.
+//! What stands on one account, and on all of a currency.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,5 +24,32 @@ impl Balance {
     /// reserve.
     pub fn available_credit_minor(&self) -> i128 {
         self.net_credit_minor() - i128::from(self.debits_pending)
+    }
+}
+
+/// Sums over all accounts of one currency. Debits equal credits, or the book is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrialBalance {
+    /// All debits posted, minor units.
+    pub debits_minor: u128,
+    /// All credits posted, minor units.
+    pub credits_minor: u128,
+    /// All debits under holds, minor units.
+    pub debits_pending_minor: u128,
+    /// All credits under holds, minor units.
+    pub credits_pending_minor: u128,
+}
+
+impl TrialBalance {
+    /// Whether the two sides agree, of what was posted and of what is held.
+    pub fn is_balanced(&self) -> bool {
+        self.debits_minor == self.credits_minor && self.debits_pending_minor == self.credits_pending_minor
+    }
+
+    pub(crate) fn add(&mut self, balance: &Balance) {
+        self.debits_minor += u128::from(balance.debits_posted);
+        self.credits_minor += u128::from(balance.credits_posted);
+        self.debits_pending_minor += u128::from(balance.debits_pending);
+        self.credits_pending_minor += u128::from(balance.credits_pending);
     }
 }

@@ -1,94 +1,27 @@
-//! The book: every account with its balance, every open hold.
+//! The book: every account with its balance, every open hold, every transfer that is remembered.
 
-use crate::balance::Balance;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use switchyard_domain::{AccountId, Currency, Entry, HoldId, Phase, Posting};
+use switchyard_domain::{
+    AccountId, AccountRules, BusinessDate, Currency, Entry, HoldId, Phase, Posting, Record, Timestamp,
+    Transfer, TransferId,
+};
 
-/// Why an entry does not apply; the book is as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BookError {
-    /// The account may not be overdrawn: answer "insufficient funds".
-    #[error("{account}: {need} needed, {available} available")]
-    Overdraft {
-        /// The account that would go below zero.
-        account: AccountId,
-        /// Minor units that were to be debited.
-        need: u64,
-        /// Minor units that may be.
-        available: i128,
-    },
-    /// Debit and credit side are in different currencies.
-    #[error("{debit} and {credit} are in different currencies")]
-    Currency {
-        /// The debit side.
-        debit: AccountId,
-        /// The credit side.
-        credit: AccountId,
-    },
-    /// Debit and credit side are one account.
-    #[error("{account} on both sides")]
-    SameAccount {
-        /// The account.
-        account: AccountId,
-    },
-    /// The hold does not exist, or was ended before.
-    #[error("hold {hold} is not open")]
-    HoldNotOpen {
-        /// The hold.
-        hold: HoldId,
-    },
-    /// The hold exists already.
-    #[error("hold {hold} is open already")]
-    HoldExists {
-        /// The hold.
-        hold: HoldId,
-    },
-    /// A sum would leave 64 bits.
-    #[error("{account}: sum out of range")]
-    Overflow {
-        /// The account.
-        account: AccountId,
-    },
-}
+use crate::balance::{Balance, TrialBalance};
+use crate::error::BookError;
+use crate::hold::{Hold, Holds};
+use crate::stage::{Account, Stage};
+use crate::transfer::{Taken, Transfers};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Hold {
-    debit: AccountId,
-    credit: AccountId,
-    amount_minor: u64,
-}
-
-/// Sums over all accounts of one currency. Debits equal credits, or the book is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TrialBalance {
-    /// All debits posted, minor units.
-    pub debits_minor: u128,
-    /// All credits posted, minor units.
-    pub credits_minor: u128,
-}
-impl TrialBalance {
-    /// Whether the two sides agree.
-    pub fn is_balanced(&self) -> bool {
-        self.debits_minor == self.credits_minor
-    }
-}
-
-/// Accounts and holds. Iteration never depends on the hasher: whatever leaves the book is ordered.
+/// Accounts, holds and transfers. Iteration never depends on the hasher: whatever leaves the book is ordered.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
-    pub(crate) balances: HashMap<AccountId, Balance, FixedState>,
-    pub(crate) holds: HashMap<HoldId, Hold, FixedState>,
-}
-
-/// Accounts touched by the entry at hand: a handful, so a list that is searched from the front.
-struct Staged {
-    balances: Vec<(AccountId, Balance)>,
-    opened: Vec<(HoldId, Hold)>,
-    closed: Vec<HoldId>,
+    pub(crate) accounts: HashMap<AccountId, Account, FixedState>,
+    /// Rules of accounts for which others than those of their kind were recorded.
+    pub(crate) rules: BTreeMap<AccountId, AccountRules>,
+    pub(crate) holds: Holds,
+    pub(crate) transfers: Transfers,
 }
 
 impl Book {
@@ -98,60 +31,191 @@ impl Book {
     }
     /// The balance of an account; zero for one that was never touched.
     pub fn balance(&self, account: AccountId) -> Balance {
-        self.balances.get(&account).copied().unwrap_or_default()
+        self.account(account).balance
+    }
+    /// What an account takes.
+    pub fn rules(&self, account: AccountId) -> AccountRules {
+        self.rules_of(account, self.account(account).ruled)
+    }
+    /// An open hold.
+    pub fn hold(&self, hold: HoldId) -> Option<Hold> {
+        self.holds.get(hold).copied()
     }
     /// Minor units under an open hold.
     pub fn held_minor(&self, hold: HoldId) -> Option<u64> {
-        self.holds.get(&hold).map(|h| h.amount_minor)
+        self.holds.get(hold).map(|h| h.amount_minor)
     }
     /// Every account in order.
     pub fn accounts(&self) -> BTreeMap<AccountId, Balance> {
-        self.balances.iter().map(|(id, balance)| (*id, *balance)).collect()
+        self.accounts.iter().map(|(id, account)| (*id, account.balance)).collect()
     }
     /// Every open hold in order, with the minor units it reserves.
     pub fn holds(&self) -> BTreeMap<HoldId, u64> {
-        self.holds.iter().map(|(id, hold)| (*id, hold.amount_minor)).collect()
+        self.holds.ordered().into_iter().map(|(id, hold)| (id, hold.amount_minor)).collect()
+    }
+    /// Transfers that are remembered.
+    pub fn transfer_count(&self) -> usize {
+        self.transfers.count()
     }
     /// Sums per currency.
     pub fn trial_balance(&self) -> BTreeMap<Currency, TrialBalance> {
         let mut sums: BTreeMap<Currency, TrialBalance> = BTreeMap::new();
-        for (id, balance) in &self.balances {
-            let sum = sums.entry(id.currency).or_default();
-            sum.debits_minor += u128::from(balance.debits_posted);
-            sum.credits_minor += u128::from(balance.credits_posted);
+        for (id, account) in &self.accounts {
+            sums.entry(id.currency).or_default().add(&account.balance);
         }
         sums
     }
+
     /// Whether the entry would apply.
     ///
     /// # Errors
     /// As [`Book::apply`].
     pub fn check(&self, entry: &Entry) -> Result<(), BookError> {
-        self.stage(entry).map(|_| ())
+        self.stage(&mut Stage::default(), entry, None)
+    }
+    /// Whether all of these entries would apply, one after the other.
+    ///
+    /// # Errors
+    /// As [`Book::apply`], by the first entry that does not.
+    pub fn check_all<'e>(&self, entries: impl IntoIterator<Item = &'e Entry>) -> Result<(), BookError> {
+        let mut stage = Stage::default();
+        entries.into_iter().try_for_each(|entry| self.stage(&mut stage, entry, None))
     }
     /// Applies every posting of the entry, or none.
     ///
     /// # Errors
     /// [`BookError`] by the first posting that does not apply.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), BookError> {
-        let staged = self.stage(entry)?;
-        self.balances.extend(staged.balances);
-        for hold in &staged.closed {
-            self.holds.remove(hold);
-        }
-        self.holds.extend(staged.opened);
+        let mut stage = Stage::default();
+        self.stage(&mut stage, entry, None)?;
+        self.commit(stage);
         Ok(())
     }
 
-    fn stage(&self, entry: &Entry) -> Result<Staged, BookError> {
-        let mut staged = Staged { balances: Vec::with_capacity(4), opened: Vec::new(), closed: Vec::new() };
-        for posting in &entry.0 {
-            self.stage_one(&mut staged, posting)?;
+    /// Whether a transfer would take effect, or has.
+    ///
+    /// # Errors
+    /// As [`Book::transfer`].
+    pub fn check_transfer(&self, transfer: &Transfer) -> Result<Taken, BookError> {
+        match self.transfers.find(transfer)? {
+            Some(taken) => Ok(taken),
+            None => self.stage_transfer(&mut Stage::default(), transfer).map(|()| Taken::Applied),
         }
-        Ok(staged)
+    }
+    /// Applies a transfer once. The same transfer again changes nothing; a refused one is not remembered and may be
+    /// asked for again under its id.
+    ///
+    /// # Errors
+    /// `TransferDiffers` and `TransferTooOld` by the id, `Postings` by the length, and otherwise as [`Book::apply`].
+    pub fn transfer(&mut self, transfer: &Transfer) -> Result<Taken, BookError> {
+        if let Some(taken) = self.transfers.find(transfer)? {
+            return Ok(taken);
+        }
+        let mut stage = Stage::default();
+        self.stage_transfer(&mut stage, transfer)?;
+        self.commit(stage);
+        self.transfers.insert(transfer);
+        Ok(Taken::Applied)
+    }
+    /// Forgets transfers of the days before `day`; a repeat of one is refused from then on.
+    pub fn forget_transfers_before(&mut self, day: BusinessDate) {
+        self.transfers.forget_before(day);
     }
 
-    fn stage_one(&self, staged: &mut Staged, posting: &Posting) -> Result<(), BookError> {
+    /// Records what an account takes from now on. What stands on it stays as it is.
+    pub fn set_rules(&mut self, account: AccountId, rules: AccountRules) {
+        let ruled = rules != AccountRules::of(account.kind);
+        if ruled {
+            self.rules.insert(account, rules);
+        } else {
+            self.rules.remove(&account);
+        }
+        // An account that nothing touched yet is not made by this: it would show up in every listing.
+        if let Some(held) = self.accounts.get_mut(&account) {
+            held.ruled = ruled;
+        }
+    }
+
+    /// The entry that ends holds whose time is over at `now`, soonest first, [`Transfer::POSTINGS_MAX`] at most; empty
+    /// when there are none. The holds stand until it is applied.
+    pub fn due(&self, now: Timestamp) -> Entry {
+        let ends = self.holds.due(now).take(Transfer::POSTINGS_MAX).map(|(id, hold)| Posting {
+            debit: hold.debit,
+            credit: hold.credit,
+            amount_minor: hold.amount_minor,
+            phase: Phase::VoidPending(id),
+        });
+        Entry(ends.collect())
+    }
+
+    /// Applies what a record does to the accounts; most records do nothing to them.
+    ///
+    /// # Errors
+    /// [`BookError`] when the log could not have been written by this book.
+    pub fn replay(&mut self, record: &Record) -> Result<(), BookError> {
+        match record {
+            Record::Transferred(transfer) => match self.transfer(transfer)? {
+                Taken::Applied => Ok(()),
+                Taken::Exists => Err(BookError::TransferRepeated { id: transfer.id }),
+            },
+            Record::AccountRulesSet { account, rules } => {
+                self.set_rules(*account, *rules);
+                Ok(())
+            }
+            Record::DayCut { next, .. } => {
+                let first = next.0.saturating_sub(TransferId::DAYS_KEPT);
+                self.forget_transfers_before(BusinessDate(first));
+                Ok(())
+            }
+            other => other.entry().map_or(Ok(()), |entry| self.apply(entry)),
+        }
+    }
+}
+
+/// Staging: nothing of the book changes before all of an entry is known to apply.
+impl Book {
+    fn account(&self, id: AccountId) -> Account {
+        let unseen = || Account { ruled: self.rules.contains_key(&id), ..Account::default() };
+        self.accounts.get(&id).copied().unwrap_or_else(unseen)
+    }
+    fn rules_of(&self, id: AccountId, ruled: bool) -> AccountRules {
+        let own = if ruled { self.rules.get(&id).copied() } else { None };
+        own.unwrap_or_else(|| AccountRules::of(id.kind))
+    }
+
+    fn commit(&mut self, stage: Stage) {
+        self.accounts.extend(stage.accounts());
+        for (id, hold) in stage.holds {
+            match hold {
+                Some(hold) => self.holds.insert(id, hold),
+                None => self.holds.remove(id),
+            }
+        }
+    }
+
+    fn stage_transfer(&self, stage: &mut Stage, transfer: &Transfer) -> Result<(), BookError> {
+        let (have, max) = (transfer.entry.0.len(), Transfer::POSTINGS_MAX);
+        if have > max {
+            return Err(BookError::Postings { have, max });
+        }
+        self.stage(stage, &transfer.entry, transfer.holds_until)
+    }
+
+    fn stage(
+        &self,
+        stage: &mut Stage,
+        entry: &Entry,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), BookError> {
+        entry.0.iter().try_for_each(|posting| self.stage_one(stage, posting, expires_at))
+    }
+
+    fn stage_one(
+        &self,
+        stage: &mut Stage,
+        posting: &Posting,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), BookError> {
         let Posting { debit, credit, amount_minor, phase } = *posting;
         if debit == credit {
             return Err(BookError::SameAccount { account: debit });
@@ -160,235 +224,99 @@ impl Book {
             return Err(BookError::Currency { debit, credit });
         }
         match phase {
-            Phase::Posted => self.post(staged, debit, credit, amount_minor),
-            Phase::Pending(hold) => {
-                if self.holds.contains_key(&hold) || staged.opened.iter().any(|(id, _)| *id == hold) {
-                    return Err(BookError::HoldExists { hold });
+            Phase::Posted => {
+                self.demand(stage, posting)?;
+                self.post(stage, posting)
+            }
+            Phase::Pending(id) => {
+                if self.staged_hold(stage, id).is_some() {
+                    return Err(BookError::HoldExists { hold: id });
                 }
-                self.demand(staged, debit, amount_minor)?;
-                self.add(staged, debit, |b| &mut b.debits_pending, amount_minor)?;
-                self.add(staged, credit, |b| &mut b.credits_pending, amount_minor)?;
-                staged.opened.push((hold, Hold { debit, credit, amount_minor }));
+                self.demand(stage, posting)?;
+                self.add(stage, debit, |b| &mut b.debits_pending, amount_minor)?;
+                self.add(stage, credit, |b| &mut b.credits_pending, amount_minor)?;
+                stage.holds.insert(id, Some(Hold { debit, credit, amount_minor, expires_at }));
                 Ok(())
             }
-            Phase::PostPending(hold) => {
-                self.close(staged, hold)?;
-                self.post(staged, debit, credit, amount_minor)
-            }
-            Phase::VoidPending(hold) => self.close(staged, hold),
-        }
-    }
-
-    fn post(
-        &self,
-        staged: &mut Staged,
-        debit: AccountId,
-        credit: AccountId,
-        minor: u64,
-    ) -> Result<(), BookError> {
-        self.demand(staged, debit, minor)?;
-        self.add(staged, debit, |b| &mut b.debits_posted, minor)?;
-        self.add(staged, credit, |b| &mut b.credits_posted, minor)
-    }
-
-    fn close(&self, staged: &mut Staged, hold: HoldId) -> Result<(), BookError> {
-        let open = match staged.opened.iter().position(|(id, _)| *id == hold) {
-            Some(index) => staged.opened.swap_remove(index).1,
-            None => {
-                let open = *self.holds.get(&hold).ok_or(BookError::HoldNotOpen { hold })?;
-                if staged.closed.contains(&hold) {
-                    return Err(BookError::HoldNotOpen { hold });
+            Phase::PostPending(id) => {
+                let held = self.close(stage, id, posting)?;
+                // What was reserved is owed, even where the account takes nothing new by now.
+                if amount_minor > held.amount_minor {
+                    self.demand(stage, posting)?;
                 }
-                staged.closed.push(hold);
-                open
+                self.post(stage, posting)
             }
-        };
-        // The hold put these here, so they are there to be taken away.
-        self.staged_mut(staged, open.debit).debits_pending -= open.amount_minor;
-        self.staged_mut(staged, open.credit).credits_pending -= open.amount_minor;
-        Ok(())
+            Phase::VoidPending(id) => self.close(stage, id, posting).map(drop),
+        }
     }
 
-    fn demand(&self, staged: &mut Staged, account: AccountId, need: u64) -> Result<(), BookError> {
-        if !account.kind.forbids_overdraft() {
-            return Ok(());
+    fn post(&self, stage: &mut Stage, posting: &Posting) -> Result<(), BookError> {
+        self.add(stage, posting.debit, |b| &mut b.debits_posted, posting.amount_minor)?;
+        self.add(stage, posting.credit, |b| &mut b.credits_posted, posting.amount_minor)
+    }
+
+    fn staged_hold(&self, stage: &Stage, id: HoldId) -> Option<Hold> {
+        match stage.holds.get(&id) {
+            Some(staged) => *staged,
+            None => self.hold(id),
         }
-        let available = self.staged_mut(staged, account).available_credit_minor();
-        if i128::from(need) > available {
-            return Err(BookError::Overdraft { account, need, available });
+    }
+
+    fn close(&self, stage: &mut Stage, id: HoldId, posting: &Posting) -> Result<Hold, BookError> {
+        let open = self.staged_hold(stage, id).ok_or(BookError::HoldNotOpen { hold: id })?;
+        if (open.debit, open.credit) != (posting.debit, posting.credit) {
+            return Err(BookError::HoldDiffers { hold: id });
+        }
+        stage.holds.insert(id, None);
+        // The hold put these here, so they are there to be taken away.
+        self.staged(stage, open.debit).balance.debits_pending -= open.amount_minor;
+        self.staged(stage, open.credit).balance.credits_pending -= open.amount_minor;
+        Ok(open)
+    }
+
+    /// That both accounts take this much more.
+    fn demand(&self, stage: &mut Stage, posting: &Posting) -> Result<(), BookError> {
+        let need = posting.amount_minor;
+        let (debit, credit) = (posting.debit, posting.credit);
+        let Account { balance, ruled } = *self.staged(stage, debit);
+        let rules = self.rules_of(debit, ruled);
+        if rules.closed {
+            return Err(BookError::Closed { account: debit });
+        }
+        if let Some(limit) = rules.debit_limit_minor {
+            let available = balance.available_credit_minor() + i128::from(limit);
+            if i128::from(need) > available {
+                return Err(BookError::Overdraft { account: debit, need, available });
+            }
+        }
+        let Account { balance, ruled } = *self.staged(stage, credit);
+        let rules = self.rules_of(credit, ruled);
+        if rules.closed {
+            return Err(BookError::Closed { account: credit });
+        }
+        if let Some(limit) = rules.credit_limit_minor {
+            let held = i128::from(balance.credits_pending);
+            let available = i128::from(limit) - balance.net_credit_minor() - held;
+            if i128::from(need) > available {
+                return Err(BookError::CreditLimit { account: credit, need, available });
+            }
         }
         Ok(())
     }
 
     fn add(
         &self,
-        staged: &mut Staged,
+        stage: &mut Stage,
         account: AccountId,
         column: fn(&mut Balance) -> &mut u64,
         minor: u64,
     ) -> Result<(), BookError> {
-        let cell = column(self.staged_mut(staged, account));
+        let cell = column(&mut self.staged(stage, account).balance);
         *cell = cell.checked_add(minor).ok_or(BookError::Overflow { account })?;
         Ok(())
     }
 
-    fn staged_mut<'s>(&self, staged: &'s mut Staged, account: AccountId) -> &'s mut Balance {
-        let index = match staged.balances.iter().position(|(id, _)| *id == account) {
-            Some(index) => index,
-            None => {
-                staged.balances.push((account, self.balance(account)));
-                staged.balances.len() - 1
-            }
-        };
-        &mut staged.balances[index].1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use switchyard_domain::AccountKind;
-
-    fn card(owner: u32) -> AccountId {
-        AccountId::of(AccountKind::Cardholder, owner, Currency::CNY)
-    }
-    fn merchant(owner: u32) -> AccountId {
-        AccountId::of(AccountKind::MerchantPayable, owner, Currency::CNY)
-    }
-    fn bank() -> AccountId {
-        AccountId::own(AccountKind::IssuerSettlement, Currency::CNY)
-    }
-    fn funded(minor: u64) -> Book {
-        let mut book = Book::new();
-        book.apply(&Entry::one(bank(), card(0), minor, Phase::Posted)).unwrap();
-        book
-    }
-
-    #[test]
-    fn a_hold_reserves_and_its_capture_may_differ() {
-        let mut book = funded(1_000);
-        let hold = HoldId(7);
-        book.apply(&Entry::one(card(0), merchant(0), 800, Phase::Pending(hold))).unwrap();
-        assert_eq!(book.balance(card(0)).available_credit_minor(), 200);
-        assert_eq!(
-            book.check(&Entry::one(card(0), merchant(0), 201, Phase::Posted)),
-            Err(BookError::Overdraft { account: card(0), need: 201, available: 200 })
-        );
-        book.apply(&Entry::one(card(0), merchant(0), 900, Phase::PostPending(hold))).unwrap();
-        assert_eq!(book.balance(card(0)).available_credit_minor(), 100);
-        assert_eq!(book.balance(merchant(0)).net_credit_minor(), 900);
-        let again = Entry::one(card(0), merchant(0), 1, Phase::PostPending(hold));
-        assert_eq!(book.apply(&again), Err(BookError::HoldNotOpen { hold }));
-    }
-
-    #[test]
-    fn an_entry_stands_or_falls_whole() {
-        let mut book = funded(100);
-        let before = book.accounts();
-        let mut entry = Entry::one(card(0), merchant(0), 60, Phase::Posted);
-        entry.0.extend(Entry::one(card(0), merchant(1), 60, Phase::Posted).0);
-        assert!(matches!(book.apply(&entry), Err(BookError::Overdraft { available: 40, .. })));
-        assert_eq!(book.accounts(), before);
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        let book = funded(100);
-        let other = AccountId::of(AccountKind::MerchantPayable, 0, Currency::USD);
-        assert!(matches!(
-            book.check(&Entry::one(card(0), other, 1, Phase::Posted)),
-            Err(BookError::Currency { .. })
-        ));
-        assert!(matches!(
-            book.check(&Entry::one(card(0), card(0), 1, Phase::Posted)),
-            Err(BookError::SameAccount { .. })
-        ));
-        let mut book = funded(100);
-        assert!(matches!(
-            book.apply(&Entry::one(bank(), card(1), u64::MAX, Phase::Posted)),
-            Err(BookError::Overflow { .. })
-        ));
-    }
-
-    /// The plainest possible book: three signed numbers an account, no staging.
-    #[derive(Default)]
-    struct Plain {
-        posted: BTreeMap<AccountId, i128>,
-        held: BTreeMap<AccountId, i128>,
-        holds: BTreeMap<u64, (AccountId, i128)>,
-    }
-    impl Plain {
-        fn apply(&mut self, debit: AccountId, credit: AccountId, minor: u64, phase: Phase) -> bool {
-            let minor = i128::from(minor);
-            let free = |plain: &Self| {
-                plain.posted.get(&debit).copied().unwrap_or(0) - plain.held.get(&debit).copied().unwrap_or(0)
-            };
-            let guarded = debit.kind.forbids_overdraft();
-            if debit == credit {
-                return false;
-            }
-            match phase {
-                Phase::Pending(hold) => {
-                    if self.holds.contains_key(&hold.0) || guarded && minor > free(self) {
-                        return false;
-                    }
-                    self.holds.insert(hold.0, (debit, minor));
-                    *self.held.entry(debit).or_default() += minor;
-                    return true;
-                }
-                Phase::PostPending(hold) | Phase::VoidPending(hold) => {
-                    let Some(&(account, held)) = self.holds.get(&hold.0) else { return false };
-                    let freed = if account == debit { held } else { 0 };
-                    if matches!(phase, Phase::PostPending(_)) && guarded && minor > free(self) + freed {
-                        return false;
-                    }
-                    self.holds.remove(&hold.0);
-                    *self.held.entry(account).or_default() -= held;
-                    if matches!(phase, Phase::VoidPending(_)) {
-                        return true;
-                    }
-                }
-                Phase::Posted => {
-                    if guarded && minor > free(self) {
-                        return false;
-                    }
-                }
-            }
-            *self.posted.entry(debit).or_default() -= minor;
-            *self.posted.entry(credit).or_default() += minor;
-            true
-        }
-    }
-
-    fn account() -> impl Strategy<Value = AccountId> {
-        prop_oneof![(0_u32..3).prop_map(card), (0_u32..2).prop_map(merchant), Just(bank())]
-    }
-    fn phase() -> impl Strategy<Value = Phase> {
-        let hold = (0_u64..4).prop_map(HoldId);
-        prop_oneof![
-            3 => Just(Phase::Posted),
-            1 => hold.clone().prop_map(Phase::Pending),
-            1 => hold.clone().prop_map(Phase::PostPending),
-            1 => hold.prop_map(Phase::VoidPending),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_a_plain_book(steps in prop::collection::vec((account(), account(), 0_u64..500, phase()), 0..200)) {
-            let (mut book, mut plain) = (Book::new(), Plain::default());
-            for (debit, credit, minor, phase) in steps {
-                let applied = book.apply(&Entry::one(debit, credit, minor, phase)).is_ok();
-                prop_assert_eq!(applied, plain.apply(debit, credit, minor, phase));
-                for (id, balance) in book.accounts() {
-                    prop_assert_eq!(balance.net_credit_minor(), plain.posted.get(&id).copied().unwrap_or(0));
-                    prop_assert_eq!(
-                        i128::from(balance.debits_pending), plain.held.get(&id).copied().unwrap_or(0)
-                    );
-                }
-                prop_assert!(book.trial_balance().values().all(TrialBalance::is_balanced));
-            }
-        }
+    fn staged<'s>(&self, stage: &'s mut Stage, account: AccountId) -> &'s mut Account {
+        stage.account(account, || self.account(account))
     }
 }

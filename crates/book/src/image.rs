@@ -1,71 +1,111 @@
-//! The book as bytes, for snapshots of whoever owns one.
+//! The book as plain data, for snapshots.
 
-use crate::balance::Balance;
-use crate::book::{Book, Hold};
 use serde::{Deserialize, Serialize};
-use switchyard_domain::{AccountId, HoldId};
+use std::collections::BTreeMap;
+use switchyard_domain::{AccountId, AccountRules, BusinessDate, HoldId, Transfer};
 
-/// Bytes that are no book.
+use crate::balance::{Balance, TrialBalance};
+use crate::book::Book;
+use crate::error::BookError;
+use crate::hold::Hold;
+use crate::stage::Account;
+
+/// Everything that a book holds, in order: two books that hold the same have the same image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+pub struct BookImage {
+    /// Every account that was ever touched.
+    pub accounts: Vec<(AccountId, Balance)>,
+    /// Rules of accounts for which others than those of their kind were recorded.
+    pub rules: Vec<(AccountId, AccountRules)>,
+    /// Open holds.
+    pub holds: Vec<(HoldId, Hold)>,
+    /// Transfers that are remembered.
+    pub transfers: Vec<Transfer>,
+    /// First day whose transfers are.
+    pub transfers_since: u32,
+}
+
+/// Why an image is not that of a book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("malformed image of a book")]
-pub struct ImageError;
-
-/// Everything in order, so that equal books have equal images. The order of fields is the format of
-/// snapshots.
-#[derive(Serialize, Deserialize)]
-struct Image {
-    balances: Vec<(AccountId, Balance)>,
-    holds: Vec<(HoldId, Hold)>,
+#[non_exhaustive]
+pub enum ImageError {
+    /// Accounts, rules, holds or transfers are out of order, or one is there twice.
+    #[error("{what} out of order")]
+    Order {
+        /// Which of them.
+        what: &'static str,
+    },
+    /// What is pending on an account is not the sum of its holds.
+    #[error("{account}: what is pending is not what is held")]
+    Pending {
+        /// The account.
+        account: AccountId,
+    },
+    /// Debits and credits of a currency differ.
+    #[error("debits and credits differ")]
+    Unbalanced,
+    /// A transfer that should have been forgotten, or has too many postings.
+    #[error(transparent)]
+    Transfer(#[from] BookError),
 }
 
 impl Book {
-    /// The book as bytes; equal books give equal bytes.
-    pub fn image(&self) -> Vec<u8> {
-        // Whoever gives the book another field has to say here how it gets into a snapshot.
-        let Self { balances, holds } = self;
-        let mut balances: Vec<_> = balances.iter().map(|(id, balance)| (*id, *balance)).collect();
-        let mut holds: Vec<_> = holds.iter().map(|(id, hold)| (*id, *hold)).collect();
-        balances.sort_unstable_by_key(|(id, _)| *id);
-        holds.sort_unstable_by_key(|(id, _)| *id);
-        postcard::to_stdvec(&Image { balances, holds }).expect("a book always encodes into a vector")
+    /// All of it as plain data.
+    pub fn image(&self) -> BookImage {
+        BookImage {
+            accounts: self.accounts().into_iter().collect(),
+            rules: self.rules.iter().map(|(id, rules)| (*id, *rules)).collect(),
+            holds: self.holds.ordered().into_iter().collect(),
+            transfers: self.transfers.ordered(),
+            transfers_since: self.transfers.since().0,
+        }
     }
-    /// The book that these are the bytes of.
+
+    /// The book that an image was taken of.
     ///
     /// # Errors
-    /// [`ImageError`] when they are not those of one.
-    pub fn from_image(bytes: &[u8]) -> Result<Self, ImageError> {
-        let (Image { balances, holds }, rest) = postcard::take_from_bytes(bytes).map_err(|_| ImageError)?;
-        let (count_balances, count_holds) = (balances.len(), holds.len());
-        let book = Self { balances: balances.into_iter().collect(), holds: holds.into_iter().collect() };
-        let whole = book.balances.len() == count_balances && book.holds.len() == count_holds;
-        if rest.is_empty() && whole { Ok(book) } else { Err(ImageError) }
+    /// [`ImageError`] when no book could have had it.
+    pub fn from_image(image: &BookImage) -> Result<Self, ImageError> {
+        let ordered = |what, ordered: bool| if ordered { Ok(()) } else { Err(ImageError::Order { what }) };
+        ordered("accounts", image.accounts.is_sorted_by(|a, b| a.0 < b.0))?;
+        ordered("rules", image.rules.is_sorted_by(|a, b| a.0 < b.0))?;
+        ordered("holds", image.holds.is_sorted_by(|a, b| a.0 < b.0))?;
+        ordered("transfers", image.transfers.is_sorted_by(|a, b| a.id < b.id))?;
+        let mut book = Self { rules: image.rules.iter().copied().collect(), ..Self::default() };
+        book.accounts.reserve(image.accounts.len());
+        for (id, balance) in &image.accounts {
+            let ruled = book.rules.contains_key(id);
+            book.accounts.insert(*id, Account { balance: *balance, ruled });
+        }
+        pending_is_held(image)?;
+        image.holds.iter().for_each(|(id, hold)| book.holds.insert(*id, *hold));
+        book.forget_transfers_before(BusinessDate(image.transfers_since));
+        for transfer in &image.transfers {
+            book.transfers.find(transfer)?;
+            book.transfers.insert(transfer);
+        }
+        if book.trial_balance().values().all(TrialBalance::is_balanced) {
+            Ok(book)
+        } else {
+            Err(ImageError::Unbalanced)
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use switchyard_domain::{AccountKind, Currency, Entry, Phase};
-
-    #[test]
-    fn a_book_survives_its_image_and_damage_is_refused() {
-        let card = AccountId::of(AccountKind::Cardholder, 3, Currency::CNY);
-        let merchant = AccountId::of(AccountKind::MerchantPayable, 1, Currency::CNY);
-        let bank = AccountId::own(AccountKind::IssuerSettlement, Currency::CNY);
-        let mut book = Book::new();
-        book.apply(&Entry::one(bank, card, 1_000, Phase::Posted)).unwrap();
-        book.apply(&Entry::one(card, merchant, 300, Phase::Pending(HoldId(9)))).unwrap();
-        let image = book.image();
-        let again = Book::from_image(&image).unwrap();
-        assert_eq!((again.accounts(), again.holds()), (book.accounts(), book.holds()));
-        assert_eq!(again.image(), image);
-        // The hold is a hold: it can be captured.
-        let mut again = again;
-        again.apply(&Entry::one(card, merchant, 200, Phase::PostPending(HoldId(9)))).unwrap();
-        assert_eq!(again.balance(card).available_credit_minor(), 800);
-        for cut in 0..image.len() {
-            assert_eq!(Book::from_image(&image[..cut]).err(), Some(ImageError), "cut at {cut}");
-        }
-        assert!(Book::from_image(&[&image[..], &[0]].concat()).is_err());
+/// That every pending sum is what the holds add up to.
+fn pending_is_held(image: &BookImage) -> Result<(), ImageError> {
+    let mut held: BTreeMap<AccountId, (u128, u128)> = BTreeMap::new();
+    for (_, hold) in &image.holds {
+        held.entry(hold.debit).or_default().0 += u128::from(hold.amount_minor);
+        held.entry(hold.credit).or_default().1 += u128::from(hold.amount_minor);
     }
+    for (account, balance) in &image.accounts {
+        let (debits, credits) = held.remove(account).unwrap_or_default();
+        let pending = (u128::from(balance.debits_pending), u128::from(balance.credits_pending));
+        if pending != (debits, credits) {
+            return Err(ImageError::Pending { account: *account });
+        }
+    }
+    // A hold on an account that the image does not have.
+    held.into_keys().next().map_or(Ok(()), |account| Err(ImageError::Pending { account }))
 }

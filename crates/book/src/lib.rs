@@ -1,10 +1,10 @@
-//! Double entry without I/O: accounts, postings, holds.
+//! Double entry without I/O: accounts, postings, holds, transfers.
 //!
 //! The core uses one [`Book`] to decide; whoever replays the log (verify, statements, settlement) uses
 //! another and reaches the same balances, because a posting carries everything that it does.
 //!
-//! What it is **not**: it stores nothing, knows no transaction and no rule about fees. An entry either
-//! applies whole or leaves the book untouched.
+//! What it is **not**: it stores nothing, reads no clock, knows no transaction and no rule about fees. An entry
+//! either applies whole or leaves the book untouched.
 //!
 //! ```
 //! use switchyard_book::Book;
@@ -19,8 +19,17 @@
 
 mod balance;
 mod book;
+mod error;
+mod hold;
 mod image;
+mod stage;
+mod statement;
+mod transfer;
 
-pub use balance::Balance;
-pub use book::{Book, BookError, TrialBalance};
-pub use image::ImageError;
+pub use balance::{Balance, TrialBalance};
+pub use book::Book;
+pub use error::BookError;
+pub use hold::Hold;
+pub use image::{BookImage, ImageError};
+pub use statement::{AccountHistory, Side, Statement, StatementBuilder, StatementLine};
+pub use transfer::Taken;

@@ -208,16 +208,8 @@ fn redact(value: &mut Value) {
 
 /// One line a posting. The book goes along, so that an export of entries that do not apply stops.
 fn postings(sequence: u64, stamped: &Stamped, book: &mut Book) -> Result<()> {
-    let entry = match &stamped.record {
-        Record::Decided { entry, .. }
-        | Record::Resolved { entry, .. }
-        | Record::ReversalTaken { entry, .. }
-        | Record::AccountFunded { entry }
-        | Record::MerchantNetted { entry, .. } => entry,
-        _ => return Ok(()),
-    };
-    book.apply(entry)?;
-    for posting in &entry.0 {
+    book.replay(&stamped.record)?;
+    for posting in stamped.record.entry().into_iter().flat_map(|entry| &entry.0) {
         output::line(&format!(
             "{sequence},{},{},{},{},{},{},{:?}",
             stamped.at,

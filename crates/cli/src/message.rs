@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::io::{BufRead, Read};
 use switchyard_wire::{
-    Dialect, Envelope, EnvelopeKind, Framing, Masking, ParseError, Scan, describe, diff, json,
+    Dialect, Envelope, EnvelopeKind, FrameError, Framing, Masking, ParseError, Scan, describe, diff, json,
 };
 
 /// Longest line that is read from stdin, and longest frame in it.
@@ -96,8 +96,10 @@ fn encode_one(dialect: &Dialect, frame: &str, value: &Value) -> Result<Vec<u8>> 
     let envelope = json::envelope_from_json(value)?;
     let body = json::from_json(dialect, value)?;
     let mut payload = Vec::with_capacity(body.len() + envelope.len());
-    envelope.write(&mut payload);
-    payload.extend_from_slice(&body);
+    envelope.try_wrap(&mut payload, |out| {
+        out.extend_from_slice(&body);
+        Ok::<(), FrameError>(())
+    })?;
     match frame {
         // A message without a length is what `decode --frame auto` takes back.
         "auto" | "none" => Ok(payload),

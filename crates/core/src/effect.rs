@@ -1,6 +1,7 @@
 //! What the core wants done. Each effect waits until every record before it is durable.
 
 use crate::input::{Financial, KeyForm, Origin, SlotId};
+use switchyard_book::BookError;
 use switchyard_domain::{
     AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, MerchantId, PinBlock,
     ReplyFacts, ResponseCode, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, Timestamp,
@@ -216,6 +217,8 @@ pub struct UpstreamRequest {
 pub enum CommandOutcome {
     /// It is recorded.
     Recorded,
+    /// The transfer was recorded before, with the same content.
+    RecordedBefore,
     /// The day that ended.
     DayCut {
         /// The day.
@@ -266,4 +269,7 @@ pub enum CommandError {
     /// An entry does not apply to the book.
     #[error("the entry does not apply")]
     Entry,
+    /// The book refuses the transfer.
+    #[error("the transfer is refused: {0}")]
+    Transfer(#[source] BookError),
 }

@@ -1,10 +1,10 @@
 //! What reaches the core.
 
 use switchyard_domain::{
-    Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo, Expiry, FeePlan,
-    Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass, Pan, PinBlock,
-    Record, ResponseCode, ReversalReason, Route, Rrn, Stan, Terminal, TerminalId, Track2, TransactionId,
-    TransactionKind, UploadedItem, WorkingKeys,
+    AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo,
+    Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass,
+    Pan, PinBlock, Record, ResponseCode, ReversalReason, Route, Rrn, Stan, Terminal, TerminalId, Track2,
+    TransactionId, TransactionKind, Transfer, UploadedItem, WorkingKeys,
 };
 
 /// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
@@ -344,6 +344,17 @@ pub enum Command {
         /// Netting and file records.
         records: Vec<Record>,
     },
+    /// What an account takes from now on.
+    SetAccountRules {
+        /// The account.
+        account: AccountId,
+        /// Its rules.
+        rules: AccountRules,
+    },
+    /// Moves or holds value between accounts that no transaction explains; takes effect once, however often it is
+    /// asked for. What is owed to merchants it cannot touch: that follows from transactions, and settlement proves
+    /// it from them.
+    Transfer(Transfer),
     /// A digest over the whole persistent state.
     Digest,
     /// Balances of the book, for reports.

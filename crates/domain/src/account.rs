@@ -60,6 +60,27 @@ impl AccountKind {
     }
 }
 
+/// What an account takes. Sums are of the whole life of the account, in minor units.
+///
+/// A limit is asked of what would move or be held from now on: tightening one undoes nothing, and what was held
+/// before can still be captured up to the amount that was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct AccountRules {
+    /// How far debits, posted and held, may exceed posted credits: 0 forbids an overdraft, `None` is no limit.
+    pub debit_limit_minor: Option<u64>,
+    /// How far credits, posted and held, may exceed posted debits: a wallet's ceiling; `None` is no limit.
+    pub credit_limit_minor: Option<u64>,
+    /// Takes nothing new; what was held before is still captured or released.
+    pub closed: bool,
+}
+
+impl AccountRules {
+    /// What holds for an account of this kind for which nothing else was recorded.
+    pub fn of(kind: AccountKind) -> Self {
+        Self { debit_limit_minor: kind.forbids_overdraft().then_some(0), ..Self::default() }
+    }
+}
+
 /// An account: its kind, whose it is (merchant, link or card number in its registry), its currency.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccountId {

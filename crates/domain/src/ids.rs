@@ -245,9 +245,22 @@ index!(
     TransactionId, u64
 );
 index!(
-    /// A hold on an account: the transaction that placed it.
+    /// A hold on an account: the transaction that placed it, or a transfer's own number.
     HoldId, u64
 );
+
+impl HoldId {
+    const TRANSFER_BIT: u64 = 1 << 63;
+
+    /// A hold that a transfer places; no transaction is ever numbered like this.
+    pub fn of_transfer(number: u64) -> Self {
+        Self(number | Self::TRANSFER_BIT)
+    }
+    /// Whether a transfer placed it, and not a transaction.
+    pub fn is_of_transfer(self) -> bool {
+        self.0 & Self::TRANSFER_BIT != 0
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,7 @@ mod record;
 mod time;
 mod transaction;
 
-pub use account::{AccountId, AccountKind};
+pub use account::{AccountId, AccountKind, AccountRules};
 pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
 pub use card::{CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, Track2};
 pub use code::ResponseCode;
@@ -40,7 +40,7 @@ pub use party::{
     BankAccount, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkDialect, Merchant, Route,
     RouteTarget, Terminal, TerminalMac, WorkingKeys, WrappedKey,
 };
-pub use posting::{Entry, Phase, Posting};
+pub use posting::{Entry, Phase, Posting, Transfer, TransferId};
 pub use record::{Actor, Decode, FileDigest, Record, ReversalEffect, Stamped, UploadedItem};
 pub use time::{BusinessDate, Timestamp, UtcOffset};
 pub use transaction::{

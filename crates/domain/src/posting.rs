@@ -2,7 +2,9 @@
 
 use crate::account::AccountId;
 use crate::ids::HoldId;
+use crate::time::{BusinessDate, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// When a posting takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,7 +34,7 @@ pub struct Posting {
 }
 
 /// Postings that stand or fall together.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Entry(pub Vec<Posting>);
 
 impl Entry {
@@ -46,4 +48,42 @@ impl Entry {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Names a transfer, so that a repeat is known as one.
+///
+/// The day is the one that was open when the id was made. It bounds what has to be remembered: an id of a day that
+/// is no longer remembered is refused, and never taken for new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TransferId {
+    /// Business day that was open when the id was made.
+    pub day: BusinessDate,
+    /// Unique within the day: counted, or random.
+    pub number: u64,
+}
+
+impl TransferId {
+    /// Business days after its own for which a transfer is remembered.
+    pub const DAYS_KEPT: u32 = 35;
+}
+impl fmt::Display for TransferId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.day, self.number)
+    }
+}
+
+/// An entry that may be asked for more than once and takes effect once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Its name.
+    pub id: TransferId,
+    /// What moves, all or nothing.
+    pub entry: Entry,
+    /// When the holds that it places end by themselves.
+    pub holds_until: Option<Timestamp>,
+}
+
+impl Transfer {
+    /// Most postings of one transfer, so that its record has room in the ledger.
+    pub const POSTINGS_MAX: usize = 1_024;
 }

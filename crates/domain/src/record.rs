@@ -1,10 +1,11 @@
 //! The facts that the ledger keeps. Everything the switch knows follows from these, in their order.
 
+use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
-use crate::posting::Entry;
+use crate::posting::{Entry, Transfer};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
 use crate::transaction::{
     Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry, SafId,
@@ -132,6 +133,53 @@ pub enum Record {
     HoldExpired { transaction: TransactionId, entry: Entry },
     /// An issuer approved after it had said that it never had the transaction: it is told once more.
     ReversalQueued { saf: SafEntry },
+    /// An account has rules of its own from here on.
+    AccountRulesSet { account: AccountId, rules: AccountRules },
+    /// Value moved between accounts at somebody's wish, once however often it was asked for.
+    Transferred(Transfer),
+    /// Holds of transfers ended because their time was over.
+    HoldsExpired { entry: Entry },
+}
+
+impl Record {
+    /// What it does to the accounts. Every record that moves or holds value says so here, and nowhere else does an
+    /// account change.
+    pub fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::AccountFunded { entry }
+            | Self::Decided { entry, .. }
+            | Self::Resolved { entry, .. }
+            | Self::ReversalTaken { entry, .. }
+            | Self::MerchantNetted { entry, .. }
+            | Self::HoldExpired { entry, .. }
+            | Self::HoldsExpired { entry }
+            | Self::Transferred(Transfer { entry, .. }) => Some(entry),
+            Self::Genesis { .. }
+            | Self::Started { .. }
+            | Self::KeyInstalled { .. }
+            | Self::MerchantRegistered(_)
+            | Self::TerminalRegistered(_)
+            | Self::LinkRegistered(_)
+            | Self::RouteAdded(_)
+            | Self::FeePlanSet(_)
+            | Self::CardIssued(_)
+            | Self::SignedOn { .. }
+            | Self::SignedOff { .. }
+            | Self::Opened(_)
+            | Self::SafDelivered { .. }
+            | Self::SafDeadLettered { .. }
+            | Self::LateAnswer { .. }
+            | Self::BatchReconciled { .. }
+            | Self::BatchUploaded { .. }
+            | Self::BatchUploadEnded { .. }
+            | Self::Refusals { .. }
+            | Self::DayCut { .. }
+            | Self::FilesRendered { .. }
+            | Self::PinTried { .. }
+            | Self::ReversalQueued { .. }
+            | Self::AccountRulesSet { .. } => None,
+        }
+    }
 }
 
 /// What a terminal's reversal did to the original.

@@ -173,11 +173,26 @@ fn records() -> Vec<Record> {
     ]
 }
 
+fn book_records() -> Vec<Record> {
+    vec![
+        Record::AccountRulesSet {
+            account: AccountId::of(AccountKind::Wallet, 1, Currency::CNY),
+            rules: AccountRules { debit_limit_minor: Some(500), credit_limit_minor: None, closed: true },
+        },
+        Record::Transferred(Transfer {
+            id: TransferId { day: BusinessDate(19_675), number: 77 },
+            entry: entry(),
+            holds_until: Some(AT),
+        }),
+        Record::HoldsExpired { entry: entry() },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
-    for record in records() {
+    for record in records().into_iter().chain(book_records()) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();
         stamped.encode(&mut bytes);

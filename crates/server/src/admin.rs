@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{
-    Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route, Terminal,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route,
+    Terminal, Transfer,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -49,6 +50,8 @@ enum Request {
     SetFeePlan { plan: FeePlan },
     IssueCard { card: Box<CardIssued>, balance_minor: u64 },
     RecordSettlement { records: Vec<Record> },
+    SetAccountRules { account: AccountId, rules: AccountRules },
+    Transfer { transfer: Transfer },
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
@@ -129,6 +132,8 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::SetFeePlan { plan } => Command::SetFeePlan(plan),
         Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
         Request::RecordSettlement { records } => Command::RecordSettlement { records },
+        Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
+        Request::Transfer { transfer } => Command::Transfer(transfer),
     };
     let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
     match shared.command(actor, command).await {
@@ -156,6 +161,7 @@ fn actor(user: Option<u32>, operator: Option<String>) -> Option<Actor> {
 fn outcome_json(outcome: &CommandOutcome) -> Value {
     match outcome {
         CommandOutcome::Recorded => json!({"ok": true}),
+        CommandOutcome::RecordedBefore => success("repeated", json!(true)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),
         CommandOutcome::TrialBalance(rows) => {

@@ -28,7 +28,7 @@ use crate::shared::{Phase, Shared};
 const KEPT: usize = 2;
 
 /// The thread looks this often whether another one is due.
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(200);
 
 /// How much less of the processor it gets than others, 0 to 19.
 const NICENESS: i32 = 15;
@@ -107,12 +107,7 @@ fn loaders() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(LOADERS_MAX)
 }
 
-fn load_with(
-    path: &Path,
-    ledger: &Path,
-    end: Sequence,
-    threads: usize,
-) -> Result<(State, Reader), Unusable> {
+fn load_with(path: &Path, ledger: &Path, end: Sequence, threads: usize) -> Result<(State, Reader), Unusable> {
     let file = SnapshotReader::open(path)?;
     let SnapshotHead { anchor, digest: need, content_version } = *file.head();
     if content_version != STATE_FORMAT {
@@ -169,12 +164,7 @@ pub(crate) fn newest(ledger: &Path, dir: &Path, end: Sequence) -> Result<(State,
     newest_with(ledger, dir, end, loaders())
 }
 
-fn newest_with(
-    ledger: &Path,
-    dir: &Path,
-    end: Sequence,
-    threads: usize,
-) -> Result<(State, Reader), Error> {
+fn newest_with(ledger: &Path, dir: &Path, end: Sequence, threads: usize) -> Result<(State, Reader), Error> {
     let found = snapshots(dir).unwrap_or_else(|error| {
         tracing::warn!(%error, dir = %dir.display(), "snapshots cannot be listed");
         Vec::new()
@@ -219,7 +209,8 @@ pub(crate) fn follow(
         let Some(block) = reader.next_block()? else { break };
         for (sequence, bytes) in block.records() {
             let sequence = sequence.0;
-            let stamped = Stamped::decode(bytes).map_err(|source| ReplayError::Record { sequence, source })?;
+            let stamped =
+                Stamped::decode(bytes).map_err(|source| ReplayError::Record { sequence, source })?;
             state.apply(&stamped).map_err(|source| ReplayError::Apply { sequence, source })?;
         }
     }
@@ -243,8 +234,7 @@ fn make_with(
     threads: usize,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Made>, MakeError> {
-    let (mut state, mut reader) =
-        newest_with(ledger, dir, end, threads).map_err(ReplayError::Ledger)?;
+    let (mut state, mut reader) = newest_with(ledger, dir, end, threads).map_err(ReplayError::Ledger)?;
     match follow(&mut state, &mut reader, end, stop)? {
         Some(anchor) if state.is_initialised() => write(dir, &state, &anchor, stop),
         _ => Ok(None),
@@ -291,7 +281,7 @@ pub(crate) fn start(
     let shared = Arc::clone(shared);
     std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
         // Without the right to be nice it is as any other thread.
-        drop(rustix::process::setpriority_process(None, NICENESS));
+        let _ = rustix::process::setpriority_process(None, NICENESS);
         watch(&shared, &ledger, &dir, from);
     })
 }

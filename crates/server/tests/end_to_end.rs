@@ -8,7 +8,10 @@ use std::sync::atomic::Ordering;
 
 use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start, until};
 use switchyard_core::{Command, CommandOutcome};
-use switchyard_domain::Actor;
+use switchyard_domain::{
+    AccountId, AccountKind, AccountRules, Actor, BusinessDate, Currency, Entry, Phase, Timestamp, Transfer,
+    TransferId, UtcOffset,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
@@ -148,6 +151,19 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     let mut admin = tokio::net::UnixStream::connect(dir.path().join("admin.sock")).await.unwrap();
     let requests = "{\"command\":\"status\"}\n{\"command\":\"day-cut\",\"operator\":\"anna\"}\n{\"command\":\"nothing\"}\n";
     admin.write_all(requests.as_bytes()).await.unwrap();
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let today = BusinessDate::at(Timestamp(since_1970.as_micros() as u64), UtcOffset::CHINA);
+    let own = |kind| AccountId::own(kind, Currency::CNY);
+    let transfer = Transfer {
+        id: TransferId { day: today, number: 1 },
+        entry: Entry::one(own(AccountKind::Bank), own(AccountKind::Suspense), 5, Phase::Posted),
+        holds_until: None,
+    };
+    let transfer = serde_json::json!({"command": "transfer", "transfer": transfer});
+    let closed = AccountRules { closed: true, ..AccountRules::default() };
+    let account = own(AccountKind::Wallet);
+    let rules = serde_json::json!({"command": "set-account-rules", "account": account, "rules": closed});
+    admin.write_all(format!("{transfer}\n{transfer}\n{rules}\n").as_bytes()).await.unwrap();
     admin.shutdown().await.unwrap();
     let mut answers = String::new();
     admin.read_to_string(&mut answers).await.unwrap();
@@ -156,6 +172,9 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     assert_eq!(answers[0]["status"]["phase"], "serving");
     assert_eq!(answers[1]["ok"], true, "{answers:?}");
     assert_eq!(answers[2]["ok"], false);
+    assert_eq!(answers[3], serde_json::json!({"ok": true}));
+    assert_eq!(answers[4], serde_json::json!({"ok": true, "repeated": true}), "it takes effect once");
+    assert_eq!(answers[5], serde_json::json!({"ok": true}));
     // A connection keeps the drain going for as long as it has something to wait for.
     let client = Client::signed_on(switch.addresses().terminals).await;
     switch.shutdown().await.unwrap();

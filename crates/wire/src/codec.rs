@@ -62,9 +62,11 @@ impl<P: AsRef<[u8]>> Encoder<P> for FrameCodec {
     fn encode(&mut self, payload: P, dst: &mut BytesMut) -> Result<(), CodecError> {
         let payload = payload.as_ref();
         let header = self.framing.header(payload.len())?;
-        dst.reserve(header.len() + payload.len());
+        let trailer = self.framing.trailer(payload)?;
+        dst.reserve(header.len() + payload.len() + trailer.len());
         dst.extend_from_slice(header.as_slice());
         dst.extend_from_slice(payload);
+        dst.extend_from_slice(trailer.as_slice());
         Ok(())
     }
 }
@@ -85,5 +87,29 @@ mod tests {
         stream.unsplit(last.split());
         assert_eq!(codec.decode(&mut stream).unwrap().as_deref(), Some(&b"you"[..]));
         assert!(codec.decode(&mut BytesMut::from(&b"9999"[..])).is_err());
+    }
+
+    #[test]
+    fn bytes_one_at_a_time_make_the_same_frames_in_every_framing() {
+        for framing in Framing::ALL {
+            let mut codec = FrameCodec::new(framing, 100);
+            let mut stream = BytesMut::new();
+            for payload in [&b"first"[..], b"", b"second", b"3"] {
+                codec.encode(payload, &mut stream).unwrap();
+            }
+            let (mut waiting, mut found) = (BytesMut::new(), Vec::new());
+            for byte in stream {
+                waiting.extend_from_slice(&[byte]);
+                while let Some(frame) = codec.decode(&mut waiting).unwrap() {
+                    found.push(frame);
+                }
+            }
+            assert_eq!(found, [&b"first"[..], b"second", b"3"], "{framing}");
+            assert!(waiting.is_empty(), "{framing}");
+        }
+        let mut codec = FrameCodec::new(Framing::StxEtx, 100);
+        let mut stream = BytesMut::from(&b"kept"[..]);
+        assert!(codec.encode([3u8], &mut stream).is_err(), "text cannot hold the byte that ends it");
+        assert_eq!(&stream[..], b"kept");
     }
 }

@@ -73,14 +73,15 @@ fn write_head(out: &mut String, message: &Message<'_, '_>, envelope: &Envelope) 
         write!(out, " · {}{}", transaction.name, zh(transaction.name_zh.as_deref()))?;
     }
     out.push('\n');
-    let parts = [
-        ("tpdu", envelope.tpdu.as_ref().map(|part| &part[..])),
-        ("lri", envelope.lri.as_ref().map(|part| &part[..])),
-        ("header", envelope.header.as_ref().map(|part| &part[..])),
-    ];
-    for (name, part) in parts {
-        if let Some(part) = part {
-            writeln!(out, "  {name:<7} {}", render::hex(part))?;
+    for (name, part) in envelope.parts() {
+        writeln!(out, "  {name:<7} {}", render::hex(part))?;
+    }
+    if let Some(cups) = &envelope.cups {
+        let (destination, source) = (cups.destination().escape_ascii(), cups.source().escape_ascii());
+        write!(out, "    from {source} to {destination}, batch {}", cups.batch_number())?;
+        match cups.reject_code() {
+            Some(code) => writeln!(out, ", sent back with {code:05}")?,
+            None => out.push('\n'),
         }
     }
     Ok(())

@@ -269,7 +269,37 @@ pub enum FrameError {
         /// Its offset in the frame.
         offset: usize,
     },
-    /// The payload does not fit the length header when writing.
+    /// A frame on a serial line starts with something else than STX.
+    #[error("frame starts with {byte:#04x}, not with STX")]
+    NoStx {
+        /// The byte there.
+        byte: u8,
+    },
+    /// A frame on a serial line does not end where its length says.
+    #[error("frame has {byte:#04x} at offset {offset} where ETX is due")]
+    NoEtx {
+        /// The byte there.
+        byte: u8,
+        /// Its offset in the frame.
+        offset: usize,
+    },
+    /// The check byte of a frame on a serial line is not the exclusive-or of the frame.
+    #[error("frame has check byte {have:#04x}, needs {need:#04x}")]
+    BadLrc {
+        /// What the bytes give.
+        need: u8,
+        /// What the frame has.
+        have: u8,
+    },
+    /// A header counts another number of bytes than there are.
+    #[error("header counts {counted} bytes, there are {have}")]
+    WrongTotal {
+        /// What the header says.
+        counted: usize,
+        /// Header and message.
+        have: usize,
+    },
+    /// The payload does not fit the framing when writing: too long for its length, or ETX in text.
     #[error("payload of {length} bytes does not fit a {framing} header")]
     Unrepresentable {
         /// Bytes written.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use crate::error::FrameError;
 
+mod serial;
+
 /// How the length of a frame is written before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
@@ -20,14 +22,26 @@ pub enum Framing {
     Len4BeExclusive,
     /// `len4-be-inclusive`: big-endian u32, counting itself.
     Len4BeInclusive,
+    /// `len4-le`: little-endian u32, not counting itself.
+    Len4LeExclusive,
+    /// `len4-le-inclusive`: little-endian u32, counting itself.
+    Len4LeInclusive,
     /// `len4-ascii`: four ASCII digits, not counting themselves. CUPS links; `0000` is the keep-alive.
     Len4Ascii,
     /// `len4-ascii-inclusive`: four ASCII digits, counting themselves.
     Len4AsciiInclusive,
     /// `len2-bcd`: four BCD digits in two bytes, not counting themselves.
     LenBcd2,
-    /// `vap`: big-endian u16 and two reserved zero bytes, counting neither.
+    /// `len2-bcd-inclusive`: four BCD digits in two bytes, counting themselves.
+    LenBcd2Inclusive,
+    /// `vap`: big-endian u16 and two reserved zero bytes, counting neither. What follows is often a
+    /// [`Base1Header`](crate::Base1Header).
     Vap,
+    /// `stx-etx`: STX, text, ETX and the exclusive-or of text and ETX. A text cannot hold an ETX.
+    StxEtx,
+    /// `stx-len2-bcd`: STX, two bytes of BCD length, payload, ETX and the exclusive-or of all between STX and
+    /// itself. Terminals on serial lines and in the trays of cash registers.
+    StxLenBcd2,
 }
 
 /// What a scan of the buffer found.
@@ -59,7 +73,7 @@ pub enum Scan {
 /// The name is not one of a framing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown framing {name:?}, expected one of len2-be, len2-be-inclusive, len2-le, len2-le-inclusive, len4-be, len4-be-inclusive, len4-ascii, len4-ascii-inclusive, len2-bcd, vap"
+    "unknown framing {name:?}, expected one of len2-be, len2-be-inclusive, len2-le, len2-le-inclusive, len4-be, len4-be-inclusive, len4-le, len4-le-inclusive, len4-ascii, len4-ascii-inclusive, len2-bcd, len2-bcd-inclusive, vap, stx-etx, stx-len2-bcd"
 )]
 pub struct FramingError {
     /// What was given.
@@ -68,17 +82,22 @@ pub struct FramingError {
 
 impl Framing {
     /// Every framing there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Len2BeExclusive,
         Self::Len2BeInclusive,
         Self::Len2LeExclusive,
         Self::Len2LeInclusive,
         Self::Len4BeExclusive,
         Self::Len4BeInclusive,
+        Self::Len4LeExclusive,
+        Self::Len4LeInclusive,
         Self::Len4Ascii,
         Self::Len4AsciiInclusive,
         Self::LenBcd2,
+        Self::LenBcd2Inclusive,
         Self::Vap,
+        Self::StxEtx,
+        Self::StxLenBcd2,
     ];
 
     /// The name used in configuration files.
@@ -90,10 +109,15 @@ impl Framing {
             Self::Len2LeInclusive => "len2-le-inclusive",
             Self::Len4BeExclusive => "len4-be",
             Self::Len4BeInclusive => "len4-be-inclusive",
+            Self::Len4LeExclusive => "len4-le",
+            Self::Len4LeInclusive => "len4-le-inclusive",
             Self::Len4Ascii => "len4-ascii",
             Self::Len4AsciiInclusive => "len4-ascii-inclusive",
             Self::LenBcd2 => "len2-bcd",
+            Self::LenBcd2Inclusive => "len2-bcd-inclusive",
             Self::Vap => "vap",
+            Self::StxEtx => "stx-etx",
+            Self::StxLenBcd2 => "stx-len2-bcd",
         }
     }
 
@@ -104,13 +128,27 @@ impl Framing {
             | Self::Len2BeInclusive
             | Self::Len2LeExclusive
             | Self::Len2LeInclusive
-            | Self::LenBcd2 => 2,
+            | Self::LenBcd2
+            | Self::LenBcd2Inclusive => 2,
+            Self::StxEtx => 1,
+            Self::StxLenBcd2 => 3,
             Self::Len4BeExclusive
             | Self::Len4BeInclusive
+            | Self::Len4LeExclusive
+            | Self::Len4LeInclusive
             | Self::Len4Ascii
             | Self::Len4AsciiInclusive
             | Self::Vap => 4,
         }
+    }
+
+    /// Bytes after the payload.
+    pub const fn trailer_bytes(self) -> usize {
+        if self.is_serial() { serial::TRAILER_BYTES } else { 0 }
+    }
+
+    const fn is_serial(self) -> bool {
+        matches!(self, Self::StxEtx | Self::StxLenBcd2)
     }
 
     /// Looks at the front of `buf` for one frame whose payload has at most `frame_bytes_max` bytes.
@@ -118,6 +156,9 @@ impl Framing {
     /// Call again after dropping what was consumed: several frames may stand in one buffer. The length is
     /// judged before any byte of the payload is waited for, so that a lie about it costs no memory.
     pub fn scan(&self, buf: &[u8], frame_bytes_max: usize) -> Scan {
+        if self.is_serial() {
+            return serial::scan(*self, buf, frame_bytes_max);
+        }
         let header = self.header_bytes();
         if buf.len() < header {
             return Scan::NeedMore { at_least: header };
@@ -171,9 +212,11 @@ impl Framing {
         let header = self.header_bytes();
         out.resize(start + header, 0);
         let written = payload(out).and_then(|()| {
-            let length = out.len().saturating_sub(start + header);
-            let bytes = self.length_bytes(length)?;
+            let payload = out.get(start + header..).unwrap_or_default();
+            let bytes = self.length_bytes(payload.len())?;
+            let trailer = self.trailer(payload)?;
             out[start..start + header].copy_from_slice(&bytes[..header]);
+            out.extend_from_slice(trailer.as_slice());
             Ok(())
         });
         if written.is_err() {
@@ -190,6 +233,21 @@ impl Framing {
         Ok(FrameHeader { bytes: self.length_bytes(length)?, len: self.header_bytes() })
     }
 
+    /// What follows a payload: nothing, or ETX and a check byte.
+    ///
+    /// # Errors
+    /// [`FrameError::Unrepresentable`] when the payload holds the byte that would end it.
+    pub fn trailer(self, payload: &[u8]) -> Result<FrameHeader, FrameError> {
+        let unrepresentable = FrameError::Unrepresentable { length: payload.len(), framing: self.name() };
+        let bytes = match self {
+            Self::StxEtx if payload.contains(&serial::ETX) => return Err(unrepresentable),
+            Self::StxEtx => serial::trailer(&[], payload),
+            Self::StxLenBcd2 => serial::trailer(&self.length_bytes(payload.len())?[1..3], payload),
+            _ => return Ok(FrameHeader { bytes: [0; 4], len: 0 }),
+        };
+        Ok(FrameHeader { bytes, len: serial::TRAILER_BYTES })
+    }
+
     /// Payload length from a header that is known to be there.
     fn payload_len(self, buf: &[u8]) -> Result<usize, FrameError> {
         let header = self.header_bytes();
@@ -200,11 +258,14 @@ impl Framing {
             Self::Len4BeExclusive | Self::Len4BeInclusive => {
                 u32::from_be_bytes([buf[0], buf[1], buf[2], buf[3]]) as usize
             }
-            Self::Len4Ascii | Self::Len4AsciiInclusive => decimal(buf, header, |b| b.wrapping_sub(b'0'))?,
-            Self::LenBcd2 => {
-                let nibbles = [two[0] >> 4, two[0] & 0xF, two[1] >> 4, two[1] & 0xF];
-                decimal(&nibbles, 4, |b| b).map_err(|_| bad_length(buf))?
+            Self::Len4LeExclusive | Self::Len4LeInclusive => {
+                u32::from_le_bytes([buf[0], buf[1], buf[2], buf[3]]) as usize
             }
+            Self::Len4Ascii | Self::Len4AsciiInclusive => decimal(buf, header, |b| b.wrapping_sub(b'0'))?,
+            Self::LenBcd2 | Self::LenBcd2Inclusive => bcd_length(two).ok_or_else(|| bad_length(buf))?,
+            Self::StxLenBcd2 => bcd_length([buf[1], buf[2]]).ok_or_else(|| bad_length(buf))?,
+            // Its length is where its end is.
+            Self::StxEtx => return Err(bad_length(buf)),
             Self::Vap if buf[2] != 0 || buf[3] != 0 => return Err(bad_length(buf)),
             Self::Vap => usize::from(u16::from_be_bytes(two)),
         };
@@ -225,39 +286,54 @@ impl Framing {
             | Self::Len2LeExclusive
             | Self::Len2LeInclusive
             | Self::Vap => usize::from(u16::MAX),
-            Self::Len4BeExclusive | Self::Len4BeInclusive => u32::MAX as usize,
-            Self::Len4Ascii | Self::Len4AsciiInclusive | Self::LenBcd2 => 9999,
+            Self::Len4BeExclusive | Self::Len4BeInclusive | Self::Len4LeExclusive | Self::Len4LeInclusive => {
+                u32::MAX as usize
+            }
+            Self::Len4Ascii
+            | Self::Len4AsciiInclusive
+            | Self::LenBcd2
+            | Self::LenBcd2Inclusive
+            | Self::StxLenBcd2 => 9999,
+            Self::StxEtx => usize::MAX,
         };
         if length > max {
             return Err(unrepresentable);
         }
         let digits = [length / 1000 % 10, length / 100 % 10, length / 10 % 10, length % 10].map(|d| d as u8);
         let [high, low] = (length as u16).to_be_bytes();
+        let bcd = [digits[0] << 4 | digits[1], digits[2] << 4 | digits[3]];
         Ok(match self {
             Self::Len2BeExclusive | Self::Len2BeInclusive | Self::Vap => [high, low, 0, 0],
             Self::Len2LeExclusive | Self::Len2LeInclusive => [low, high, 0, 0],
             Self::Len4BeExclusive | Self::Len4BeInclusive => (length as u32).to_be_bytes(),
             Self::Len4Ascii | Self::Len4AsciiInclusive => digits.map(|d| d + b'0'),
-            Self::LenBcd2 => [digits[0] << 4 | digits[1], digits[2] << 4 | digits[3], 0, 0],
+            Self::Len4LeExclusive | Self::Len4LeInclusive => (length as u32).to_le_bytes(),
+            Self::LenBcd2 | Self::LenBcd2Inclusive => [bcd[0], bcd[1], 0, 0],
+            Self::StxEtx => [serial::STX, 0, 0, 0],
+            Self::StxLenBcd2 => [serial::STX, bcd[0], bcd[1], 0],
         })
     }
 
     const fn counts_itself(self) -> bool {
         matches!(
             self,
-            Self::Len2BeInclusive | Self::Len2LeInclusive | Self::Len4BeInclusive | Self::Len4AsciiInclusive
+            Self::Len2BeInclusive
+                | Self::Len2LeInclusive
+                | Self::Len4BeInclusive
+                | Self::Len4LeInclusive
+                | Self::Len4AsciiInclusive
+                | Self::LenBcd2Inclusive
         )
     }
 }
 
-/// The bytes before a payload.
+/// The bytes before a payload, or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     bytes: [u8; 4],
     len: usize,
 }
 
-#[allow(clippy::len_without_is_empty)] // There is no framing without a header.
 impl FrameHeader {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
@@ -267,6 +343,11 @@ impl FrameHeader {
     /// How many.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether there are none: most framings write nothing after a payload.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -280,6 +361,12 @@ fn decimal(bytes: &[u8], count: usize, digit: impl Fn(u8) -> u8) -> Result<usize
         value = value * 10 + usize::from(digit);
     }
     Ok(value)
+}
+
+/// Four digits in two bytes.
+fn bcd_length(bytes: [u8; 2]) -> Option<usize> {
+    let [high, low] = bytes;
+    decimal(&[high >> 4, high & 0xF, low >> 4, low & 0xF], 4, |nibble| nibble).ok()
 }
 
 fn bad_length(buf: &[u8]) -> FrameError {
@@ -357,16 +444,19 @@ mod tests {
 
     #[test]
     fn each_framing_reads_its_own_length() {
-        let cases: [(Framing, &[u8]); 10] = [
+        let cases: [(Framing, &[u8]); 13] = [
             (Framing::Len2BeExclusive, &[0, 3, 1, 2, 3]),
             (Framing::Len2BeInclusive, &[0, 5, 1, 2, 3]),
             (Framing::Len2LeExclusive, &[3, 0, 1, 2, 3]),
             (Framing::Len2LeInclusive, &[5, 0, 1, 2, 3]),
             (Framing::Len4BeExclusive, &[0, 0, 0, 3, 1, 2, 3]),
             (Framing::Len4BeInclusive, &[0, 0, 0, 7, 1, 2, 3]),
+            (Framing::Len4LeExclusive, &[3, 0, 0, 0, 1, 2, 3]),
+            (Framing::Len4LeInclusive, &[7, 0, 0, 0, 1, 2, 3]),
             (Framing::Len4Ascii, &[b'0', b'0', b'0', b'3', 1, 2, 3]),
             (Framing::Len4AsciiInclusive, &[b'0', b'0', b'0', b'7', 1, 2, 3]),
             (Framing::LenBcd2, &[0, 0x03, 1, 2, 3]),
+            (Framing::LenBcd2Inclusive, &[0, 0x05, 1, 2, 3]),
             (Framing::Vap, &[0, 3, 0, 0, 1, 2, 3]),
         ];
         for (framing, bytes) in cases {
@@ -387,6 +477,14 @@ mod tests {
         assert_eq!(Framing::Len4Ascii.scan(b"0000", MAX), Scan::KeepAlive { consumed });
         assert_eq!(Framing::Len4AsciiInclusive.scan(b"0004", MAX), Scan::KeepAlive { consumed });
         assert_eq!(Framing::Len2BeExclusive.scan(&[0, 0, 7], MAX), Scan::KeepAlive { consumed: 2 });
+        for framing in Framing::ALL {
+            // What counts itself may be kept alive by a bare header and by zero.
+            let empty = framing.header(0).unwrap();
+            let trailer = framing.trailer(&[]).unwrap();
+            let bytes = [empty.as_slice(), trailer.as_slice()].concat();
+            assert_eq!(framing.scan(&bytes, MAX), Scan::KeepAlive { consumed: bytes.len() }, "{framing}");
+        }
+        assert_eq!(Framing::Len4LeInclusive.scan(&[0; 4], MAX), Scan::KeepAlive { consumed });
         let bad = |framing: Framing, bytes: &[u8]| match framing.scan(bytes, 100) {
             Scan::Bad(error) => error,
             other => panic!("{framing}: {other:?}"),
@@ -397,6 +495,10 @@ mod tests {
             bad(Framing::Len4BeExclusive, &[255; 4]),
             FrameError::TooLong { length: 0xFFFF_FFFF, max: 100 }
         );
+        let error = FrameError::TooLong { length: 0xFFFF_FFFF - 4, max: 100 };
+        assert_eq!(bad(Framing::Len4LeInclusive, &[255; 4]), error);
+        let error = FrameError::TooShort { length: 1, header: 2 };
+        assert_eq!(bad(Framing::LenBcd2Inclusive, &[0, 1]), error);
         assert_eq!(bad(Framing::LenBcd2, &[0xA0, 0]), FrameError::BadLength { bytes: [0xA0, 0, 0, 0] });
         assert!(matches!(bad(Framing::Vap, &[0, 1, 0, 1]), FrameError::BadLength { .. }));
     }

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use crate::dialect::{Class, Composition};
+use crate::envelope::{Base1Header, CupsHeader};
 use crate::render::{self, Rendered};
 use crate::{BODY_BYTES_MAX, BuildError, Builder, De, Dialect, Element, Envelope, Masking, Message, Mti};
 
@@ -59,15 +60,8 @@ pub fn to_json_with(message: &Message<'_, '_>, envelope: &Envelope, masking: Mas
 
 fn envelope_to_json(envelope: &Envelope) -> Value {
     let mut header = Map::new();
-    let parts = [
-        ("tpdu", envelope.tpdu.as_ref().map(|part| &part[..])),
-        ("lri", envelope.lri.as_ref().map(|part| &part[..])),
-        ("header", envelope.header.as_ref().map(|part| &part[..])),
-    ];
-    for (name, part) in parts {
-        if let Some(part) = part {
-            header.insert(name.into(), render::hex(part).into());
-        }
+    for (name, part) in envelope.parts() {
+        header.insert(name.into(), render::hex(part).into());
     }
     header.into()
 }
@@ -151,6 +145,9 @@ pub fn envelope_from_json(value: &Value) -> Result<Envelope, JsonError> {
         tpdu: sized("header.tpdu", part("tpdu")?)?,
         lri: sized("header.lri", part("lri")?)?,
         header: sized("header.header", part("header")?)?,
+        version: sized("header.version", part("version")?)?,
+        cups: sized("header.cups", part("cups")?)?.map(CupsHeader),
+        base1: sized("header.base1", part("base1")?)?.map(Base1Header),
     })
 }
 

@@ -61,7 +61,10 @@ pub use dialect::{
     Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
     Sensitivity, Side, Subfield, SubfieldLayout, Transaction,
 };
-pub use envelope::{Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES, LRI_BYTES, TPDU_BYTES};
+pub use envelope::{
+    BASE1_BYTES, Base1Header, CUPS_BYTES, CupsHeader, Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES,
+    LRI_BYTES, TPDU_BYTES, VERSION_BYTES,
+};
 pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind};
 pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;

@@ -69,6 +69,8 @@ impl Core {
                 Record::RouteAdded(route)
             }
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
+            Command::SetAccountRules { account, rules } => Record::AccountRulesSet { account, rules },
+            Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
@@ -162,14 +164,11 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) -> Result<CommandOutcome, CommandError> {
-        let mut trial = self.state.book.clone();
+        let entries = records.iter().filter_map(Record::entry);
+        self.state.book.check_all(entries).map_err(|_| CommandError::Entry)?;
         for record in &records {
             let day = match record {
-                Record::MerchantNetted { day, entry, .. } => {
-                    trial.apply(entry).map_err(|_| CommandError::Entry)?;
-                    *day
-                }
-                Record::FilesRendered { day, .. } => *day,
+                Record::MerchantNetted { day, .. } | Record::FilesRendered { day, .. } => *day,
                 _ => return Err(CommandError::Missing { what: "settlement record" }),
             };
             if !self.state.days_to_net.contains(&day) {

@@ -93,6 +93,8 @@ impl Core {
         if let Err(error) = self.state.book.check(&entry) {
             let code = match error {
                 BookError::Overdraft { .. } => ResponseCode::INSUFFICIENT_FUNDS,
+                BookError::Closed { .. } => ResponseCode::RESTRICTED_CARD,
+                BookError::CreditLimit { .. } => ResponseCode::AMOUNT_LIMIT,
                 BookError::HoldNotOpen { .. } => ResponseCode::ORIGINAL_NOT_FOUND,
                 _ => ResponseCode::SYSTEM_MALFUNCTION,
             };

@@ -10,6 +10,7 @@ mod restart;
 mod reversal;
 mod saf;
 mod terminal;
+mod transfer;
 mod upstream;
 
 use crate::machine::{Core, Output};
@@ -22,6 +23,7 @@ impl Core {
     /// Time went by.
     pub(crate) fn tick(&mut self, now: Timestamp, out: &mut Output) {
         self.expire_upstream(now, out);
+        self.expire_transfer_holds(now, out);
         self.drive_links(now, out);
         self.summarise_refusals(now, out);
         self.state.pack_some();

@@ -51,11 +51,13 @@ impl State {
             Record::DayCut { day, next } => {
                 self.days_to_net.push(*day);
                 self.day = Some(*next);
-                Ok(())
+                Ok(self.book.replay(&stamped.record)?)
             }
-            Record::MerchantNetted { entry, .. } | Record::AccountFunded { entry } => {
-                Ok(self.book.apply(entry)?)
-            }
+            Record::MerchantNetted { .. }
+            | Record::AccountFunded { .. }
+            | Record::AccountRulesSet { .. }
+            | Record::Transferred(_)
+            | Record::HoldsExpired { .. } => Ok(self.book.replay(&stamped.record)?),
             Record::FilesRendered { day, .. } => {
                 self.days_to_net.retain(|d| d != day);
                 Ok(())

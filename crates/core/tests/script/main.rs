@@ -14,3 +14,4 @@ mod link;
 mod on_us;
 mod restart;
 mod reversal;
+mod transfer;

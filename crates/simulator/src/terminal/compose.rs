@@ -246,8 +246,8 @@ impl Composer<'_> {
         let class = if is_chip { 0x61 } else { 0x60 };
         let envelope = Envelope {
             tpdu: Some(self.terminal.tpdu.0),
-            lri: None,
             header: Some([class, 0x31, 0x00, 0x31, 0x10, 0x00]),
+            ..Envelope::default()
         };
         let mut out = Vec::with_capacity(body.len() + 16);
         Framing::Len2BeExclusive.write(&mut out, |out| {

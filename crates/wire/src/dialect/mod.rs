@@ -153,9 +153,9 @@ impl Dialect {
         let framing =
             framing.parse().map_err(|_| unknown(name, "framing", framing, "a framing, as in len2-be"))?;
         let envelope = file.envelope.as_deref().unwrap_or("none");
-        let envelope = envelope
-            .parse()
-            .map_err(|_| unknown(name, "envelope", envelope, "none, tpdu, tpdu-header, header"))?;
+        let envelope = envelope.parse().map_err(|_| {
+            unknown(name, "envelope", envelope, "none, tpdu, tpdu-header, header, tpdu-version, cups, base1")
+        })?;
         let mti = word_or(name, "mti.encoding", file.mti.encoding.as_deref(), Encoding::Ascii)?;
         if !matches!(mti, Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd) {
             let given = file.mti.encoding.as_deref().unwrap_or_default();

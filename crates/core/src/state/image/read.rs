@@ -66,9 +66,9 @@ impl Part {
             SectionKind::Terms => all(&bytes).map(|terms| (Content::Terms(Box::new(terms)), whole)),
             SectionKind::Cards => items(&bytes).map(|items| (Content::Cards(items), whole)),
             SectionKind::Batches => items(&bytes).map(|items| (Content::Batches(items), whole)),
-            SectionKind::Book => {
-                Book::from_image(&bytes).ok().map(|book| (Content::Book(Box::new(book)), whole))
-            }
+            SectionKind::Book => all(&bytes)
+                .and_then(|image| Book::from_image(&image).ok())
+                .map(|book| (Content::Book(Box::new(book)), whole)),
             SectionKind::Requests => requests(index, &bytes),
             SectionKind::Tombstones => {
                 table(index, &bytes).map(|(table, digest)| (Content::Tombstones(table), digest))

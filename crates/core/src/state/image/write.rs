@@ -50,7 +50,7 @@ impl State {
             .chain(one(SectionKind::Terms, pack(&terms)))
             .chain(list(SectionKind::Cards, &registry.cards))
             .chain(list(SectionKind::Batches, &self.batches.by_terminal))
-            .chain(one(SectionKind::Book, self.book.image()))
+            .chain(one(SectionKind::Book, pack(&self.book.image())))
     }
 
     fn head(&self) -> Head {
