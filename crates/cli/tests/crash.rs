@@ -1,23 +1,21 @@
-//! `kill -9` of a switch under load, ten times on one ledger; then three journals are held against each
-//! other: the terminals', the switch's and the issuers'.
+//! `kill -9` of a switch under load, twenty times on one ledger and two hundred times in `cargo xtask soak`; then
+//! three journals are held against each other: the terminals', the switch's and the issuers'.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
 
 mod support;
 
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use support::{Process, Ran, Serve, World, free_ports, until};
 use switchyard_domain::{BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalId, TransactionKind};
 use switchyard_simulator::journal::{Believed, Journal, JournalLine, LineKind, TransactionKey, believed};
 use switchyard_simulator::terminal::{AdminKind, FinalState, MessageKind};
 
-/// Kills on one data directory.
-const KILLS: u64 = 10;
+/// Kills on one data directory, unless the environment says how many.
+const KILLS: u64 = 20;
+const KILLS_VARIABLE: &str = "SWITCHYARD_KILLS";
 /// Bytes that the terminals' journal grows by before a kill: 300 each way are about one transaction.
 const GROWTH_BYTES: (u64, u64) = (60_000, 600_000);
 
@@ -45,7 +43,8 @@ struct Posted {
 }
 
 #[test]
-fn ten_kills_lose_nothing_and_double_nothing() {
+fn kills_lose_nothing_and_double_nothing() {
+    let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
     let ports = free_ports::<2>().map(|port| port.to_string()).join(",");
     let world = World::make(&["--terminals", "24", "--issuer-ports", &ports]);
     let (terminals, issuers) = (world.root().join("terminals.jsonl"), world.root().join("issuers.jsonl"));
@@ -59,8 +58,8 @@ fn ten_kills_lose_nothing_and_double_nothing() {
     let mut random = Random(0x5eed);
     let mut fleet: Option<Process> = None;
     let mut cut_off = HashSet::new();
-    for round in 0..KILLS {
-        wait_for_links(&world);
+    for round in 0..kills {
+        world.wait_for_links();
         let running = fleet.get_or_insert_with(|| load(&world, &serve, &terminals, round));
         let goal = length(&terminals) + random.between(GROWTH_BYTES.0, GROWTH_BYTES.1);
         until("load", || {
@@ -80,7 +79,7 @@ fn ten_kills_lose_nothing_and_double_nothing() {
     drop(fleet);
     finish(&world, &serve, &terminals);
     until("every reversal to be delivered", || {
-        let status = status(&world);
+        let status = world.status();
         status["saf_waiting"] == 0 && status["unresolved"] == 0
     });
     serve.stop();
@@ -112,7 +111,7 @@ fn load(world: &World, serve: &Serve, journal: &Path, round: u64) -> Process {
 
 /// Terminals that end what is open, do a little more and close their batches.
 fn finish(world: &World, serve: &Serve, journal: &Path) {
-    wait_for_links(world);
+    world.wait_for_links();
     let target = serve.terminals.to_string();
     let mut command = world.command(&["sim", "terminals", "--resume", "--transactions", "300"]);
     command.args(["--output", "json", "--target", &target]).arg("--journal").arg(journal);
@@ -126,21 +125,6 @@ fn finish(world: &World, serve: &Serve, journal: &Path) {
 
 fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-/// What the switch says about itself over its administrators' socket.
-fn status(world: &World) -> Value {
-    let mut stream = UnixStream::connect(world.data().join("admin.sock")).unwrap();
-    stream.write_all(b"{\"command\":\"status\"}\n").unwrap();
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).unwrap();
-    serde_json::from_str::<Value>(&line).unwrap()["status"].take()
-}
-
-fn wait_for_links(world: &World) {
-    until("the links to come up", || {
-        status(world)["links"].as_array().unwrap().iter().all(|link| link["up"] == true)
-    });
 }
 
 fn stories(world: &World) -> BTreeMap<TransactionKey, Story> {

@@ -19,6 +19,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `segment-00000001.log` … | a header page, then [blocks](block), then zeros |
+//! | `segment-00000001.index` … | what its records are found by, made from it and again when it is lost |
 //! | `mark` | the high-water mark: a position known to be durable |
 //! | `torn-….bin` | what a crash left of a block, kept when the epoch of that number cut it |
 //! | `lock` | empty; the writer holds an exclusive lock on it |
@@ -36,6 +37,7 @@ mod file;
 mod follow;
 mod grow;
 mod ids;
+pub mod index;
 pub mod limits;
 mod log;
 mod mark;

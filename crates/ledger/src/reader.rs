@@ -74,6 +74,29 @@ impl Reader {
         Ok(Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: false, last: None })
     }
 
+    /// Goes on where an earlier reader of the same log stood. The end that it meets is not searched for whole
+    /// blocks behind it: that reader, or the writer itself, knows better.
+    pub(crate) fn resume(dir: &Path, owner: (LedgerId, Partition), cursor: Cursor) -> Self {
+        let mut walker = Walker::new(DirSource::new(dir));
+        walker.owner = Some(owner);
+        walker.cursor = cursor;
+        Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: true, last: None }
+    }
+
+    /// Where it stands.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.walker.cursor
+    }
+
+    /// The next whole block with its segment and offset; otherwise as [`next_block`](Self::next_block).
+    pub(crate) fn next_found(&mut self) -> Result<Option<(SegmentNumber, u64, Block<'_>)>> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        let (segment, offset, _) = self.found();
+        Ok(Some((segment, offset, self.walker.block())))
+    }
+
     /// The ledger this log belongs to.
     pub fn ledger_id(&self) -> LedgerId {
         self.owner.0

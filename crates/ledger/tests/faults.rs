@@ -8,7 +8,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Fault, FaultyFiles, PAGE, Seeded, batch, direct_works, read_all, small};
+use common::{
+    Failure, Fault, FaultyFiles, PAGE, Seeded, batch, direct_works, read_all, segment_path, segments, small,
+};
 use switchyard_ledger::{Error, FileLayer, Log, Options, OsFiles, SyncMethod, verify};
 
 /// One life after the other on the same directory, each ended by a fault or a power cut.
@@ -154,4 +156,132 @@ fn a_full_disk_is_refused_before_a_write_and_passes_when_there_is_room() {
     log.close(2).unwrap();
     assert_eq!(read_all(dir.path()), durable);
     verify(dir.path(), |_| {}).unwrap();
+}
+
+/// What came back after a fault: the records in order, or a refusal to serve any.
+fn reopened(dir: &Path, options: &Options, seed: u64) -> Option<Vec<Vec<u8>>> {
+    match Log::open(dir, options) {
+        Ok((log, _)) => {
+            drop(log);
+            verify(dir, |_| {}).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            Some(read_all(dir))
+        }
+        Err(Error::Corrupt(_)) => None,
+        Err(error) => panic!("seed {seed}: {error}"),
+    }
+}
+
+fn random_record(random: &mut Seeded) -> Vec<u8> {
+    (0..8 + random.below(5000)).map(|_| random.next() as u8).collect()
+}
+
+/// The call of any number fails: in the opening, in a commit, in the helper's zeros, in a question for space.
+fn live_through_a_failed_call(seed: u64, failure: Failure, sync: SyncMethod) -> bool {
+    let mut random = Seeded(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let files = FaultyFiles::new(seed);
+    let mut options = small();
+    options.sync = sync;
+    options.files = Arc::clone(&files) as _;
+    let (mut submitted, mut acknowledged) = (Vec::new(), 0);
+    files.fail_call(1 + random.below(70), failure);
+    let failed = match Log::open(dir.path(), &options) {
+        Err(Error::Io { .. } | Error::NoSpace { .. } | Error::Poisoned) => true,
+        Err(error) => panic!("seed {seed}: {error}"),
+        Ok((mut log, _)) => (0..16).any(|step| {
+            let record = random_record(&mut random);
+            submitted.push(record.clone());
+            match log.append(&batch(&[&record]), step) {
+                Ok(_) => acknowledged = submitted.len(),
+                // Refused before anything was written: the log goes on once there is room.
+                Err(Error::NoSpace { .. }) => {
+                    submitted.pop();
+                }
+                Err(Error::Io { .. } | Error::Poisoned) => return true,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            false
+        }),
+    };
+    files.cut_power();
+    let found = reopened(dir.path(), &options, seed).unwrap_or_else(|| panic!("seed {seed}: refused"));
+    assert!(found.len() >= acknowledged, "seed {seed}: an acknowledged record is lost");
+    assert_eq!(found[..], submitted[..found.len()], "seed {seed}");
+    failed
+}
+
+#[test]
+fn whatever_call_fails_nothing_acknowledged_is_lost() {
+    let direct = direct_works(tempfile::tempdir().unwrap().path()).then_some(SyncMethod::Direct);
+    for sync in std::iter::once(SyncMethod::Fdatasync).chain(direct) {
+        for failure in [Failure::InputOutput, Failure::NoSpace] {
+            let failed = (0..150).filter(|seed| live_through_a_failed_call(*seed, failure, sync)).count();
+            assert!(failed > 15, "only {failed} of 150 lives met their {failure:?}");
+        }
+    }
+}
+
+#[test]
+fn a_sync_that_lies_costs_records_and_never_brings_wrong_ones() {
+    let mut refused = 0;
+    for seed in 0..200 {
+        let mut random = Seeded(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let files = FaultyFiles::new(seed);
+        let mut options = small();
+        options.files = Arc::clone(&files) as _;
+        let (mut log, _) = Log::open(dir.path(), &options).unwrap();
+        let lies_at = random.below(8);
+        let mut submitted = Vec::new();
+        for step in 0..lies_at + 1 + random.below(3) {
+            if step == lies_at {
+                files.fail_next(Fault::LostSync);
+            }
+            submitted.push(random_record(&mut random));
+            log.append(&batch(&submitted[submitted.len() - 1..]), step).unwrap();
+        }
+        drop(log);
+        files.cut_power();
+        match reopened(dir.path(), &options, seed) {
+            Some(found) => assert_eq!(found[..], submitted[..found.len()], "seed {seed}"),
+            None => refused += 1,
+        }
+    }
+    assert!(refused > 20, "a gap before acknowledged blocks was refused only {refused} times");
+}
+
+#[test]
+fn a_bit_that_flips_between_two_lives_is_refused_or_cut_and_never_served() {
+    let (mut refused, mut cut) = (0, 0);
+    for seed in 0..300 {
+        let mut random = Seeded(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let options = small();
+        let mut submitted = Vec::new();
+        let (mut log, _) = Log::open(dir.path(), &options).unwrap();
+        for step in 0..1 + random.below(9) {
+            submitted.push(random_record(&mut random));
+            log.append(&batch(&submitted[submitted.len() - 1..]), step).unwrap();
+        }
+        drop(log);
+        let mut images = segments(dir.path());
+        // A segment that was only made ready holds nothing to flip.
+        images.retain(|image| image.iter().any(|byte| *byte != 0));
+        let segment = random.below(images.len() as u64) as usize;
+        let image = &mut images[segment];
+        let used = image.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+        image[random.below(used) as usize] ^= 1 << random.below(8);
+        std::fs::write(segment_path(dir.path(), segment as u64 + 1), image).unwrap();
+        // An opening from the mark leaves older blocks to their readers: here everything is read.
+        let mut options = options;
+        options.scan = switchyard_ledger::Scan::Everything;
+        match reopened(dir.path(), &options, seed) {
+            Some(found) => {
+                assert_eq!(found[..], submitted[..found.len()], "seed {seed}");
+                cut += usize::from(found.len() < submitted.len());
+            }
+            None => refused += 1,
+        }
+    }
+    assert!(refused > 100 && cut > 10, "{refused} refused, {cut} cut");
 }

@@ -31,6 +31,7 @@ mod connection;
 mod core_thread;
 mod data;
 mod http;
+pub mod index;
 mod install;
 mod keyring;
 mod keystore;

@@ -123,6 +123,9 @@ impl Outcome<Pending> for Release {
     fn on_durable(&mut self, position: Position, pending: Vec<Pending>) {
         self.shared.durable.store(position.next_seq.0, Ordering::Release);
         let shared = Arc::clone(&self.shared);
+        if let Some(durable) = shared.index_durable.get() {
+            durable.advance(position.next_seq);
+        }
         guarded(&shared, "ledger-commit", || self.release(pending));
     }
 

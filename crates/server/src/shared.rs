@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use switchyard_core::{Command, CommandError, CommandOutcome, Input};
 use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
+use switchyard_ledger::index::Durable;
 use switchyard_ledger::{FileLayer, OsFiles};
 use tokio::sync::{oneshot, watch};
 
@@ -107,6 +108,8 @@ pub(crate) struct Shared {
     pub(crate) durable: AtomicU64,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) hooks: Hooks,
+    /// Tells the index of records how far the ledger is durable; absent when there is no index.
+    pub(crate) index_durable: OnceLock<Durable>,
     commands: Mutex<HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>>,
     next_command: AtomicU64,
 }
@@ -147,6 +150,7 @@ impl Shared {
             offset,
             phase,
             hooks,
+            index_durable: OnceLock::new(),
         }
     }
 

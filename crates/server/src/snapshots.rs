@@ -263,12 +263,15 @@ fn write(
 }
 
 /// Writes the snapshot of a core that has ended, when its log was closed in good order and nothing of it is missing.
-pub(crate) fn write_last(ledger: &Path, dir: &Path, state: &State) -> Result<Option<Made>, MakeError> {
-    let anchor = Anchor::at_mark(ledger).map_err(ReplayError::Ledger)?;
-    match anchor.filter(|anchor| anchor.next_seq.0 == state.records()) {
-        Some(anchor) if state.is_initialised() => write(dir, state, &anchor, &|| false),
+pub(crate) fn write_last(ledger: &Path, dir: &Path, state: &State) {
+    let began = Instant::now();
+    let made = || match Anchor::at_mark(ledger).map_err(ReplayError::Ledger)? {
+        Some(anchor) if anchor.next_seq.0 == state.records() && state.is_initialised() => {
+            write(dir, state, &anchor, &|| false)
+        }
         _ => Ok(None),
-    }
+    };
+    report(began, made());
 }
 
 /// Starts the thread that makes snapshots; `from` is what the newest one holds.
@@ -303,7 +306,7 @@ fn watch(shared: &Shared, ledger: &Path, dir: &Path, mut last: Sequence) {
 }
 
 /// Says what came of it.
-pub(crate) fn report(began: Instant, made: Result<Option<Made>, MakeError>) {
+fn report(began: Instant, made: Result<Option<Made>, MakeError>) {
     let millis = began.elapsed().as_millis() as u64;
     match made {
         Ok(Some(made)) => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
 use switchyard_domain::{Actor, KeyUse};
+use switchyard_ledger::index::{Index, Indexer};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -90,6 +91,8 @@ pub struct Switch {
     data: DataDir,
     workers: Vec<JoinHandle<()>>,
     committer: Committer<Pending>,
+    /// Absent when it could not be started: nothing that terminals hear depends on it.
+    indexer: Option<Indexer>,
     admin_socket: std::path::PathBuf,
 }
 
@@ -142,6 +145,10 @@ impl Switch {
         let shared =
             Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, hooks }));
         publish(&shared, &core);
+        let indexer = crate::index::start(&data.ledger(), recovery.next_seq);
+        if let Some(indexer) = &indexer {
+            let _ = shared.index_durable.set(indexer.durable());
+        }
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
         let snapshots = crate::snapshots::start(&shared, data.ledger(), data.snapshots(), from);
@@ -154,7 +161,7 @@ impl Switch {
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
-        Ok(Self { shared, addresses, core, snapshots, data, workers, committer, admin_socket })
+        Ok(Self { shared, addresses, core, snapshots, data, workers, committer, indexer, admin_socket })
     }
 
     /// Where it listens; ports 0 of the configuration are real ones here.
@@ -175,6 +182,11 @@ impl Switch {
         status(&self.shared)
     }
 
+    /// Finds transactions in the ledger; absent when the index could not be started.
+    pub fn index(&self) -> Option<Index> {
+        self.indexer.as_ref().map(Indexer::index)
+    }
+
     /// A handle for those who outlive a borrow: a portal, a signal handler.
     pub fn handle(&self) -> SwitchHandle {
         SwitchHandle { shared: Arc::clone(&self.shared) }
@@ -186,7 +198,7 @@ impl Switch {
     /// # Errors
     /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
     pub async fn shutdown(self) -> Result<(), Fatal> {
-        let Self { shared, core, snapshots, data, workers, committer, admin_socket, .. } = self;
+        let Self { shared, core, snapshots, data, workers, committer, indexer, admin_socket, .. } = self;
         tracing::info!("draining");
         shared.enter(Phase::Draining);
         let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));
@@ -205,12 +217,11 @@ impl Switch {
             shared.queue.close();
             let core = core.join().ok().flatten();
             let closed = committer.shutdown();
+            drop(indexer);
             snapshots.thread().unpark();
             drop(snapshots.join());
             if let (Ok(()), Some(core), true) = (&closed, core, shared.config.ledger.snapshot_records > 0) {
-                let began = std::time::Instant::now();
-                let made = crate::snapshots::write_last(&data.ledger(), &data.snapshots(), core.state());
-                crate::snapshots::report(began, made);
+                crate::snapshots::write_last(&data.ledger(), &data.snapshots(), core.state());
             }
             drop(std::fs::remove_file(admin_socket));
             closed.map_err(|error| Fatal::Ledger { reason: error.to_string() })

@@ -266,6 +266,19 @@ impl<'d, 'b> Builder<'d, 'b> {
         self.text(de, &text)
     }
 
+    /// Writes a value of `units` that is encoded already.
+    pub(crate) fn verbatim(&mut self, de: De, units: usize, value: &[u8]) -> Step<'_, 'd, 'b> {
+        let element = self.begin(de)?;
+        self.prefix(element, units, value);
+        self.out.extend_from_slice(value);
+        self.end(de)
+    }
+
+    /// The dialect that it writes.
+    pub fn dialect(&self) -> &'d Dialect {
+        self.dialect
+    }
+
     /// Announces an element that is written next, and fills in the bitmap, so that
     /// [`Builder::body_so_far`] is what a MAC in that element covers.
     ///

@@ -88,6 +88,12 @@ impl Charset {
         if self.is_ebcdic() { 0x40 } else { b' ' }
     }
 
+    /// The ASCII character that a byte is by itself; nothing for one that is none.
+    pub(crate) fn ascii_of(self, byte: u8) -> Option<u8> {
+        let character = if self.is_ebcdic() { self.ebcdic_table()[usize::from(byte)] } else { byte };
+        character.is_ascii().then_some(character)
+    }
+
     /// Decodes bytes; what cannot be decoded becomes U+FFFD. ASCII is borrowed.
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         match self {

@@ -5,6 +5,9 @@
 //! buffer. [`Framing`] finds messages on a byte stream and [`Envelope`] takes off what a link puts before
 //! them.
 //!
+//! Values instead of text: [`typed`] reads amounts, trace numbers, dates, codes and chip data from a message and
+//! writes them into one; [`validate`](mod@validate) says which elements a message lacks.
+//!
 //! Where to go from there: `docs/dialects.md` says how a dialect is written, [`import`] makes one from the
 //! tables of jPOS and moov-io, [`ReplyPlan`] answers many requests that differ in values only, [`json`],
 //! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the example `walkthrough` runs all of it.
@@ -50,6 +53,7 @@ mod render;
 mod reply;
 mod shape;
 mod tlv;
+pub mod typed;
 pub mod validate;
 
 pub use builder::Builder;

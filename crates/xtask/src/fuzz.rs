@@ -8,6 +8,8 @@ use std::process::Command;
 
 /// Seconds a target in the smoke run.
 pub(crate) const SECONDS_DEFAULT: u64 = 10;
+/// Seconds a target at night.
+pub(crate) const SECONDS_SOAK: u64 = 120;
 /// Largest input: a frame has at most 64 KiB behind its length.
 const INPUT_BYTES_MAX: u32 = 70_000;
 

@@ -19,6 +19,7 @@ Developer commands of Switchyard
   cargo xtask tools              fetch what tests compare with: pyiso8583, tshark
   cargo xtask tidy               the arrows between the crates, and what may not be in them
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
+  cargo xtask soak               the nightly form: 200 kills, 32 power cuts, every fuzz target for two minutes
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +44,7 @@ fn run() -> Result<bool> {
         ["tidy"] => steps::only("tidy", &mut report)?,
         ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),
+        ["soak"] => steps::soak(&mut report),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return Ok(true);

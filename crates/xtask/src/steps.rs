@@ -13,6 +13,23 @@ pub(crate) fn all(report: &mut Report) {
     }
 }
 
+/// What a night is for: the same tests with more rounds. Each reads its number of rounds from the environment.
+pub(crate) fn soak(report: &mut Report) {
+    let longer = [
+        ("200 kills", "switchyard-cli", "crash", ("SWITCHYARD_KILLS", "200")),
+        ("32 power cuts", "switchyard-ledger", "power_cut", ("SWITCHYARD_POWER_CUTS", "32")),
+    ];
+    for (name, package, test, (variable, rounds)) in longer {
+        report.step(name, |report| {
+            cargo(&["build", "--locked", "--package", package, "--bins", "--examples"])?;
+            let arguments = ["test", "--locked", "--package", package, "--test", test];
+            let mut command = Command::new(env!("CARGO"));
+            counted(report, command.args(arguments).env(variable, rounds).current_dir(root()))
+        });
+    }
+    fuzz::smoke(report, fuzz::SECONDS_SOAK);
+}
+
 /// One step by name.
 pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
     match step {

@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -238,6 +239,20 @@ impl World {
         let mut command = self.command(&["serve", "--config"]);
         command.arg(self.config());
         Serve::start(command)
+    }
+    /// What the running switch says about itself over its administrators' socket.
+    pub fn status(&self) -> Value {
+        let mut stream = UnixStream::connect(self.data().join("admin.sock")).unwrap();
+        stream.write_all(b"{\"command\":\"status\"}\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["status"].take()
+    }
+    /// Waits until every link of the running switch is up.
+    pub fn wait_for_links(&self) {
+        until("the links to come up", || {
+            self.status()["links"].as_array().unwrap().iter().all(|link| link["up"] == true)
+        });
     }
     /// The segments of the ledger, in order.
     pub fn segments(&self) -> Vec<PathBuf> {

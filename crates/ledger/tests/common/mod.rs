@@ -132,7 +132,7 @@ impl Seeded {
     }
 }
 
-/// What the next write or sync of a segment does.
+/// What a call to the operating system does instead of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Some leading bytes are written, then an error.
@@ -141,6 +141,26 @@ pub enum Fault {
     SyncError,
     /// The write itself fails with an error, nothing written.
     WriteError,
+    /// The sync says that it worked, and what it was to keep is lost with the power.
+    LostSync,
+}
+
+/// The error of a call that fails whatever it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The device does not answer.
+    InputOutput,
+    /// The disk is full.
+    NoSpace,
+}
+
+impl Failure {
+    fn error(self) -> io::Error {
+        match self {
+            Self::InputOutput => io::Error::from_raw_os_error(5),
+            Self::NoSpace => io::Error::from_raw_os_error(28),
+        }
+    }
 }
 
 /// The operating system with faults, and with a memory of what was never synced.
@@ -149,25 +169,47 @@ pub struct FaultyFiles {
     inner: Mutex<Inner>,
 }
 
+/// Offset of a write and what stood there before.
+type Before = (u64, Vec<u8>);
+
 #[derive(Debug, Default)]
 struct Inner {
-    unsynced: HashMap<PathBuf, Vec<(u64, Vec<u8>)>>,
+    unsynced: HashMap<PathBuf, Vec<Before>>,
+    /// Written and synced as far as anybody was told, and not on the disk.
+    doomed: Vec<(PathBuf, Before)>,
     fault: Option<Fault>,
+    /// The call of this number fails, whatever it is and whoever makes it.
+    failing_call: Option<(u64, Failure)>,
+    calls: u64,
     free_bytes: Option<u64>,
     random: u64,
-    syncs: u64,
-    /// Writes of zeros come from the helper thread and are left alone.
-    only_blocks: bool,
+}
+
+impl Inner {
+    /// Counts a call, and fails it when it is its turn.
+    fn call(&mut self) -> io::Result<()> {
+        self.calls += 1;
+        match self.failing_call {
+            Some((number, failure)) if number == self.calls => Err(failure.error()),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl FaultyFiles {
     pub fn new(seed: u64) -> Arc<Self> {
-        let inner = Inner { random: seed, only_blocks: true, ..Inner::default() };
-        Arc::new(Self { inner: Mutex::new(inner) })
+        Arc::new(Self { inner: Mutex::new(Inner { random: seed, ..Inner::default() }) })
     }
 
+    /// The next write or sync of a block goes wrong like this; the helper's zeros are left alone.
     pub fn fail_next(&self, fault: Fault) {
         self.inner.lock().unwrap().fault = Some(fault);
+    }
+
+    /// The call of this number from now on fails, the helper's calls included.
+    pub fn fail_call(&self, number: u64, failure: Failure) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.failing_call = Some((inner.calls + number, failure));
     }
 
     pub fn limit_free(&self, bytes: Option<u64>) {
@@ -178,13 +220,17 @@ impl FaultyFiles {
     pub fn cut_power(&self) {
         let mut inner = self.inner.lock().unwrap();
         let mut random = Seeded(inner.random);
-        for (path, before) in std::mem::take(&mut inner.unsynced) {
+        inner.failing_call = None;
+        let mut lost = std::mem::take(&mut inner.doomed);
+        for (path, writes) in std::mem::take(&mut inner.unsynced) {
+            lost.extend(writes.into_iter().map(|before| (path.clone(), before)));
+        }
+        // The latest write first, so that what stood before the earliest comes back last.
+        for (path, (offset, old)) in lost.into_iter().rev() {
             let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-            for (offset, old) in before.iter().rev() {
-                for (index, sector) in old.chunks(512).enumerate() {
-                    if random.below(2) == 0 {
-                        OsFiles.write_at(&file, &path, sector, offset + 512 * index as u64).unwrap();
-                    }
+            for (index, sector) in old.chunks(512).enumerate() {
+                if random.below(2) == 0 {
+                    OsFiles.write_at(&file, &path, sector, offset + 512 * index as u64).unwrap();
                 }
             }
         }
@@ -195,6 +241,7 @@ impl FaultyFiles {
 impl FileLayer for FaultyFiles {
     fn write_at(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut inner = self.inner.lock().unwrap();
+        inner.call()?;
         let is_block = bytes.iter().any(|byte| *byte != 0);
         if is_block {
             let mut old = vec![0; bytes.len()];
@@ -215,14 +262,16 @@ impl FileLayer for FaultyFiles {
                 inner.fault = None;
                 Err(io::Error::other("injected write error"))
             }
-            Some(Fault::SyncError) | None => OsFiles.write_at(file, path, bytes, offset),
+            Some(Fault::SyncError | Fault::LostSync) | None => OsFiles.write_at(file, path, bytes, offset),
         }
     }
 
     /// A direct write is durable when it returns; one that fails leaves what a power cut may take.
     fn write_durable(&self, file: &File, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let fault = self.inner.lock().unwrap().fault;
-        if fault.is_none() {
+        let inner = self.inner.lock().unwrap();
+        let is_sound = inner.fault.is_none() && inner.failing_call.is_none();
+        drop(inner);
+        if is_sound {
             // The real thing, on the file that was really opened for it.
             return OsFiles.write_durable(file, path, bytes, offset);
         }
@@ -231,27 +280,37 @@ impl FileLayer for FaultyFiles {
         self.sync(&plain, path)
     }
 
-    fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+    fn sync(&self, _: &File, path: &Path) -> io::Result<()> {
         let mut inner = self.inner.lock().unwrap();
-        // Only the writer has anything but zeros to sync; the helper's syncs stay whole.
-        let has_block = inner.unsynced.get(path).is_some_and(|writes| !writes.is_empty());
-        if has_block && inner.fault == Some(Fault::SyncError) {
-            inner.fault = None;
-            return Err(io::Error::other("injected sync error"));
+        inner.call()?;
+        // Only the writer has anything but zeros to sync; the helper's syncs stay whole. The disk is not waited
+        // for: power is cut by `cut_power` alone.
+        let writes = inner.unsynced.remove(path).unwrap_or_default();
+        match inner.fault.filter(|_| !writes.is_empty()) {
+            Some(Fault::SyncError) => {
+                inner.fault = None;
+                inner.unsynced.insert(path.to_path_buf(), writes);
+                return Err(io::Error::other("injected sync error"));
+            }
+            Some(Fault::LostSync) => {
+                inner.fault = None;
+                inner.doomed.extend(writes.into_iter().map(|before| (path.to_path_buf(), before)));
+            }
+            Some(Fault::ShortWrite | Fault::WriteError) | None => {}
         }
-        inner.syncs += 1;
-        // Power is cut by `cut_power` alone, so that the disk need not be waited for.
-        let _ = file;
-        inner.unsynced.remove(path);
         Ok(())
     }
 
     fn reserve(&self, file: &File, path: &Path, bytes: u64) -> io::Result<()> {
+        self.inner.lock().unwrap().call()?;
         OsFiles.reserve(file, path, bytes)
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let limit = self.inner.lock().unwrap().free_bytes;
+        let mut inner = self.inner.lock().unwrap();
+        inner.call()?;
+        let limit = inner.free_bytes;
+        drop(inner);
         limit.map_or_else(|| OsFiles.free_bytes(dir), Ok)
     }
 }

@@ -167,6 +167,18 @@ pub struct SubfieldLayout {
     pub(crate) repeat_from: Option<usize>,
 }
 
+impl Subfield {
+    /// Its English name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its Chinese name, where the dialect has one.
+    pub fn name_zh(&self) -> Option<&str> {
+        self.name_zh.as_deref()
+    }
+}
+
 impl SubfieldLayout {
     /// The specification of the subfield at `index` (from zero), repeats unrolled.
     pub(crate) fn subfield(&self, index: usize) -> Option<&Subfield> {
