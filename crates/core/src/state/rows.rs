@@ -91,6 +91,10 @@ impl<T: Serialize + DeserializeOwned> Rows<T> {
             unpack(packed, count).expect("packed here, or checked when it was loaded")
         }))
     }
+    /// Every row that was not given up, the newest first. Pages are unpacked as they are come to.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &T> {
+        (0..self.pages.len()).rev().filter_map(|page| self.live(page)).flat_map(|rows| rows.iter().rev())
+    }
     /// The packed form of a page, unless it was given up.
     pub(crate) fn packed(&self, page: usize) -> Option<Cow<'_, [u8]>> {
         let page = self.pages.get(page)?.as_ref()?;
@@ -200,6 +204,7 @@ mod tests {
         for number in [0, 5, 6, 255, 256, count - 1] {
             assert_eq!(rows.get(number), loaded.get(number));
         }
+        assert!(loaded.newest_first().eq((0..count).rev().map(|n| rows.get(n).unwrap())));
         assert_eq!(loaded.get(5), Some(&1_000_000));
         assert_eq!(loaded.get(6), Some(&2_000_000));
         assert_eq!(loaded.get(count), None);
