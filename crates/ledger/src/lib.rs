@@ -51,6 +51,7 @@ mod reader;
 mod recover;
 mod restore;
 mod segment;
+mod snapshot;
 mod staging;
 mod store;
 mod verify;
@@ -67,5 +68,9 @@ pub use memory::{Doubt, MemoryStore};
 pub use reader::Reader;
 pub use recover::{Image, Scan, recover_image};
 pub use restore::{RestoreReport, restore};
+pub use snapshot::{
+    Anchor, RawSection, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, prune_snapshots,
+    snapshots,
+};
 pub use store::{Appended, BlockStore, MarkFacts, SegmentStore, Tail};
 pub use verify::{Progress, TornTail, VerifyError, VerifyReport, verify};

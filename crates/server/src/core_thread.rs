@@ -64,8 +64,9 @@ impl CoreThread {
         }
     }
 
-    /// Submits what starting the core led to, and then works until the queue is closed and empty.
-    pub(crate) fn run(mut self, started: Output) {
+    /// Submits what starting the core led to, and then works until the queue is closed and empty. What the core
+    /// knows at its end comes back.
+    pub(crate) fn run(mut self, started: Output) -> Core {
         self.output = started;
         self.publish();
         let mut going = self.submit();
@@ -82,6 +83,7 @@ impl CoreThread {
             }
         }
         self.publish();
+        self.core
     }
 
     /// After a gap the log is sealed: its last block is then beyond the doubt that a crash could leave.
