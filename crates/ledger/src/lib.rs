@@ -55,6 +55,7 @@ mod reader;
 mod recover;
 mod restore;
 mod segment;
+mod snapshot;
 mod staging;
 mod store;
 mod verify;
@@ -63,7 +64,7 @@ mod walk;
 pub use archive::{ArchiveReport, archive};
 pub use backup::{BackupReport, backup};
 pub use batch::RecordBatch;
-pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
+pub use committer::{Committer, Outcome, Refused, Stats, Submitter, Ticket};
 pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
@@ -73,5 +74,9 @@ pub use range::{RangeReport, verify_range};
 pub use reader::Reader;
 pub use recover::{Image, Scan, recover_image};
 pub use restore::{RestoreReport, restore};
+pub use snapshot::{
+    Anchor, RawSection, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, prune_snapshots,
+    snapshots,
+};
 pub use store::{Appended, BlockStore, MarkFacts, SegmentStore, Tail};
 pub use verify::{Progress, TornTail, VerifyError, VerifyReport, verify};

@@ -40,6 +40,8 @@ pub(super) struct DialectFile {
     pub(super) codes: BTreeMap<String, BTreeMap<String, CodeFile>>,
     #[serde(default)]
     pub(super) transactions: Vec<TransactionFile>,
+    #[serde(default)]
+    pub(super) presence: Vec<PresenceFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,6 +83,8 @@ pub(super) struct PadDefaultsFile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ElementFile {
+    /// Parts of BER-TLV may leave it out.
+    #[serde(default)]
     pub(super) format: String,
     #[serde(default)]
     pub(super) name: String,
@@ -98,6 +102,37 @@ pub(super) struct ElementFile {
     pub(super) subfields: Vec<SubfieldFile>,
     #[serde(default)]
     pub(super) layouts: Vec<LayoutFile>,
+    pub(super) inside: Option<String>,
+    pub(super) tag: Option<TagFile>,
+    pub(super) bitmap: Option<PartBitmapFile>,
+    pub(super) head: Option<Box<ElementFile>>,
+    /// Of a head: absent where a tag starts.
+    pub(super) optional: Option<bool>,
+    #[serde(default)]
+    pub(super) parts: BTreeMap<String, ElementFile>,
+}
+
+/// How the tags of a composite are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TagFile {
+    pub(super) width: usize,
+    pub(super) encoding: Option<String>,
+    /// `LL`: places of the length beside every tag.
+    pub(super) length: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) counts: Option<String>,
+    pub(super) first: Option<String>,
+}
+
+/// How the bitmap of a composite is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartBitmapFile {
+    pub(super) encoding: Option<String>,
+    pub(super) bytes: Option<usize>,
+    pub(super) min: Option<usize>,
+    pub(super) max: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,6 +178,44 @@ pub(super) struct TransactionFile {
     pub(super) reply: Vec<u8>,
 }
 
+/// What messages of some types must have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PresenceFile {
+    pub(super) mti: OneOrMany,
+    #[serde(default)]
+    pub(super) mandatory: Vec<PathFile>,
+    #[serde(default)]
+    pub(super) conditional: Vec<PathFile>,
+    #[serde(default)]
+    pub(super) optional: Vec<PathFile>,
+    #[serde(default)]
+    pub(super) forbidden: Vec<PathFile>,
+    /// Of each list at least one.
+    #[serde(default)]
+    pub(super) one_of: Vec<Vec<PathFile>>,
+    #[serde(default)]
+    pub(super) required: Vec<RequiredFile>,
+    /// What elements are that no list names.
+    pub(super) others: Option<String>,
+}
+
+/// What is mandatory when the message has certain values.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequiredFile {
+    pub(super) when: BTreeMap<String, OneOrMany>,
+    pub(super) mandatory: Vec<PathFile>,
+}
+
+/// An element, or text that names several or something inside one.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum PathFile {
+    Number(u8),
+    Text(String),
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum OneOrMany {
@@ -183,6 +256,10 @@ fn merged(text: &str, depth: usize) -> Result<Table, DialectError> {
     Ok(table)
 }
 
+/// Keys that say what is inside an element.
+const INSIDE: [&str; 10] =
+    ["subfields", "layouts", "tlv", "repeat_from", "inside", "tag", "bitmap", "head", "optional", "parts"];
+
 /// Tables merge key by key; everything else is replaced. A changed `format` drops what the base said about
 /// the element's inside, because subfields of another format mean nothing.
 fn lay_over(base: &mut Table, over: Table) {
@@ -190,7 +267,7 @@ fn lay_over(base: &mut Table, over: Table) {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
                 if above.contains_key("format") {
-                    for inside in ["subfields", "layouts", "tlv", "repeat_from"] {
+                    for inside in INSIDE {
                         below.remove(inside);
                     }
                 }
