@@ -102,12 +102,12 @@ pub(crate) fn ascii_digits(number: u64) -> [u8; 16] {
 /// Eight digits at once: halved into fours, into pairs, into digits, each by a multiplication with the inverse.
 #[inline]
 const fn eight_digits(number: u64) -> [u8; 8] {
-    let fours = number / 10_000 | (number % 10_000) << 32;
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
     let pairs = hundreds | (fours - hundreds * 100) << 16;
     let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
     let digits = tens | (pairs - tens * 10) << 8;
-    (digits | LOW * 0x30).to_le_bytes()
+    (digits | (LOW * 0x30)).to_le_bytes()
 }
 
 /// Sixteen ASCII digits as nibbles.

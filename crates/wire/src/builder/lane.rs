@@ -206,9 +206,9 @@ impl Plan {
                 let [tens, ones] = TENS[units % 100];
                 out.extend_from_slice(&[b'0' + (units / 100) as u8, tens, ones]);
             }
-            Prefix::Bcd1 => out.push((units / 10 << 4 | units % 10) as u8),
+            Prefix::Bcd1 => out.push(((units / 10) << 4 | (units % 10)) as u8),
             Prefix::Bcd2 => {
-                out.extend_from_slice(&[(units / 100) as u8, (units / 10 % 10 << 4 | units % 10) as u8]);
+                out.extend_from_slice(&[(units / 100) as u8, ((units / 10 % 10) << 4 | (units % 10)) as u8]);
             }
         }
     }
