@@ -134,7 +134,7 @@ fn index_files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name().to_str().unwrap().contains(".index"))
+        .filter(|entry| entry.file_name().to_str().unwrap().ends_with(".index"))
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect();
     files.sort();
@@ -197,7 +197,7 @@ fn what_a_reader_opens_and_what_a_follower_keeps_answer_alike() {
         assert_eq!(pages(&index, Query::new(key(3, 1))), expected, "right while it is behind");
     }
     check_all(&world, &index);
-    until("the indexes", || world.index_files().len() as u64 == world.sealed());
+    until("the indexes", || world.events.lock().unwrap().len() as u64 == world.sealed());
     until("the rest", || index.indexed() == index.end());
     check_all(&world, &index);
     drop(follower);

@@ -40,6 +40,7 @@ mod links;
 pub mod metrics;
 mod open;
 mod queue;
+pub mod registry;
 mod release;
 mod shared;
 mod space;

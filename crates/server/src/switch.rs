@@ -11,6 +11,7 @@ use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
 use switchyard_domain::{Actor, KeyUse};
 use switchyard_ledger::index::{Index, Indexer};
+use switchyard_ledger::projection::{Follower, Rows};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -90,6 +91,8 @@ pub struct Switch {
     committer: Committer<Pending>,
     /// Absent when it could not be started: nothing that terminals hear depends on it.
     indexer: Option<Indexer>,
+    /// As the index.
+    projections: Option<Follower>,
     admin_socket: std::path::PathBuf,
 }
 
@@ -146,6 +149,10 @@ impl Switch {
         if let Some(indexer) = &indexer {
             let _ = shared.index_durable.set(indexer.durable());
         }
+        let projections = crate::registry::start(&data.projections(), &data.ledger(), recovery.next_seq);
+        if let Some(projections) = &projections {
+            let _ = shared.rows.set(projections.rows());
+        }
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
         let spawn = |name, task: Pin<Box<dyn Future<Output = ()> + Send>>| {
@@ -156,7 +163,7 @@ impl Switch {
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
-        Ok(Self { shared, addresses, core, workers, committer, indexer, admin_socket })
+        Ok(Self { shared, addresses, core, workers, committer, indexer, projections, admin_socket })
     }
 
     /// Where it listens; ports 0 of the configuration are real ones here.
@@ -182,6 +189,11 @@ impl Switch {
         self.indexer.as_ref().map(Indexer::index)
     }
 
+    /// The projections of the ledger; absent when they could not be started.
+    pub fn rows(&self) -> Option<Rows> {
+        self.projections.as_ref().map(Follower::rows)
+    }
+
     /// A handle for those who outlive a borrow: a portal, a signal handler.
     pub fn handle(&self) -> SwitchHandle {
         SwitchHandle { shared: Arc::clone(&self.shared) }
@@ -193,7 +205,7 @@ impl Switch {
     /// # Errors
     /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
     pub async fn shutdown(self) -> Result<(), Fatal> {
-        let Self { shared, core, workers, committer, indexer, admin_socket, .. } = self;
+        let Self { shared, core, workers, committer, indexer, projections, admin_socket, .. } = self;
         tracing::info!("draining");
         shared.enter(Phase::Draining);
         let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));
@@ -212,7 +224,7 @@ impl Switch {
             shared.queue.close();
             drop(core.join());
             let closed = committer.shutdown();
-            drop(indexer);
+            drop((indexer, projections));
             drop(std::fs::remove_file(admin_socket));
             closed.map_err(|error| Fatal::Ledger { reason: error.to_string() })
         });

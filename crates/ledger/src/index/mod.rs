@@ -16,6 +16,8 @@ mod follow;
 mod hot;
 mod key;
 pub mod limits;
+#[doc(hidden)]
+pub mod measure;
 mod query;
 mod sealed;
 mod view;
