@@ -12,6 +12,7 @@ use std::thread::Thread;
 pub(crate) struct Signal {
     durable: AtomicU64,
     waiting: AtomicBool,
+    poked: AtomicBool,
     stop: AtomicBool,
     follower: OnceLock<Thread>,
 }
@@ -42,8 +43,13 @@ impl Signal {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// Wakes the follower if it waits, whatever for.
-    pub(crate) fn wake(&self) {
+    /// Has the follower look again although nothing more is durable.
+    pub(crate) fn poke(&self) {
+        self.poked.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if self.waiting.swap(false, Ordering::SeqCst)
             && let Some(thread) = self.follower.get()
         {
@@ -51,16 +57,16 @@ impl Signal {
         }
     }
 
-    /// Waits, on the follower's thread, until more than `reached` is durable or somebody wakes it; `false` when it
+    /// Waits, on the follower's thread, until more than `reached` is durable or somebody pokes it; `false` when it
     /// is to stop.
     pub(crate) fn wait(&self, reached: u64) -> bool {
         let _ = self.follower.set(std::thread::current());
-        self.waiting.store(true, Ordering::SeqCst);
-        while self.waiting.load(Ordering::SeqCst) {
+        loop {
+            self.waiting.store(true, Ordering::SeqCst);
             if self.is_stopped() {
                 return false;
             }
-            if self.durable() > reached {
+            if self.poked.swap(false, Ordering::SeqCst) || self.durable() > reached {
                 break;
             }
             std::thread::park();

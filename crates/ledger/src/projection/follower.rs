@@ -119,13 +119,14 @@ impl Rows {
             projector.begin_anew();
             Ok(())
         })?;
-        self.signal.wake();
+        self.signal.poke();
         Ok(())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Projector) -> Result<T, Trouble>) -> Result<T, Trouble> {
         match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Open(projector) => act(projector),
+            // What could not be read may have been begun anew, which the thread has to hear of.
+            State::Open(projector) => act(projector).inspect_err(|_| self.signal.poke()),
             State::Opening => Err(Trouble::Unavailable("being opened".to_owned())),
             State::Failed(trouble) => Err(trouble.clone()),
         }
