@@ -39,7 +39,27 @@ impl Admin {
             Self::Alone(data, config) => {
                 Ok(switchyard_server::carry_out_alone(&data, &config, operator(), command)?)
             }
-            Self::Running(stream) => ask(&stream, &to_json(command)?),
+            Self::Running(stream) => {
+                let answer = ask(&stream, to_json(command)?)?;
+                let Some(day) = answer["day"].as_str() else { return Ok(CommandOutcome::Recorded) };
+                let day = day.parse::<BusinessDate>();
+                let day = day.map_err(|_| anyhow::anyhow!("the switch answered {answer} as the day"))?;
+                Ok(CommandOutcome::DayCut { day })
+            }
+        }
+    }
+
+    /// Seals cards under a new key; returns its number.
+    pub(crate) fn rotate_card_key(self) -> Result<u32> {
+        match self {
+            Self::Alone(data, config) => {
+                Ok(switchyard_server::rotate_card_key_alone(&data, &config, operator())?)
+            }
+            Self::Running(stream) => {
+                let answer = ask(&stream, json!({ "command": "rotate-card-key" }))?;
+                let key = answer["key"].as_u64().and_then(|key| u32::try_from(key).ok());
+                key.with_context(|| format!("the switch answered {answer} as the key"))
+            }
         }
     }
 }
@@ -62,27 +82,24 @@ fn operator() -> Actor {
 }
 
 fn to_json(command: Command) -> Result<Value> {
-    let mut value = match command {
+    let value = match command {
         Command::CutDay => json!({ "command": "day-cut" }),
         Command::RecordSettlement { records } => {
             json!({ "command": "record-settlement", "records": records })
+        }
+        Command::ShredCardKeys { keys, reason } => {
+            json!({ "command": "shred-card-keys", "keys": keys, "reason": reason })
         }
         Command::Digest => json!({ "command": "digest" }),
         Command::TrialBalance => json!({ "command": "trial-balance" }),
         _ => bail!("this command is not offered to a running switch"),
     };
-    value["operator"] = login().into();
     Ok(value)
 }
 
-fn ask(stream: &UnixStream, request: &Value) -> Result<CommandOutcome> {
-    let answer = converse(stream, request)?.map_err(|reason| anyhow::anyhow!("{reason}"))?;
-    if let Some(day) = answer["day"].as_str() {
-        let day: BusinessDate =
-            day.parse().map_err(|_| anyhow::anyhow!("the switch answered {day:?} as the day"))?;
-        return Ok(CommandOutcome::DayCut { day });
-    }
-    Ok(CommandOutcome::Recorded)
+fn ask(stream: &UnixStream, mut request: Value) -> Result<Value> {
+    request["operator"] = login().into();
+    converse(stream, &request)?.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 
 fn converse(mut stream: &UnixStream, request: &Value) -> Result<Result<Value, String>> {

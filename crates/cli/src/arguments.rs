@@ -489,4 +489,35 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         vectors: Option<PathBuf>,
     },
+    /// The keys that seal cards: the period of each, and which are shredded, by whom and why.
+    List {
+        #[command(flatten)]
+        config: ConfigOption,
+    },
+    /// Seal cards under a new key from now on; `serve` does so by itself every `keys.card_key_days`.
+    Rotate {
+        #[command(flatten)]
+        config: ConfigOption,
+    },
+    /// Destroy the keys of all cards that were sealed before a day. Nothing can open those cards again; the ledger
+    /// keeps every byte, with masks and hashes, and verifies as before.
+    Shred(ShredOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShredOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
+    /// Keys whose periods ended by the beginning of this day, local time of the switch.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) before: BusinessDate,
+    /// Why, for the record that the ledger keeps.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Really do it.
+    #[arg(long, required_unless_present = "dry_run")]
+    pub(crate) yes: bool,
+    /// Show which keys it would be, and destroy nothing.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
 }

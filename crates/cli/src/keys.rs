@@ -1,10 +1,13 @@
-//! `key selftest`.
+//! `key selftest`; the keys of cards are below.
+
+mod cards;
 
 use crate::arguments::{KeyCommand, Output};
 use crate::{Verdict, output};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 use switchyard_keys::selftest::{self, Outcome, Vector};
 
 /// Known answers that every installation can check without a file.
@@ -17,8 +20,16 @@ struct Tally {
     unknown: u64,
 }
 
-pub(crate) fn run(command: &KeyCommand, form: Output) -> Result<Verdict> {
-    let KeyCommand::Selftest { vectors } = command;
+pub(crate) fn run(command: &KeyCommand, data: &Path, form: Output) -> Result<Verdict> {
+    match command {
+        KeyCommand::Selftest { vectors } => self_test(vectors.as_deref(), form),
+        KeyCommand::List { config } => cards::list(data, config, form),
+        KeyCommand::Rotate { config } => cards::rotate(data, config, form),
+        KeyCommand::Shred(options) => cards::shred(data, options, form),
+    }
+}
+
+fn self_test(vectors: Option<&Path>, form: Output) -> Result<Verdict> {
     let text = match vectors {
         Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
         None => BUILT_IN.to_owned(),

@@ -97,6 +97,6 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Describe(options) => message::describe(&options),
         Command::Diff(options) => message::diff(&options, form),
         Command::Dialect(command) => dialect::run(&command, form),
-        Command::Key(command) => keys::run(&command, form),
+        Command::Key(command) => keys::run(&command, data, form),
     }
 }

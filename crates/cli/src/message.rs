@@ -122,8 +122,7 @@ pub(crate) fn diff(options: &DiffOptions, form: Output) -> Result<Verdict> {
     match form {
         Output::Text => found.iter().try_for_each(|difference| output::line(&difference.to_string()))?,
         Output::Json => {
-            let rows =
-                found.iter().map(|d| json!({"path": d.path.to_string(), "left": d.left, "right": d.right}));
+            let rows = found.iter().map(|d| json!({"path": d.place(), "left": d.left, "right": d.right}));
             output::json(&Value::Array(rows.collect()))?;
         }
     }

@@ -266,6 +266,12 @@ pub enum CommandError {
         /// What is in the way.
         why: &'static str,
     },
+    /// Something under way, or another thing registered, still needs it.
+    #[error("{what} is still needed")]
+    InUse {
+        /// Kind of thing.
+        what: &'static str,
+    },
     /// An entry does not apply to the book.
     #[error("the entry does not apply")]
     Entry,

@@ -320,6 +320,13 @@ pub enum Command {
         /// The key.
         key: KeyRecord,
     },
+    /// Destroys keys that sealed cards: refused while anything may still need a card that they sealed.
+    ShredCardKeys {
+        /// Numbers of the keys.
+        keys: Vec<u16>,
+        /// Why, in a person's words.
+        reason: String,
+    },
     /// A merchant.
     Register(Box<Merchant>),
     /// A terminal.

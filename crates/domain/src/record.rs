@@ -139,6 +139,9 @@ pub enum Record {
     Transferred(Transfer),
     /// Holds of transfers ended because their time was over.
     HoldsExpired { entry: Entry },
+    /// Keys that sealed cards are destroyed: what they sealed cannot be opened again, and no byte of the ledger
+    /// changes. The reason is a person's.
+    CardKeysShredded { keys: Vec<u16>, reason: String },
 }
 
 impl Record {
@@ -177,7 +180,8 @@ impl Record {
             | Self::FilesRendered { .. }
             | Self::PinTried { .. }
             | Self::ReversalQueued { .. }
-            | Self::AccountRulesSet { .. } => None,
+            | Self::AccountRulesSet { .. }
+            | Self::CardKeysShredded { .. } => None,
         }
     }
 }

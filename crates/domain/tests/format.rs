@@ -173,7 +173,7 @@ fn records() -> Vec<Record> {
     ]
 }
 
-fn book_records() -> Vec<Record> {
+fn later_records() -> Vec<Record> {
     vec![
         Record::AccountRulesSet {
             account: AccountId::of(AccountKind::Wallet, 1, Currency::CNY),
@@ -185,6 +185,7 @@ fn book_records() -> Vec<Record> {
             holds_until: Some(AT),
         }),
         Record::HoldsExpired { entry: entry() },
+        Record::CardKeysShredded { keys: vec![1, 300], reason: "retention of 400 days".into() },
     ]
 }
 
@@ -192,7 +193,7 @@ fn book_records() -> Vec<Record> {
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
-    for record in records().into_iter().chain(book_records()) {
+    for record in records().into_iter().chain(later_records()) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();
         stamped.encode(&mut bytes);

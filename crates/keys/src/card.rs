@@ -25,7 +25,7 @@ pub const SEALED_PAN_BYTES: usize = NONCE_BYTES + PLAIN_BYTES + TAG_BYTES;
 /// Length of a card hash, in bytes.
 pub const PAN_HASH_BYTES: usize = 16;
 /// Retired data keys a vault still opens.
-pub const RETIRED_KEYS_MAX: usize = 16;
+pub const RETIRED_KEYS_MAX: usize = 1_024;
 
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
@@ -148,6 +148,7 @@ pub struct CardVault {
     key_id: u32,
     cipher: Aes256Gcm,
     retired: Vec<(u32, Aes256Gcm)>,
+    shredded: Vec<u32>,
     hash: Hmac<Sha256>,
     nonce_start: u128,
     seals: AtomicU64,
@@ -167,14 +168,13 @@ impl CardVault {
         if data_key == hash_key {
             return Err(KeyError::Input("hash key equal to the data key"));
         }
-        let mut start = [0; 16];
-        fill_random(&mut start[..NONCE_BYTES])?;
         Ok(Self {
             key_id,
             cipher: gcm(data_key)?,
             retired: Vec::new(),
+            shredded: Vec::new(),
             hash: Hmac::new_from_slice(hash_key).expect("hmac takes a key of any length"),
-            nonce_start: u128::from_le_bytes(start),
+            nonce_start: nonce_start()?,
             seals: AtomicU64::new(0),
         })
     }
@@ -190,6 +190,53 @@ impl CardVault {
         }
         self.retired.push((key_id, gcm(data_key)?));
         Ok(self)
+    }
+
+    /// Names a data key that was destroyed, so that what it sealed is told from what was damaged.
+    #[must_use]
+    pub fn with_shredded(mut self, key_id: u32) -> Self {
+        self.shredded.push(key_id);
+        self
+    }
+
+    /// A vault that seals under another data key from now on and opens what this one opens.
+    ///
+    /// # Errors
+    /// As [`CardVault::with_retired`].
+    pub fn rotated(&self, key_id: u32, data_key: &[u8]) -> Result<Self, KeyError> {
+        if self.cipher_of(key_id).is_some() || self.retired.len() >= RETIRED_KEYS_MAX {
+            return Err(KeyError::Input("data key number"));
+        }
+        let mut retired = self.retired.clone();
+        retired.push((self.key_id, self.cipher.clone()));
+        Ok(Self { key_id, cipher: gcm(data_key)?, retired, ..self.again()? })
+    }
+
+    /// A vault without the data keys that were destroyed. The key in use cannot be among them.
+    ///
+    /// # Errors
+    /// [`KeyError::Input`] when it is, [`KeyError::Entropy`] without randomness.
+    pub fn without(&self, shredded: &[u32]) -> Result<Self, KeyError> {
+        if shredded.contains(&self.key_id) {
+            return Err(KeyError::Input("data key number"));
+        }
+        let mut vault = self.again()?;
+        vault.retired.retain(|(id, _)| !shredded.contains(id));
+        vault.shredded.extend_from_slice(shredded);
+        Ok(vault)
+    }
+
+    /// The same keys with nonces from another start: both may seal for a moment.
+    fn again(&self) -> Result<Self, KeyError> {
+        Ok(Self {
+            key_id: self.key_id,
+            cipher: self.cipher.clone(),
+            retired: self.retired.clone(),
+            shredded: self.shredded.clone(),
+            hash: self.hash.clone(),
+            nonce_start: nonce_start()?,
+            seals: AtomicU64::new(0),
+        })
     }
 
     /// Number of the data key in use: stored beside each sealed card.
@@ -224,10 +271,12 @@ impl CardVault {
     /// Opens what [`CardVault::seal`] sealed under data key `key_id` for the same record.
     ///
     /// # Errors
-    /// [`KeyError::UnknownKey`] when that key is not loaded, [`KeyError::Authentication`] when
+    /// [`KeyError::Shredded`] when that key was destroyed, [`KeyError::UnknownKey`] when it is not loaded, [`KeyError::Authentication`] when
     /// the bytes were altered or belong to another record.
     pub fn open(&self, key_id: u32, sealed: &SealedPan, intake_id: u128) -> Result<ClearCard, KeyError> {
-        let cipher = self.cipher_of(key_id).ok_or(KeyError::UnknownKey(key_id))?;
+        let shredded = self.shredded.contains(&key_id);
+        let missing = if shredded { KeyError::Shredded(key_id) } else { KeyError::UnknownKey(key_id) };
+        let cipher = self.cipher_of(key_id).ok_or(missing)?;
         let (nonce, rest) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or(KeyError::Authentication)?;
         let (ciphertext, tag) = rest.split_first_chunk::<PLAIN_BYTES>().ok_or(KeyError::Authentication)?;
         let tag = Tag::try_from(tag).map_err(|_| KeyError::Authentication)?;
@@ -291,6 +340,12 @@ pub fn masked(pan: &[u8]) -> Result<MaskedPan, KeyError> {
     masked.text[..6].copy_from_slice(&pan[..6]);
     masked.text[tail..pan.len()].copy_from_slice(&pan[tail..]);
     Ok(masked)
+}
+
+fn nonce_start() -> Result<u128, KeyError> {
+    let mut start = [0; 16];
+    fill_random(&mut start[..NONCE_BYTES])?;
+    Ok(u128::from_le_bytes(start))
 }
 
 fn gcm(key: &[u8]) -> Result<Aes256Gcm, KeyError> {

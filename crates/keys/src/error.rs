@@ -43,6 +43,9 @@ pub enum KeyError {
     /// An input is outside the range the algorithm defines.
     #[error("{0} is out of range")]
     Input(&'static str),
+    /// The key of this number was destroyed on purpose: what it sealed is gone for good.
+    #[error("shredded: data key {0} was destroyed")]
+    Shredded(u32),
     /// No key of this number is loaded.
     #[error("data key {0} is not loaded")]
     UnknownKey(u32),

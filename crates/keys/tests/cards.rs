@@ -110,3 +110,20 @@ proptest! {
         prop_assert_eq!(masked(pan.as_bytes()).unwrap_err(), KeyError::Pan);
     }
 }
+
+#[test]
+fn a_rotated_vault_opens_both_and_a_shredded_key_opens_nothing() {
+    let first = CardVault::new(1, &[1; 32], &[9; 32]).unwrap();
+    let old = first.seal(PAN, None, 7).unwrap();
+    let second = first.rotated(2, &[2; 32]).unwrap();
+    let new = second.seal(PAN, None, 8).unwrap();
+    assert_eq!(second.open(1, &old, 7).unwrap().expose_pan(), PAN);
+    assert_eq!(second.open(2, &new, 8).unwrap().expose_pan(), PAN);
+    assert!(first.rotated(1, &[3; 32]).is_err(), "a number is given once");
+    let left = second.without(&[1]).unwrap();
+    assert_eq!(left.open(1, &old, 7).unwrap_err(), KeyError::Shredded(1));
+    assert_eq!(left.open(2, &new, 8).unwrap().expose_pan(), PAN);
+    assert_eq!(left.hash(PAN).unwrap(), first.hash(PAN).unwrap(), "records are still joined by the hash");
+    assert!(left.without(&[2]).is_err(), "the key in use stays");
+    assert_eq!(left.with_shredded(5).open(5, &old, 7).unwrap_err(), KeyError::Shredded(5));
+}

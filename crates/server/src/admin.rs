@@ -45,6 +45,8 @@ enum Request {
     TrialBalance,
     DayCut,
     InstallKey { name: KeyName, key: KeyRecord },
+    RotateCardKey,
+    ShredCardKeys { keys: Vec<u16>, reason: String },
     RegisterMerchant { merchant: Box<Merchant> },
     BindTerminal { terminal: Box<Terminal> },
     AddLink { link: Box<Link> },
@@ -124,6 +126,7 @@ async fn converse(shared: &Arc<Shared>, stream: UnixStream) -> std::io::Result<(
 }
 
 async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) -> Value {
+    let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
     let command = match envelope.request {
         Request::Status => return success("status", json!(status(shared))),
         Request::Registry { ask } => {
@@ -141,6 +144,13 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::TrialBalance => Command::TrialBalance,
         Request::DayCut => Command::CutDay,
         Request::InstallKey { name, key } => Command::InstallKey { name, key },
+        Request::RotateCardKey => {
+            return match crate::card_keys::rotate(shared, actor).await {
+                Ok(()) => success("key", json!(shared.cards.key_id())),
+                Err(error) => failure(&error.to_string()),
+            };
+        }
+        Request::ShredCardKeys { keys, reason } => Command::ShredCardKeys { keys, reason },
         Request::RegisterMerchant { merchant } => Command::Register(merchant),
         Request::BindTerminal { terminal } => Command::Bind(terminal),
         Request::AddLink { link } => Command::AddLink(link),
@@ -151,7 +161,6 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
         Request::Transfer { transfer } => Command::Transfer(transfer),
     };
-    let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
     match shared.command(actor, command).await {
         Ok(Ok(outcome)) => outcome_json(&outcome),
         Ok(Err(error)) => failure(&error.to_string()),

@@ -157,6 +157,9 @@ impl CoreThread {
             Record::KeyInstalled { name, key } => {
                 pending.registered.push(Registered::Key(*name, key.clone()));
             }
+            Record::CardKeysShredded { keys, .. } => {
+                pending.registered.push(Registered::Shredded(keys.clone()));
+            }
             _ => {}
         }
     }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `ledger/` | the log: the only truth |
 //! | `keys/lmk` | the local master key, 64 hexadecimal digits under a line that says what it is for, mode 0600 |
+//! | `keys/card-data/` | the keys that seal cards, each wrapped under the local master key |
+//! | `keys/ledger-checkpoint` | the key that signs checkpoints of the ledger |
 //! | `keys/card-hash` | the key of the card hash, in the same form; production keeps it elsewhere |
 //! | `settlement/` | files of settlement runs |
 //! | `projections/` | what is derived from the log for people to read; made anew when it is in doubt |
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use switchyard_keys::{KeyError, SecretBytes};
 
+use crate::card_keys::CardKeyFiles;
 use crate::config::{KeyFiles, Profile};
 
 /// Bytes of the local master key and of the key of the card hash.
@@ -81,6 +84,7 @@ pub enum DataError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir {
     root: PathBuf,
+    keys: PathBuf,
     lmk: PathBuf,
     card_hash: PathBuf,
 }
@@ -90,7 +94,15 @@ impl DataDir {
     pub fn new(root: &Path, keys: &KeyFiles) -> Self {
         let dir = keys.dir.clone().unwrap_or_else(|| root.join("keys"));
         let card_hash = keys.card_hash_file.clone().unwrap_or_else(|| dir.join("card-hash"));
-        Self { root: root.to_path_buf(), lmk: dir.join("lmk"), card_hash }
+        Self { root: root.to_path_buf(), lmk: dir.join("lmk"), card_hash, keys: dir }
+    }
+    /// The directory of keys.
+    pub fn keys(&self) -> &Path {
+        &self.keys
+    }
+    /// The keys that seal cards.
+    pub fn card_keys(&self) -> CardKeyFiles {
+        CardKeyFiles::new(self.keys.join("card-data"))
     }
     /// The directory itself.
     pub fn root(&self) -> &Path {
@@ -174,7 +186,7 @@ impl DataDir {
     }
 }
 
-fn make_dir(path: &Path) -> Result<(), DataError> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), DataError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -204,13 +216,18 @@ fn write_key(path: &Path, key: &SecretBytes, demo: bool) -> Result<(), DataError
         .map_err(|source| io_error("write", path, source))
 }
 
-fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
+/// Reads a file that only its owner may read.
+pub(crate) fn read_private(path: &Path) -> Result<SecretBytes, DataError> {
     let metadata = fs::metadata(path).map_err(|source| io_error("look at", path, source))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(DataError::Readable { path: path.to_path_buf(), mode });
     }
-    let text = SecretBytes::from(fs::read(path).map_err(|source| io_error("read", path, source))?);
+    Ok(SecretBytes::from(fs::read(path).map_err(|source| io_error("read", path, source))?))
+}
+
+fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
+    let text = read_private(path)?;
     let malformed = || DataError::Malformed { path: path.to_path_buf() };
     let mut lines = text.expose().split(|byte| *byte == b'\n');
     let (mark, digits) = (lines.next().ok_or_else(malformed)?, lines.next().ok_or_else(malformed)?);
@@ -230,7 +247,7 @@ fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
     if key.len() == KEY_BYTES { Ok(key) } else { Err(malformed()) }
 }
 
-fn io_error(op: &'static str, path: &Path, source: io::Error) -> DataError {
+pub(crate) fn io_error(op: &'static str, path: &Path, source: io::Error) -> DataError {
     DataError::Io { op, path: path.to_path_buf(), source }
 }
 

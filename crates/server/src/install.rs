@@ -8,7 +8,7 @@ use switchyard_keys::{KeyError, SecretBytes};
 use switchyard_ledger::{Error, Log, RecordBatch};
 
 use crate::config::{Config, Profile};
-use crate::data::{DataDir, DataError, KEY_BYTES};
+use crate::data::{DataDir, DataError};
 use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
 use crate::open::{ReplayError, open};
 use crate::shared::{Hooks, now};
@@ -84,8 +84,9 @@ pub fn initialise(
     data.create(plan.demo)?;
     let keys = KeyStore::new(&data.read_lmk(Profile::Demo)?)?;
     let hash_key = data.read_card_hash(Profile::Demo)?;
-    let first = card_keys(&keys, &hash_key)?;
-    let cards = Cards::open(&keys, first.iter().map(|(name, key)| (*name, key)), &hash_key)?;
+    let first = card_keys(&data, &keys, &hash_key)?;
+    let cards =
+        Cards::open(&keys, first.iter().map(|(name, key)| (*name, key)), &hash_key, &data.card_keys())?;
     let tools = Tools { keys, cards };
 
     let (mut log, _, mut core) = open(&data.ledger(), config, &Hooks::default().files)?;
@@ -132,6 +133,31 @@ pub fn carry_out_alone(
     actor: Actor,
     command: Command,
 ) -> Result<CommandOutcome, InitError> {
+    alone(dir, config, actor, |_, _| Ok(command))
+}
+
+/// Seals cards under a new key from now on, in a data directory that no switch serves.
+///
+/// # Errors
+/// As [`carry_out_alone`], and what reading the local master key and writing the key's file yield.
+pub fn rotate_card_key_alone(dir: &Path, config: &Config, actor: Actor) -> Result<u32, InitError> {
+    let mut drawn_id = 0;
+    alone(dir, config, actor, |data, core| {
+        let keys = KeyStore::new(&data.read_lmk(config.general.profile)?)?;
+        drawn_id = crate::card_keys::next_id(core);
+        let drawn = data.card_keys().draw(&keys, drawn_id)?;
+        Ok(Command::InstallKey { name: drawn.name, key: drawn.record })
+    })?;
+    Ok(drawn_id)
+}
+
+/// Has the command that `make` gives recorded, and does what a running switch does once it is durable.
+fn alone(
+    dir: &Path,
+    config: &Config,
+    actor: Actor,
+    make: impl FnOnce(&DataDir, &Core) -> Result<Command, InitError>,
+) -> Result<CommandOutcome, InitError> {
     let data = DataDir::new(dir, &config.keys);
     if !data.is_initialised() {
         return Err(DataError::NotInitialised { path: dir.to_path_buf() }.into());
@@ -140,21 +166,27 @@ pub fn carry_out_alone(
     let mut output = Output::default();
     let cut_bytes = recovery.cut.map_or(0, |cut| cut.bytes);
     core.start(log.epoch().0, cut_bytes, now(), &mut output);
+    let command = make(&data, &core)?;
     let outcome = carry_out(&mut core, 0, actor, command, &mut output)?;
     append(&mut log, &output)?;
     log.close(now().0)?;
+    for stamped in &output.records {
+        if let Record::CardKeysShredded { keys, .. } = &stamped.record {
+            keys.iter().try_for_each(|id| data.card_keys().destroy(u32::from(*id)))?;
+        }
+    }
     Ok(outcome)
 }
 
 /// The key that seals cards, and what tells whether the right key hashes them.
-fn card_keys(store: &KeyStore, hash_key: &SecretBytes) -> Result<[(KeyName, KeyRecord); 2], KeyError> {
-    let data_key = SecretBytes::random(KEY_BYTES)?;
-    let data_name = KeyName { usage: KeyUse::CardData, owner: DATA_KEY_FIRST };
+fn card_keys(
+    data: &DataDir,
+    store: &KeyStore,
+    hash_key: &SecretBytes,
+) -> Result<[(KeyName, KeyRecord); 2], InitError> {
+    let drawn = data.card_keys().draw(store, DATA_KEY_FIRST)?;
     let hash_name = KeyName { usage: KeyUse::CardHash, owner: 0 };
-    Ok([
-        (data_name, store.wrap(KeyUse::CardData, data_key.expose())?),
-        (hash_name, hash_key_record(hash_key)),
-    ])
+    Ok([(drawn.name, drawn.record), (hash_name, hash_key_record(hash_key))])
 }
 
 fn carry_out(

@@ -34,8 +34,8 @@ impl KeyRing {
                 Ok(cipher) => self.pin_verification.store(Some(Arc::new(cipher))),
                 Err(error) => tracing::error!(%error, "the PIN verification key cannot be unwrapped"),
             },
-            KeyUse::CardData => tracing::info!("a new card data key is in use from the next start on"),
-            KeyUse::CardHash
+            KeyUse::CardData
+            | KeyUse::CardHash
             | KeyUse::TerminalMaster
             | KeyUse::TerminalPin
             | KeyUse::TerminalMac

@@ -1,15 +1,20 @@
 //! Keys at rest become keys in use, and back; cards are sealed, hashed and opened.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use switchyard_domain::{
-    CardHash, CardRef, Expiry, KeyName, KeyRecord, KeyUse, Pan, SealedPan, TerminalMac, WorkingKeys,
-    WrappedKey,
+    CardHash, CardRef, Expiry, KeyName, KeyRecord, KeyUse, Pan, SealedPan, TerminalMac, Timestamp,
+    WorkingKeys, WrappedKey,
 };
 use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
 use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, aes_kcv};
 use switchyard_keys::mac::{MacAlgorithm, MacKey, hmac};
 use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, constant_time_eq, kcv};
+
+use crate::card_keys::CardKeyFiles;
+use crate::data::DataError;
 
 /// The local master key, and what can be done with it.
 #[derive(Debug)]
@@ -143,6 +148,8 @@ fn hash_check_value(key: &[u8]) -> [u8; 32] {
     hmac::hmac_sha256(key, &[0; 16])
 }
 
+const DAY_MICROS: u64 = 86_400_000_000;
+
 /// The number of the first data key: its owner in the registry of keys.
 pub(crate) const DATA_KEY_FIRST: u32 = 1;
 
@@ -157,6 +164,18 @@ pub enum CardKeyError {
     /// find its original.
     #[error("the key of the card hash is not the one this ledger was made with")]
     OtherHashKey,
+    /// The file of a card key cannot be used, and the ledger does not say that the key was shredded.
+    #[error("data key {id} cannot be read")]
+    File {
+        /// Number of the key.
+        id: u32,
+        /// Why.
+        #[source]
+        source: DataError,
+    },
+    /// A card key cannot be kept.
+    #[error("a card key cannot be kept")]
+    Keep(#[from] DataError),
     /// A key cannot be taken.
     #[error("key refused")]
     Key(#[from] KeyError),
@@ -165,7 +184,12 @@ pub enum CardKeyError {
 /// Seals, hashes and opens card numbers.
 #[derive(Debug)]
 pub struct Cards {
-    vault: CardVault,
+    vault: ArcSwap<CardVault>,
+    files: CardKeyFiles,
+    /// Held while a key is changed; true once that went wrong after the ledger named the new key.
+    rotation: tokio::sync::Mutex<bool>,
+    /// When the key in use was drawn, microseconds since 1970; zero for one that the ledger holds.
+    from: AtomicU64,
     /// Starts at a random number in each process, so that no two intakes have the same.
     intake: AtomicU64,
 }
@@ -176,6 +200,7 @@ impl Cards {
         store: &KeyStore,
         keys: impl Iterator<Item = (KeyName, &'a KeyRecord)>,
         hash_key: &SecretBytes,
+        files: &CardKeyFiles,
     ) -> Result<Self, CardKeyError> {
         let mut data_keys = Vec::new();
         for (name, record) in keys {
@@ -195,14 +220,60 @@ impl Cards {
         }
         data_keys.sort_by_key(|(owner, _)| *owner);
         let (current, retired) = data_keys.split_last().ok_or(CardKeyError::NoDataKey)?;
-        let key = store.unwrap(KeyUse::CardData, current.1)?;
+        let (key, from) = unwrap_card_key(store, files, current.0, current.1)?;
         let mut vault = CardVault::new(current.0, key.expose(), hash_key.expose())?;
         for (owner, record) in retired {
-            vault = vault.with_retired(*owner, store.unwrap(KeyUse::CardData, record)?.expose())?;
+            vault = vault.with_retired(*owner, unwrap_card_key(store, files, *owner, record)?.0.expose())?;
+        }
+        // Numbers are given in order and never again: one that is not named any more was shredded.
+        let named = |id: &u32| data_keys.iter().any(|(owner, _)| owner == id);
+        for id in (DATA_KEY_FIRST..current.0).filter(|id| !named(id)) {
+            vault = vault.with_shredded(id);
         }
         let mut start = [0; 8];
         getrandom::fill(&mut start).map_err(|_| KeyError::Entropy)?;
-        Ok(Self { vault, intake: AtomicU64::new(u64::from_le_bytes(start)) })
+        Ok(Self {
+            vault: ArcSwap::from_pointee(vault),
+            files: files.clone(),
+            rotation: tokio::sync::Mutex::new(false),
+            from: AtomicU64::new(from.0),
+            intake: AtomicU64::new(u64::from_le_bytes(start)),
+        })
+    }
+
+    /// Number of the key in use.
+    pub(crate) fn key_id(&self) -> u32 {
+        self.vault.load().key_id()
+    }
+
+    /// Whoever changes the key holds this.
+    pub(crate) fn rotation(&self) -> &tokio::sync::Mutex<bool> {
+        &self.rotation
+    }
+
+    /// Where the keys are kept.
+    pub(crate) fn files(&self) -> &CardKeyFiles {
+        &self.files
+    }
+
+    /// Whether the key in use has served its period. One that the ledger holds has: it could never be shredded.
+    pub(crate) fn is_due(&self, now: Timestamp, days: u32) -> bool {
+        now.micros_since(Timestamp(self.from.load(Ordering::Relaxed))) >= u64::from(days) * DAY_MICROS
+    }
+
+    /// Seals under a key that the ledger names now.
+    pub(crate) fn use_key(&self, store: &KeyStore, id: u32, record: &KeyRecord) -> Result<(), CardKeyError> {
+        let (key, from) = unwrap_card_key(store, &self.files, id, record)?;
+        self.vault.store(Arc::new(self.vault.load().rotated(id, key.expose())?));
+        self.from.store(from.0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Forgets keys that the ledger says are shredded, and destroys their files.
+    pub(crate) fn shred(&self, ids: &[u16]) -> Result<(), CardKeyError> {
+        let ids: Vec<u32> = ids.iter().copied().map(u32::from).collect();
+        self.vault.store(Arc::new(self.vault.load().without(&ids)?));
+        ids.into_iter().try_for_each(|id| Ok(self.files.destroy(id)?))
     }
 
     /// What is kept of a card.
@@ -211,13 +282,14 @@ impl Cards {
     /// [`KeyError::Pan`] for a number of fewer than 13 digits.
     pub fn seal(&self, pan: &Pan, expiry: Option<&Expiry>) -> Result<CardRef, KeyError> {
         let intake = self.intake.fetch_add(1, Ordering::Relaxed);
+        let vault = self.vault.load();
         with_digits(pan, |digits| {
-            let sealed = self.vault.seal(digits, expiry.map(Expiry::digits), u128::from(intake))?;
+            let sealed = vault.seal(digits, expiry.map(Expiry::digits), u128::from(intake))?;
             Ok(CardRef {
                 sealed: SealedPan(sealed.as_bytes().to_vec()),
-                key_id: u16::try_from(self.vault.key_id()).map_err(|_| KeyError::Input("data key number"))?,
+                key_id: u16::try_from(vault.key_id()).map_err(|_| KeyError::Input("data key number"))?,
                 intake,
-                hash: CardHash(*self.vault.hash(digits)?.as_bytes()),
+                hash: CardHash(*vault.hash(digits)?.as_bytes()),
                 masked: pan.masked(),
             })
         })
@@ -227,21 +299,36 @@ impl Cards {
     /// sealed card does.
     pub fn hash(&self, pan: &Pan) -> CardHash {
         with_digits(pan, |digits| {
-            self.vault.hash(digits).map_or(CardHash([0; 16]), |hash| CardHash(*hash.as_bytes()))
+            self.vault.load().hash(digits).map_or(CardHash([0; 16]), |hash| CardHash(*hash.as_bytes()))
         })
     }
 
     /// The card behind a reference.
     ///
     /// # Errors
-    /// [`KeyError::UnknownKey`] and [`KeyError::Authentication`].
+    /// [`KeyError::Shredded`], [`KeyError::UnknownKey`] and [`KeyError::Authentication`].
     pub fn open_card(&self, card: &CardRef) -> Result<Pan, KeyError> {
         let sealed: [u8; SEALED_PAN_BYTES] =
             card.sealed.0.as_slice().try_into().map_err(|_| KeyError::Authentication)?;
         let sealed = switchyard_keys::card::SealedPan::from_bytes(sealed);
-        let clear = self.vault.open(u32::from(card.key_id), &sealed, u128::from(card.intake))?;
+        let clear = self.vault.load().open(u32::from(card.key_id), &sealed, u128::from(card.intake))?;
         Pan::from_digits(clear.expose_pan()).map_err(|_| KeyError::Authentication)
     }
+}
+
+/// A card key from its file, or from the ledger that still holds it, with the time it was drawn at.
+fn unwrap_card_key(
+    store: &KeyStore,
+    files: &CardKeyFiles,
+    id: u32,
+    record: &KeyRecord,
+) -> Result<(SecretBytes, Timestamp), CardKeyError> {
+    if !record.wrapped.0.is_empty() {
+        return Ok((store.unwrap(KeyUse::CardData, record)?, Timestamp(0)));
+    }
+    let kept = files.read(id).map_err(|source| CardKeyError::File { id, source })?;
+    let record = KeyRecord { wrapped: kept.wrapped, check_value: record.check_value };
+    Ok((store.unwrap(KeyUse::CardData, &record)?, kept.from))
 }
 
 /// The record that binds a ledger to the key of its card hash. The key itself is not in it, wrapped or not.
@@ -310,7 +397,8 @@ mod tests {
         let hash = (KeyName { usage: KeyUse::CardHash, owner: 0 }, hash_key_record(&hash_key));
         let keys = [data(1), hash, data(2)];
         let open = |count: usize, hash_key: &SecretBytes| {
-            Cards::open(&store, keys[..count].iter().map(|(name, key)| (*name, key)), hash_key)
+            let files = CardKeyFiles::new("no files".into());
+            Cards::open(&store, keys[..count].iter().map(|(name, key)| (*name, key)), hash_key, &files)
         };
         let pan = Pan::from_digits(b"6225880000000008").unwrap();
         let old = open(2, &hash_key).unwrap().seal(&pan, None).unwrap();
@@ -325,5 +413,35 @@ mod tests {
         assert!(matches!(open(2, &other), Err(CardKeyError::OtherHashKey)));
         assert!(matches!(open(0, &hash_key), Err(CardKeyError::NoDataKey)));
         assert!(cards.seal(&Pan::from_digits(b"622588000008").unwrap(), None).is_err());
+    }
+
+    #[test]
+    fn a_shredded_key_is_told_from_a_missing_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, hash_key) = (store(), SecretBytes::random(32).unwrap());
+        let files = CardKeyFiles::new(dir.path().join("card-data"));
+        let keys: Vec<_> = (1..=3).map(|id| files.draw(&store, id).unwrap()).collect();
+        let open = |ids: &[usize]| {
+            let keys = ids.iter().map(|id| (keys[id - 1].name, &keys[id - 1].record));
+            Cards::open(&store, keys, &hash_key, &files)
+        };
+        let pan = Pan::from_digits(b"6225880000000008").unwrap();
+        let cards = open(&[1]).unwrap();
+        assert!(!cards.is_due(crate::shared::now(), 1) && cards.is_due(Timestamp(u64::MAX), 366));
+        let old = cards.seal(&pan, None).unwrap();
+        cards.use_key(&store, 2, &keys[1].record).unwrap();
+        let new = cards.seal(&pan, None).unwrap();
+        assert_eq!((old.key_id, new.key_id), (1, 2));
+        assert_eq!(cards.open_card(&old).unwrap(), pan);
+        cards.shred(&[1]).unwrap();
+        assert_eq!(cards.open_card(&old).unwrap_err(), KeyError::Shredded(1));
+        assert_eq!(cards.open_card(&new).unwrap(), pan);
+        assert_eq!(cards.hash(&pan), old.hash, "the records of a card are still joined");
+        // The next start: the ledger names 1 no more, or names it and the file is gone.
+        assert_eq!(open(&[2, 3]).unwrap().open_card(&old).unwrap_err(), KeyError::Shredded(1));
+        assert!(matches!(open(&[1, 2]), Err(CardKeyError::File { id: 1, .. })));
+        // A file in another's place does not have the check value that the ledger names.
+        std::fs::copy(files.path(2), files.path(3)).unwrap();
+        assert!(matches!(open(&[2, 3]), Err(CardKeyError::Key(KeyError::CheckValue))));
     }
 }

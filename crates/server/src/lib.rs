@@ -26,6 +26,7 @@
 )]
 
 mod admin;
+mod card_keys;
 pub mod config;
 mod connection;
 mod core_thread;
@@ -48,8 +49,9 @@ mod status;
 mod switch;
 mod workers;
 
+pub use card_keys::CardKeyFiles;
 pub use data::{DataDir, DataError};
-pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise};
+pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise, rotate_card_key_alone};
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};
 pub use shared::{Fatal, Hooks, OnFatal};

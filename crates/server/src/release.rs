@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use switchyard_core::{Effect, Input, Upstream};
-use switchyard_domain::{KeyName, KeyRecord, Link, LinkIndex};
+use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex};
 use switchyard_ledger::{Error, Outcome, Position};
 
 use crate::connection::Outbox;
@@ -28,6 +28,8 @@ pub(crate) enum Registered {
     Link(LinkIndex, Box<Link>),
     /// A key to use.
     Key(KeyName, KeyRecord),
+    /// Card keys to destroy.
+    Shredded(Vec<u16>),
 }
 
 /// Releases effects.
@@ -57,7 +59,8 @@ impl Release {
                     Registered::Link(index, link) => {
                         crate::links::start(&self.shared, &self.runtime, index, *link);
                     }
-                    Registered::Key(name, key) => self.shared.keys.use_key(&self.shared.store, name, &key),
+                    Registered::Key(name, key) => self.use_key(name, &key),
+                    Registered::Shredded(ids) => self.shred(&ids),
                 }
             }
             self.let_go(batch.effects);
@@ -107,6 +110,28 @@ impl Release {
                 }
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
                 Effect::UseTerminal { .. } | Effect::UseKeys { .. } => {}
+            }
+        }
+    }
+
+    /// A card key is read from its file here, which happens once in a period.
+    fn use_key(&self, name: KeyName, key: &KeyRecord) {
+        let Shared { cards, keys, store, .. } = &*self.shared;
+        if name.usage != KeyUse::CardData {
+            return keys.use_key(store, name, key);
+        }
+        match cards.use_key(store, name.owner, key) {
+            Ok(()) => tracing::info!(key = name.owner, "a new card data key is in use"),
+            Err(error) => tracing::error!(%error, "a new card data key cannot be used; the one before stays"),
+        }
+    }
+
+    /// The committer waits while files are destroyed: whoever asked hears that it is done when it is.
+    fn shred(&self, ids: &[u16]) {
+        match self.shared.cards.shred(ids) {
+            Ok(()) => tracing::warn!(keys = ?ids, "card data keys are shredded"),
+            Err(error) => {
+                tracing::error!(%error, "a card data key is not destroyed; the next start tries again")
             }
         }
     }

@@ -247,8 +247,10 @@ pub(crate) mod tests {
         let store = store();
         let data = store.wrap(KeyUse::CardData, SecretBytes::random(32).unwrap().expose()).unwrap();
         let name = KeyName { usage: KeyUse::CardData, owner: 1 };
+        let files = crate::card_keys::CardKeyFiles::new("no files".into());
         let cards =
-            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap()).unwrap();
+            Cards::open(&store, [(name, &data)].into_iter(), &SecretBytes::random(32).unwrap(), &files)
+                .unwrap();
         let seen = Arc::clone(fatal);
         Arc::new(Shared::new(Parts {
             config: Config::default(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
@@ -28,6 +28,8 @@ use crate::status::{Status, status};
 
 /// How often housekeeping looks around.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// A card key that could not be changed is tried again after this.
+const CARD_KEY_RETRY: Duration = Duration::from_secs(300);
 /// Idle connections of a drain are looked for this often.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
@@ -283,7 +285,10 @@ fn load(config: &Config, data: &DataDir, files: &Arc<dyn FileLayer>) -> Result<L
     if let Some(cut) = &recovery.cut {
         tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
     }
-    let cards = Cards::open(&store, core.state().registry().keys(), &hash_key)?;
+    let named = core.state().registry().keys().filter(|(name, _)| name.usage == KeyUse::CardData);
+    let named: Vec<u32> = named.map(|(name, _)| name.owner).collect();
+    data.card_keys().finish_shredding(&named)?;
+    let cards = Cards::open(&store, core.state().registry().keys(), &hash_key, &data.card_keys())?;
     Ok(Loaded { log, recovery, core, store, cards })
 }
 
@@ -328,10 +333,23 @@ fn start_core(
     Ok((core, committer))
 }
 
+/// Seals cards under a new key once the one in use has served its period.
+async fn change_card_key(shared: &Arc<Shared>, tried_at: &mut Option<Instant>) {
+    let due = shared.cards.is_due(now(), shared.config.keys.card_key_days);
+    if !due || tried_at.is_some_and(|at| at.elapsed() < CARD_KEY_RETRY) {
+        return;
+    }
+    *tried_at = Some(Instant::now());
+    if let Err(error) = crate::card_keys::rotate(shared, Actor::Switch).await {
+        tracing::error!(%error, "the card data key cannot be changed");
+    }
+}
+
 /// Looks at the disk and keeps histograms small.
 async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
     let mut stop = std::pin::pin!(crate::shared::reached(shared.phase.subscribe(), Phase::Stopping));
     let mut beat = tokio::time::interval(HOUSEKEEPING);
+    let mut changed_at = None;
     loop {
         tokio::select! {
             biased;
@@ -339,6 +357,7 @@ async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
             _ = beat.tick() => {}
         }
         shared.metrics.upkeep();
+        change_card_key(&shared, &mut changed_at).await;
         crate::space::watch(&shared, &ledger);
     }
 }

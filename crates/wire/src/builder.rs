@@ -471,7 +471,7 @@ fn check_length(element: &Element, length: usize) -> Result<(), BuildError> {
 }
 
 /// Position of the first character that the class does not have.
-fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
+pub(crate) fn bad_digit(element: &Element, digits: &[u8]) -> Option<usize> {
     match element.class {
         Class::Track if element.encoding == Encoding::Bcd => {
             digits.iter().position(|c| !matches!(c, b'0'..=b'9' | b'A'..=b'F' | b'='))
@@ -506,7 +506,7 @@ fn fill_text(element: &Element, value_at: usize, out: &mut Vec<u8>) -> Result<us
 }
 
 /// Fills the text from `value_at` on up to `length` bytes.
-fn fill_up(element: &Element, value_at: usize, length: usize, out: &mut Vec<u8>) {
+pub(crate) fn fill_up(element: &Element, value_at: usize, length: usize, out: &mut Vec<u8>) {
     let missing = (value_at + length).saturating_sub(out.len());
     let TextPad { side, fill } = element.text_pad;
     out.resize(out.len() + missing, fill);
@@ -516,22 +516,32 @@ fn fill_up(element: &Element, value_at: usize, length: usize, out: &mut Vec<u8>)
 }
 
 /// Writes what the prefix counts of `units`; `value` is looked at where characters are counted.
-fn put_prefix(element: &Element, units: usize, value: &[u8], out: &mut [u8]) {
+pub(crate) fn put_prefix(element: &Element, units: usize, value: &[u8], out: &mut [u8]) {
     let Length::Variable { prefix, .. } = element.length else { return };
-    let mut rest = element.prefix_number(prefix, units, value);
+    put_prefix_value(prefix, element.prefix_number(prefix, units, value), out);
+}
+
+/// Writes a number in the places of a prefix; whether it fits them.
+pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> bool {
+    let mut rest = value;
+    let mut places = prefix.places;
     for byte in out.iter_mut().rev() {
         let (value, radix) = match prefix.encoding {
             PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),
             PrefixEncoding::Ebcdic => (0xF0 + (rest % 10) as u8, 10),
+            // Three places take two bytes, and the first nibble stays zero.
+            PrefixEncoding::Bcd if places == 1 => ((rest % 10) as u8, 10),
             PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
             PrefixEncoding::Binary => (rest as u8, 256),
         };
         *byte = value;
         rest /= radix;
+        places = places.saturating_sub(2);
     }
+    rest == 0
 }
 
-fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
     match element.encoding {
         Encoding::Ebcdic => {
             let to_ebcdic = |c: &u8| match c {
@@ -579,7 +589,7 @@ fn put_packed(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
     let (words, rest) = bytes.as_chunks::<8>();
     if encoding == Encoding::Hex {
         words.iter().for_each(|word| out.extend_from_slice(&to_hex(u64::from_be_bytes(*word))));

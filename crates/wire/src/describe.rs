@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    De, Element, Envelope, Masking, Message, Mti, MtiClass, MtiFunction, MtiVersion, ParseError, render,
+    De, Envelope, Masking, Message, Mti, MtiClass, MtiFunction, MtiVersion, ParseError, composite, render,
 };
 
 /// The message in several lines.
@@ -99,7 +99,7 @@ fn write_element(out: &mut String, message: &Message<'_, '_>, de: De, masking: M
         write!(out, "    {path:<7} {}{}: {}", spec.name, zh(spec.name_zh.as_deref()), escaped(&value))?;
         write_meaning(out, message, &path, &value)?;
     }
-    write_tags(out, message, element, masking)
+    write_parts(out, message, de, masking)
 }
 
 fn write_meaning(out: &mut String, message: &Message<'_, '_>, path: &str, value: &str) -> std::fmt::Result {
@@ -110,25 +110,20 @@ fn write_meaning(out: &mut String, message: &Message<'_, '_>, path: &str, value:
     Ok(())
 }
 
-fn write_tags(
-    out: &mut String,
-    message: &Message<'_, '_>,
-    element: &Element,
-    masking: Masking,
-) -> std::fmt::Result {
-    if *element.composition() != crate::Composition::BerTlv {
-        return Ok(());
-    }
-    for tlv in message.tlv(element.de()) {
-        match tlv {
-            Ok(tlv) => {
-                let indent = usize::from(tlv.depth) * 2 + 4;
-                let name = tag_name(tlv.tag).unwrap_or("unknown tag");
-                let value = render::tag(&tlv, masking);
-                writeln!(out, "{:indent$}{:02X} {name}: {value}", "", tlv.tag)?;
-            }
-            Err(error) => writeln!(out, "    error: {error}")?,
-        }
+fn write_parts(out: &mut String, message: &Message<'_, '_>, de: De, masking: Masking) -> std::fmt::Result {
+    let mut paths = composite::Paths::of(de);
+    for part in message.parts(de) {
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => return writeln!(out, "    error: {error}"),
+        };
+        let indent = part.depth() * 2 + 4;
+        let path = paths.next(&part);
+        let name = if part.spec().is_none() && part.name().is_empty() { "unknown tag" } else { part.name() };
+        let value = part.render(masking).into_string();
+        let key = escaped(&part.key().to_string());
+        write!(out, "{:indent$}{key} {name}{}: {}", "", zh(part.name_zh()), escaped(&value))?;
+        write_meaning(out, message, &path, &value)?;
     }
     Ok(())
 }

@@ -1,27 +1,40 @@
 //! What differs between two messages.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use crate::{De, ElementPath, Masking, Message, Subvalue, render};
+use crate::{De, ElementPath, Masking, Message, Subvalue, composite, render};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Where.
     pub path: ElementPath,
+    /// Where in a composite, below the element: `25.2`, `9F26`.
+    pub inside: Option<Box<str>>,
     /// The left value as shown; nothing when absent.
     pub left: Option<String>,
     /// The right value as shown; nothing when absent.
     pub right: Option<String>,
 }
 
+impl Difference {
+    /// Where, in whole: `de 127.25.2`.
+    pub fn place(&self) -> String {
+        self.inside
+            .as_deref()
+            .map_or_else(|| self.path.to_string(), |inside| format!("{}.{inside}", self.path))
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())?;
         match (&self.left, &self.right) {
-            (Some(left), Some(right)) => write!(f, "{}: {left} -> {right}", self.path),
-            (Some(left), None) => write!(f, "{}: {left} -> absent", self.path),
-            (None, Some(right)) => write!(f, "{}: absent -> {right}", self.path),
-            (None, None) => write!(f, "{}", self.path),
+            (Some(left), Some(right)) => write!(f, ": {left} -> {right}"),
+            (Some(left), None) => write!(f, ": {left} -> absent"),
+            (None, Some(right)) => write!(f, ": absent -> {right}"),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -34,7 +47,7 @@ pub fn diff(left: &Message<'_, '_>, right: &Message<'_, '_>, masking: Masking) -
     let mut found = Vec::new();
     if left.mti() != right.mti() {
         let (left, right) = (left.mti().to_string(), right.mti().to_string());
-        found.push(Difference { path: ElementPath::Mti, left: Some(left), right: Some(right) });
+        found.push(Difference { path: ElementPath::Mti, inside: None, left: Some(left), right: Some(right) });
     }
     for de in 2..=crate::DE_MAX {
         if left.has(de) || right.has(de) {
@@ -58,60 +71,77 @@ fn compare(
         return;
     }
     let (parts, others) = (parts(left, de), parts(right, de));
-    if parts.is_empty() || others.is_empty() {
+    let whole = |found: &mut Vec<Difference>| {
         let show = |message| render::element(message, de, masking).map(render::Rendered::into_string);
-        found.push(Difference { path: ElementPath::De(de), left: show(left), right: show(right) });
-        return;
+        let path = ElementPath::De(de);
+        found.push(Difference { path, inside: None, left: show(left), right: show(right) });
+    };
+    if parts.is_empty() || others.is_empty() {
+        return whole(found);
     }
-    let find = |parts: &[Part], path| parts.iter().find(|part| part.path == path).cloned();
-    let mut paths: Vec<ElementPath> = parts.iter().chain(&others).map(|part| part.path).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    for path in paths {
-        let (left, right) = (find(&parts, path), find(&others, path));
-        if left != right {
-            let show = |part: Option<Part>| {
-                part.map(|part| if masking == Masking::Masked { part.masked } else { part.plain })
-            };
-            found.push(Difference { path, left: show(left), right: show(right) });
+    let before = found.len();
+    let mut rest: HashMap<Place, &Part> = others.iter().map(|part| (part.place(), part)).collect();
+    let show =
+        |part: &Part| if masking == Masking::Masked { part.masked.clone() } else { part.plain.clone() };
+    for part in &parts {
+        let other = rest.remove(&part.place());
+        if other != Some(part) {
+            let (left, right) = (Some(show(part)), other.map(show));
+            found.push(Difference { path: part.path, inside: part.inside.clone(), left, right });
         }
     }
+    for part in others.iter().filter(|part| rest.contains_key(&part.place())) {
+        let right = Some(show(part));
+        found.push(Difference { path: part.path, inside: part.inside.clone(), left: None, right });
+    }
+    // Nothing but the order of parts, or how lengths are written.
+    if found.len() == before {
+        whole(found);
+    }
 }
+
+/// What two parts have in common that are compared.
+type Place = (ElementPath, Option<Box<str>>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Part {
     path: ElementPath,
+    inside: Option<Box<str>>,
     plain: String,
     masked: String,
 }
 
-/// The subfields or tags of an element; none when it has none or they cannot be read whole.
+impl Part {
+    fn place(&self) -> Place {
+        (self.path, self.inside.clone())
+    }
+}
+
+/// The subfields or parts of an element; none when it has none or they cannot be read whole.
 fn parts(message: &Message<'_, '_>, de: De) -> Vec<Part> {
     let positional = message.subfields(de).enumerate().map(|(index, (spec, value))| Part {
         path: ElementPath::Subfield(de, index as u16 + 1),
+        inside: None,
         plain: render::subfield(spec, &value, Masking::Unmasked),
         masked: render::subfield(spec, &value, Masking::Masked),
     });
-    let parts: Vec<Part> = positional.collect();
-    let is_tlv =
-        message.dialect().element(de).is_some_and(|e| *e.composition() == crate::Composition::BerTlv);
-    if !is_tlv {
-        return parts;
+    let mut found: Vec<Part> = positional.collect();
+    let mut paths = composite::Paths::of(de);
+    for part in message.parts(de) {
+        let Ok(part) = part else { return Vec::new() };
+        let path = paths.next(&part);
+        // A container differs in its parts.
+        if !part.is_container() {
+            let inside = path.split_once('.').map(|(_, inside)| inside.into());
+            found.push(Part {
+                path: ElementPath::De(de),
+                inside,
+                plain: part.render(Masking::Unmasked).into_string(),
+                masked: part.render(Masking::Masked).into_string(),
+            });
+        }
     }
-    let tags = message.tlv(de).map(|tlv| {
-        tlv.map(|tlv| Part {
-            path: ElementPath::Tag(de, tlv.tag),
-            plain: render::tag(&tlv, Masking::Unmasked),
-            masked: render::tag(&tlv, Masking::Masked),
-        })
-    });
-    let tags: Result<Vec<Part>, _> = tags.collect();
-    let tags = tags.unwrap_or_default();
-    // A tag that occurs twice cannot be told apart by path: the element is then compared whole.
-    let mut paths: Vec<ElementPath> = tags.iter().map(|part| part.path).collect();
-    paths.sort_unstable();
-    let is_unique = paths.windows(2).all(|pair| pair[0] != pair[1]);
-    if is_unique { tags } else { Vec::new() }
+    found
 }
 
 /// The text of a subfield's value, for callers that compare by themselves.
@@ -122,6 +152,7 @@ impl Subvalue<'_> {
             Self::Digits(digits) => digits.as_str().to_owned(),
             Self::Text(text) => text.to_string(),
             Self::Bytes(bytes) => render::hex(bytes),
+            Self::Decoded(bytes) => render::hex(bytes),
         }
     }
 }

@@ -56,7 +56,7 @@ impl<'a> Digits<'a> {
 }
 
 /// Digits, upper-case letters and the track separator; the rest becomes `?`.
-const fn ebcdic_to_ascii(byte: u8) -> u8 {
+pub(crate) const fn ebcdic_to_ascii(byte: u8) -> u8 {
     match byte {
         0xF0..=0xF9 => byte - 0xF0 + b'0',
         0xC1..=0xC9 => byte - 0xC1 + b'A',

@@ -88,6 +88,18 @@ pub enum ParseErrorKind {
     /// A bitmap in hexadecimal holds something else.
     #[error("bitmap is not hexadecimal")]
     BadBitmap,
+    /// A BER-TLV length without an end of its own.
+    #[error("indefinite length is not read")]
+    IndefiniteLength,
+    /// A tag that cannot be one.
+    #[error("bad tag")]
+    BadTag,
+    /// Composites inside composites beyond the limit.
+    #[error("nested deeper than {max}")]
+    TooDeep {
+        /// [`crate::COMPOSITE_DEPTH_MAX`].
+        max: usize,
+    },
     /// The bitmap announces an element that the dialect does not define.
     #[error("element is not defined by the dialect")]
     UnknownElement,
@@ -173,6 +185,14 @@ pub enum BuildError {
         /// The limit.
         max: usize,
     },
+    /// A part of a composite cannot be written.
+    #[error("de {path}: {fault}")]
+    Part {
+        /// The part: `127.25.2`.
+        path: Box<str>,
+        /// What is wrong.
+        fault: PartFault,
+    },
     /// A reserved element was never written.
     #[error("de {de}: reserved and never written")]
     ReservedUnwritten {
@@ -182,6 +202,62 @@ pub enum BuildError {
     /// `finish` was called already.
     #[error("message is finished already")]
     Finished,
+}
+
+/// Why a part of a composite cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartFault {
+    /// Nothing can be called this in the composite.
+    #[error("not a key of this composite")]
+    NotAKey,
+    /// The dialect says neither how the part is written nor how parts in general are.
+    #[error("not defined by the dialect")]
+    Unknown,
+    /// Positions and bits come in ascending order, each once; positions without a gap.
+    #[error("must come in order, each once, positions without a gap")]
+    OutOfOrder,
+    /// It has no parts of its own, or the element has none.
+    #[error("is not a composite")]
+    NotAComposite,
+    /// Longer than the part.
+    #[error("length {length} is above the maximum {max}")]
+    TooLong {
+        /// Length given, in the unit of the part.
+        length: usize,
+        /// The maximum.
+        max: usize,
+    },
+    /// Shorter than a part of fixed length.
+    #[error("needs length {need}, have {have}")]
+    TooShort {
+        /// Length of the part.
+        need: usize,
+        /// Length given.
+        have: usize,
+    },
+    /// A character that the class or the character set cannot carry.
+    #[error("position {position} has a character that class {class} cannot carry")]
+    BadCharacter {
+        /// Index of the character in the value given.
+        position: usize,
+        /// The class of the part.
+        class: &'static str,
+    },
+    /// Text for bytes, or bytes for digits.
+    #[error("class {class} does not take {given}")]
+    WrongKind {
+        /// The class of the part.
+        class: &'static str,
+        /// `text` or `bytes`.
+        given: &'static str,
+    },
+    /// Composites inside composites beyond the limit.
+    #[error("nested deeper than {max}")]
+    TooDeep {
+        /// [`crate::COMPOSITE_DEPTH_MAX`].
+        max: usize,
+    },
 }
 
 /// A dialect file that cannot be compiled.

@@ -2,8 +2,11 @@
 //!
 //! Each is one call so that a target is one line. They assert what must hold for every input.
 
+use std::sync::LazyLock;
+
 use crate::{
-    Dialect, Envelope, EnvelopeKind, Framing, Masking, Scan, describe, detect_frame, diff, json, validate,
+    COMPOSITE_DEPTH_MAX, Composite, De, Dialect, Envelope, EnvelopeKind, Framing, Kind, Masking, Message,
+    Mti, Scan, describe, detect_frame, diff, json, validate,
 };
 
 /// Frames that fuzzing allows.
@@ -22,6 +25,7 @@ pub fn parse_all(bytes: &[u8]) {
             let offset = message.offset(de).expect("a listed element has an offset");
             assert_eq!(&bytes[offset..offset + wire.len()], wire, "{name}: de {de} is not where it says");
             let _ = (message.digits(de, &mut buf), message.number(de), message.text(de), message.bytes(de));
+            let _ = message.parts(de).count();
             let _ = (message.subfields(de).count(), message.tlv(de).count(), message.value_len(de));
         }
         let _ = validate::validate(&message);
@@ -123,3 +127,129 @@ pub fn import(text: &str) {
         assert!(Dialect::from_toml(&toml).is_ok(), "an import does not compile");
     }
 }
+
+/// Imports what stands before the last zero byte as a jPOS packager, and reads what follows with it.
+pub fn import_jpos(bytes: &[u8]) {
+    let (text, message) = text_and_message(bytes);
+    if let Ok((toml, _)) = crate::import::jpos_xml(&text) {
+        read_imported(&toml, message);
+    }
+}
+
+/// Imports what stands before the last zero byte as a moov-io specification, and reads what follows with it.
+pub fn import_moov(bytes: &[u8]) {
+    let (text, message) = text_and_message(bytes);
+    if let Ok((toml, _)) = crate::import::moov_json(&text) {
+        read_imported(&toml, message);
+    }
+}
+
+fn text_and_message(bytes: &[u8]) -> (std::borrow::Cow<'_, str>, &[u8]) {
+    let (text, message) = match bytes.iter().rposition(|byte| *byte == 0) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, bytes),
+    };
+    (String::from_utf8_lossy(text), message)
+}
+
+fn read_imported(toml: &str, bytes: &[u8]) {
+    let dialect = Dialect::from_toml(toml).expect("what is imported compiles");
+    let (message, error) = dialect.parse_partial(bytes);
+    let _ = describe::describe(&message, Masking::Masked);
+    read_parts(&message);
+    if error.is_none() {
+        let value = json::to_json(&message, Masking::Unmasked);
+        let encoded = json::from_json(&dialect, &value).expect("unmasked JSON encodes");
+        assert!(dialect.parse(&encoded).is_ok(), "what was encoded does not parse");
+    }
+}
+
+/// Walks over all composites; every part lies in the body, and parts of a level do not overlap.
+fn read_parts(message: &Message<'_, '_>) {
+    for de in message.elements() {
+        for part in message.parts(de) {
+            let Ok(part) = part else { break };
+            assert!(part.depth() < COMPOSITE_DEPTH_MAX && part.wire().len() <= message.body().len());
+            let _ = (part.value(), part.name(), part.sensitivity());
+        }
+    }
+}
+
+/// Reads the bytes as every kind of composite and writes them back.
+///
+/// The first byte chooses one of the elements of a dialect that has them all. What is read whole is written
+/// again part by part: by its bytes, and by its values through JSON.
+pub fn tlv(bytes: &[u8]) {
+    let Some((choice, value)) = bytes.split_first() else { return };
+    let dialect = &*SPECIMEN;
+    let count = dialect.elements().count();
+    let Some(element) = dialect.elements().nth(usize::from(*choice) % count) else { return };
+    let de = element.de();
+    let mut body = Vec::new();
+    let built = dialect.build(&mut body, Mti::new(0x0100), |builder| builder.bytes(de, value).map(drop));
+    if built.is_err() {
+        return;
+    }
+    let message = dialect.parse(&body).expect("bytes of a composite are not checked");
+    read_parts(&message);
+    let masked = json::to_json(&message, Masking::Masked).to_string();
+    assert!(!masked.contains(char::from(0)), "a control character reached the text");
+    let _ = describe::describe(&message, Masking::Masked);
+    if let Some(parts) = values(&message) {
+        copied(&message, de, &parts);
+        composed(&message, de, &parts);
+    }
+}
+
+/// Paths and values of the parts; nothing when they cannot be read whole.
+fn values(message: &Message<'_, '_>) -> Option<serde_json::Value> {
+    let value = json::to_json(message, Masking::Unmasked);
+    if value.get("errors").is_some() {
+        None
+    } else {
+        Some(value.get("subfields").cloned().unwrap_or_default())
+    }
+}
+
+/// Parts that are copied are the same parts; where nothing but parts is in the composite, the same bytes.
+fn copied(message: &Message<'_, '_>, de: De, parts: &serde_json::Value) {
+    let dialect = message.dialect();
+    let mut body = Vec::new();
+    let mut builder = dialect.builder(&mut body, message.mti());
+    let built = builder.parts(de, |writer| {
+        message
+            .parts(de)
+            .flatten()
+            .filter(|part| part.depth() == 0)
+            .try_for_each(|part| writer.copy(&part).map(drop))
+    });
+    built.expect("parts that were read can be copied");
+    builder.finish().expect("a copy is not too long");
+    let again = dialect.parse(&body).expect("a copy parses");
+    assert_eq!(values(&again).as_ref(), Some(parts), "a copy has other values");
+    let kind = dialect.element(de).and_then(crate::Element::inside).map(Composite::kind);
+    if let Some(Kind::Positional { .. } | Kind::Tagged(_) | Kind::Datasets) = kind {
+        assert_eq!(again.bytes_owned(de), message.bytes_owned(de), "a copy has other bytes");
+    }
+}
+
+/// Parts that are written from their values have the same values, and are written alike again.
+fn composed(message: &Message<'_, '_>, de: De, parts: &serde_json::Value) {
+    // A composite without parts says nothing of itself but by its bytes.
+    if message.parts(de).next().is_none() {
+        return;
+    }
+    let dialect = message.dialect();
+    let value = serde_json::json!({"mti": "0100", "subfields": parts});
+    let body = json::from_json(dialect, &value).expect("values that were read can be written");
+    let again = dialect.parse(&body).expect("what was written parses");
+    let values = values(&again).expect("what was written can be read whole");
+    assert_eq!(&values, parts, "what was written has other values");
+    let value = serde_json::json!({"mti": "0100", "subfields": values});
+    assert_eq!(json::from_json(dialect, &value).ok(), Some(body), "the same values are written in two ways");
+}
+
+/// A dialect with every kind of composite.
+static SPECIMEN: LazyLock<Dialect> = LazyLock::new(|| {
+    Dialect::from_toml(include_str!("composite/specimen.toml")).expect("a test compiles the specimen")
+});

@@ -2,7 +2,8 @@
 //!
 //! `{"mti": "0200", "header": {"tpdu": "6000030000", "header": "603100310100"}, "fields": {"2": "…"},
 //! "subfields": {"60.1": "22", "55.9F26": "…"}}`: characters as text, digits as digits without filler, bytes
-//! as upper-case hexadecimal. Text that its character set cannot express is `{"hex": "…"}`. What is unmasked
+//! as upper-case hexadecimal; parts of composites by their paths (`127.25.2`), with `#2` for a tag that occurs
+//! again, and in `errors` where the inside of one cannot be followed. Text that its character set cannot express is `{"hex": "…"}`. What is unmasked
 //! can be encoded again, byte for byte but for the value of filler nibbles.
 
 use serde_json::{Map, Value};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::dialect::{Class, Composition};
 use crate::envelope::{Base1Header, CupsHeader};
 use crate::render::{self, Rendered};
-use crate::{BODY_BYTES_MAX, BuildError, Builder, De, Dialect, Element, Envelope, Masking, Message, Mti};
+use crate::{BuildError, Builder, De, Dialect, Element, Envelope, Masking, Message, Mti, composite};
 
 /// JSON that is not a message of the dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +42,7 @@ pub fn to_json_with(message: &Message<'_, '_>, envelope: &Envelope, masking: Mas
     if !envelope.is_empty() {
         root.insert("header".into(), envelope_to_json(envelope));
     }
-    let (mut fields, mut subfields) = (Map::new(), Map::new());
+    let (mut fields, mut subfields, mut errors) = (Map::new(), Map::new(), Map::new());
     for de in message.elements() {
         let Some(rendered) = render::element(message, de, masking) else { continue };
         let value = match rendered {
@@ -50,10 +51,16 @@ pub fn to_json_with(message: &Message<'_, '_>, envelope: &Envelope, masking: Mas
         };
         fields.insert(de.to_string(), value);
         add_subfields(message, de, masking, &mut subfields);
+        if let Some(error) = composite::subfields(message, de, masking, &mut subfields) {
+            errors.insert(de.to_string(), error.to_string().into());
+        }
     }
     root.insert("fields".into(), fields.into());
     if !subfields.is_empty() {
         root.insert("subfields".into(), subfields.into());
+    }
+    if !errors.is_empty() {
+        root.insert("errors".into(), errors.into());
     }
     root.into()
 }
@@ -69,20 +76,6 @@ fn envelope_to_json(envelope: &Envelope) -> Value {
 fn add_subfields(message: &Message<'_, '_>, de: De, masking: Masking, out: &mut Map<String, Value>) {
     for (index, (spec, value)) in message.subfields(de).enumerate() {
         out.insert(format!("{de}.{}", index + 1), render::subfield(spec, &value, masking).into());
-    }
-    let is_tlv = message.dialect().element(de).is_some_and(|e| *e.composition() == Composition::BerTlv);
-    if !is_tlv {
-        return;
-    }
-    for tlv in message.tlv(de).map_while(Result::ok) {
-        let path = format!("{de}.{:02X}", tlv.tag);
-        // A tag may occur again: issuer scripts do.
-        let key = if out.contains_key(&path) {
-            (2..).map(|count| format!("{path}#{count}")).find(|key| !out.contains_key(key)).unwrap_or(path)
-        } else {
-            path
-        };
-        out.insert(key, render::tag(&tlv, masking).into());
     }
 }
 
@@ -192,6 +185,9 @@ fn compose(
     subfields: &Map<String, Value>,
 ) -> Result<(), JsonError> {
     let element = dialect.element(de).ok_or(BuildError::UnknownElement { de })?;
+    if element.inside().is_some() {
+        return composite::compose(builder, element, subfields);
+    }
     let prefix = format!("{de}.");
     let mut parts = Vec::new();
     for (key, value) in subfields {
@@ -200,16 +196,6 @@ fn compose(
         parts.push((key, inner, text));
     }
     match element.composition() {
-        Composition::BerTlv => {
-            let mut bytes = Vec::new();
-            for (key, inner, text) in parts {
-                let tag = inner.split('#').next().and_then(unhex).filter(|tag| (1..=4).contains(&tag.len()));
-                let tag = tag.ok_or_else(|| shape(key, "a tag"))?;
-                let value = unhex(text).ok_or_else(|| shape(key, "hexadecimal"))?;
-                put_tlv(&tag, &value, &mut bytes).ok_or_else(|| shape(key, "a shorter value"))?;
-            }
-            builder.bytes(de, &bytes)?;
-        }
         Composition::Positional(_) => {
             let mut numbered = Vec::new();
             for (key, inner, text) in parts {
@@ -225,7 +211,9 @@ fn compose(
             let text: String = numbered.into_iter().map(|(_, text)| text).collect();
             put_composed(builder, element, &text)?;
         }
-        Composition::Primitive => return Err(shape(prefix + "*", "an element with subfields")),
+        Composition::Primitive | Composition::BerTlv | Composition::Composite(_) => {
+            return Err(shape(prefix + "*", "an element with subfields"));
+        }
     }
     Ok(())
 }
@@ -241,19 +229,7 @@ fn put_composed(builder: &mut Builder<'_, '_>, element: &Element, text: &str) ->
     Ok(())
 }
 
-fn put_tlv(tag: &[u8], value: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    out.extend_from_slice(tag);
-    match value.len() {
-        len @ 0..=0x7F => out.push(len as u8),
-        len @ 0x80..=0xFF => out.extend([0x81, len as u8]),
-        len @ 0x100..=BODY_BYTES_MAX => out.extend([0x82, (len >> 8) as u8, len as u8]),
-        _ => return None,
-    }
-    out.extend_from_slice(value);
-    Some(())
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
         return None;
@@ -262,6 +238,6 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect()
 }
 
-fn shape(path: impl Into<String>, expected: &'static str) -> JsonError {
+pub(crate) fn shape(path: impl Into<String>, expected: &'static str) -> JsonError {
     JsonError::Shape { path: path.into(), expected }
 }

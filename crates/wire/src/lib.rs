@@ -34,6 +34,7 @@ mod builder;
 mod charset;
 #[cfg(feature = "codec")]
 mod codec;
+mod composite;
 pub mod describe;
 mod detect;
 mod dialect;
@@ -60,6 +61,10 @@ pub use builder::Builder;
 pub use charset::Charset;
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, FrameCodec};
+pub use composite::{
+    BitmapRule, COMPOSITE_DEPTH_MAX, Composite, Head, Key, Kind, Part, PartError, PartSpec, PartWriter,
+    Parts, TAG_BYTES_MAX, Tag, TagCounts, TagLength, TagRule,
+};
 pub use detect::{Detected, detect_frame, detect_frame_for};
 pub use dialect::{
     Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
@@ -69,7 +74,7 @@ pub use envelope::{
     BASE1_BYTES, Base1Header, CUPS_BYTES, CupsHeader, Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES,
     LRI_BYTES, TPDU_BYTES, VERSION_BYTES,
 };
-pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind};
+pub use error::{BuildError, DialectError, ElementPath, FrameError, ParseError, ParseErrorKind, PartFault};
 pub use frame::{FrameHeader, Frames, Framing, FramingError, Scan};
 pub use mask::Masking;
 pub use message::{Message, SmallDigits, Subvalue};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::composite::{Parts, Paths};
 use crate::dialect::{Class, Element, Encoding, Length};
 use crate::digits::Digits;
 use crate::parse::{element_bytes, prefix_value};
@@ -46,6 +47,8 @@ pub enum Subvalue<'a> {
     Text(Cow<'a, str>),
     /// Bytes as on the wire.
     Bytes(&'a [u8]),
+    /// Bytes that the wire has as hexadecimal digits.
+    Decoded(Vec<u8>),
 }
 
 /// Up to forty ASCII digits held in place.
@@ -63,6 +66,14 @@ impl SmallDigits {
             small.len += 1;
         }
         small
+    }
+
+    /// Nothing when there are more than fit.
+    pub(crate) fn try_collect(digits: &Digits<'_>) -> Option<Self> {
+        if digits.len() > SMALL_DIGITS_MAX {
+            return None;
+        }
+        Some(Self::collect((0..digits.len()).map(|index| digits.at(index))))
     }
 
     /// The digits as text.
@@ -280,14 +291,39 @@ impl<'d, 'a> Message<'d, 'a> {
         }
     }
 
-    /// A subfield by path: `60.2` counted from one, `55.9F26` by tag.
+    /// The parts of a composite or of chip data, each before those inside it.
+    ///
+    /// Empty when the element is absent or has none; ends with an error where the inside does not follow the
+    /// dialect. Parsing the message did not look there.
+    pub fn parts(&self, de: De) -> Parts<'d, 'a> {
+        let element = self.dialect.element(de);
+        let inside = element.and_then(|element| Some((element, element.inside()?)));
+        let (Some((element, inside)), Some(raw), Some(at)) = (inside, self.raw(de), self.offset(de)) else {
+            return Parts::empty();
+        };
+        let prefix = self.dialect.layouts.get(usize::from(de)).map_or(0, |layout| layout.prefix_bytes);
+        Parts::of(element, inside, raw, at + usize::from(prefix))
+    }
+
+    /// The part of a composite at a path without the element: `25.2`, `01#2`.
+    fn part(&self, de: De, path: &str) -> Option<Subvalue<'a>> {
+        let mut paths = Paths::of(de);
+        let found = self.parts(de).map_while(Result::ok).find(|part| {
+            let full = paths.next(part);
+            full.split_once('.').is_some_and(|(_, inner)| inner == path)
+        });
+        found.map(|part| part.value())
+    }
+
+    /// A subfield by path: `60.2` counted from one, `55.9F26` by tag at any depth, `127.25.2` in composites.
     pub fn subfield(&self, path: &str) -> Option<Subvalue<'a>> {
         let (de, inner) = path.split_once('.')?;
         let de: De = de.parse().ok()?;
         match self.dialect.element(de)?.composition {
-            crate::Composition::BerTlv => {
+            crate::Composition::BerTlv if !inner.contains(['.', '#']) => {
                 self.tag(de, u32::from_str_radix(inner, 16).ok()?).map(Subvalue::Bytes)
             }
+            crate::Composition::BerTlv | crate::Composition::Composite(_) => self.part(de, inner),
             crate::Composition::Positional(_) => self.positional(de, inner.parse().ok()?),
             crate::Composition::Primitive => None,
         }
@@ -310,14 +346,14 @@ impl<'d, 'a> Message<'d, 'a> {
                 return None;
             }
             let end = len.min(at + spec.length as usize);
-            let value = self.part(element, spec, at, end)?;
+            let value = self.cut(element, spec, at, end)?;
             at = end;
             Some((spec, value))
         })
     }
 
     /// The units `at..end` of an element as the subfield's class wants them.
-    fn part(&self, element: &Element, spec: &crate::Subfield, at: usize, end: usize) -> Option<Subvalue<'a>> {
+    fn cut(&self, element: &Element, spec: &crate::Subfield, at: usize, end: usize) -> Option<Subvalue<'a>> {
         let raw = self.raw(element.de)?;
         match element.class {
             Class::Numeric | Class::SignedAmount | Class::Track => {
@@ -325,7 +361,11 @@ impl<'d, 'a> Message<'d, 'a> {
                 Some(Subvalue::Digits(SmallDigits::collect((at..end).map(|index| digits.at(index)))))
             }
             Class::Binary if element.encoding == Encoding::Raw => raw.get(at..end).map(Subvalue::Bytes),
-            Class::Binary => raw.get(at * 2..end * 2).map(Subvalue::Bytes),
+            Class::Binary => {
+                let (pairs, _) = raw.get(at * 2..end * 2)?.as_chunks::<2>();
+                let nibble = |byte| crate::parse::hex_nibble(element.encoding, byte).unwrap_or_default();
+                Some(Subvalue::Decoded(pairs.iter().map(|&[h, l]| nibble(h) << 4 | nibble(l)).collect()))
+            }
             Class::Alpha | Class::AlphaNumeric | Class::Text => {
                 let text = element.charset.decode(raw.get(at..end)?);
                 let is_number = spec.class == Class::Numeric && text.bytes().all(|b| b.is_ascii_digit());

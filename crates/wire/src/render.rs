@@ -1,8 +1,9 @@
 //! Values as text, masked or not: what JSON, describe and diff have in common.
 
-use crate::dialect::{Class, Composition, Sensitivity};
-use crate::mask::{mask_filled_pan, mask_pan, mask_text, mask_track};
-use crate::{De, Masking, Message, Subfield, Subvalue, Tlv, TlvError};
+use crate::composite::{Parts, mask_whole};
+use crate::dialect::{Class, Sensitivity};
+use crate::mask::{mask_filled_pan, mask_text, mask_track};
+use crate::{De, Element, Masking, Message, Subfield, Subvalue, TlvError};
 
 /// A value as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +34,17 @@ pub(crate) fn element(message: &Message<'_, '_>, de: De, masking: Masking) -> Op
     let element = message.dialect().element(de)?;
     if element.class() == Class::Binary {
         let text = hex(&message.bytes_owned(de)?);
-        let text = match (masking, element.sensitivity(), element.composition()) {
+        let text = match (masking, element.sensitivity(), element.inside()) {
             (Masking::Unmasked, _, _) => text,
-            (Masking::Masked, Sensitivity::Open, Composition::BerTlv) => mask_tlv_hex(message, de, text),
+            (Masking::Masked, Sensitivity::Open, Some(_)) => mask_composite(message, element)?,
             (Masking::Masked, sensitivity, _) => mask_as(sensitivity, text),
         };
         return Some(Rendered::Hex(text));
     }
     let text = message.text(de)?;
+    if masking == Masking::Masked && element.inside().is_some() {
+        return mask_composite(message, element).map(Rendered::Text);
+    }
     if masking == Masking::Masked {
         let text = mask_subfields(message, de, &text).unwrap_or_else(|| text.into_owned());
         return Some(Rendered::Text(match element.sensitivity() {
@@ -68,25 +72,13 @@ pub(crate) fn subfield(spec: &Subfield, value: &Subvalue<'_>, masking: Masking) 
         Subvalue::Digits(digits) => digits.as_str().to_owned(),
         Subvalue::Text(text) => text.to_string(),
         Subvalue::Bytes(bytes) => hex(bytes),
+        Subvalue::Decoded(bytes) => hex(bytes),
     };
     match (masking, value) {
         (Masking::Unmasked, _) => text,
         (Masking::Masked, Subvalue::Text(_)) if spec.sensitivity == Sensitivity::Open => mask_text(&text),
         (Masking::Masked, _) => mask_as(spec.sensitivity, text),
     }
-}
-
-/// The value of a BER-TLV object.
-pub(crate) fn tag(tlv: &Tlv<'_>, masking: Masking) -> String {
-    let text = hex(tlv.value);
-    if masking == Masking::Unmasked {
-        return text;
-    }
-    // What is inside is shown, and masked, by itself.
-    if tlv.is_constructed {
-        return "*".repeat(text.len());
-    }
-    mask_tag(tlv.tag, text)
 }
 
 /// Upper-case hexadecimal.
@@ -105,41 +97,20 @@ fn mask_as(sensitivity: Sensitivity, text: String) -> String {
     }
 }
 
-fn mask_tag(tag: u32, text: String) -> String {
+/// What may be shown of a chip data tag.
+pub(crate) fn tag_sensitivity(tag: u32) -> Sensitivity {
     match tag {
-        TAG_PAN => {
-            let pan = text.trim_end_matches('F');
-            format!("{}{}", mask_pan(pan), &text[pan.len()..])
-        }
-        _ if TAG_TRACKS.contains(&tag) => mask_track(&text),
-        _ if TAG_SECRETS.contains(&tag) => "*".repeat(text.len()),
-        _ => text,
+        TAG_PAN => Sensitivity::Pan,
+        _ if TAG_TRACKS.contains(&tag) => Sensitivity::Track,
+        _ if TAG_SECRETS.contains(&tag) => Sensitivity::Secret,
+        _ => Sensitivity::Open,
     }
 }
 
-/// Masks the sensitive tags inside the hexadecimal of an element, and everything from where the objects can
-/// no longer be followed.
-fn mask_tlv_hex(message: &Message<'_, '_>, de: De, mut text: String) -> String {
-    let Some(raw) = message.raw(de) else { return text };
-    for object in message.tlv(de) {
-        match object {
-            Ok(tlv) if !tlv.is_constructed => {
-                let at = (tlv.value.as_ptr() as usize).wrapping_sub(raw.as_ptr() as usize) * 2;
-                let range = at..at + tlv.value.len() * 2;
-                if let Some(value) = text.get(range.clone()) {
-                    let masked = mask_tag(tlv.tag, value.to_owned());
-                    text.replace_range(range, &masked);
-                }
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let at = (error.offset() * 2).min(text.len());
-                let stars = "*".repeat(text.len() - at);
-                text.replace_range(at.., &stars);
-            }
-        }
-    }
-    text
+fn mask_composite(message: &Message<'_, '_>, element: &Element) -> Option<String> {
+    let inside = element.inside()?;
+    let raw = message.raw(element.de())?;
+    Some(mask_whole(element, raw, Parts::of(element, inside, raw, 0)))
 }
 
 /// The value with its sensitive subfields masked, for elements of digits; nothing when there are none.

@@ -45,6 +45,7 @@ fn value_at(message: &Message<'_, '_>, path: &str) -> Option<String> {
         Subvalue::Digits(digits) => digits.as_str().to_owned(),
         Subvalue::Text(text) => text.into_owned(),
         Subvalue::Bytes(bytes) => crate::render::hex(bytes),
+        Subvalue::Decoded(bytes) => crate::render::hex(&bytes),
     })
 }
 

@@ -45,7 +45,14 @@ impl Core {
             Command::Bind(terminal) => return self.bind(actor, *terminal, now, out),
             Command::Genesis(record) if matches!(*record, Record::Genesis { .. }) => *record,
             Command::Genesis(_) => return Err(CommandError::Invalid { what: "genesis record" }),
-            Command::InstallKey { name, key } => Record::KeyInstalled { name, key },
+            Command::InstallKey { name, key } => {
+                self.check_key(name)?;
+                Record::KeyInstalled { name, key }
+            }
+            Command::ShredCardKeys { keys, reason } => {
+                self.check_shred(&keys, &reason)?;
+                Record::CardKeysShredded { keys, reason }
+            }
             Command::Register(merchant) => {
                 if self.state.registry.merchant_by_id.contains_key(&merchant.id) {
                     return Err(CommandError::Exists { what: "merchant" });

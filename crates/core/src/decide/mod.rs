@@ -1,6 +1,7 @@
 //! The rules, one file for each thing that is decided.
 
 mod batch;
+mod card_keys;
 mod command;
 mod financial;
 mod issuer;

@@ -4,9 +4,9 @@ use crate::state::registry::{IssuedCard, TerminalState};
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, Entry, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode,
-    ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId, TransactionKind,
-    TransactionOpened,
+    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record, ReplyFacts,
+    ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -74,6 +74,7 @@ impl State {
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
+            | Record::CardKeysShredded { .. }
             | Record::MerchantRegistered(_)
             | Record::TerminalRegistered(_)
             | Record::LinkRegistered(_)
@@ -95,6 +96,10 @@ impl State {
                 registry.keys.retain(|(known, _)| known != name);
                 registry.keys.push((*name, key.clone()));
             }
+            Record::CardKeysShredded { keys, .. } => registry.keys.retain(|(name, _)| {
+                let shredded = keys.iter().any(|key| u32::from(*key) == name.owner);
+                name.usage != KeyUse::CardData || !shredded
+            }),
             Record::MerchantRegistered(merchant) => {
                 let index = switchyard_domain::MerchantIndex(registry.merchants.len() as u32);
                 registry.merchant_by_id.insert(merchant.id, index);

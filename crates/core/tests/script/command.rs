@@ -72,7 +72,7 @@ fn each_refusal_changes_nothing() {
 #[test]
 fn what_is_registered_works_at_once() {
     let mut bench = Bench::new();
-    let name = KeyName { usage: KeyUse::CardData, owner: 1 };
+    let name = KeyName { usage: KeyUse::PinVerification, owner: 1 };
     bench.command(Command::InstallKey { name, key: key() }).unwrap();
     bench.command(Command::InstallKey { name, key: key() }).unwrap();
     assert_eq!(bench.core.state().registry().keys().count(), 1);

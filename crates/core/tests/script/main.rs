@@ -7,6 +7,7 @@ mod support;
 
 mod admission;
 mod batch;
+mod card_keys;
 mod command;
 mod duplicates;
 mod follow_up;

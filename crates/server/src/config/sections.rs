@@ -166,6 +166,9 @@ section!(
         /// File with the key of the card hash. Empty: "card-hash" in the directory above. Whoever has the data
         /// and this key can find card numbers by trying them, so production wants it elsewhere.
         card_hash_file: Option<PathBuf> = None;
+        /// Days after which cards are sealed under a new key. A period of cards is shredded by destroying its key
+        /// (`switchyard key shred`), so this is how fine retention can be.
+        card_key_days: u32 = 31, in 1..=366;
         /// Threads that verify and translate PINs and make keys. 0: half as many as there are processors.
         threads: u32 = 0, in 0..=256;
     }

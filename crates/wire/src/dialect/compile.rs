@@ -13,17 +13,21 @@ use crate::message::SMALL_DIGITS_MAX;
 use crate::{BODY_BYTES_MAX, DE_MAX, De};
 
 /// The most places a length prefix may have.
-const PREFIX_PLACES_MAX: usize = 6;
+pub(super) const PREFIX_PLACES_MAX: usize = 6;
+/// What a part says that has no length of its own.
+pub(super) const NO_PREFIX: &str = "none";
+/// The most units of a part that takes what is left: packed digits of the longest body.
+const REST_MAX: usize = 2 * BODY_BYTES_MAX;
 
 /// What elements inherit from the head of the file.
 pub(super) struct Defaults {
-    dialect: String,
+    pub(super) dialect: String,
     charset: Charset,
     numeric: Encoding,
     track: Encoding,
     text: Encoding,
     binary: Encoding,
-    prefix: PrefixEncoding,
+    pub(super) prefix: PrefixEncoding,
     pad_fixed: Side,
     pad_variable: Side,
     fill: u8,
@@ -99,11 +103,26 @@ impl Defaults {
 
     /// Compiles one element; nothing when the file removes it with `format = "absent"`.
     pub(super) fn element(&self, key: &str, file: ElementFile) -> Result<Option<Element>, DialectError> {
-        let path = |what: &str| format!("elements.{key}.{what}");
         let de = self.number(key)?;
         if file.format == "absent" {
             return Ok(None);
         }
+        if file.optional.is_some() {
+            let path = format!("elements.{key}.optional");
+            return Err(unknown(&self.dialect, path, "optional", "nothing: the bitmap says what is there"));
+        }
+        self.value(&format!("elements.{key}"), de, 0, file).map(Some)
+    }
+
+    /// Compiles an element, or a part at `depth` of composites.
+    pub(super) fn value(
+        &self,
+        at: &str,
+        de: De,
+        depth: usize,
+        file: ElementFile,
+    ) -> Result<Element, DialectError> {
+        let path = |what: &str| format!("{at}.{what}");
         let format = Format::parse(&file.format)
             .ok_or_else(|| unknown(&self.dialect, path("format"), &file.format, FORMAT_EXPECTED))?;
         let default = match format.class {
@@ -119,7 +138,7 @@ impl Defaults {
                 "raw, hex or ebcdic-hex for b; ascii, ebcdic or bcd for digits; ascii or ebcdic for text";
             return Err(unknown(&self.dialect, path("encoding"), &given, expected));
         }
-        let length = self.length(&path, &format, encoding, &file)?;
+        let length = self.length(&path, de, &format, encoding, &file)?;
         let pad_default = match length {
             Length::Fixed(_) => self.pad_fixed,
             Length::Variable { .. } => self.pad_variable,
@@ -146,7 +165,7 @@ impl Defaults {
             side: self.word(path("pad"), file.pad.as_deref().filter(|_| is_text), Side::Right)?,
             fill: self.fill_character(path("fill"), character, charset)?,
         };
-        Ok(Some(Element {
+        Ok(Element {
             de,
             name: file.name.as_str().into(),
             name_zh: file.zh.as_deref().map(Into::into),
@@ -157,8 +176,8 @@ impl Defaults {
             text_pad,
             charset,
             sensitivity,
-            composition: self.composition(key, file)?,
-        }))
+            composition: self.composition(at, format.class, encoding, depth, file)?,
+        })
     }
 
     fn number(&self, key: &str) -> Result<De, DialectError> {
@@ -172,6 +191,7 @@ impl Defaults {
     fn length(
         &self,
         path: &impl Fn(&str) -> String,
+        de: De,
         format: &Format,
         value: Encoding,
         file: &ElementFile,
@@ -179,6 +199,12 @@ impl Defaults {
         if !format.variable {
             self.in_range(path("format"), format.length, 1, BODY_BYTES_MAX)?;
             return Ok(Length::Fixed(format.length as u32));
+        }
+        if file.prefix.as_deref() == Some(NO_PREFIX) && de == 0 {
+            // A part that takes what is left.
+            self.in_range(path("format"), format.length, 1, REST_MAX)?;
+            let prefix = Prefix { encoding: PrefixEncoding::Binary, places: 0, counts: Counts::Units };
+            return Ok(Length::Variable { max: format.length as u32, prefix });
         }
         let encoding = self.word(path("prefix"), file.prefix.as_deref(), self.prefix)?;
         let counts = self.word(path("counts"), file.counts.as_deref(), Counts::Units)?;
@@ -218,12 +244,27 @@ impl Defaults {
         }
     }
 
-    fn composition(&self, key: &str, file: ElementFile) -> Result<Composition, DialectError> {
+    fn composition(
+        &self,
+        at: &str,
+        class: Class,
+        encoding: Encoding,
+        depth: usize,
+        file: ElementFile,
+    ) -> Result<Composition, DialectError> {
         match file.tlv.as_deref() {
-            Some("ber") => return Ok(Composition::BerTlv),
-            Some(other) => return Err(unknown(&self.dialect, format!("elements.{key}.tlv"), other, "ber")),
+            // Bytes as they are have the fast walk; hexadecimal is read through.
+            Some("ber") if depth == 0 && encoding == Encoding::Raw && file.parts.is_empty() => {
+                return Ok(Composition::BerTlv);
+            }
+            Some("ber") => return self.composite(at, "ber", class, encoding, depth, file),
+            Some(other) => return Err(unknown(&self.dialect, format!("{at}.tlv"), other, "ber")),
             None => {}
         }
+        if let Some(inside) = file.inside.clone() {
+            return self.composite(at, &inside, class, encoding, depth, file);
+        }
+        self.nothing_inside(at, &file)?;
         let mut layouts = file.layouts;
         if !file.subfields.is_empty() {
             let all = LayoutFile {
@@ -237,13 +278,17 @@ impl Defaults {
         if layouts.is_empty() {
             return Ok(Composition::Primitive);
         }
+        if depth > 0 {
+            let expected = "inside = \"positional\" and parts, within a composite";
+            return Err(unknown(&self.dialect, format!("{at}.subfields"), "subfields", expected));
+        }
         let layouts: Result<Box<[_]>, _> =
-            layouts.into_iter().map(|layout| self.layout(key, layout)).collect();
+            layouts.into_iter().map(|layout| self.layout(at, layout)).collect();
         Ok(Composition::Positional(layouts?))
     }
 
-    fn layout(&self, key: &str, file: LayoutFile) -> Result<SubfieldLayout, DialectError> {
-        let path = format!("elements.{key}.layouts");
+    fn layout(&self, at: &str, file: LayoutFile) -> Result<SubfieldLayout, DialectError> {
+        let path = format!("{at}.layouts");
         let count = file.subfields.len();
         self.in_range(format!("{path}.subfields"), count, 1, usize::from(u8::MAX))?;
         if let Some(from) = file.repeat_from {
@@ -258,14 +303,14 @@ impl Defaults {
             })
             .collect();
         let subfields: Result<Box<[Subfield]>, _> =
-            file.subfields.into_iter().map(|subfield| self.subfield(key, subfield)).collect();
+            file.subfields.into_iter().map(|subfield| self.subfield(at, subfield)).collect();
         // Files count from one, as messages do.
         let repeat_from = file.repeat_from.map(|from| from - 1);
         Ok(SubfieldLayout { mtis: mtis?, units: file.length, subfields: subfields?, repeat_from })
     }
 
-    fn subfield(&self, key: &str, file: SubfieldFile) -> Result<Subfield, DialectError> {
-        let path = format!("elements.{key}.subfields.format");
+    fn subfield(&self, at: &str, file: SubfieldFile) -> Result<Subfield, DialectError> {
+        let path = format!("{at}.subfields.format");
         let format = Format::parse(&file.format)
             .ok_or_else(|| unknown(&self.dialect, path.as_str(), &file.format, FORMAT_EXPECTED))?;
         let max = match format.class {
@@ -282,11 +327,22 @@ impl Defaults {
         })
     }
 
-    fn word<W: Word>(&self, key: String, given: Option<&str>, default: W) -> Result<W, DialectError> {
+    pub(super) fn word<W: Word>(
+        &self,
+        key: String,
+        given: Option<&str>,
+        default: W,
+    ) -> Result<W, DialectError> {
         word_or(&self.dialect, key, given, default)
     }
 
-    fn in_range(&self, key: String, value: usize, min: usize, max: usize) -> Result<(), DialectError> {
+    pub(super) fn in_range(
+        &self,
+        key: String,
+        value: usize,
+        min: usize,
+        max: usize,
+    ) -> Result<(), DialectError> {
         if (min..=max).contains(&value) {
             return Ok(());
         }
@@ -340,15 +396,17 @@ const fn fits(class: Class, encoding: Encoding) -> bool {
 const FORMAT_EXPECTED: &str = "class and length as in n6, ans..25, z..104 LLL, b8, or absent";
 
 /// `n6`, `ans..999`, `b..255 LLL`: class, fixed or variable, length, places of the prefix.
-struct Format {
+pub(super) struct Format {
     class: Class,
     variable: bool,
     length: usize,
     places: usize,
+    /// The places are written out: `n..9 LL`.
+    pub(super) says_places: bool,
 }
 
 impl Format {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (body, places) = match text.trim().split_once(' ') {
             Some((body, places)) if places.bytes().all(|b| b == b'L') => (body, Some(places.len())),
             Some(_) => return None,
@@ -377,8 +435,9 @@ impl Format {
         if places.is_some() && !variable {
             return None;
         }
+        let says_places = places.is_some();
         let places = places.unwrap_or(digits.len());
-        Some(Self { class, variable, length: digits.parse().ok()?, places })
+        Some(Self { class, variable, length: digits.parse().ok()?, places, says_places })
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::De;
 use crate::charset::Charset;
+use crate::composite::{BER, Composite};
 
 /// What an element may hold, in the notation of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,8 +199,10 @@ pub enum Composition {
     Primitive,
     /// Subfields one after another without tags.
     Positional(Box<[SubfieldLayout]>),
-    /// BER-TLV objects.
+    /// BER-TLV objects, as bytes.
     BerTlv,
+    /// Parts found by tags, bits or positions, with encodings of their own.
+    Composite(Box<Composite>),
 }
 
 /// One data element.
@@ -266,7 +269,16 @@ impl Element {
                 (layout.mtis.is_empty() || layout.mtis.contains(&mti))
                     && layout.units.is_none_or(|expected| expected as usize == units)
             }),
-            Composition::Primitive | Composition::BerTlv => None,
+            Composition::Primitive | Composition::BerTlv | Composition::Composite(_) => None,
+        }
+    }
+
+    /// How its parts are found, when it is a composite or BER-TLV.
+    pub fn inside(&self) -> Option<&Composite> {
+        match &self.composition {
+            Composition::Composite(composite) => Some(composite),
+            Composition::BerTlv => Some(&BER),
+            Composition::Primitive | Composition::Positional(_) => None,
         }
     }
 

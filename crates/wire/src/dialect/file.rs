@@ -81,6 +81,8 @@ pub(super) struct PadDefaultsFile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ElementFile {
+    /// Parts of BER-TLV may leave it out.
+    #[serde(default)]
     pub(super) format: String,
     #[serde(default)]
     pub(super) name: String,
@@ -98,6 +100,37 @@ pub(super) struct ElementFile {
     pub(super) subfields: Vec<SubfieldFile>,
     #[serde(default)]
     pub(super) layouts: Vec<LayoutFile>,
+    pub(super) inside: Option<String>,
+    pub(super) tag: Option<TagFile>,
+    pub(super) bitmap: Option<PartBitmapFile>,
+    pub(super) head: Option<Box<ElementFile>>,
+    /// Of a head: absent where a tag starts.
+    pub(super) optional: Option<bool>,
+    #[serde(default)]
+    pub(super) parts: BTreeMap<String, ElementFile>,
+}
+
+/// How the tags of a composite are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TagFile {
+    pub(super) width: usize,
+    pub(super) encoding: Option<String>,
+    /// `LL`: places of the length beside every tag.
+    pub(super) length: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) counts: Option<String>,
+    pub(super) first: Option<String>,
+}
+
+/// How the bitmap of a composite is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartBitmapFile {
+    pub(super) encoding: Option<String>,
+    pub(super) bytes: Option<usize>,
+    pub(super) min: Option<usize>,
+    pub(super) max: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,6 +216,10 @@ fn merged(text: &str, depth: usize) -> Result<Table, DialectError> {
     Ok(table)
 }
 
+/// Keys that say what is inside an element.
+const INSIDE: [&str; 10] =
+    ["subfields", "layouts", "tlv", "repeat_from", "inside", "tag", "bitmap", "head", "optional", "parts"];
+
 /// Tables merge key by key; everything else is replaced. A changed `format` drops what the base said about
 /// the element's inside, because subfields of another format mean nothing.
 fn lay_over(base: &mut Table, over: Table) {
@@ -190,7 +227,7 @@ fn lay_over(base: &mut Table, over: Table) {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
                 if above.contains_key("format") {
-                    for inside in ["subfields", "layouts", "tlv", "repeat_from"] {
+                    for inside in INSIDE {
                         below.remove(inside);
                     }
                 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 mod compile;
+mod compose;
 mod element;
 mod file;
 

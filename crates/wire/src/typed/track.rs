@@ -85,7 +85,7 @@ fn is_enciphered(message: &Message<'_, '_>) -> bool {
     let mut subfields = message.subfields(53).filter(|(spec, _)| spec.name() == "track encryption");
     subfields.any(|(_, value)| match value {
         crate::Subvalue::Digits(digits) => digits.number() != Some(0),
-        crate::Subvalue::Text(_) | crate::Subvalue::Bytes(_) => true,
+        crate::Subvalue::Text(_) | crate::Subvalue::Bytes(_) | crate::Subvalue::Decoded(_) => true,
     })
 }
 

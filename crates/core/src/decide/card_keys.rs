@@ -1,0 +1,77 @@
+//! The keys that seal cards: numbered in order, never replaced, destroyed when nothing needs them.
+
+use crate::effect::CommandError;
+use crate::machine::Core;
+use switchyard_domain::{KeyName, KeyUse, TransactionId};
+
+/// Longest reason for destroying keys, characters.
+const REASON_CHARACTERS_MAX: usize = 200;
+/// Business days, the open one included, in which a transaction may have been opened that can still be reversed.
+const REVERSIBLE_DAYS: u32 = 2;
+const CARD_KEY: &str = "card data key";
+
+impl Core {
+    /// A key for card data is new and the next in order: replacing one would close every card that it sealed, and
+    /// a number that was destroyed must not come back.
+    pub(super) fn check_key(&self, name: KeyName) -> Result<(), CommandError> {
+        if name.usage != KeyUse::CardData {
+            return Ok(());
+        }
+        let Some(last) = self.card_keys().max() else { return Ok(()) };
+        if name.owner <= last {
+            return Err(CommandError::Exists { what: CARD_KEY });
+        }
+        let next = name.owner == last + 1 && u16::try_from(name.owner).is_ok();
+        if next { Ok(()) } else { Err(CommandError::Invalid { what: CARD_KEY }) }
+    }
+
+    /// Keys can go once they seal no more, the ledger holds no wrapped copy of them, and no message that may have to
+    /// be sent carries a card that they sealed.
+    pub(super) fn check_shred(&self, keys: &[u16], reason: &str) -> Result<(), CommandError> {
+        let said = !reason.trim().is_empty() && reason.chars().count() <= REASON_CHARACTERS_MAX;
+        if keys.is_empty() || !said || reason.contains(char::is_control) {
+            return Err(CommandError::Invalid { what: "shredding" });
+        }
+        let last = self.card_keys().max();
+        for key in keys {
+            let owner = u32::from(*key);
+            let installed = self.state.registry.keys.iter();
+            let mut installed =
+                installed.filter(|(name, _)| name.usage == KeyUse::CardData && name.owner == owner);
+            let Some((_, record)) = installed.next() else {
+                return Err(CommandError::Missing { what: CARD_KEY });
+            };
+            if Some(owner) == last {
+                return Err(CommandError::InUse { what: "the card data key in use" });
+            }
+            if !record.wrapped.0.is_empty() {
+                return Err(CommandError::Invalid {
+                    what: "shredding a key whose wrapped copy the ledger holds",
+                });
+            }
+        }
+        if self.may_send(keys) { Err(CommandError::InUse { what: CARD_KEY }) } else { Ok(()) }
+    }
+
+    fn card_keys(&self) -> impl Iterator<Item = u32> {
+        let keys = self.state.registry.keys.iter();
+        keys.filter(|(name, _)| name.usage == KeyUse::CardData).map(|(name, _)| name.owner)
+    }
+
+    /// Whether a message with a card of these keys is queued, under way, or can still be asked for: a terminal may
+    /// reverse what stands in the open business day.
+    fn may_send(&self, keys: &[u16]) -> bool {
+        let transactions = &self.state.transactions;
+        let sealed = |id: TransactionId| {
+            let card = transactions.get(id).and_then(|t| t.opened.card.as_ref());
+            card.is_some_and(|card| keys.contains(&card.key_id))
+        };
+        let queued = self.state.saf.waiting.values().chain(self.state.saf.dead.values());
+        let oldest = (self.state.day().0 + 1).saturating_sub(REVERSIBLE_DAYS);
+        let recent = transactions.all.iter().rev().take_while(|t| t.opened.day.0 >= oldest);
+        let mut open = recent.filter(|t| t.day >= self.state.day());
+        queued.into_iter().any(|entry| sealed(entry.transaction))
+            || transactions.unresolved.iter().any(|id| sealed(*id))
+            || open.any(|t| sealed(t.opened.id))
+    }
+}
