@@ -357,6 +357,12 @@ async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
             _ = beat.tick() => {}
         }
         shared.metrics.upkeep();
+        if let Some(index) = shared.index_durable.get() {
+            shared.metrics.index_behind_records.set(index.behind() as f64);
+        }
+        if let Some(behind) = shared.rows.get().and_then(Rows::behind) {
+            shared.metrics.projections_behind_records.set(behind as f64);
+        }
         change_card_key(&shared, &mut changed_at).await;
         crate::space::watch(&shared, &ledger);
     }

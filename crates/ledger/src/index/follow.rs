@@ -89,6 +89,11 @@ impl Durable {
         self.inner.inner.end.fetch_max(next_seq.0, Ordering::Release);
         self.signal.advance(next_seq.0);
     }
+
+    /// Durable records that are not indexed yet.
+    pub fn behind(&self) -> u64 {
+        self.inner.end().0.saturating_sub(self.inner.indexed().0)
+    }
 }
 
 impl Indexer {

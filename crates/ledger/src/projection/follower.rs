@@ -1,6 +1,6 @@
 //! Keeps projections behind a log that this process writes, on a thread of their own.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -86,6 +86,21 @@ impl Rows {
     pub fn reached(&self) -> Result<(Sequence, Sequence), Trouble> {
         let durable = Sequence(self.signal.durable());
         self.with(|projector| Ok((projector.reached(), durable)))
+    }
+
+    /// Durable records that the rows do not know, all of them when there are no rows; `None` while somebody is at
+    /// work on them: this never waits.
+    pub fn behind(&self) -> Option<u64> {
+        let durable = self.signal.durable();
+        let state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(match &*state {
+            State::Open(projector) => durable.saturating_sub(projector.reached().0),
+            State::Opening | State::Failed(_) => durable,
+        })
     }
 
     /// The row of a projection under a key.
