@@ -44,6 +44,7 @@ mod queue;
 pub mod registry;
 mod release;
 mod shared;
+pub mod snapshots;
 mod space;
 mod status;
 mod switch;
