@@ -170,7 +170,18 @@ impl Switch {
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
-        Ok(Self { shared, addresses, core, snapshots, data, workers, committer, indexer, projections, admin_socket })
+        Ok(Self {
+            shared,
+            addresses,
+            core,
+            snapshots,
+            data,
+            workers,
+            committer,
+            indexer,
+            projections,
+            admin_socket,
+        })
     }
 
     /// Where it listens; ports 0 of the configuration are real ones here.
@@ -212,7 +223,18 @@ impl Switch {
     /// # Errors
     /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
     pub async fn shutdown(self) -> Result<(), Fatal> {
-        let Self { shared, core, snapshots, data, workers, committer, indexer, projections, admin_socket, .. } = self;
+        let Self {
+            shared,
+            core,
+            snapshots,
+            data,
+            workers,
+            committer,
+            indexer,
+            projections,
+            admin_socket,
+            ..
+        } = self;
         tracing::info!("draining");
         shared.enter(Phase::Draining);
         let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));

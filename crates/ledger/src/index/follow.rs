@@ -189,7 +189,7 @@ fn open_parts(
         let Some(header) = header_of(dir, number)? else { break };
         start = start_of(&header);
         let Some(identity) = inner.identity(number)? else { break };
-        let source = match Sealed::open(&sealed::path(dir, number), &identity) {
+        let source = match Sealed::find_and_open(dir, &identity) {
             Ok(sealed) => Source::Sealed(Arc::new(sealed)),
             Err(doubt) => {
                 if doubt != Doubt::Missing {

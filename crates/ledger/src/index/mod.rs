@@ -24,6 +24,8 @@ mod view;
 mod watch;
 mod work;
 
+pub(crate) use sealed::copy;
+
 pub use build::Built;
 pub use error::{Doubt, IndexError};
 pub use fetch::Fetch;
