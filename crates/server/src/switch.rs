@@ -320,7 +320,7 @@ fn start_core(
     shared.durable.store(recovery.next_seq.0, Ordering::Release);
     let release = Release::new(Arc::clone(shared), tokio::runtime::Handle::current());
     let committer = Committer::spawn(log, || now().0, release).map_err(ReplayError::Ledger)?;
-    let thread = CoreThread::new(Arc::clone(shared), core, committer.submitter(), clock);
+    let thread = CoreThread::new(Arc::clone(shared), core, committer.submitter(), recovery.next_seq, clock);
     let core = std::thread::Builder::new()
         .name("core".to_owned())
         .spawn({
