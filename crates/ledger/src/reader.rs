@@ -239,8 +239,9 @@ impl Reader {
     /// the next block names that header's hash.
     fn skip(&mut self, pass: impl Fn(&block::BlockHeader) -> bool) -> Result<()> {
         loop {
-            let before = self.walker.cursor;
+            // Peeking steps over the header page of a segment: what follows is counted from there.
             let Some(head) = self.walker.peek()? else { return Ok(()) };
+            let before = self.walker.cursor;
             let Ok(payload_bytes) = block::payload_bytes(&head) else { return Ok(()) };
             let Ok(header) = block::header(&head) else { return Ok(()) };
             if header.block != before.block || header.first_seq != before.seq || !pass(&header) {
