@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::pans::Pans;
 use crate::{
     De, Envelope, Masking, Message, Mti, MtiClass, MtiFunction, MtiVersion, ParseError, composite, render,
 };
@@ -29,7 +30,7 @@ pub fn describe_with(
     if let Some(error) = error {
         let _ = writeln!(out, "  error   {error}");
     }
-    out
+    Pans::of(message, masking).hide(out)
 }
 
 /// `financial request (1987)`: what a message type means.

@@ -49,6 +49,7 @@ pub mod json;
 mod mask;
 mod message;
 mod mti;
+mod pans;
 mod parse;
 mod render;
 mod reply;
