@@ -172,8 +172,10 @@ pub(crate) enum LedgerCommand {
         #[arg(value_name = "DIR")]
         target: PathBuf,
     },
-    /// How many records of each kind there are.
+    /// How many records of each kind there are, and which snapshots.
     Stats,
+    /// Write a snapshot of the state for a fast start, also while the switch runs; `serve` does so by itself.
+    Snapshot,
     /// Every record or posting, to stdout; without sealed card numbers and wrapped keys.
     Export {
         /// In which form.
