@@ -40,7 +40,9 @@ pub fn ledger_proof(bytes: &[u8]) {
 /// Checkpoints that an outsider kept; what is read is written as it was read.
 pub fn ledger_witness(bytes: &[u8]) {
     if let Ok(kept) = checkpoint::parse_witness(bytes) {
-        let text: String = kept.iter().map(ToString::to_string).collect();
+        // An empty line between them: an origin may look like one more signature of the one before.
+        let text: Vec<String> = kept.iter().map(ToString::to_string).collect();
+        let text = text.join("\n");
         let again = checkpoint::parse_witness(text.as_bytes());
         assert_eq!(again.as_ref(), Ok(&kept), "checkpoints that were written do not read back");
     }
