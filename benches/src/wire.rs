@@ -2,7 +2,7 @@
 //! instruction counter.
 
 use std::hint::black_box;
-use switchyard_wire::{BuildError, De, Dialect, Message, Mti, ReplyPlan};
+use switchyard_wire::{BuildError, Class, De, Dialect, Element, Length, Message, Mti, ReplyPlan};
 
 /// What an element is built from, and read as.
 #[derive(Clone, Copy, Debug)]
@@ -175,13 +175,17 @@ impl Case {
     /// When the dialect is not built in.
     pub fn unknown(&self) -> Ready {
         let source = Dialect::builtin_source(self.dialect).expect("the dialect is built in");
-        let dialect = Box::leak(Box::new(Dialect::from_toml(source).expect("it compiles")));
-        for shape in 1..2_048u64 {
+        let dialect: &'static Dialect = Box::leak(Box::new(Dialect::from_toml(source).expect("it compiles")));
+        let is_number = |element: &&Element| {
+            element.class() == Class::Numeric && matches!(element.length(), Length::Fixed(_))
+        };
+        let numbers: Vec<De> = dialect.elements().filter(is_number).map(Element::de).take(11).collect();
+        for shape in 1..1u64 << numbers.len() {
             let mut body = Vec::new();
             let mut builder = dialect.builder(&mut body, Mti::new(0x0800));
-            for bit in 0..11 {
-                if shape >> bit & 1 == 1 {
-                    builder.number(bit + 11, 1).expect("11 to 21 are numbers");
+            for (bit, de) in numbers.iter().enumerate() {
+                if (shape >> bit) & 1 == 1 {
+                    builder.number(*de, 1).expect("it is a number");
                 }
             }
             builder.finish().expect("a short message");
