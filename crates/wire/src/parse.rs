@@ -118,8 +118,9 @@ fn index_by_table(
     let mut words = [0u64; 3];
     read_bitmaps(dialect, body, &mut words, &mut at)?;
     message.end = at as u16;
-    for (word_index, word) in words.iter().enumerate() {
-        let mut rest = *word;
+    let mut has_third = false;
+    for word_index in 0..words.len() {
+        let mut rest = words[word_index];
         while rest != 0 {
             let lead = rest.leading_zeros();
             rest &= !(1 << (63 - lead));
@@ -132,16 +133,27 @@ fn index_by_table(
             message.words[word_index] |= 1 << (63 - lead);
             message.count += 1;
             message.end = end as u16;
+            if dialect.third == Some(de as De) {
+                words[2] = read_bitmap(third_encoding(dialect, de as De), body, at)
+                    .map_err(|kind| (ElementPath::De(de as De), at, kind))?;
+                has_third = true;
+            }
             at = end;
         }
     }
     if at < body.len() {
         return Err((ElementPath::End, at, ParseErrorKind::TrailingBytes { have: body.len() - at }));
     }
-    if way == Way::Any {
+    // What the third bitmap inside an element announces is not part of a shape.
+    if way == Way::Any && !has_third {
         dialect.shapes.learn(dialect, &words);
     }
     Ok(())
+}
+
+/// How the element that holds the third bitmap stands on the wire.
+pub(crate) fn third_encoding(dialect: &Dialect, third: De) -> Encoding {
+    dialect.element(third).map_or(Encoding::Raw, crate::Element::encoding)
 }
 
 fn read_mti(encoding: Encoding, body: &[u8]) -> Result<(Mti, usize), Stop> {
@@ -246,6 +258,7 @@ pub(crate) fn read_element(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
+        | Rule::HexPrefix
         | Rule::BytesPrefix(_)
         | Rule::InclusivePrefix(_)
         | Rule::NibblesPrefix(_)
@@ -333,6 +346,7 @@ fn units_and_bytes(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
+        | Rule::HexPrefix
         | Rule::InclusivePrefix(_) => Some((length, layout.scale.bytes(length))),
     }
 }
@@ -358,6 +372,7 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
         Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
         Rule::BcdPrefix => PrefixEncoding::Bcd,
         Rule::BinaryPrefix => PrefixEncoding::Binary,
+        Rule::HexPrefix => PrefixEncoding::Hex,
         Rule::BytesPrefix(encoding)
         | Rule::InclusivePrefix(encoding)
         | Rule::NibblesPrefix(encoding)
@@ -382,6 +397,11 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
                     return None;
                 }
                 value = value * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0xF);
+            }
+        }
+        PrefixEncoding::Hex => {
+            for &byte in prefix {
+                value = value << 4 | usize::from(hex_nibble(Encoding::Hex, byte)?);
             }
         }
         // Saturates: six bytes of length are above every maximum anyway.
