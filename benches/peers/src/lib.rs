@@ -4,3 +4,7 @@
 //! peer; what is compared lies in `tests/`, what is timed in `benches/`.
 
 pub mod iso8583_peer;
+#[cfg(feature = "ledger")]
+pub mod ledger_line;
+#[cfg(feature = "ledger")]
+pub mod ledger_peer;

@@ -301,7 +301,8 @@ pub(crate) struct DialectOption {
     /// Name of a built-in dialect (see `switchyard dialect list`) or a TOML file.
     #[arg(long, default_value = "unionpay-pos", value_name = "NAME|FILE")]
     pub(crate) dialect: String,
-    /// What stands before the message: `auto`, `none`, or a framing such as `len2-be`.
+    /// What stands before the message: `auto`, `none`, or a framing: `len2-be`, `len2-le`, `len4-be`, `len4-le`,
+    /// `len4-ascii`, `len2-bcd`, each also with `-inclusive`, `vap`, `stx-etx`, `stx-len2-bcd`.
     #[arg(long, default_value = "auto", value_name = "KIND")]
     pub(crate) frame: String,
 }
@@ -316,6 +317,10 @@ pub(crate) struct MessageOptions {
     /// Show card numbers, tracks, PIN blocks and verification values.
     #[arg(long)]
     pub(crate) unmasked: bool,
+    /// Exit 1 when the dialect's tables miss elements in the message or find forbidden ones; JSON lists them as
+    /// `findings`. Text shows them always.
+    #[arg(long)]
+    pub(crate) validate: bool,
     /// The message in hexadecimal; spaces are ignored. Without it, stdin.
     pub(crate) message: Option<String>,
 }

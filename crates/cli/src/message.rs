@@ -1,13 +1,14 @@
 //! `decode`, `encode`, `describe`, `diff`.
 
 use crate::Verdict;
-use crate::arguments::{DialectOption, DiffOptions, EncodeOptions, MessageOptions, Output};
+use crate::arguments::{DiffOptions, EncodeOptions, MessageOptions, Output};
 use crate::{dialect, output};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::io::{BufRead, Read};
+use switchyard_wire::validate::{Violation, validate};
 use switchyard_wire::{
-    Dialect, Envelope, EnvelopeKind, FrameError, Framing, Masking, ParseError, Scan, describe, diff, json,
+    Dialect, Envelope, EnvelopeKind, FrameError, Framing, Masking, Scan, describe, diff, json,
 };
 
 /// Longest line that is read from stdin, and longest frame in it.
@@ -21,62 +22,63 @@ struct Unframed<'a> {
 
 pub(crate) fn decode(options: &MessageOptions, form: Output) -> Result<Verdict> {
     let dialect = dialect::find(&options.dialect.dialect)?;
-    let masking = masking(options.unmasked);
     if options.lines {
         return each_line(|line| {
-            let (document, error) = decode_one(&dialect, &options.dialect, &unhex(line)?, masking)?;
-            Ok((output::json_line(&document)?, error.is_none()).1)
+            let (document, fine) = decode_one(&dialect, options, &unhex(line)?)?;
+            output::json_line(&document)?;
+            Ok(fine)
         });
     }
     let bytes = unhex(&argument_or_stdin(options.message.as_deref())?)?;
     if form == Output::Text {
-        return describe_one(&dialect, &options.dialect, &bytes, masking);
+        return describe_one(&dialect, options, &bytes);
     }
-    let (document, error) = decode_one(&dialect, &options.dialect, &bytes, masking)?;
+    let (document, fine) = decode_one(&dialect, options, &bytes)?;
     output::json(&document)?;
-    Ok(verdict(error.is_none()))
+    Ok(verdict(fine))
 }
 
-fn decode_one(
-    dialect: &Dialect,
-    options: &DialectOption,
-    bytes: &[u8],
-    masking: Masking,
-) -> Result<(Value, Option<ParseError>)> {
-    let unframed = unframe(dialect, &options.frame, bytes)?;
+/// The message as JSON, and whether nothing is wrong with it.
+fn decode_one(dialect: &Dialect, options: &MessageOptions, bytes: &[u8]) -> Result<(Value, bool)> {
+    let unframed = unframe(dialect, &options.dialect.frame, bytes)?;
     let (message, error) = dialect.parse_partial(unframed.body);
-    let mut document = json::to_json_with(&message, &unframed.envelope, masking);
-    if let (Some(error), Some(object)) = (&error, document.as_object_mut()) {
-        object.insert("error".into(), error.to_string().into());
-        eprintln!("switchyard: {error}");
+    let mut document = json::to_json_with(&message, &unframed.envelope, masking(options.unmasked));
+    let findings = if options.validate && error.is_none() { validate(&message) } else { Vec::new() };
+    if let Some(object) = document.as_object_mut() {
+        if let Some(error) = &error {
+            object.insert("error".into(), error.to_string().into());
+            eprintln!("switchyard: {error}");
+        }
+        if options.validate && error.is_none() {
+            let texts: Vec<String> = findings.iter().map(Violation::to_string).collect();
+            object.insert("findings".into(), texts.into());
+        }
     }
-    Ok((document, error))
+    Ok((document, error.is_none() && findings.is_empty()))
 }
 
 pub(crate) fn describe(options: &MessageOptions) -> Result<Verdict> {
     let dialect = dialect::find(&options.dialect.dialect)?;
-    let masking = masking(options.unmasked);
     if options.lines {
         return each_line(|line| {
-            let verdict = describe_one(&dialect, &options.dialect, &unhex(line)?, masking)?;
+            let verdict = describe_one(&dialect, options, &unhex(line)?)?;
             output::line("")?;
             Ok(verdict == Verdict::Fine)
         });
     }
     let bytes = unhex(&argument_or_stdin(options.message.as_deref())?)?;
-    describe_one(&dialect, &options.dialect, &bytes, masking)
+    describe_one(&dialect, options, &bytes)
 }
 
-fn describe_one(
-    dialect: &Dialect,
-    options: &DialectOption,
-    bytes: &[u8],
-    masking: Masking,
-) -> Result<Verdict> {
-    let unframed = unframe(dialect, &options.frame, bytes)?;
+fn describe_one(dialect: &Dialect, options: &MessageOptions, bytes: &[u8]) -> Result<Verdict> {
+    let unframed = unframe(dialect, &options.dialect.frame, bytes)?;
     let (message, error) = dialect.parse_partial(unframed.body);
+    let masking = masking(options.unmasked);
     output::line(describe::describe_with(&message, &unframed.envelope, error.as_ref(), masking).trim_end())?;
-    Ok(verdict(error.is_none()))
+    // What could not be read is not missing.
+    let findings = if error.is_none() { validate(&message) } else { Vec::new() };
+    findings.iter().try_for_each(|finding| output::line(&format!("  finding {finding}")))?;
+    Ok(verdict(error.is_none() && (findings.is_empty() || !options.validate)))
 }
 
 pub(crate) fn encode(options: &EncodeOptions) -> Result<Verdict> {

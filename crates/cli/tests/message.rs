@@ -182,6 +182,34 @@ fn a_message_that_does_not_parse_whole_shows_what_it_has() {
 }
 
 #[test]
+fn findings_are_shown_in_text_and_counted_when_they_are_asked_for() {
+    // The tables want the chip's card sequence nowhere, and the terminal's MAC everywhere: the sale is complete.
+    let whole = run(["decode", "--validate", "--output", "json", &sale_in_hex()]).expect(0).json();
+    assert_eq!(whole["findings"], json!([]));
+    let mut less = sale();
+    less["fields"].as_object_mut().unwrap().remove("41");
+    less["fields"]["39"] = "00".into();
+    let less = run(["encode", &less.to_string()]).expect(0).stdout.trim().to_owned();
+    let findings = json!(["de 39: forbidden here and present", "de 41: mandatory here and absent"]);
+    assert_eq!(
+        run(["decode", "--validate", "--output", "json", &less]).expect(1).json()["findings"],
+        findings
+    );
+    let lines = run_with_input(["decode", "--validate", "--lines"], &format!("{less}\n")).expect(1);
+    assert_eq!(lines.json_lines()[0]["findings"], findings);
+    // Without the option the document is what it always was.
+    assert_eq!(run(["decode", "--output", "json", &less]).expect(0).json().get("findings"), None);
+    for command in ["decode", "describe"] {
+        let text = run([command, &less]).expect(0).stdout;
+        assert!(text.contains("  finding de 41: mandatory here and absent"), "{text}");
+        run([command, "--validate", &less]).expect(1);
+    }
+    // A message that is cut lacks what could not be read: that is said once.
+    let cut = run(["decode", "--validate", "--output", "json", &less[..100]]).expect(1).json();
+    assert!(cut["error"].is_string() && cut.get("findings").is_none(), "{cut}");
+}
+
+#[test]
 fn a_message_may_come_on_stdin_and_with_white_space() {
     let hex = sale_in_hex();
     let spaced: String =

@@ -19,7 +19,9 @@ mod state;
 
 pub use config::CoreConfig;
 pub use machine::{Core, Output};
-pub use state::{ApplyError, Registry, State};
+pub use state::{
+    ApplyError, FORMAT as STATE_FORMAT, ImageError, Part, Registry, Restore, Section, SectionKind, State,
+};
 
 pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
 pub use input::{

@@ -41,6 +41,10 @@ impl Core {
     pub fn new(config: CoreConfig) -> Self {
         Self { config, ..Self::default() }
     }
+    /// A core that goes on from a state, which a snapshot held.
+    pub fn resume(config: CoreConfig, state: State) -> Self {
+        Self { config, state, ..Self::default() }
+    }
     /// What it knows.
     pub fn state(&self) -> &State {
         &self.state

@@ -52,8 +52,9 @@ fn main() {
         for round in 1..=ROUNDS {
             let piped = committer_pipeline(&dir, group, run);
             let threads = committer_threads(&dir, group, run);
+            let tickets = committer_tickets(&dir, group, run);
             println!(
-                "group {group} round {round}: committer fed by one producer {piped:.0}/s, by {group} threads {threads:.0}/s"
+                "group {group} round {round}: committer fed by one producer {piped:.0}/s, by {group} threads woken one by one {threads:.0}/s, together {tickets:.0}/s"
             );
         }
     }
@@ -238,23 +239,54 @@ impl Outcome<(Thread, Arc<AtomicBool>)> for Wake {
     }
 }
 
+/// Threads that write one record at a time, each by `writer`, for as long as it is not told to stop.
+fn writers(count: usize, run: Duration, writer: impl Fn(&AtomicBool, &AtomicU64) + Sync) -> f64 {
+    let (done, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..count {
+            let small = thread::Builder::new().stack_size(64 * 1024);
+            small.spawn_scoped(scope, || writer(&stop, &done)).unwrap();
+        }
+        // Starting so many takes a while.
+        thread::sleep(run / 4);
+        let (start, before) = (Instant::now(), done.load(Ordering::Relaxed));
+        thread::sleep(run);
+        let rate = (done.load(Ordering::Relaxed) - before) as f64 / start.elapsed().as_secs_f64();
+        stop.store(true, Ordering::Relaxed);
+        rate
+    })
+}
+
 fn committer_threads(dir: &Path, count: usize, run: Duration) -> f64 {
     with_log(dir, |log| {
         let committer = Committer::spawn(log, now_micros, Wake).unwrap();
-        let done = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
-        let start = Instant::now();
-        let threads: Vec<_> = (0..count)
-            .map(|_| {
-                let (submitter, done, stop) = (committer.submitter(), Arc::clone(&done), Arc::clone(&stop));
-                let writer = move || write_until(&stop, &submitter, &done);
-                thread::Builder::new().stack_size(64 * 1024).spawn(writer).unwrap()
-            })
-            .collect();
-        thread::sleep(run);
-        let rate = done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64();
-        stop.store(true, Ordering::Relaxed);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let submitter = committer.submitter();
+        let rate = writers(count, run, |stop, done| write_until(stop, &submitter, done));
+        committer.shutdown().unwrap();
+        rate
+    })
+}
+
+struct Nothing;
+
+impl Outcome<()> for Nothing {
+    fn on_durable(&mut self, _: Position, _: Vec<()>) {}
+
+    fn on_poison(&mut self, error: &Error) {
+        panic!("{error}");
+    }
+}
+
+fn committer_tickets(dir: &Path, count: usize, run: Duration) -> f64 {
+    with_log(dir, |log| {
+        let committer = Committer::spawn(log, now_micros, Nothing).unwrap();
+        let submitter = committer.submitter();
+        let rate = writers(count, run, |stop, done| {
+            while !stop.load(Ordering::Relaxed) {
+                submitter.submit_with_ticket(batch_of(1), ()).unwrap().wait().unwrap();
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        });
         committer.shutdown().unwrap();
         rate
     })

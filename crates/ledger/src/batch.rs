@@ -55,6 +55,12 @@ impl RecordBatch {
         Self { start: Some(start), ..Self::default() }
     }
 
+    /// Makes room for `count` records more of `bytes` in all.
+    pub fn reserve(&mut self, count: usize, bytes: usize) {
+        self.bytes.reserve(bytes + count * PREFIX_BYTES);
+        self.leaves.reserve(count);
+    }
+
     /// Adds the record that `write` appends to the buffer it is given; it must not touch what stands there.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -67,6 +67,38 @@ pub trait Outcome<T>: Send {
     fn on_poison(&mut self, error: &Error);
 }
 
+/// What becomes of the submissions that the committer takes at once: where the log stands when all of them are
+/// durable, or nothing when they never will be.
+#[derive(Debug, Default)]
+struct Fate(OnceLock<Option<Position>>);
+
+/// Ends the wait of a group in any case, for a panic in the caller's code must not leave writers waiting for ever.
+struct Group(Arc<Fate>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Refused where the fate is known: it stands.
+        let _known = self.0.0.set(None);
+    }
+}
+
+/// Waits for a submission to be durable; for threads that have nothing else to do meanwhile.
+///
+/// All who wait for one block wait on one place, and are woken by one call: a wake-up each costs the committer more
+/// than the sync, when many threads write.
+#[derive(Debug, Clone)]
+pub struct Ticket(Arc<Fate>);
+
+impl Ticket {
+    /// Blocks until the submission is durable, and all before it. The position may be behind others' records too.
+    ///
+    /// # Errors
+    /// `Poisoned` when the log failed: nobody knows whether the submission is in it.
+    pub fn wait(&self) -> Result<Position> {
+        self.0.0.wait().ok_or(Error::Poisoned)
+    }
+}
+
 /// Hands batches to the committer thread; any number of clones may.
 pub struct Submitter<T> {
     shared: Arc<Shared<T>>,
@@ -95,6 +127,8 @@ struct Shared<T> {
 
 struct Queue<T> {
     waiting: Vec<(RecordBatch, T)>,
+    /// What becomes of those that wait.
+    group: Arc<Fate>,
     bytes: usize,
     seal: bool,
     closed: bool,
@@ -124,6 +158,19 @@ impl<T> Submitter<T> {
         while !queue.closed && queue.is_full(&batch) {
             queue = self.shared.room.wait(queue).unwrap_or_else(|poison| poison.into_inner());
         }
+        self.put(queue, batch, effects).map(drop)
+    }
+
+    /// Queues a batch like [`submit`](Self::submit), and gives a ticket to wait for it with. A writer of several
+    /// batches needs the ticket of the last one only.
+    ///
+    /// # Errors
+    /// `Closed` and `TooLarge`.
+    pub fn submit_with_ticket(&self, batch: RecordBatch, effects: T) -> Result<Ticket, Refused<T>> {
+        let mut queue = self.shared.lock();
+        while !queue.closed && queue.is_full(&batch) {
+            queue = self.shared.room.wait(queue).unwrap_or_else(|poison| poison.into_inner());
+        }
         self.put(queue, batch, effects)
     }
 
@@ -136,7 +183,7 @@ impl<T> Submitter<T> {
         if !queue.closed && queue.is_full(&batch) {
             return Err(Refused::Full(batch, effects));
         }
-        self.put(queue, batch, effects)
+        self.put(queue, batch, effects).map(drop)
     }
 
     /// Asks for a seal once nothing is queued. For a timer that notices an idle gap, and before snapshots.
@@ -162,7 +209,7 @@ impl<T> Submitter<T> {
         mut queue: MutexGuard<'_, Queue<T>>,
         batch: RecordBatch,
         effects: T,
-    ) -> Result<(), Refused<T>> {
+    ) -> Result<Ticket, Refused<T>> {
         if queue.closed {
             return Err(Refused::Closed(batch, effects));
         }
@@ -172,12 +219,14 @@ impl<T> Submitter<T> {
         queue.bytes += batch.bytes().len();
         queue.waiting.push((batch, effects));
         self.shared.stats.queued.store(queue.waiting.len() as u64, Ordering::Relaxed);
-        let wake = queue.idle;
+        // Of those who come while the committer wakes up, only the first has to call it.
+        let wake = std::mem::take(&mut queue.idle);
+        let ticket = Ticket(Arc::clone(&queue.group));
         drop(queue);
         if wake {
             self.shared.work.notify_one();
         }
-        Ok(())
+        Ok(ticket)
     }
 }
 
@@ -191,7 +240,14 @@ impl<T: Send + 'static> Committer<T> {
         now_micros: impl Fn() -> u64 + Send + 'static,
         outcome: impl Outcome<T> + 'static,
     ) -> Result<Self> {
-        let queue = Queue { waiting: Vec::new(), bytes: 0, seal: false, closed: false, idle: false };
+        let queue = Queue {
+            waiting: Vec::new(),
+            group: Arc::default(),
+            bytes: 0,
+            seal: false,
+            closed: false,
+            idle: false,
+        };
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             work: Condvar::new(),
@@ -270,12 +326,13 @@ struct CloseOnDrop<T>(Arc<Shared<T>>);
 impl<T> Drop for CloseOnDrop<T> {
     fn drop(&mut self) {
         self.0.close();
+        drop(Group(std::mem::take(&mut self.0.lock().group)));
     }
 }
 
 /// What the committer found to do.
 enum Work<T> {
-    Commit(Vec<(RecordBatch, T)>),
+    Commit(Vec<(RecordBatch, T)>, Group),
     Seal,
     CheckRoom,
     Close,
@@ -296,7 +353,9 @@ impl<T, C: Fn() -> u64, O: Outcome<T>> Worker<T, C, O> {
             let work = self.next_work();
             let done = match work {
                 Work::CheckRoom => Ok(()),
-                Work::Commit(taken) => self.commit(taken),
+                Work::Commit(taken, group) => self.commit(taken).map(|position| {
+                    let _first = group.0.0.set(Some(position));
+                }),
                 Work::Seal => self.log.seal((self.now_micros)()),
                 Work::Close => return self.finish(),
             };
@@ -314,11 +373,12 @@ impl<T, C: Fn() -> u64, O: Outcome<T>> Worker<T, C, O> {
             if !queue.waiting.is_empty() {
                 let room = Vec::with_capacity(queue.waiting.len());
                 let taken = std::mem::replace(&mut queue.waiting, room);
+                let group = Group(std::mem::take(&mut queue.group));
                 queue.bytes = 0;
                 self.shared.stats.queued.store(0, Ordering::Relaxed);
                 drop(queue);
                 self.shared.room.notify_all();
-                return Work::Commit(taken);
+                return Work::Commit(taken, group);
             }
             if std::mem::take(&mut queue.seal) {
                 return Work::Seal;
@@ -340,7 +400,7 @@ impl<T, C: Fn() -> u64, O: Outcome<T>> Worker<T, C, O> {
     }
 
     /// Writes what was taken as one block, or as few as its limit allows, releasing after each.
-    fn commit(&mut self, taken: Vec<(RecordBatch, T)>) -> Result<()> {
+    fn commit(&mut self, taken: Vec<(RecordBatch, T)>) -> Result<Position> {
         let max = self.shared.payload_bytes_max;
         let mut rest = taken.into_iter().peekable();
         while rest.peek().is_some() {
@@ -354,7 +414,7 @@ impl<T, C: Fn() -> u64, O: Outcome<T>> Worker<T, C, O> {
             let position = self.write(&batches, bytes)?;
             self.outcome.on_durable(position, effects);
         }
-        Ok(())
+        Ok(self.log.position())
     }
 
     fn write(&mut self, batches: &[RecordBatch], bytes: usize) -> Result<Position> {

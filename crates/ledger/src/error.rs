@@ -239,6 +239,9 @@ pub enum Fault {
     /// Space that was never written is not zero, and no torn block explains it.
     #[error("unused space is not zero")]
     NotZero,
+    /// The segment was archived, and no directory that the log names as an archive holds it.
+    #[error("segment is archived, and its archive is not there")]
+    ArchiveMissing,
     /// A segment file between others, or all of them, are gone.
     #[error("segment is missing")]
     SegmentMissing,

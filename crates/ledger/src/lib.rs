@@ -20,11 +20,14 @@
 //! |---|---|
 //! | `segment-00000001.log` … | a header page, then [blocks](block), then zeros |
 //! | `segment-00000001.index` … | what its records are found by, made from it and again when it is lost |
+//! | `segment-00000001.archived` … | the header page of a segment that was moved elsewhere |
+//! | `archive` | the directories that hold such segments, one a line |
 //! | `mark` | the high-water mark: a position known to be durable |
 //! | `torn-….bin` | what a crash left of a block, kept when the epoch of that number cut it |
 //! | `lock` | empty; the writer holds an exclusive lock on it |
 //! | `backup` | only in a backup: nobody may write here, [`restore`] makes a log from it |
 
+mod archive;
 mod backup;
 mod batch;
 pub mod block;
@@ -47,25 +50,33 @@ pub mod note;
 mod open;
 mod prepare;
 pub mod proof;
+mod range;
 mod reader;
 mod recover;
 mod restore;
 mod segment;
+mod snapshot;
 mod staging;
 mod store;
 mod verify;
 mod walk;
 
+pub use archive::{ArchiveReport, archive};
 pub use backup::{BackupReport, backup};
 pub use batch::RecordBatch;
-pub use committer::{Committer, Outcome, Refused, Stats, Submitter};
+pub use committer::{Committer, Outcome, Refused, Stats, Submitter, Ticket};
 pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
 pub use log::{Cut, Log, Options, Position, Recovery, SyncMethod};
 pub use memory::{Doubt, MemoryStore};
+pub use range::{RangeReport, verify_range};
 pub use reader::Reader;
 pub use recover::{Image, Scan, recover_image};
 pub use restore::{RestoreReport, restore};
+pub use snapshot::{
+    Anchor, RawSection, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter, prune_snapshots,
+    snapshots,
+};
 pub use store::{Appended, BlockStore, MarkFacts, SegmentStore, Tail};
 pub use verify::{Progress, TornTail, VerifyError, VerifyReport, verify};

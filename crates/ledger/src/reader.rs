@@ -9,8 +9,9 @@ use crate::limits::PAGE_BYTES;
 use crate::mark::Mark;
 use crate::recover::judge_tail;
 use crate::segment::{self, DirSource, SegmentHeader, is_zero};
+use crate::snapshot::Anchor;
 use crate::walk::{Cursor, Step, Walker};
-use crate::{BlockNumber, Error, LedgerId, Partition, Result, SegmentNumber, Sequence};
+use crate::{BlockNumber, Error, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
 
 /// How often a bad block is read anew before it counts as bad: a live writer may have been half way through it.
 const READS_MAX: usize = 3;
@@ -42,6 +43,7 @@ pub struct Reader {
     owner: (LedgerId, Partition),
     from: Sequence,
     end_searched: bool,
+    last: Option<Anchor>,
 }
 
 impl fmt::Debug for Reader {
@@ -69,7 +71,7 @@ impl Reader {
             SegmentHeader::decode(&page).map_err(|what| Error::Corrupt(Cursor::START.finding(what)))?;
         let owner = (header.ledger_id, header.partition);
         walker.owner = Some(owner);
-        Ok(Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: false })
+        Ok(Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: false, last: None })
     }
 
     /// Goes on where an earlier reader of the same log stood. The end that it meets is not searched for whole
@@ -78,7 +80,7 @@ impl Reader {
         let mut walker = Walker::new(DirSource::new(dir));
         walker.owner = Some(owner);
         walker.cursor = cursor;
-        Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: true }
+        Self { dir: dir.to_path_buf(), walker, owner, from: Sequence(0), end_searched: true, last: None }
     }
 
     /// Where it stands.
@@ -115,6 +117,35 @@ impl Reader {
         self.skip(|header| header.next_seq() <= seq)?;
         self.from = seq;
         Ok(self)
+    }
+
+    /// Goes behind the block that an anchor names; `None` when this log does not have that block.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn after(mut self, anchor: &Anchor) -> Result<Option<Self>> {
+        let known = segment::list(&self.dir)?.contains(&anchor.segment);
+        if self.owner != (anchor.ledger_id, anchor.partition) || !known {
+            return Ok(None);
+        }
+        if self.walker.load(anchor.segment, anchor.offset)?.is_err() {
+            return Ok(None);
+        }
+        let block = self.walker.block();
+        let (header, hash, length) = (block.header, block.hash, block.image_bytes() as u64);
+        let at = Cursor { segment: anchor.segment, offset: anchor.offset, ..Cursor::START };
+        if anchor_of(&header, hash, anchor.segment, anchor.offset) != *anchor {
+            return Ok(None);
+        }
+        self.walker.cursor = at.after(&header, hash, length);
+        self.from = anchor.next_seq;
+        self.last = Some(*anchor);
+        Ok(Some(self))
+    }
+
+    /// The block that was read last.
+    pub fn anchor(&self) -> Option<&Anchor> {
+        self.last.as_ref()
     }
 
     /// The next whole block; `None` at the end, where it may be asked again later.
@@ -208,8 +239,9 @@ impl Reader {
     /// the next block names that header's hash.
     fn skip(&mut self, pass: impl Fn(&block::BlockHeader) -> bool) -> Result<()> {
         loop {
-            let before = self.walker.cursor;
+            // Peeking steps over the header page of a segment: what follows is counted from there.
             let Some(head) = self.walker.peek()? else { return Ok(()) };
+            let before = self.walker.cursor;
             let Ok(payload_bytes) = block::payload_bytes(&head) else { return Ok(()) };
             let Ok(header) = block::header(&head) else { return Ok(()) };
             if header.block != before.block || header.first_seq != before.seq || !pass(&header) {
@@ -235,7 +267,12 @@ impl Reader {
         loop {
             let before = self.walker.cursor;
             let stopped = match self.walker.step()? {
-                Step::Block { .. } => return Ok(true),
+                Step::Block { offset } => {
+                    let block = self.walker.block();
+                    self.last =
+                        Some(anchor_of(&block.header, block.hash, self.walker.cursor.segment, offset));
+                    return Ok(true);
+                }
                 Step::Rolled { .. } => continue,
                 Step::End => None,
                 Step::Bad(fault) => Some(fault),
@@ -262,6 +299,20 @@ impl Reader {
         judge_tail(&mut self.walker, stopped, mark.as_ref())?;
         self.end_searched = true;
         Ok(())
+    }
+}
+
+fn anchor_of(header: &block::BlockHeader, hash: Hash, segment: SegmentNumber, offset: u64) -> Anchor {
+    Anchor {
+        ledger_id: header.ledger_id,
+        partition: header.partition,
+        epoch: header.epoch,
+        block: header.block,
+        next_seq: header.next_seq(),
+        segment,
+        offset,
+        hash,
+        root: header.root,
     }
 }
 

@@ -112,14 +112,28 @@ pub(crate) fn path(dir: &Path, number: SegmentNumber) -> PathBuf {
     dir.join(format!("segment-{:08}.log", number.0))
 }
 
-/// Numbers of the segment files in a directory, ascending.
+/// Path of what an archived segment leaves in its directory: its header page.
+pub(crate) fn stub_path(dir: &Path, number: SegmentNumber) -> PathBuf {
+    dir.join(format!("segment-{:08}.archived", number.0))
+}
+
+/// Numbers of the segments of a directory, ascending, those that were archived among them.
 pub(crate) fn list(dir: &Path) -> Result<Vec<SegmentNumber>> {
+    let mut numbers = with_suffix(dir, ".log")?;
+    numbers.extend(with_suffix(dir, ".archived")?);
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+/// Numbers of the segment files with this suffix in a directory, ascending.
+pub(crate) fn with_suffix(dir: &Path, suffix: &str) -> Result<Vec<SegmentNumber>> {
     let entries = std::fs::read_dir(dir).map_err(Error::io("list", dir))?;
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry.map_err(Error::io("list", dir))?.file_name();
         let number =
-            name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(".log")?.parse().ok());
+            name.to_str().and_then(|name| name.strip_prefix("segment-")?.strip_suffix(suffix)?.parse().ok());
         numbers.extend(number.map(SegmentNumber));
     }
     numbers.sort_unstable();
@@ -136,7 +150,7 @@ pub(crate) trait Source {
     fn read_at(&mut self, number: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<usize>;
 }
 
-/// Segments in a directory; the file read last stays open.
+/// Segments in a directory, or in the archives that it names; the file read last stays open.
 #[derive(Debug)]
 pub(crate) struct DirSource {
     dir: PathBuf,
@@ -150,12 +164,10 @@ impl DirSource {
 
     fn file(&mut self, number: SegmentNumber) -> Result<Option<&File>> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
-            let path = path(&self.dir, number);
-            match File::open(&path) {
-                Ok(file) => self.open = Some((number, file)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(Error::io("open", path)(error)),
-            }
+            let live = open(&path(&self.dir, number))?;
+            let found = if live.is_some() { live } else { crate::archive::open(&self.dir, number)? };
+            let Some(file) = found else { return Ok(None) };
+            self.open = Some((number, file));
         }
         Ok(self.open.as_ref().map(|(_, file)| file))
     }
@@ -174,18 +186,40 @@ impl Source for DirSource {
 
     fn read_at(&mut self, number: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let path = path(&self.dir, number);
-        let Some(file) = self.file(number)? else { return Ok(0) };
-        let mut done = 0;
-        while done < buffer.len() {
-            match file.read_at(&mut buffer[done..], offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", path)(error)),
+        match self.file(number) {
+            Ok(Some(file)) => fill(file, offset, buffer).map_err(Error::io("read", path)),
+            Ok(None) => Ok(0),
+            // A header is known without its archive: who looks only for a place finds it.
+            Err(error) if offset as usize + buffer.len() <= PAGE_BYTES => {
+                let stub = stub_path(&self.dir, number);
+                let Some(file) = open(&stub)? else { return Err(error) };
+                fill(&file, offset, buffer).map_err(Error::io("read", stub))
             }
+            Err(error) => Err(error),
         }
-        Ok(done)
     }
+}
+
+/// Opens a file for reading; `None` when there is none.
+pub(crate) fn open(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("open", path)(error)),
+    }
+}
+
+fn fill(file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Segments in memory.

@@ -390,7 +390,12 @@ pub(crate) struct WriterLock {
 impl WriterLock {
     /// Takes the lock of a directory or refuses at once; it is free when the value is dropped or the process dies.
     pub(crate) fn take(dir: &Path) -> Result<Self> {
-        let path = dir.join("lock");
+        Self::named(dir, "lock")
+    }
+
+    /// Takes another lock of the directory, for those who do not write the log itself.
+    pub(crate) fn named(dir: &Path, name: &str) -> Result<Self> {
+        let path = dir.join(name);
         let opened = for_writing().truncate(false).open(&path);
         let file = opened.map_err(Error::io("open", &path))?;
         match file.try_lock() {

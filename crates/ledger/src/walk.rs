@@ -48,6 +48,11 @@ impl Cursor {
         }
     }
 
+    /// Before the header of the next segment.
+    pub(crate) fn rolled(&self) -> Self {
+        Self { segment: self.segment.next(), offset: 0, ..*self }
+    }
+
     pub(crate) fn finding(&self, what: Fault) -> Finding {
         Finding { segment: self.segment, offset: self.offset, block: self.block, what }
     }

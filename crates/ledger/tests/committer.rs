@@ -182,3 +182,68 @@ fn a_full_disk_shows_before_a_submission_and_passes() {
     }
     committer.shutdown().unwrap();
 }
+
+#[test]
+fn a_ticket_is_good_when_the_record_is_durable_and_not_before() {
+    let (dir, committer, _told) = start(&small());
+    std::thread::scope(|scope| {
+        for producer in 0..8u64 {
+            let (submitter, dir) = (committer.submitter(), dir.path());
+            scope.spawn(move || {
+                let mut last = 0;
+                for n in 0..20 {
+                    let record = (producer * 1000 + n).to_le_bytes();
+                    let ticket = submitter.submit_with_ticket(batch(&[record]), 0).unwrap();
+                    let position = ticket.wait().unwrap();
+                    assert!(position.next_seq.0 > last, "each waits for its own");
+                    last = position.next_seq.0;
+                    let written = read_all(dir);
+                    assert!(written[..last as usize].contains(&record.to_vec()), "it is there to be read");
+                    assert_eq!(ticket.wait().unwrap(), position, "and stays so");
+                }
+            });
+        }
+    });
+    committer.shutdown().unwrap();
+    assert_eq!(read_all(dir.path()).len(), 160);
+}
+
+#[test]
+fn a_ticket_of_a_log_that_failed_says_so() {
+    let files = FaultyFiles::new(7);
+    let mut options = small();
+    options.files = Arc::clone(&files) as _;
+    let (_dir, committer, told) = start(&options);
+    let submitter = committer.submitter();
+    submitter.submit_with_ticket(batch(&[b"before"]), 1).unwrap().wait().unwrap();
+    files.fail_next(Fault::SyncError);
+    let ticket = submitter.submit_with_ticket(batch(&[b"lost"]), 2).unwrap();
+    assert!(matches!(ticket.wait(), Err(switchyard_ledger::Error::Poisoned)));
+    assert!(matches!(told.iter().last(), Some(Told::Poison(_))));
+    assert!(matches!(submitter.submit_with_ticket(batch(&[b"late"]), 3), Err(Refused::Closed(_, 3))));
+    assert!(committer.shutdown().is_err());
+}
+
+/// Panics where effects are released.
+struct Panics;
+
+impl Outcome<u64> for Panics {
+    fn on_durable(&mut self, _: Position, _: Vec<u64>) {
+        panic!("as this test wants");
+    }
+
+    fn on_poison(&mut self, _: &switchyard_ledger::Error) {}
+}
+
+#[test]
+fn nobody_waits_for_a_committer_that_a_panic_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = Log::open(dir.path(), &small()).unwrap();
+    let committer = Committer::spawn(log, || 0, Panics).unwrap();
+    let submitter = committer.submitter();
+    let ticket = submitter.submit_with_ticket(batch(&[b"first"]), 1).unwrap();
+    assert!(ticket.wait().is_err());
+    while let Ok(ticket) = submitter.submit_with_ticket(batch(&[b"more"]), 2) {
+        assert!(ticket.wait().is_err(), "either it is refused or its wait ends");
+    }
+}

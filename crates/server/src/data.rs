@@ -3,6 +3,7 @@
 //! | path | what it holds |
 //! |---|---|
 //! | `ledger/` | the log: the only truth |
+//! | `snapshots/` | the state of the core at some places of the log, for a fast start; may be deleted |
 //! | `keys/lmk` | the local master key, 64 hexadecimal digits under a line that says what it is for, mode 0600 |
 //! | `keys/card-data/` | the keys that seal cards, each wrapped under the local master key |
 //! | `keys/ledger-checkpoint` | the key that signs checkpoints of the ledger |
@@ -110,6 +111,10 @@ impl DataDir {
     /// The log.
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger")
+    }
+    /// Snapshots of the core's state.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
     }
     /// Files of settlement runs.
     pub fn settlement(&self) -> PathBuf {

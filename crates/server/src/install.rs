@@ -10,7 +10,7 @@ use switchyard_ledger::{Error, Log, RecordBatch};
 use crate::config::{Config, Profile};
 use crate::data::{DataDir, DataError};
 use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
-use crate::open::{ReplayError, open};
+use crate::open::{Opened, ReplayError, open};
 use crate::shared::{Hooks, now};
 
 /// What a new ledger starts from.
@@ -89,7 +89,8 @@ pub fn initialise(
         Cards::open(&keys, first.iter().map(|(name, key)| (*name, key)), &hash_key, &data.card_keys())?;
     let tools = Tools { keys, cards };
 
-    let (mut log, _, mut core) = open(&data.ledger(), config, &Hooks::default().files)?;
+    let Opened { mut log, mut core, .. } =
+        open(&data.ledger(), &data.snapshots(), config, &Hooks::default().files)?;
     let at = now();
     let genesis = Record::Genesis {
         partition: crate::open::PARTITION.0 as u8,
@@ -162,7 +163,8 @@ fn alone(
     if !data.is_initialised() {
         return Err(DataError::NotInitialised { path: dir.to_path_buf() }.into());
     }
-    let (mut log, recovery, mut core) = open(&data.ledger(), config, &Hooks::default().files)?;
+    let Opened { mut log, recovery, mut core, .. } =
+        open(&data.ledger(), &data.snapshots(), config, &Hooks::default().files)?;
     let mut output = Output::default();
     let cut_bytes = recovery.cut.map_or(0, |cut| cut.bytes);
     core.start(log.epoch().0, cut_bytes, now(), &mut output);

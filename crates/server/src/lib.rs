@@ -43,6 +43,7 @@ mod open;
 mod queue;
 mod release;
 mod shared;
+pub mod snapshots;
 mod space;
 mod status;
 mod switch;

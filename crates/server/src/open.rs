@@ -57,12 +57,22 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
     }
 }
 
-/// Opens the log for writing, which takes its lock, and replays it.
+/// A ledger that was opened for writing, and what follows from it.
+pub(crate) struct Opened {
+    pub(crate) log: Log,
+    pub(crate) recovery: Recovery,
+    pub(crate) core: Core,
+    /// Records that did not have to be replayed.
+    pub(crate) from: Sequence,
+}
+
+/// Opens the log for writing, which takes its lock, and replays what no snapshot has.
 pub(crate) fn open(
     dir: &Path,
+    snapshots: &Path,
     config: &Config,
     files: &Arc<dyn FileLayer>,
-) -> Result<(Log, Recovery, Core), ReplayError> {
+) -> Result<Opened, ReplayError> {
     let mut id = [0; 16];
     // A log that exists keeps its own id; a new one without randomness gets zeros and is none the worse.
     let _ = getrandom::fill(&mut id);
@@ -75,10 +85,15 @@ pub(crate) fn open(
     };
     options.files = Arc::clone(files);
     let (log, recovery) = Log::open(dir, &options)?;
-    let mut core = Core::new(core_config(config));
-    let end = replay(dir, |stamped| core.replay(stamped))?;
-    debug_assert_eq!(end, recovery.next_seq, "the reader sees what the writer opened");
-    Ok((log, recovery, core))
+    let end = recovery.next_seq;
+    let (mut state, mut reader) = crate::snapshots::newest(dir, snapshots, end)?;
+    let from = reader.next_seq();
+    crate::snapshots::follow(&mut state, &mut reader, end, &|| false)?;
+    if reader.next_seq() != end {
+        // What the writer found and the reader does not: neither is to be believed.
+        return Err(Error::Beyond { need: end.0, have: reader.next_seq().0 }.into());
+    }
+    Ok(Opened { log, recovery, core: Core::resume(core_config(config), state), from })
 }
 
 /// Hands every record of a ledger on, in order.

@@ -3,6 +3,7 @@
 //! It runs on the committer's thread, which must get back to the disk: it only moves things into queues.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use switchyard_core::{Effect, Input, Upstream};
 use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex};
@@ -145,6 +146,7 @@ impl Release {
 
 impl Outcome<Pending> for Release {
     fn on_durable(&mut self, position: Position, pending: Vec<Pending>) {
+        self.shared.durable.store(position.next_seq.0, Ordering::Release);
         let shared = Arc::clone(&self.shared);
         if let Some(durable) = shared.index_durable.get() {
             durable.advance(position.next_seq);

@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) facts: Mutex<CoreFacts>,
     /// The ledger's disk is nearly full: new work is refused before the core sees it.
     pub(crate) ledger_full: AtomicBool,
+    /// Records that are durable.
+    pub(crate) durable: AtomicU64,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) hooks: Hooks,
     /// Tells the index of records how far the ledger is durable; absent when there is no index.
@@ -137,6 +139,7 @@ impl Shared {
             links: LinkTable::default(),
             facts: Mutex::default(),
             ledger_full: AtomicBool::new(false),
+            durable: AtomicU64::new(0),
             commands: Mutex::default(),
             next_command: AtomicU64::new(1),
             config,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::core_thread::CoreThread;
 use crate::data::{DataDir, DataError};
 use crate::keystore::{CardKeyError, Cards, KeyStore};
 use crate::metrics::Metrics;
-use crate::open::{ReplayError, open};
+use crate::open::{Opened, ReplayError, open};
 use crate::release::{Pending, Release};
 use crate::shared::{Fatal, Hooks, Parts, Phase, Shared, guarded, now, vital};
 use crate::status::{Status, status};
@@ -87,7 +88,9 @@ pub struct Addresses {
 pub struct Switch {
     shared: Arc<Shared>,
     addresses: Addresses,
-    core: JoinHandle<()>,
+    core: JoinHandle<Option<Core>>,
+    snapshots: JoinHandle<()>,
+    data: DataDir,
     workers: Vec<JoinHandle<()>>,
     committer: Committer<Pending>,
     /// Absent when it could not be started: nothing that terminals hear depends on it.
@@ -137,7 +140,7 @@ impl Switch {
         let admin_socket = data.admin_socket();
         let admin = crate::admin::bind(&admin_socket)
             .map_err(|source| StartError::Listen { address: admin_socket.display().to_string(), source })?;
-        let Loaded { log, recovery, core, store, cards } = loaded;
+        let Loaded { opened: Opened { log, recovery, core, from }, store, cards } = loaded;
         let state = core.state();
         let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
         let offset = state.offset();
@@ -150,6 +153,8 @@ impl Switch {
         }
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
+        let snapshots = crate::snapshots::start(&shared, data.ledger(), data.snapshots(), from);
+        let snapshots = snapshots.map_err(StartError::Thread)?;
         let spawn = |name, task: Pin<Box<dyn Future<Output = ()> + Send>>| {
             tokio::spawn(vital(Arc::clone(&shared), name, task));
         };
@@ -158,7 +163,7 @@ impl Switch {
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
-        Ok(Self { shared, addresses, core, workers, committer, indexer, admin_socket })
+        Ok(Self { shared, addresses, core, snapshots, data, workers, committer, indexer, admin_socket })
     }
 
     /// Where it listens; ports 0 of the configuration are real ones here.
@@ -195,7 +200,7 @@ impl Switch {
     /// # Errors
     /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
     pub async fn shutdown(self) -> Result<(), Fatal> {
-        let Self { shared, core, workers, committer, indexer, admin_socket, .. } = self;
+        let Self { shared, core, snapshots, data, workers, committer, indexer, admin_socket, .. } = self;
         tracing::info!("draining");
         shared.enter(Phase::Draining);
         let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));
@@ -212,9 +217,14 @@ impl Switch {
             shared.jobs.close();
             workers.into_iter().for_each(|worker| drop(worker.join()));
             shared.queue.close();
-            drop(core.join());
+            let core = core.join().ok().flatten();
             let closed = committer.shutdown();
             drop(indexer);
+            snapshots.thread().unpark();
+            drop(snapshots.join());
+            if let (Ok(()), Some(core), true) = (&closed, core, shared.config.ledger.snapshot_records > 0) {
+                crate::snapshots::write_last(&data.ledger(), &data.snapshots(), core.state());
+            }
             drop(std::fs::remove_file(admin_socket));
             closed.map_err(|error| Fatal::Ledger { reason: error.to_string() })
         });
@@ -257,9 +267,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 }
 
 struct Loaded {
-    log: Log,
-    recovery: Recovery,
-    core: Core,
+    opened: Opened,
     store: KeyStore,
     cards: Cards,
 }
@@ -269,15 +277,16 @@ fn load(config: &Config, data: &DataDir, files: &Arc<dyn FileLayer>) -> Result<L
     let lmk = data.read_lmk(config.general.profile)?;
     let store = KeyStore::new(&lmk).map_err(DataError::Key)?;
     let hash_key = data.read_card_hash(config.general.profile)?;
-    let (log, recovery, core) = open(&data.ledger(), config, files)?;
-    if let Some(cut) = &recovery.cut {
+    let opened = open(&data.ledger(), &data.snapshots(), config, files)?;
+    if let Some(cut) = &opened.recovery.cut {
         tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
     }
-    let named = core.state().registry().keys().filter(|(name, _)| name.usage == KeyUse::CardData);
+    let registry = opened.core.state().registry();
+    let named = registry.keys().filter(|(name, _)| name.usage == KeyUse::CardData);
     let named: Vec<u32> = named.map(|(name, _)| name.owner).collect();
     data.card_keys().finish_shredding(&named)?;
-    let cards = Cards::open(&store, core.state().registry().keys(), &hash_key, &data.card_keys())?;
-    Ok(Loaded { log, recovery, core, store, cards })
+    let cards = Cards::open(&store, registry.keys(), &hash_key, &data.card_keys())?;
+    Ok(Loaded { opened, store, cards })
 }
 
 /// Puts in force what the ledger says, before anything is served.
@@ -303,19 +312,24 @@ fn start_core(
     mut core: Core,
     log: Log,
     recovery: &Recovery,
-) -> Result<(JoinHandle<()>, Committer<Pending>), StartError> {
+) -> Result<(JoinHandle<Option<Core>>, Committer<Pending>), StartError> {
     let mut started = Output::default();
     let clock = now();
     let cut_bytes = recovery.cut.as_ref().map_or(0, |cut| cut.bytes);
     core.start(recovery.epoch.0, cut_bytes, clock, &mut started);
+    shared.durable.store(recovery.next_seq.0, Ordering::Release);
     let release = Release::new(Arc::clone(shared), tokio::runtime::Handle::current());
     let committer = Committer::spawn(log, || now().0, release).map_err(ReplayError::Ledger)?;
-    let thread = CoreThread::new(Arc::clone(shared), core, committer.submitter(), clock);
+    let thread = CoreThread::new(Arc::clone(shared), core, committer.submitter(), recovery.next_seq, clock);
     let core = std::thread::Builder::new()
         .name("core".to_owned())
         .spawn({
             let shared = Arc::clone(shared);
-            move || guarded(&shared, "core", || thread.run(started))
+            move || {
+                let mut core = None;
+                guarded(&shared, "core", || core = Some(thread.run(started)));
+                core
+            }
         })
         .map_err(StartError::Thread)?;
     Ok((core, committer))

@@ -22,6 +22,16 @@ pub enum ElementPath {
     End,
 }
 
+impl ElementPath {
+    /// The element that it is, or is in.
+    pub const fn de(self) -> Option<De> {
+        match self {
+            Self::De(de) | Self::Subfield(de, _) | Self::Tag(de, _) => Some(de),
+            Self::Mti | Self::Bitmap(_) | Self::End => None,
+        }
+    }
+}
+
 impl fmt::Display for ElementPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

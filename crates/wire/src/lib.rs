@@ -67,8 +67,8 @@ pub use composite::{
 };
 pub use detect::{Detected, detect_frame, detect_frame_for};
 pub use dialect::{
-    Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Pad, Prefix, PrefixEncoding,
-    Sensitivity, Side, Subfield, SubfieldLayout, Transaction,
+    Class, Composition, Counts, Dialect, Element, Encoding, Length, Meaning, Need, Pad, Prefix,
+    PrefixEncoding, Presence, Sensitivity, Side, Subfield, SubfieldLayout, Transaction,
 };
 pub use envelope::{
     BASE1_BYTES, Base1Header, CUPS_BYTES, CupsHeader, Envelope, EnvelopeError, EnvelopeKind, HEADER_BYTES,

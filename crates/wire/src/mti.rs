@@ -125,6 +125,11 @@ impl Mti {
         if self.is_response() { self } else { Self((self.0 | 0x0010) & 0xFFFE) }
     }
 
+    /// The message type without the repeat bit: what a repeat repeats.
+    pub const fn original(self) -> Self {
+        if self.is_repeat() { Self(self.0 & 0xFFFE) } else { self }
+    }
+
     /// The edition of the standard.
     pub const fn version(self) -> MtiVersion {
         match self.digit(0) {

@@ -68,7 +68,7 @@ impl Core {
         };
         let queued = self.state.saf.waiting.values().chain(self.state.saf.dead.values());
         let oldest = (self.state.day().0 + 1).saturating_sub(REVERSIBLE_DAYS);
-        let recent = transactions.all.iter().rev().take_while(|t| t.opened.day.0 >= oldest);
+        let recent = transactions.all.newest_first().take_while(|t| t.opened.day.0 >= oldest);
         let mut open = recent.filter(|t| t.day >= self.state.day());
         queued.into_iter().any(|entry| sealed(entry.transaction))
             || transactions.unresolved.iter().any(|id| sealed(*id))

@@ -63,7 +63,7 @@ impl Core {
             }
             return;
         }
-        if self.state.requests.tombstones.contains(&key) {
+        if self.state.requests.is_shut(&key) {
             return out.refuse(caller.origin, ResponseCode::MALFUNCTION);
         }
         if !self.takes(&key) {

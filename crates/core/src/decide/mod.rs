@@ -27,6 +27,7 @@ impl Core {
         self.expire_transfer_holds(now, out);
         self.drive_links(now, out);
         self.summarise_refusals(now, out);
+        self.state.pack_some();
     }
 
     /// Refusals that matter for lockout become one record per terminal, code and minute, so that garbage

@@ -74,7 +74,7 @@ fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option
         TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
             match named.rrn {
                 Some(rrn) => {
-                    let found = state.transactions.get(*state.transactions.by_rrn.get(&rrn)?)?;
+                    let found = state.transactions.under(rrn)?;
                     // A voucher number that names another transaction than the reference is no original.
                     let agrees = named.batch_stan.is_none_or(|(batch, stan)| {
                         request.kind == TransactionKind::Refund

@@ -156,7 +156,7 @@ impl State {
             Some((outcome, reply)) => (outcome, Some(reply)),
             None => (Outcome::Pending, None),
         };
-        self.requests.known.insert(opened.key, Known::Transaction(opened.id));
+        self.requests.insert(&opened.key, Known::Transaction(opened.id));
         self.transactions.insert(Transaction {
             opened: opened.clone(),
             at,
@@ -298,9 +298,8 @@ impl State {
             unreachable!("only reversals come here")
         };
         self.used_reference(&reply.rrn);
-        let position = self.requests.reversals.len() as u32;
-        self.requests.reversals.push(ReversalTaken { fingerprint: *fingerprint, echo: *echo, reply: *reply });
-        self.requests.known.insert(*key, Known::Reversal(position));
+        let (fingerprint, echo, reply) = (*fingerprint, *echo, *reply);
+        self.requests.take_reversal(ReversalTaken { key: *key, fingerprint, echo, reply });
         self.book.apply(entry)?;
         self.queue(saf.as_ref())?;
         match (effect, original) {
@@ -309,7 +308,7 @@ impl State {
                     switchyard_domain::MessageClass::Financial,
                     switchyard_domain::MessageClass::Authorization,
                 ] {
-                    self.requests.tombstones.insert(switchyard_domain::RequestKey { class, ..*key });
+                    self.requests.shut(&switchyard_domain::RequestKey { class, ..*key });
                 }
                 Ok(())
             }

@@ -1,5 +1,6 @@
 //! Each terminal's batch.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use switchyard_domain::{
     BatchNumber, BatchSide, BatchTotals, BatchVerdict, CardClass, ReplyFacts, Side, Stan, TerminalIndex,
@@ -7,7 +8,7 @@ use switchyard_domain::{
 };
 
 /// Where the batch is on its way to being closed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub(crate) enum BatchStage {
     /// Takes transactions.
     #[default]
@@ -20,7 +21,7 @@ pub(crate) enum BatchStage {
 }
 
 /// The close of the batch before, kept so that its repeat is answered alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct LastClose {
     pub(crate) batch: BatchNumber,
     pub(crate) terminal_totals: BatchTotals,
@@ -32,7 +33,7 @@ pub(crate) struct LastClose {
 }
 
 /// A terminal's batch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Batch {
     pub(crate) number: BatchNumber,
     pub(crate) totals: BatchTotals,

@@ -2,13 +2,14 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use switchyard_domain::{
     CardHash, CardIssued, FeePlan, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MerchantIndex,
     Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TerminalState {
     pub(crate) terminal: Terminal,
     pub(crate) keys: Option<WorkingKeys>,
@@ -18,7 +19,7 @@ pub(crate) struct TerminalState {
 }
 
 /// A card of the embedded issuer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IssuedCard {
     pub(crate) card: CardIssued,
     /// Wrong PINs since the last right one.

@@ -1,14 +1,16 @@
 //! What was asked before: the table by which repeats are recognised.
 
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+use crate::state::rows::Rows;
+use crate::state::sharded::Sharded;
+use serde::{Deserialize, Serialize};
 use switchyard_domain::{
     BatchNumber, Echo, Fingerprint, MessageClass, ReplyFacts, RequestKey, Stan, TransactionId,
 };
 
 /// A reversal that was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct ReversalTaken {
+    pub(crate) key: RequestKey,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) echo: Echo,
     pub(crate) reply: ReplyFacts,
@@ -19,24 +21,79 @@ pub(crate) struct ReversalTaken {
 pub(crate) enum Known {
     /// A transaction: its fingerprint and reply are with it.
     Transaction(TransactionId),
-    /// A reversal, by its position.
-    Reversal(u32),
+    /// A reversal, by its number.
+    Reversal(u64),
+}
+
+/// A request's key in twelve bytes. The merchant is left out: a terminal has one for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Place([u32; 3]);
+
+impl From<&RequestKey> for Place {
+    fn from(key: &RequestKey) -> Self {
+        let class = match key.class {
+            MessageClass::Authorization => 0,
+            MessageClass::Financial => 1,
+            MessageClass::Reversal => 2,
+        };
+        // Six digits need twenty bits.
+        Self([key.terminal.0, key.batch.get(), key.stan.get() << 2 | class])
+    }
+}
+
+/// What stands under a key, in eight bytes: the highest bit tells the two kinds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Number([u32; 2]);
+
+const REVERSAL: u64 = 1 << 63;
+
+impl From<Known> for Number {
+    fn from(known: Known) -> Self {
+        let number = match known {
+            Known::Transaction(id) => id.0,
+            Known::Reversal(number) => number | REVERSAL,
+        };
+        Self([(number >> 32) as u32, number as u32])
+    }
+}
+impl From<Number> for Known {
+    fn from(Number([high, low]): Number) -> Self {
+        let number = u64::from(high) << 32 | u64::from(low);
+        match number & REVERSAL {
+            0 => Self::Transaction(TransactionId(number)),
+            _ => Self::Reversal(number & !REVERSAL),
+        }
+    }
 }
 
 /// Requests by key, reversals, and the keys that a reversal without an original has shut.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    pub(crate) known: HashMap<RequestKey, Known, FixedState>,
-    pub(crate) reversals: Vec<ReversalTaken>,
-    pub(crate) tombstones: HashSet<RequestKey, FixedState>,
+    pub(crate) known: Sharded<Place, Number>,
+    pub(crate) reversals: Rows<ReversalTaken>,
+    pub(crate) tombstones: Sharded<Place, ()>,
 }
 
 impl Requests {
     pub(crate) fn get(&self, key: &RequestKey) -> Option<Known> {
-        self.known.get(key).copied()
+        self.known.get(&Place::from(key)).map(|number| Known::from(*number))
     }
-    pub(crate) fn reversal(&self, position: u32) -> Option<&ReversalTaken> {
-        self.reversals.get(position as usize)
+    pub(crate) fn insert(&mut self, key: &RequestKey, known: Known) {
+        self.known.insert(Place::from(key), known.into());
+    }
+    pub(crate) fn reversal(&self, number: u64) -> Option<&ReversalTaken> {
+        self.reversals.get(number)
+    }
+    pub(crate) fn take_reversal(&mut self, taken: ReversalTaken) {
+        let number = self.reversals.len();
+        self.insert(&taken.key, Known::Reversal(number));
+        self.reversals.push(taken);
+    }
+    pub(crate) fn is_shut(&self, key: &RequestKey) -> bool {
+        self.tombstones.contains(&Place::from(key))
+    }
+    pub(crate) fn shut(&mut self, key: &RequestKey) {
+        self.tombstones.insert(Place::from(key), ());
     }
     /// The transaction of a terminal under a batch and trace number, whatever its class.
     pub(crate) fn transaction_at(
@@ -46,10 +103,24 @@ impl Requests {
         stan: Stan,
     ) -> Option<TransactionId> {
         [MessageClass::Financial, MessageClass::Authorization].into_iter().find_map(|class| {
-            match self.known.get(&RequestKey { batch, stan, class, ..*terminal })? {
-                Known::Transaction(id) => Some(*id),
+            match self.get(&RequestKey { batch, stan, class, ..*terminal })? {
+                Known::Transaction(id) => Some(id),
                 Known::Reversal(_) => None,
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_survives_its_eight_bytes() {
+        for known in
+            [Known::Transaction(TransactionId(u64::MAX >> 1)), Known::Reversal(7), Known::Reversal(0)]
+        {
+            assert_eq!(Known::from(Number::from(known)), known);
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Every transaction of the partition, with what followed it.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use crate::state::references::References;
+use crate::state::rows::{ROWS_PER_PAGE, Rows};
+use crate::state::sharded::Sharded;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use switchyard_domain::{
     AccountId, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId,
@@ -9,7 +11,9 @@ use switchyard_domain::{
 };
 
 /// A transaction and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The order of fields is the format of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Transaction {
     pub(crate) opened: TransactionOpened,
     pub(crate) at: Timestamp,
@@ -41,23 +45,23 @@ impl Transaction {
 /// All transactions and the ways to find one.
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
-    pub(crate) all: Vec<Transaction>,
-    pub(crate) by_rrn: HashMap<Rrn, TransactionId, FixedState>,
+    pub(crate) all: Rows<Transaction>,
+    pub(crate) references: References,
     /// Approved pre-authorizations: several may share a code, the newest is asked first.
-    pub(crate) by_auth_code: HashMap<(MerchantIndex, AuthCode), Vec<TransactionId>, FixedState>,
+    pub(crate) by_auth_code: Sharded<(MerchantIndex, AuthCode), Vec<TransactionId>>,
     /// Those without a final outcome, in order.
     pub(crate) unresolved: BTreeSet<TransactionId>,
 }
 
 impl Transactions {
     pub(crate) fn get(&self, id: TransactionId) -> Option<&Transaction> {
-        self.all.get(id.0 as usize)
+        self.all.get(id.0)
     }
     pub(crate) fn get_mut(&mut self, id: TransactionId) -> Option<&mut Transaction> {
-        self.all.get_mut(id.0 as usize)
+        self.all.get_mut(id.0)
     }
     pub(crate) fn next_id(&self) -> TransactionId {
-        TransactionId(self.all.len() as u64)
+        TransactionId(self.all.len())
     }
     pub(crate) fn unresolved(&self) -> usize {
         self.unresolved.len()
@@ -72,15 +76,23 @@ impl Transactions {
         ids.iter().rev().filter_map(|id| self.get(*id))
     }
 
+    /// The newest transaction under a reference: one is given again after 400 days.
+    pub(crate) fn under(&self, rrn: Rrn) -> Option<&Transaction> {
+        self.references.pages(rrn).find_map(|page| {
+            let rows = self.all.live(page)?;
+            rows.iter().rev().find(|transaction| transaction.opened.rrn == rrn)
+        })
+    }
+
     pub(crate) fn insert(&mut self, transaction: Transaction) {
         let id = transaction.opened.id;
-        self.by_rrn.insert(transaction.opened.rrn, id);
+        self.references.push((id.0 / ROWS_PER_PAGE as u64) as usize, transaction.opened.rrn);
         self.all.push(transaction);
         self.settle_indexes(id);
     }
     /// Keeps the indexes true after an outcome changed.
     pub(crate) fn settle_indexes(&mut self, id: TransactionId) {
-        let Some(transaction) = self.all.get(id.0 as usize) else { return };
+        let Some(transaction) = self.all.get(id.0) else { return };
         if matches!(transaction.outcome, Outcome::Pending | Outcome::Unknown) {
             self.unresolved.insert(id);
         } else {
@@ -90,7 +102,7 @@ impl Transactions {
             && transaction.outcome == Outcome::Approved
             && let Some(code) = transaction.reply.and_then(|r| r.auth_code)
         {
-            let ids = self.by_auth_code.entry((transaction.opened.key.merchant, code)).or_default();
+            let ids = self.by_auth_code.get_or_default((transaction.opened.key.merchant, code));
             if ids.last() != Some(&id) {
                 ids.push(id);
             }

@@ -156,6 +156,9 @@ section!(
         /// How a group commit is made durable: "fdatasync", a write and a sync, or "direct", one write past the page
         /// cache (O_DIRECT and O_DSYNC), which not every file system takes; the switch says so at its start.
         sync: SyncMethod = SyncMethod::Fdatasync;
+        /// Records after which another snapshot of the state is made in the background; one is made at every clean
+        /// shutdown too. A start replays what came after the newest. 0: no snapshots.
+        snapshot_records: u32 = 1_000_000, in 0..=1_000_000_000;
     }
 );
 section!(

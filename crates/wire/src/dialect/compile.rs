@@ -7,6 +7,7 @@ use super::element::{
     Side, Subfield, SubfieldLayout, TextPad,
 };
 use super::file::{DialectFile, ElementFile, LayoutFile, SubfieldFile};
+use super::presence::Need;
 use crate::charset::Charset;
 use crate::error::DialectError;
 use crate::message::SMALL_DIGITS_MAX;
@@ -76,6 +77,12 @@ impl Word for Counts {
 impl Word for Side {
     const EXPECTED: &'static str = "left, right";
     const WORDS: &'static [(&'static str, Self)] = &[("left", Self::Left), ("right", Self::Right)];
+}
+
+impl Word for Need {
+    const EXPECTED: &'static str = "optional, forbidden";
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("optional", Self::Optional), ("forbidden", Self::Forbidden)];
 }
 
 impl Word for Sensitivity {

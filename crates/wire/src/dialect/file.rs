@@ -41,6 +41,8 @@ pub(super) struct DialectFile {
     pub(super) codes: BTreeMap<String, BTreeMap<String, CodeFile>>,
     #[serde(default)]
     pub(super) transactions: Vec<TransactionFile>,
+    #[serde(default)]
+    pub(super) presence: Vec<PresenceFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -181,6 +183,44 @@ pub(super) struct TransactionFile {
     pub(super) request: Vec<u8>,
     #[serde(default)]
     pub(super) reply: Vec<u8>,
+}
+
+/// What messages of some types must have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PresenceFile {
+    pub(super) mti: OneOrMany,
+    #[serde(default)]
+    pub(super) mandatory: Vec<PathFile>,
+    #[serde(default)]
+    pub(super) conditional: Vec<PathFile>,
+    #[serde(default)]
+    pub(super) optional: Vec<PathFile>,
+    #[serde(default)]
+    pub(super) forbidden: Vec<PathFile>,
+    /// Of each list at least one.
+    #[serde(default)]
+    pub(super) one_of: Vec<Vec<PathFile>>,
+    #[serde(default)]
+    pub(super) required: Vec<RequiredFile>,
+    /// What elements are that no list names.
+    pub(super) others: Option<String>,
+}
+
+/// What is mandatory when the message has certain values.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RequiredFile {
+    pub(super) when: BTreeMap<String, OneOrMany>,
+    pub(super) mandatory: Vec<PathFile>,
+}
+
+/// An element, or text that names several or something inside one.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum PathFile {
+    Number(u8),
+    Text(String),
 }
 
 #[derive(Debug, Deserialize)]

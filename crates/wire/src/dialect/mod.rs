@@ -6,12 +6,15 @@ mod compile;
 mod compose;
 mod element;
 mod file;
+mod presence;
 
 pub(crate) use element::{Check, Layout, Rule, Scale, TextPad};
 pub use element::{
     Class, Composition, Counts, Element, Encoding, Length, Pad, Prefix, PrefixEncoding, Sensitivity, Side,
     Subfield, SubfieldLayout,
 };
+
+pub use presence::{Need, Presence};
 
 use crate::error::DialectError;
 use crate::shape::Shapes;
@@ -37,6 +40,7 @@ pub struct Dialect {
     elements: Box<[Option<Element>]>,
     codes: Box<[CodeTable]>,
     transactions: Box<[Transaction]>,
+    presence: Box<[Presence]>,
     pub(crate) shapes: Shapes,
 }
 
@@ -185,6 +189,8 @@ impl Dialect {
         }
         let transactions: Result<Box<[_]>, _> =
             file.transactions.into_iter().map(|transaction| compile_transaction(name, transaction)).collect();
+        let presence: Result<Box<[_]>, _> =
+            file.presence.into_iter().map(|table| presence::compile(name, &elements, table)).collect();
         Ok(Self {
             name: name.as_str().into(),
             title: file.title.into(),
@@ -200,6 +206,7 @@ impl Dialect {
             elements,
             codes: file.codes.into_iter().map(|(path, codes)| code_table(path, codes)).collect(),
             transactions: transactions?,
+            presence: presence?,
             shapes: Shapes::default(),
         })
     }
@@ -296,11 +303,7 @@ fn compile_transaction(dialect: &str, file: TransactionFile) -> Result<Transacti
         name: file.name.into(),
         name_zh: file.zh.map(Into::into),
         mti,
-        when: file
-            .when
-            .into_iter()
-            .map(|(path, values)| Condition { path: path.into(), values: values.into_vec().into() })
-            .collect(),
+        when: presence::conditions(file.when),
         request: file.request.into(),
         reply: file.reply.into(),
     })

@@ -1,0 +1,304 @@
+//! From sections back to a state. Nothing that was read is believed before it was taken apart once.
+
+use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
+use super::{AuthCodes, Head, ImageError, LIST_ITEMS, SectionKind, Terms};
+use crate::state::State;
+use crate::state::batches::Batch;
+use crate::state::references::Span;
+use crate::state::registry::{IssuedCard, Registry, TerminalState};
+use crate::state::requests::{Known, Number, Place, ReversalTaken};
+use crate::state::rows::{ROWS_PER_PAGE, Rows, count_of, unpack_up_to};
+use crate::state::saf::Saf;
+use crate::state::sharded::{SHARDS, Sharded};
+use crate::state::transactions::Transaction;
+use hashbrown::HashTable;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::Hash;
+use switchyard_book::Book;
+use switchyard_domain::{Merchant, MerchantIndex, Outcome, TerminalIndex, TransactionId};
+
+/// A section that was read and found to be in order.
+#[derive(Debug)]
+pub struct Part {
+    kind: SectionKind,
+    index: u64,
+    digest: u64,
+    content: Content,
+}
+
+enum Content {
+    Head(Box<Head>),
+    Merchants(Vec<Merchant>),
+    Terminals(Vec<TerminalState>),
+    Terms(Box<Terms>),
+    Cards(Vec<IssuedCard>),
+    Batches(Vec<Batch>),
+    Book(Box<Book>),
+    Requests { table: HashTable<(Place, Number)>, transactions: u64, reversals: u64 },
+    Tombstones(HashTable<(Place, ())>),
+    AuthCodes(HashTable<AuthCodes>),
+    Reversals { packed: Box<[u8]>, count: usize },
+    Transactions { packed: Box<[u8]>, count: usize, span: Option<Span>, unresolved: Vec<TransactionId> },
+}
+
+impl fmt::Debug for Content {
+    /// It holds wrapped keys and sealed cards: nothing for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Part {
+    /// Takes a section apart. Heavy; any thread may.
+    ///
+    /// # Errors
+    /// [`ImageError::Kind`] and [`ImageError::Malformed`].
+    pub fn parse(kind: u16, index: u64, bytes: Vec<u8>) -> Result<Self, ImageError> {
+        let known = SectionKind::ALL.into_iter().find(|known| *known as u16 == kind);
+        let kind = known.ok_or(ImageError::Kind { kind })?;
+        let whole = digest_of_bytes(&bytes);
+        let parsed = match kind {
+            SectionKind::Head => all(&bytes).map(|head| (Content::Head(Box::new(head)), whole)),
+            SectionKind::Merchants => items(&bytes).map(|items| (Content::Merchants(items), whole)),
+            SectionKind::Terminals => items(&bytes).map(|items| (Content::Terminals(items), whole)),
+            SectionKind::Terms => all(&bytes).map(|terms| (Content::Terms(Box::new(terms)), whole)),
+            SectionKind::Cards => items(&bytes).map(|items| (Content::Cards(items), whole)),
+            SectionKind::Batches => items(&bytes).map(|items| (Content::Batches(items), whole)),
+            SectionKind::Book => all(&bytes)
+                .and_then(|image| Book::from_image(&image).ok())
+                .map(|book| (Content::Book(Box::new(book)), whole)),
+            SectionKind::Requests => requests(index, &bytes),
+            SectionKind::Tombstones => {
+                table(index, &bytes).map(|(table, digest)| (Content::Tombstones(table), digest))
+            }
+            SectionKind::AuthCodes => {
+                table(index, &bytes).map(|(table, digest)| (Content::AuthCodes(table), digest))
+            }
+            SectionKind::Reversals => unpack_up_to::<ReversalTaken>(&bytes, ROWS_PER_PAGE)
+                .ok()
+                .map(|rows| (Content::Reversals { packed: bytes.into(), count: rows.len() }, whole)),
+            SectionKind::Transactions => transactions(index, bytes).map(|content| (content, whole)),
+        };
+        let (content, digest) = parsed.ok_or(ImageError::Malformed { kind, index })?;
+        Ok(Self { kind, index, digest, content })
+    }
+}
+
+fn all<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (value, rest) = postcard::take_from_bytes(bytes).ok()?;
+    rest.is_empty().then_some(value)
+}
+
+fn items<T: DeserializeOwned>(bytes: &[u8]) -> Option<Vec<T>> {
+    all(bytes).filter(|items: &Vec<T>| (1..=LIST_ITEMS).contains(&items.len()))
+}
+
+/// A table and its digest.
+fn table<K, V>(index: u64, bytes: &[u8]) -> Option<(HashTable<(K, V)>, u64)>
+where
+    K: Hash + Eq + DeserializeOwned,
+    V: Hash + DeserializeOwned,
+{
+    let entries: Vec<(K, V)> = all(bytes)?;
+    let digest = digest_of_table(entries.iter());
+    let shard = usize::try_from(index).ok().filter(|shard| *shard < SHARDS && !entries.is_empty())?;
+    Some((Sharded::table(shard, entries)?, digest))
+}
+
+fn requests(index: u64, bytes: &[u8]) -> Option<(Content, u64)> {
+    let (table, digest) = table::<Place, Number>(index, bytes)?;
+    let (mut transactions, mut reversals) = (0, 0);
+    for (_, number) in &table {
+        match Known::from(*number) {
+            Known::Transaction(id) => transactions = transactions.max(id.0 + 1),
+            Known::Reversal(number) => reversals = reversals.max(number + 1),
+        }
+    }
+    Some((Content::Requests { table, transactions, reversals }, digest))
+}
+
+fn transactions(index: u64, bytes: Vec<u8>) -> Option<Content> {
+    let rows = unpack_up_to::<Transaction>(&bytes, ROWS_PER_PAGE).ok()?;
+    let first = index.checked_mul(ROWS_PER_PAGE as u64)?;
+    if !rows.iter().zip(first..).all(|(row, id)| row.opened.id.0 == id) {
+        return None;
+    }
+    let open = rows.iter().filter(|row| matches!(row.outcome, Outcome::Pending | Outcome::Unknown));
+    let unresolved = open.map(|row| row.opened.id).collect();
+    let span = Span::over(rows.iter().map(|row| row.opened.rrn));
+    Some(Content::Transactions { packed: bytes.into(), count: rows.len(), span, unresolved })
+}
+
+/// Puts parts together, in whatever order they come.
+#[derive(Debug, Default)]
+pub struct Restore {
+    parts: BTreeMap<(SectionKind, u64), (u64, Content)>,
+}
+
+impl Restore {
+    /// Takes one part.
+    ///
+    /// # Errors
+    /// [`ImageError::Count`] when it is there already.
+    pub fn add(&mut self, part: Part) -> Result<(), ImageError> {
+        let Part { kind, index, digest, content } = part;
+        match self.parts.insert((kind, index), (digest, content)) {
+            None => Ok(()),
+            Some(_) => Err(ImageError::Count { kind }),
+        }
+    }
+
+    /// The state, and its digest.
+    ///
+    /// # Errors
+    /// [`ImageError::Count`] when the parts are not all of one state.
+    pub fn finish(self) -> Result<(State, u64), ImageError> {
+        let digests = self.parts.iter().map(|((kind, index), (digest, _))| (*kind, *index, *digest));
+        let digest = digest_of_whole(digests);
+        let mut build = Build::default();
+        for ((kind, index), (_, content)) in self.parts {
+            build.take(index, content).ok_or(ImageError::Count { kind })?;
+        }
+        Ok((build.state()?, digest))
+    }
+}
+
+/// Rows of one kind while they come in.
+#[derive(Default)]
+struct Pages {
+    pages: Vec<(usize, Box<[u8]>)>,
+    counts: Vec<usize>,
+}
+
+impl Pages {
+    fn take(&mut self, index: u64, packed: Box<[u8]>, count: usize) -> Option<()> {
+        self.pages.push((usize::try_from(index).ok()?, packed));
+        self.counts.push(count);
+        Some(())
+    }
+    fn rows<T: serde::Serialize + DeserializeOwned>(self, len: u64) -> Option<Rows<T>> {
+        let fit =
+            self.pages.iter().zip(&self.counts).all(|((page, _), count)| count_of(len, *page) == *count);
+        if fit { Rows::from_pages(len, self.pages).ok() } else { None }
+    }
+}
+
+#[derive(Default)]
+struct Build {
+    state: State,
+    head: Option<Head>,
+    has_terms: bool,
+    has_book: bool,
+    known_max: (u64, u64),
+    reversals: Pages,
+    transactions: Pages,
+}
+
+impl Build {
+    /// Parts come in the order of their kinds and numbers.
+    fn take(&mut self, index: u64, content: Content) -> Option<()> {
+        let state = &mut self.state;
+        match content {
+            Content::Head(head) => self.head = (index == 0).then_some(*head),
+            Content::Merchants(items) => extend(&mut state.registry.merchants, index, items)?,
+            Content::Terminals(items) => extend(&mut state.registry.terminals, index, items)?,
+            Content::Cards(items) => extend(&mut state.registry.cards, index, items)?,
+            Content::Batches(items) => extend(&mut state.batches.by_terminal, index, items)?,
+            Content::Terms(terms) => {
+                self.has_terms = index == 0;
+                let Terms { links, routes, keys, fee_plans } = *terms;
+                state.registry =
+                    Registry { links, routes, keys, fee_plans, ..std::mem::take(&mut state.registry) };
+            }
+            Content::Book(book) => {
+                self.has_book = index == 0;
+                state.book = *book;
+            }
+            Content::Requests { table, transactions, reversals } => {
+                let (most, most_reversals) = self.known_max;
+                self.known_max = (most.max(transactions), most_reversals.max(reversals));
+                state.requests.known.set_table(index as usize, table)?;
+            }
+            Content::Tombstones(table) => state.requests.tombstones.set_table(index as usize, table)?,
+            Content::AuthCodes(table) => state.transactions.by_auth_code.set_table(index as usize, table)?,
+            Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
+            Content::Transactions { packed, count, span, unresolved } => {
+                // Pages that were given up leave a gap.
+                let gap = (index as usize).checked_sub(state.transactions.references.pages_known())?;
+                (0..gap).for_each(|_| state.transactions.references.push_span(None));
+                state.transactions.references.push_span(span);
+                state.transactions.unresolved.extend(unresolved);
+                self.transactions.take(index, packed, count)?;
+            }
+        }
+        Some(())
+    }
+
+    fn state(self) -> Result<State, ImageError> {
+        let Self { mut state, head, has_terms, has_book, known_max, reversals, transactions } = self;
+        let head = head.ok_or(ImageError::Count { kind: SectionKind::Head })?;
+        let whole = |fits: bool, kind| if fits { Ok(()) } else { Err(ImageError::Count { kind }) };
+        whole(has_terms, SectionKind::Terms)?;
+        whole(has_book, SectionKind::Book)?;
+        whole(known_max.0 <= head.transactions && known_max.1 <= head.reversals, SectionKind::Requests)?;
+        whole(state.batches.by_terminal.len() == state.registry.terminals.len(), SectionKind::Batches)?;
+        let count = |kind| ImageError::Count { kind };
+        state.requests.reversals = reversals.rows(head.reversals).ok_or(count(SectionKind::Reversals))?;
+        state.transactions.all =
+            transactions.rows(head.transactions).ok_or(count(SectionKind::Transactions))?;
+        index_registry(&mut state.registry);
+        fill_head(&mut state, head);
+        Ok(state)
+    }
+}
+
+/// A list comes in sections that are all full but the last.
+fn extend<T>(list: &mut Vec<T>, index: u64, items: Vec<T>) -> Option<()> {
+    let first = usize::try_from(index).ok()?.checked_mul(LIST_ITEMS)?;
+    if first != list.len() {
+        return None;
+    }
+    list.extend(items);
+    Some(())
+}
+
+fn index_registry(registry: &mut Registry) {
+    let merchants = registry.merchants.iter().zip(0..).map(|(m, index)| (m.id, MerchantIndex(index)));
+    registry.merchant_by_id = merchants.collect();
+    let terminals =
+        registry.terminals.iter().zip(0..).map(|(t, index)| (t.terminal.id, TerminalIndex(index)));
+    registry.terminal_by_id = terminals.collect();
+    registry.card_by_hash =
+        registry.cards.iter().zip(0..).map(|(c, index)| (c.card.card.hash, index)).collect();
+}
+
+fn fill_head(state: &mut State, head: Head) {
+    let Head {
+        origin,
+        day,
+        days_to_net,
+        references,
+        link_stans,
+        records,
+        last_at,
+        waiting,
+        dead,
+        next_saf,
+        transactions: _,
+        reversals: _,
+    } = head;
+    let mut saf = Saf::default();
+    waiting.into_iter().for_each(|(_, entry)| saf.push(entry));
+    saf.dead = dead.into_iter().collect();
+    saf.next = next_saf;
+    state.saf = saf;
+    state.origin = origin;
+    state.day = day;
+    state.days_to_net = days_to_net;
+    state.references = references;
+    state.link_stans = link_stans;
+    state.records = records;
+    state.last_at = last_at;
+}

@@ -1,0 +1,226 @@
+//! Rows by number, in pages: what every transaction costs in memory, and how it gets into a snapshot.
+//!
+//! A page is *live* (values) or *packed* (the bytes that a snapshot holds of it), or both while it is only read.
+//! Packed rows are less than half as large as live ones and are loaded without being taken apart: a start
+//! with ten million transactions reads bytes, and the few pages that somebody asks for are unpacked then.
+//! Which form a page has is no part of the state: the digest is over the packed form of either.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+/// Rows of a page. One is unpacked in some tens of microseconds, which is what the first question about an
+/// old transaction costs.
+pub(crate) const ROWS_PER_PAGE: usize = 256;
+
+/// Pages at the end that stay live: whoever follows up does so soon.
+const LIVE_PAGES: usize = 1_024;
+
+/// Pages packed at a time: one takes some thirty microseconds, and the core decides nothing meanwhile.
+const PACKED_MAX: usize = 64;
+
+/// Pages looked at in search of them.
+const LOOKED_AT_MAX: usize = 4_096;
+
+/// The bytes of a page are not what packing makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+#[derive(Debug)]
+struct Page<T> {
+    /// Absent as soon as the live rows differ from it.
+    packed: Option<Box<[u8]>>,
+    live: OnceCell<Vec<T>>,
+}
+
+/// Rows that are numbered from 0 and only ever added at the end; the oldest pages may be given up.
+#[derive(Debug)]
+pub(crate) struct Rows<T> {
+    /// `None`: given up.
+    pages: Vec<Option<Page<T>>>,
+    len: u64,
+    /// Where packing looks next.
+    hand: usize,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self { pages: Vec::new(), len: 0, hand: 0 }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Rows<T> {
+    /// Rows ever added.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+    pub(crate) fn get(&self, number: u64) -> Option<&T> {
+        let (page, row) = place(number);
+        self.live(page)?.get(row)
+    }
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        let (page, row) = place(number);
+        self.live(page)?;
+        let page = self.pages.get_mut(page)?.as_mut()?;
+        page.packed = None;
+        page.live.get_mut()?.get_mut(row)
+    }
+    pub(crate) fn push(&mut self, value: T) {
+        let (page, row) = place(self.len);
+        if row == 0 {
+            let live = OnceCell::from(Vec::with_capacity(ROWS_PER_PAGE));
+            self.pages.push(Some(Page { packed: None, live }));
+        }
+        self.live(page);
+        let page = self.pages[page].as_mut().expect("the newest page is never given up");
+        page.packed = None;
+        page.live.get_mut().expect("just unpacked").push(value);
+        self.len += 1;
+    }
+    /// Pages ever begun.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages.len()
+    }
+    /// The rows of a page, unless it was given up.
+    pub(crate) fn live(&self, page: usize) -> Option<&[T]> {
+        let count = self.count(page);
+        let page = self.pages.get(page)?.as_ref()?;
+        Some(page.live.get_or_init(|| {
+            let packed = page.packed.as_deref().expect("a page is live, packed or both");
+            unpack(packed, count).expect("packed here, or checked when it was loaded")
+        }))
+    }
+    /// Every row that was not given up, the newest first. Pages are unpacked as they are come to.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &T> {
+        (0..self.pages.len()).rev().filter_map(|page| self.live(page)).flat_map(|rows| rows.iter().rev())
+    }
+    /// The packed form of a page, unless it was given up.
+    pub(crate) fn packed(&self, page: usize) -> Option<Cow<'_, [u8]>> {
+        let page = self.pages.get(page)?.as_ref()?;
+        Some(match (&page.packed, page.live.get()) {
+            (Some(packed), _) => Cow::Borrowed(&**packed),
+            (None, live) => Cow::Owned(pack(live.map_or(&[], Vec::as_slice))),
+        })
+    }
+    /// Rows of a page when it is whole or the last one.
+    fn count(&self, page: usize) -> usize {
+        count_of(self.len, page)
+    }
+
+    /// Packs some of the pages that nobody is likely to ask for.
+    pub(crate) fn pack_some(&mut self) {
+        let end = self.pages.len().saturating_sub(LIVE_PAGES);
+        let mut packed = 0;
+        for _ in 0..LOOKED_AT_MAX.min(end) {
+            if packed == PACKED_MAX {
+                return;
+            }
+            if self.hand >= end {
+                self.hand = 0;
+            }
+            if let Some(page) = &mut self.pages[self.hand]
+                && let Some(live) = page.live.take()
+            {
+                page.packed.get_or_insert_with(|| pack(&live).into_boxed_slice());
+                packed += 1;
+            }
+            self.hand += 1;
+        }
+    }
+    /// Rows from a snapshot: each page with its number, in order; those that are missing were given up.
+    pub(crate) fn from_pages(len: u64, pages: Vec<(usize, Box<[u8]>)>) -> Result<Self, Malformed> {
+        let count = usize::try_from(len).map_err(|_| Malformed)?.div_ceil(ROWS_PER_PAGE);
+        let mut rows = Self { pages: Vec::new(), len, hand: 0 };
+        // The head of a damaged snapshot may name any length, but the newest page is always there.
+        let last = pages.last().map_or(0, |(number, _)| number + 1);
+        if last != count {
+            return Err(Malformed);
+        }
+        rows.pages.resize_with(count, || None);
+        for (number, packed) in pages {
+            let slot = rows.pages.get_mut(number).ok_or(Malformed)?;
+            if slot.is_some() {
+                return Err(Malformed);
+            }
+            *slot = Some(Page { packed: Some(packed), live: OnceCell::new() });
+        }
+        Ok(rows)
+    }
+}
+
+/// Rows that page `page` of `len` rows has.
+pub(crate) fn count_of(len: u64, page: usize) -> usize {
+    let before = page as u64 * ROWS_PER_PAGE as u64;
+    len.saturating_sub(before).min(ROWS_PER_PAGE as u64) as usize
+}
+
+fn place(number: u64) -> (usize, usize) {
+    let rows = ROWS_PER_PAGE as u64;
+    ((number / rows) as usize, (number % rows) as usize)
+}
+
+fn pack<T: Serialize>(rows: &[T]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(rows.len() * 192);
+    for row in rows {
+        bytes = postcard::to_extend(row, bytes).expect("a row always encodes into a vector");
+    }
+    bytes
+}
+
+/// The rows of a packed page that has `count` of them.
+fn unpack<T: DeserializeOwned>(bytes: &[u8], count: usize) -> Result<Vec<T>, Malformed> {
+    let rows = unpack_up_to(bytes, count)?;
+    if rows.len() == count { Ok(rows) } else { Err(Malformed) }
+}
+
+/// The rows of a packed page, when they are no more than `most`.
+pub(crate) fn unpack_up_to<T: DeserializeOwned>(mut bytes: &[u8], most: usize) -> Result<Vec<T>, Malformed> {
+    let mut rows = Vec::with_capacity(most);
+    while !bytes.is_empty() && rows.len() < most {
+        let (row, rest) = postcard::take_from_bytes(bytes).map_err(|_| Malformed)?;
+        rows.push(row);
+        bytes = rest;
+    }
+    if bytes.is_empty() { Ok(rows) } else { Err(Malformed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_the_same_live_packed_and_loaded() {
+        let mut rows = Rows::default();
+        let count = (ROWS_PER_PAGE * (LIVE_PAGES + 3) + 7) as u64;
+        (0..count).for_each(|n| rows.push(n * 3));
+        *rows.get_mut(5).unwrap() = 1_000_000;
+        rows.pack_some();
+        *rows.get_mut(6).unwrap() = 2_000_000;
+        rows.pack_some();
+        assert!(rows.pages[0].as_ref().unwrap().live.get().is_none());
+        let pages = (0..rows.pages()).map(|n| (n, rows.packed(n).unwrap().into_owned().into()));
+        let loaded = Rows::<u64>::from_pages(rows.len(), pages.collect()).unwrap();
+        for number in [0, 5, 6, 255, 256, count - 1] {
+            assert_eq!(rows.get(number), loaded.get(number));
+        }
+        assert!(loaded.newest_first().eq((0..count).rev().map(|n| rows.get(n).unwrap())));
+        assert_eq!(loaded.get(5), Some(&1_000_000));
+        assert_eq!(loaded.get(6), Some(&2_000_000));
+        assert_eq!(loaded.get(count), None);
+        let less = (1..rows.pages()).map(|n| (n, rows.packed(n).unwrap().into_owned().into()));
+        let loaded = Rows::<u64>::from_pages(rows.len(), less.collect()).unwrap();
+        assert_eq!((loaded.get(5), loaded.get(256)), (None, Some(&768)), "a page that is not there");
+    }
+
+    #[test]
+    fn pages_that_do_not_fit_are_refused() {
+        let one: Box<[u8]> = pack(&[1_u64]).into();
+        assert!(Rows::<u64>::from_pages(1, vec![(0, one.clone())]).is_ok());
+        assert!(Rows::<u64>::from_pages(u64::MAX, vec![(0, one.clone())]).is_err());
+        assert!(Rows::<u64>::from_pages(1, vec![]).is_err());
+        assert!(Rows::<u64>::from_pages(1, vec![(0, one.clone()), (0, one)]).is_err());
+        assert!(unpack::<u64>(&[1, 2], 1).is_err());
+        assert!(unpack::<u64>(&[1], 2).is_err());
+    }
+}
