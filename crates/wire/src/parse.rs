@@ -1,6 +1,7 @@
 //! From bytes to an index, in one pass and without allocating.
 
 use crate::bits::{from_hex, has_above_nine, not_digits, not_hex, not_printable};
+use crate::composite::first_bad;
 use crate::dialect::{Check, Encoding, Layout, PrefixEncoding, Rule};
 use crate::error::{ElementPath, ParseError, ParseErrorKind};
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
@@ -460,19 +461,4 @@ fn signed(value: &[u8], signs: &[u8], zero: u8) -> bool {
         Some((sign, digits)) => signs.contains(sign) && !not_digits(digits, zero),
         None => true,
     }
-}
-
-/// The first byte that is not allowed: the check is repeated on shorter and shorter prefixes, off the fast path.
-#[cold]
-fn first_bad(layout: &Layout, value: &[u8], units: usize) -> (usize, u8) {
-    let whole = |count: usize| match layout.check {
-        Check::BcdDigits | Check::BcdSigned if count == value.len() => units,
-        Check::BcdDigits if layout.pad_left && units & 1 == 1 => (count * 2).saturating_sub(1),
-        Check::BcdDigits => count * 2,
-        Check::BcdSigned => (count * 2).saturating_sub(1),
-        _ => count,
-    };
-    let index = (1..=value.len()).find(|&count| !passes(layout, &value[..count], whole(count)));
-    let index = index.unwrap_or(value.len()).saturating_sub(1);
-    (index, value.get(index).copied().unwrap_or_default())
 }

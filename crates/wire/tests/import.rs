@@ -3,10 +3,11 @@
 // A test fails by unwrapping; the lint knows that only inside `#[test]` functions.
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
 use serde_json::Value;
 use switchyard_wire::import::{ImportError, jpos_xml, moov_json};
 use switchyard_wire::json::{from_json, to_json};
-use switchyard_wire::{Counts, Dialect, Length, Masking};
+use switchyard_wire::{Counts, Dialect, Length, Masking, fuzzing};
 
 const JPOS_ASCII: &str = include_str!("data/jpos-iso87ascii.xml");
 const JPOS_BINARY: &str = include_str!("data/jpos-iso87binary.xml");
@@ -196,101 +197,108 @@ fn parts(dialect: &Dialect, value: &[u8], expected: &[(&str, &str)]) {
     assert_eq!(from_json(dialect, &parts).unwrap(), body);
 }
 
-#[test]
-fn jpos_packagers_inside_packagers_become_composites() {
-    let cases: [(&str, &str, &str, &[u8], &[(&str, &str)]); 10] = [
-        (
-            "IFA_LLLCHAR",
-            r#""org.jpos.iso.packager.EuroSubFieldPackager""#,
-            r#"<isofield id="38" length="90" name="x" class="org.jpos.iso.IFEP_LLCHAR"/>"#,
-            b"0538ABC0477XY",
-            &[("38", "ABC"), ("77", "XY")],
-        ),
-        (
-            "IFA_LLLCHAR",
-            r#""org.jpos.iso.packager.EuroSubFieldPackager""#,
-            r#"<isofield id="0" length="1" name="TCC" class="org.jpos.iso.IFMC_TCC"/>
+/// Paths and values.
+type Values = &'static [(&'static str, &'static str)];
+
+/// Class of the element, packager, fields inside, a value, and its parts.
+type JposCase = (&'static str, &'static str, &'static str, &'static [u8], Values);
+
+const JPOS_CASES: [JposCase; 10] = [
+    (
+        "IFA_LLLCHAR",
+        r#""org.jpos.iso.packager.EuroSubFieldPackager""#,
+        r#"<isofield id="38" length="90" name="x" class="org.jpos.iso.IFEP_LLCHAR"/>"#,
+        b"0538ABC0477XY",
+        &[("38", "ABC"), ("77", "XY")],
+    ),
+    (
+        "IFA_LLLCHAR",
+        r#""org.jpos.iso.packager.EuroSubFieldPackager""#,
+        r#"<isofield id="0" length="1" name="TCC" class="org.jpos.iso.IFMC_TCC"/>
                <isofield id="42" length="90" name="x" class="org.jpos.iso.IFMC_LLCHAR"/>
                <isofield id="43" length="90" name="x" class="org.jpos.iso.IFMC_LLBINARY"/>
                <isofield id="44" length="90" name="x" class="org.jpos.iso.IFMC_LLLCHAR"/>"#,
-            b"R4203abc4302\x01\x0244002hi9901z",
-            &[("0", "R"), ("42", "abc"), ("43", "0102"), ("44", "hi"), ("99", "z")],
-        ),
-        (
-            "IFA_LLLCHAR",
-            r#""org.jpos.iso.packager.EuroSubFieldPackager""#,
-            r#"<isofield id="2" length="90" name="x" class="org.jpos.iso.IFIPM_LLLCHAR"/>"#,
-            b"0002003abc0146002zz",
-            &[("0002", "abc"), ("0146", "zz")],
-        ),
-        (
-            "IFE_LLLCHAR",
-            r#""org.jpos.iso.packager.GICCSubFieldPackager""#,
-            r#"<isofieldpackager id="47" length="90" name="x" class="org.jpos.iso.IFELPE_LLLCHAR"
+        b"R4203abc4302\x01\x0244002hi9901z",
+        &[("0", "R"), ("42", "abc"), ("43", "0102"), ("44", "hi"), ("99", "z")],
+    ),
+    (
+        "IFA_LLLCHAR",
+        r#""org.jpos.iso.packager.EuroSubFieldPackager""#,
+        r#"<isofield id="2" length="90" name="x" class="org.jpos.iso.IFIPM_LLLCHAR"/>"#,
+        b"0002003abc0146002zz",
+        &[("0002", "abc"), ("0146", "zz")],
+    ),
+    (
+        "IFE_LLLCHAR",
+        r#""org.jpos.iso.packager.GICCSubFieldPackager""#,
+        r#"<isofieldpackager id="47" length="90" name="x" class="org.jpos.iso.IFELPE_LLLCHAR"
                 packager="org.jpos.iso.packager.GICCSubFieldPackager">
                 <isofield id="1" length="90" name="y" class="org.jpos.iso.IFELPE_LLLCHAR"/></isofieldpackager>"#,
-            b"\xF0\xF1\xF0\xF4\xF7\xF0\xF0\xF5\xF0\xF1\xF1\xF0\xF1",
-            &[("47.01", "101")],
-        ),
-        (
-            "IFA_LLLCHAR",
-            r#""org.jpos.iso.packager.GenericTaggedFieldsPackager" tagMapper="org.jpos.iso.packager.TTDecimalTagMapper""#,
-            r#"<isofield id="1" length="90" name="x" class="org.jpos.iso.IFA_TTLLCHAR"/>
+        b"\xF0\xF1\xF0\xF4\xF7\xF0\xF0\xF5\xF0\xF1\xF1\xF0\xF1",
+        &[("47.01", "101")],
+    ),
+    (
+        "IFA_LLLCHAR",
+        r#""org.jpos.iso.packager.GenericTaggedFieldsPackager" tagMapper="org.jpos.iso.packager.TTDecimalTagMapper""#,
+        r#"<isofield id="1" length="90" name="x" class="org.jpos.iso.IFA_TTLLCHAR"/>
                <isofield id="12" length="90" name="x" class="org.jpos.iso.IFA_TTLLLBINARY"/>"#,
-            b"0102hi12002\xAB\xCD",
-            &[("01", "hi"), ("12", "ABCD")],
-        ),
-        (
-            "IFA_LLLCHAR",
-            r#""org.jpos.tlv.packager.TaggedSequencePackager" token="0000""#,
-            r#"<isofield id="1" token="A001" length="90" name="x" class="org.jpos.tlv.packager.IFTA_LLLCHAR"/>"#,
-            b"A001002hiB777001x",
-            &[("A001", "hi"), ("B777", "x")],
-        ),
-        (
-            "IFA_LLLBINARY",
-            r#""org.jpos.iso.packager.GenericPackager""#,
-            r#"<isofield id="0" length="8" name="BITMAP" class="org.jpos.iso.IFB_BITMAP"/>
+        b"0102hi12002\xAB\xCD",
+        &[("01", "hi"), ("12", "ABCD")],
+    ),
+    (
+        "IFA_LLLCHAR",
+        r#""org.jpos.tlv.packager.TaggedSequencePackager" token="0000""#,
+        r#"<isofield id="1" token="A001" length="90" name="x" class="org.jpos.tlv.packager.IFTA_LLLCHAR"/>"#,
+        b"A001002hiB777001x",
+        &[("A001", "hi"), ("B777", "x")],
+    ),
+    (
+        "IFA_LLLBINARY",
+        r#""org.jpos.iso.packager.GenericPackager""#,
+        r#"<isofield id="0" length="8" name="BITMAP" class="org.jpos.iso.IFB_BITMAP"/>
                <isofield id="2" length="32" name="SWITCH KEY" class="org.jpos.iso.IFA_LLCHAR"/>
                <isofieldpackager id="25" length="999" name="CHIP" class="org.jpos.iso.IFA_LLLBINARY"
                 packager="org.jpos.iso.packager.GenericPackager">
                 <isofield id="0" length="16" name="BITMAP" class="org.jpos.iso.IFA_BITMAP"/>
                 <isofield id="66" length="2" name="AMOUNT" class="org.jpos.iso.IFA_NUMERIC"/></isofieldpackager>"#,
-            b"\x40\0\0\x80\0\0\0\003KEY03480000000000000004000000000000000 7",
-            &[],
-        ),
-        (
-            "IFA_LLLCHAR",
-            r#""org.jpos.tlv.packager.bertlv.BERTLVAsciiHexPackager""#,
-            "",
-            &[0x9F, 0x36, 2, 0, 1],
-            &[("9F36", "0001")],
-        ),
-        (
-            "IFB_LLLLBINARY",
-            r#""org.jpos.iso.packager.DatasetPackager""#,
-            r#"<isofield id="1" length="1" name="a" class="org.jpos.iso.IFB_BINARY"/>
+        b"\x40\x00\x00\x80\x00\x00\x00\x0003KEY",
+        &[],
+    ),
+    (
+        "IFA_LLLCHAR",
+        r#""org.jpos.tlv.packager.bertlv.BERTLVAsciiHexPackager""#,
+        "",
+        &[0x9F, 0x36, 2, 0, 1],
+        &[("9F36", "0001")],
+    ),
+    (
+        "IFB_LLLLBINARY",
+        r#""org.jpos.iso.packager.DatasetPackager""#,
+        r#"<isofield id="1" length="1" name="a" class="org.jpos.iso.IFB_BINARY"/>
                <isofield id="16" length="2" name="b" class="org.jpos.iso.IFB_NUMERIC"/>"#,
-            // Bits 2 and 18: field 16 is the first behind the first bitmap.
-            &[0x71, 0, 5, 0xC0, 0, 0x40, 0xAB, 0x12, 0x01, 0, 3, 0x95, 1, 0xFF],
-            &[("71.2", "AB"), ("71.18", "12"), ("01.95", "FF")],
-        ),
-        (
-            "IFB_LLLCHAR",
-            r#""org.jpos.iso.packager.GenericSubFieldPackager""#,
-            r#"<isofield id="0" length="3" name="a" class="org.jpos.iso.IFB_NUMERIC" pad="true"/>
+        // Bits 2 and 18: field 16 is the first behind the first bitmap.
+        &[0x71, 0, 5, 0xC0, 0, 0x40, 0xAB, 0x12, 0x01, 0, 3, 0x95, 1, 0xFF],
+        &[("71.2", "AB"), ("71.18", "12"), ("01.95", "FF")],
+    ),
+    (
+        "IFB_LLLCHAR",
+        r#""org.jpos.iso.packager.GenericSubFieldPackager""#,
+        r#"<isofield id="0" length="3" name="a" class="org.jpos.iso.IFB_NUMERIC" pad="true"/>
                <isofield id="1" length="9" name="b" class="org.jpos.iso.IFE_LLCHAR"/>
                <isofield id="2" length="4" name="c" class="org.jpos.iso.IFB_LLHFBINARY"/>"#,
-            b"\x01\x23\xF0\xF2\xC1\xC2\x02\xCA\xFE\0\0",
-            &[("1", "123"), ("2", "AB"), ("3.1", "CAFE"), ("3.2", "0000")],
-        ),
-    ];
-    for (class, inside, fields, value, expected) in cases {
+        b"\x01\x23\xF0\xF2\xC1\xC2\x02\xCA\xFE\0\0",
+        &[("1", "123"), ("2", "AB"), ("3.1", "CAFE"), ("3.2", "0000")],
+    ),
+];
+
+#[test]
+fn jpos_packagers_inside_packagers_become_composites() {
+    for (class, inside, fields, value, expected) in JPOS_CASES {
         let (text, _) = jpos_xml(&jpos(class, inside, fields)).unwrap_or_else(|error| panic!("{error}"));
         let dialect = Dialect::from_toml(&text).unwrap();
         if expected.is_empty() {
             // Bits 2 and 25, in 25 the bits 1 and 66 as digits, and two digits of an amount.
-            let value = [&value[..14], b"0348000000000000000400000000000000007"].concat();
+            let value = [value, &b"0348000000000000000400000000000000007"[..]].concat();
             parts(&dialect, &value, &[("2", "KEY"), ("25.66", "07")]);
         } else {
             parts(&dialect, value, expected);
@@ -402,58 +410,59 @@ fn moov(field: &str) -> String {
     )
 }
 
-#[test]
-fn moov_composites_become_composites() {
-    let cases: [(&str, &[u8], &[(&str, &str)]); 7] = [
-        (
-            r#"{"type": "Composite", "length": 255, "prefix": "ASCII.LLL", "tag": {"length": 2, "enc": "ASCII",
+const MOOV_CASES: [(&str, &[u8], Values); 7] = [
+    (
+        r#"{"type": "Composite", "length": 255, "prefix": "ASCII.LLL", "tag": {"length": 2, "enc": "ASCII",
                 "padding": {"type": "Left", "pad": "0"}, "sort": "StringsByInt", "skipUnknownTLVTags": true},
                 "subfields": {"1": {"type": "String", "length": 9, "enc": "ASCII", "prefix": "ASCII.LL"},
                 "12": {"type": "Numeric", "length": 9, "enc": "ASCII", "prefix": "ASCII.LL"}}}"#,
-            b"0102hi1203007770x",
-            &[],
-        ),
-        (
-            r#"{"type": "Composite", "length": 255, "prefix": "Hex.LL", "tag": {"length": 2, "enc": "BCD", "sort": "StringsByInt",
+        b"0102hi1203007770x",
+        &[],
+    ),
+    (
+        r#"{"type": "Composite", "length": 255, "prefix": "Hex.LL", "tag": {"length": 2, "enc": "BCD", "sort": "StringsByInt",
                 "skipUnknownTLVTags": true, "storeUnknownTLVTags": true, "prefUnknownTLV": "Binary.L"},
                 "subfields": {"01": {"type": "Numeric", "length": 3, "enc": "LBCD", "prefix": "BCD.Fixed"},
                 "02": {"type": "Hex", "length": 9, "enc": "Binary", "prefix": "Binary.L"}}}"#,
-            &[0x01, 0x12, 0x30, 0x02, 2, 0xAB, 0xCD, 0x99, 1, 7],
-            &[("01", "123"), ("02", "ABCD"), ("99", "07")],
-        ),
-        (
-            r#"{"type": "Composite", "length": 255, "prefix": "ASCII.LLL", "tag": {"sort": "StringsByInt"},
+        &[0x01, 0x12, 0x30, 0x02, 2, 0xAB, 0xCD, 0x99, 1, 7],
+        &[("01", "123"), ("02", "ABCD"), ("99", "07")],
+    ),
+    (
+        r#"{"type": "Composite", "length": 255, "prefix": "ASCII.LLL", "tag": {"sort": "StringsByInt"},
                 "subfields": {"1": {"type": "String", "length": 9, "enc": "EBCDIC", "prefix": "EBCDIC.LL"},
                 "2": {"type": "Binary", "length": 2, "enc": "HexToASCII", "prefix": "Hex.Fixed"},
                 "3": {"type": "String", "length": 99, "enc": "ASCII", "prefix": "None.Fixed"}}}"#,
-            b"\xF0\xF2\xC1\xC2BEEFrest",
-            &[("1", "AB"), ("2", "BEEF"), ("3", "rest")],
-        ),
-        (
-            r#"{"type": "Composite", "length": 255, "prefix": "BCD.LLL", "bitmap": {"type": "Bitmap", "length": 8, "enc": "HexToASCII",
+        b"\xF0\xF2\xC1\xC2BEEFrest",
+        &[("1", "AB"), ("2", "BEEF"), ("3", "rest")],
+    ),
+    (
+        r#"{"type": "Composite", "length": 255, "prefix": "BCD.LLL", "bitmap": {"type": "Bitmap", "length": 8, "enc": "HexToASCII",
                 "prefix": "Hex.Fixed", "disableAutoExpand": true}, "subfields":
                 {"1": {"type": "String", "length": 2, "enc": "ASCII", "prefix": "ASCII.Fixed"},
                 "3": {"type": "String", "length": 9, "enc": "ASCII", "prefix": "Hex.L"}}}"#,
-            b"A000000000000000hi0AabcdefghiX",
-            &[],
-        ),
-        (
-            r#"{"type": "Composite", "length": 255, "prefix": "Binary.LL", "tag": {"enc": "BerTLVTag", "sort": "StringsByHex"},
+        b"A000000000000000hi0AabcdefghiX",
+        &[],
+    ),
+    (
+        r#"{"type": "Composite", "length": 255, "prefix": "Binary.LL", "tag": {"enc": "BerTLVTag", "sort": "StringsByHex"},
                 "subfields": {"9F02": {"type": "Numeric", "length": 12, "enc": "BCD", "prefix": "BerTLV"},
                 "5A": {"type": "Hex", "length": 10, "enc": "Binary", "prefix": "BerTLV"}}}"#,
-            &[0x9F, 2, 6, 0, 0, 0, 0, 0x12, 0x34, 0x5A, 2, 0x12, 0x34, 0x82, 1, 0xFF],
-            &[("9F02", "000000001234"), ("5A", "1234"), ("82", "FF")],
-        ),
-        (
-            r#"{"type": "Composite", "length": 255, "prefix": "ASCII.LLL", "tag": {"length": 2, "enc": "ASCII", "sort": "StringsByInt"},
+        &[0x9F, 2, 6, 0, 0, 0, 0, 0x12, 0x34, 0x5A, 2, 0x12, 0x34, 0x82, 1, 0xFF],
+        &[("9F02", "000000001234"), ("5A", "1234"), ("82", "FF")],
+    ),
+    (
+        r#"{"type": "Composite", "length": 255, "prefix": "ASCII.LLL", "tag": {"length": 2, "enc": "ASCII", "sort": "StringsByInt"},
                 "subfields": {"01": {"type": "Composite", "length": 99, "prefix": "ASCII.LL", "tag": {"length": 1, "enc": "ASCII", "sort": "StringsByInt"},
                 "subfields": {"A": {"type": "String", "length": 9, "enc": "ASCII", "prefix": "ASCII.L"}}}}}"#,
-            b"0104A2hi",
-            &[("01.A", "hi")],
-        ),
-        (r#"{"type": "String", "length": 9, "enc": "ASCIIToHex", "prefix": "Binary.L"}"#, &[0xAB, 0xCD], &[]),
-    ];
-    for (index, (field, value, expected)) in cases.into_iter().enumerate() {
+        b"0104A2hi",
+        &[("01.A", "hi")],
+    ),
+    (r#"{"type": "String", "length": 9, "enc": "ASCIIToHex", "prefix": "Binary.L"}"#, &[0xAB, 0xCD], &[]),
+];
+
+#[test]
+fn moov_composites_become_composites() {
+    for (index, (field, value, expected)) in MOOV_CASES.into_iter().enumerate() {
         let (text, warnings) = moov_json(&moov(field)).unwrap_or_else(|error| panic!("{index}: {error}"));
         assert_eq!(warnings, [], "{index}");
         let dialect = Dialect::from_toml(&text).unwrap();
@@ -496,5 +505,57 @@ fn what_is_not_known_in_a_composite_is_named() {
         r#"{"type": "String", "length": 9, "enc": "ASCII", "prefix": "BerTLV"}"#,
     ] {
         assert!(matches!(moov_json(&moov(field)), Err(ImportError::Unknown { .. })), "{field}");
+    }
+}
+
+/// Files that use every kind of packager and composite.
+fn files() -> Vec<(bool, String)> {
+    let inner = r#"<isofield id="0" length="8" name="B" class="IFB_BITMAP"/><isofield id="2" length="8" name="x" class="IFA_LLCHAR"/>
+        <isofieldpackager id="3" length="90" name="y" class="IFB_LLBINARY" packager="GenericSubFieldPackager">
+        <isofield id="0" length="3" name="a" class="IFB_NUMERIC"/><isofield id="1" length="4" name="b" class="IFB_LLHFBINARY"/></isofieldpackager>"#;
+    let tagged = r#"<isofield id="0" length="1" name="T" class="IFMC_TCC"/><isofield id="2" length="8" name="x" class="IFMC_LLCHAR"/>
+        <isofield id="3" length="8" name="x" class="IFMC_LLLBINARY"/>"#;
+    let moov_tagged = r#"{"type": "Composite", "length": 255, "prefix": "Hex.LL", "tag": {"length": 2, "enc": "BCD", "sort": "StringsByInt",
+        "prefUnknownTLV": "Binary.L"}, "subfields": {"01": {"type": "Numeric", "length": 3, "enc": "LBCD", "prefix": "BCD.Fixed"},
+        "02": {"type": "Composite", "length": 9, "prefix": "Binary.L", "bitmap": {"length": 2, "enc": "Binary"},
+        "subfields": {"2": {"type": "Hex", "length": 2, "enc": "Binary", "prefix": "Binary.Fixed"}}}}}"#;
+    vec![
+        (true, jpos("IFA_LLLBINARY", r#""GenericPackager""#, inner)),
+        (true, jpos("IFA_LLLCHAR", r#""EuroSubFieldPackager""#, tagged)),
+        (true, jpos("IFA_LLLCHAR", r#""BERTLVAsciiHexPackager""#, "")),
+        (
+            true,
+            jpos(
+                "IFB_LLLLBINARY",
+                r#""DatasetPackager""#,
+                r#"<isofield id="1" length="1" name="a" class="IFB_BINARY"/>"#,
+            ),
+        ),
+        (false, moov(moov_tagged)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_spoiled_file_panics_an_importer(
+        choice in 0..5usize,
+        spoils in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..4),
+        value in proptest::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let (is_jpos, file) = files().swap_remove(choice);
+        let mut file = file.into_bytes();
+        for (from, to) in spoils {
+            // Copies of the file's own bytes keep it closer to a file than others would.
+            let byte = file[from.index(file.len())];
+            let at = to.index(file.len());
+            file[at] = byte;
+        }
+        // A message with element 48 of as many bytes as there are, as far as its prefix is in characters.
+        let head = format!("{:03}", value.len());
+        let message = [&b"0100"[..], &[0, 0, 0, 0, 0, 1, 0, 0], head.as_bytes(), &value].concat();
+        let input = [&file[..], &[0], &message[..]].concat();
+        if is_jpos { fuzzing::import_jpos(&input) } else { fuzzing::import_moov(&input) }
     }
 }

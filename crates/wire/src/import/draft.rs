@@ -54,6 +54,8 @@ pub(super) enum Size {
     Prefix(&'static str, usize),
     /// It stands beside the tag.
     Given,
+    /// Always the same, and no length beside its tag says so.
+    Bare,
     /// Whatever is left.
     Rest,
 }
@@ -167,14 +169,14 @@ impl ElementDraft {
         let mut parts = vec![format!("name = {}", quoted(&self.name))];
         let (class, length) = (self.class, self.length);
         let format = match self.size {
-            Size::Fixed => format!("{class}{length}"),
+            Size::Fixed | Size::Bare => format!("{class}{length}"),
             Size::Prefix(_, places) => format!("{class}..{length} {}", "L".repeat(places)),
             Size::Given | Size::Rest => format!("{class}..{length}"),
         };
         parts.push(format!("format = \"{format}\", encoding = \"{}\"", self.encoding));
         let prefix = match self.size {
             Size::Prefix(encoding, _) => Some(encoding),
-            Size::Rest => Some("none"),
+            Size::Rest | Size::Bare => Some("none"),
             Size::Fixed | Size::Given => None,
         };
         let words = [

@@ -123,7 +123,7 @@ fn ber(field: &Field, place: &str, draft: &mut Draft) -> Option<Inside> {
                 continue;
             }
             Size::Given | Size::Rest => Size::Given,
-            Size::Fixed => Size::Fixed,
+            Size::Fixed | Size::Bare => Size::Fixed,
         };
         let bytes = crate::json::unhex(key);
         match bytes.filter(|bytes| crate::composite::is_ber_tag(bytes)) {
@@ -208,6 +208,8 @@ fn tags(field: &Field, tag: &Field, place: &str, draft: &mut Draft) -> Option<In
     for (_, part) in &mut found {
         if part.counts.is_none() && shared.is_some() && shared == Some(part.size) {
             part.size = Size::Given;
+        } else if shared.is_some() && part.size == Size::Fixed {
+            part.size = Size::Bare;
         }
     }
     let words = match shared {
