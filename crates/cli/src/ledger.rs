@@ -1,10 +1,16 @@
 //! `ledger verify`, `ledger stats`, `ledger export`, `ledger query`; checkpoints, proofs and copies are below.
 
+mod account;
 mod copies;
+mod moment;
 mod proofs;
+mod query;
+mod reindex;
+mod snapshots;
+mod statement;
 
 use crate::arguments::{ExportFormat, LedgerCommand, Output, VerifyOptions};
-use crate::history::{History, each_record};
+use crate::history::each_record;
 use crate::progress::Bar;
 use crate::{Verdict, output};
 use anyhow::Result;
@@ -28,10 +34,11 @@ pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<
         LedgerCommand::Backup { target } => copies::backup(data, target, form),
         LedgerCommand::Restore { from, to_seq, target } => copies::restore(from, *to_seq, target, form),
         LedgerCommand::Stats => stats(data, form),
+        LedgerCommand::Snapshot => snapshots::snapshot(data, form),
         LedgerCommand::Export { format } => export(data, *format),
-        LedgerCommand::Query { rrn, terminal, limit } => {
-            query(data, rrn.as_deref(), terminal.as_deref(), *limit, form)
-        }
+        LedgerCommand::Reindex => reindex::run(data, form),
+        LedgerCommand::Query(options) => query::run(options, data, form),
+        LedgerCommand::Statement(options) => statement::run(options, data, form),
     }
 }
 
@@ -65,12 +72,16 @@ fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict>
         }
     };
     let meaning = check_meaning(data);
-    let balanced = meaning.as_ref().is_ok_and(|m| m.balanced);
+    let taken = meaning.as_ref().map_or(Ok(Vec::new()), |meaning| snapshots::compare(data, meaning))?;
+    let balanced =
+        meaning.as_ref().is_ok_and(|m| m.balanced) && taken.iter().all(snapshots::Found::is_harmless);
     let kept = witness.map(|witness| witness.check(data)).transpose()?;
     let holds = kept.as_ref().is_none_or(|kept| kept.holds());
     match form {
         Output::Json => {
             let mut value = verify_json(&report, &meaning);
+            value["verified"] = Value::Bool(balanced);
+            value["snapshots"] = taken.iter().map(snapshots::Found::json).collect();
             if let Some(kept) = &kept {
                 value["verified"] = Value::Bool(balanced && holds);
                 value["witness"] = proofs::witness_json(kept);
@@ -79,6 +90,7 @@ fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict>
         }
         Output::Text => {
             kept.as_ref().map_or(Ok(()), proofs::witness_text)?;
+            taken.iter().try_for_each(|found| output::line(&found.text()))?;
             verify_text(&report, &meaning)?;
         }
     }
@@ -91,19 +103,26 @@ pub(crate) struct Meaning {
     pub(crate) balanced: bool,
     pub(crate) trial: Vec<(String, u128, u128)>,
     pub(crate) counts: BTreeMap<String, u64>,
+    pub(crate) records: u64,
+    digests: snapshots::Digests,
 }
 
 /// Replays every record into a core of its own.
 pub(crate) fn check_meaning(data: &Path) -> Result<Meaning> {
     let mut core = Core::new(CoreConfig::default());
     let mut counts = BTreeMap::new();
-    each_record(data, |sequence, stamped| {
+    let mut digests = snapshots::Digests::wanted(data)?;
+    let records = each_record(data, |sequence, stamped| {
+        digests.note(sequence, core.state());
         core.replay(stamped).map_err(|error| anyhow::anyhow!("record {sequence}: {error}"))?;
         *counts.entry(name_of(&stamped.record)).or_default() += 1;
         Ok(())
     })?;
+    digests.note(records, core.state());
     let trial = core.state().book().trial_balance();
     Ok(Meaning {
+        records,
+        digests,
         digest: core.state().digest(),
         balanced: trial.values().all(|sum| sum.is_balanced()),
         trial: trial.iter().map(|(c, s)| (c.to_string(), s.debits_minor, s.credits_minor)).collect(),
@@ -160,13 +179,18 @@ fn verify_text(report: &VerifyReport, meaning: &Result<Meaning>) -> Result<()> {
 
 fn stats(data: &Path, form: Output) -> Result<Verdict> {
     let meaning = check_meaning(data)?;
+    let taken = snapshots::found(data)?;
     match form {
-        Output::Json => output::json(&json!({ "records": meaning.counts }))?,
+        Output::Json => {
+            let taken: Vec<Value> = taken.iter().map(snapshots::Found::json).collect();
+            output::json(&json!({ "records": meaning.counts, "snapshots": taken }))?;
+        }
         Output::Text => {
             output::table(
                 &["record", "count"],
                 meaning.counts.iter().map(|(n, c)| vec![n.clone(), c.to_string()]),
             )?;
+            taken.iter().try_for_each(|found| output::line(&found.text()))?;
         }
     }
     Ok(Verdict::Fine)
@@ -231,45 +255,6 @@ fn cell(text: &str) -> Cow<'_, str> {
     } else {
         text.into()
     }
-}
-
-fn query(
-    data: &Path,
-    rrn: Option<&str>,
-    terminal: Option<&str>,
-    limit: usize,
-    form: Output,
-) -> Result<Verdict> {
-    let history = History::read(data)?;
-    let found: Vec<_> = history
-        .stories
-        .iter()
-        .rev()
-        .filter(|s| {
-            rrn.is_none_or(|r| s.rrn.as_str() == r) && terminal.is_none_or(|t| s.terminal.as_str() == t)
-        })
-        .take(limit)
-        .collect();
-    match form {
-        Output::Json => output::json(&serde_json::to_value(&found)?)?,
-        Output::Text => output::table(
-            &["rrn", "terminal", "batch", "stan", "kind", "amount", "card", "outcome", "code"],
-            found.iter().map(|s| {
-                vec![
-                    s.rrn.to_string(),
-                    s.terminal.to_string(),
-                    s.batch.to_string(),
-                    s.stan.to_string(),
-                    format!("{:?}", s.kind),
-                    format!("{} {}", s.amount_minor, s.currency),
-                    s.card.clone().unwrap_or_default(),
-                    format!("{:?}", s.outcome),
-                    s.code.map(|c| c.to_string()).unwrap_or_default(),
-                ]
-            }),
-        )?,
-    }
-    Ok(if found.is_empty() { Verdict::Finding } else { Verdict::Fine })
 }
 
 /// The record's name, as its JSON spells it.
