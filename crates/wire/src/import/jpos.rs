@@ -291,7 +291,7 @@ fn counted(field: &Node, length: usize) -> ElementDraft {
     ElementDraft {
         name: field.word("name").to_lowercase(),
         class: "b",
-        length: (length + 1).min(LENGTH_MAX),
+        length: length.saturating_add(1).min(LENGTH_MAX),
         encoding: "raw",
         inside: Some(Box::new(Inside { parts, ..Inside::of("inside = \"positional\"") })),
         ..ElementDraft::default()

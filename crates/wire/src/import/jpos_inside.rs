@@ -102,7 +102,8 @@ fn positions(field: &Node, place: &str, element: &mut ElementDraft, draft: &mut 
     for child in field.fields() {
         if let Some(part) = part(child, place, draft) {
             // Positions count from one, wherever the file starts.
-            let number = (child.number("id").unwrap_or_default() + 1).saturating_sub(first.min(1)).max(1);
+            let id = child.number("id").unwrap_or_default();
+            let number = id.saturating_add(1).saturating_sub(first.min(1)).max(1);
             parts.push((number, part));
         }
     }
@@ -277,7 +278,7 @@ fn datasets(field: &Node, place: &str, draft: &mut Draft) -> Inside {
             0 => continue,
             id @ 1..=FIRST => id + 1,
             // The first bit of each further byte announces the next.
-            id => 18 + (id - FIRST - 1) / NEXT * 8 + (id - FIRST - 1) % NEXT,
+            id => (18 + (id - FIRST - 1) % NEXT).saturating_add(((id - FIRST - 1) / NEXT).saturating_mul(8)),
         };
         if bit > 192 {
             draft.warn(format!("{place}.{}", child.word("id")), "has no bit in a dataset: left out");
