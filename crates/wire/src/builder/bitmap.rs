@@ -8,12 +8,16 @@ use crate::{De, Dialect, Mti};
 pub(super) fn announced(dialect: &Dialect, words: &[u64; 3], bitmaps: usize, index: usize) -> u64 {
     // A bitmap that is always there needs no announcing unless something is in it.
     let continues = (index + 1..bitmaps).any(|later| words[later] != 0 || later >= dialect.bitmaps_min);
-    words[index] | if continues { 1 << 63 } else { 0 }
+    words[index] | if continues && dialect.announces { 1 << 63 } else { 0 }
 }
 
 /// A bitmap as it is written, and how many of the bytes it takes.
 pub(super) fn bitmap(dialect: &Dialect, word: u64) -> ([u8; 16], usize) {
-    match dialect.bitmap {
+    bitmap_as(dialect.bitmap, word)
+}
+
+pub(super) fn bitmap_as(encoding: Encoding, word: u64) -> ([u8; 16], usize) {
+    match encoding {
         Encoding::Hex => (to_hex(word), 16),
         Encoding::EbcdicHex => {
             (to_hex(word).map(|digit| if digit <= b'9' { digit + 0xC0 } else { digit + 0x80 }), 16)

@@ -67,6 +67,7 @@ pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> 
             PrefixEncoding::Bcd if places == 1 => ((rest % 10) as u8, 10),
             PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
             PrefixEncoding::Binary => (rest as u8, 256),
+            PrefixEncoding::Hex => (hex_digit(Encoding::Hex, (rest % 16) as u8), 16),
         };
         *byte = value;
         rest /= radix;

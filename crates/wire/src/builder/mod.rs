@@ -9,8 +9,9 @@ mod long;
 
 use crate::dialect::Element;
 use crate::error::BuildError;
+use crate::parse::{element_bytes, third_encoding};
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
-use bitmap::{announced, bitmap, bitmap_bytes};
+use bitmap::{announced, bitmap, bitmap_as, bitmap_bytes};
 pub(crate) use bitmap::{put_bitmaps, put_mti};
 pub(crate) use encode::{bad_digit, fill_up, put_digits, put_hex, put_prefix, put_prefix_value};
 pub(crate) use lane::Plan;
@@ -274,6 +275,44 @@ impl<'d, 'b> Builder<'d, 'b> {
 
     #[cold]
     fn add_bitmaps(&mut self, needed: usize) {
+        if let Some(third) = self.dialect.third.filter(|_| needed > 2) {
+            let needed = usize::from(third - 1) / 64 + 1;
+            if needed > self.bitmaps {
+                self.grow_bitmaps(needed);
+            }
+            return self.add_third(third);
+        }
+        self.grow_bitmaps(needed);
+    }
+
+    /// Makes room for the element that holds the third bitmap, where it is not written yet.
+    fn add_third(&mut self, third: De) {
+        let bit = usize::from(third - 1);
+        if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+            return;
+        }
+        let at = self.third_at(third);
+        let bytes = self.dialect.layouts[usize::from(third)].bytes as usize;
+        let end = self.out.len();
+        self.out.resize(end + bytes, 0);
+        self.out.copy_within(at..end, at + bytes);
+        self.set_bit(third);
+    }
+
+    /// Where an element stands or would stand, found by walking over those before it.
+    fn third_at(&self, third: De) -> usize {
+        let mut at = self.bitmap_at + self.bitmaps * bitmap_bytes(self.dialect);
+        for de in 2..third {
+            let bit = usize::from(de - 1);
+            if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+                let rest = self.out.get(at..).unwrap_or_default();
+                at += element_bytes(self.dialect, de, rest).unwrap_or_default();
+            }
+        }
+        at
+    }
+
+    fn grow_bitmaps(&mut self, needed: usize) {
         let unit = bitmap_bytes(self.dialect);
         let at = self.bitmap_at + self.bitmaps * unit;
         let grown = (needed - self.bitmaps) * unit;
@@ -308,6 +347,15 @@ impl<'d, 'b> Builder<'d, 'b> {
             let at = self.bitmap_at + index * unit;
             let (digits, bytes) = bitmap(self.dialect, word);
             self.out[at..at + unit].copy_from_slice(&digits[..bytes]);
+        }
+        let Some(third) = self.dialect.third else { return };
+        let bit = usize::from(third - 1);
+        if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+            let at = self.third_at(third);
+            let (digits, bytes) = bitmap_as(third_encoding(self.dialect, third), self.words[2]);
+            if let Some(slot) = self.out.get_mut(at..at + bytes) {
+                slot.copy_from_slice(&digits[..bytes]);
+            }
         }
     }
 }

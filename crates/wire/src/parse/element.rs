@@ -3,6 +3,7 @@
 use super::Stop;
 use super::head::hex_nibble;
 use crate::bits::{has_above_nine, not_digits, not_hex, not_printable};
+use crate::composite::first_bad;
 use crate::dialect::{Check, Encoding, Layout, PrefixEncoding, Rule};
 use crate::error::{ElementPath, ParseErrorKind};
 use crate::{De, Dialect};
@@ -24,6 +25,7 @@ pub(crate) fn read_element(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
+        | Rule::HexPrefix
         | Rule::BytesPrefix(_)
         | Rule::InclusivePrefix(_)
         | Rule::NibblesPrefix(_)
@@ -111,6 +113,7 @@ fn units_and_bytes(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
+        | Rule::HexPrefix
         | Rule::InclusivePrefix(_) => Some((length, layout.scale.bytes(length))),
     }
 }
@@ -136,6 +139,7 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
         Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
         Rule::BcdPrefix => PrefixEncoding::Bcd,
         Rule::BinaryPrefix => PrefixEncoding::Binary,
+        Rule::HexPrefix => PrefixEncoding::Hex,
         Rule::BytesPrefix(encoding)
         | Rule::InclusivePrefix(encoding)
         | Rule::NibblesPrefix(encoding)
@@ -160,6 +164,11 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
                     return None;
                 }
                 value = value * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0xF);
+            }
+        }
+        PrefixEncoding::Hex => {
+            for &byte in prefix {
+                value = value << 4 | usize::from(hex_nibble(Encoding::Hex, byte)?);
             }
         }
         // Saturates: six bytes of length are above every maximum anyway.
@@ -218,19 +227,4 @@ fn signed(value: &[u8], signs: &[u8], zero: u8) -> bool {
         Some((sign, digits)) => signs.contains(sign) && !not_digits(digits, zero),
         None => true,
     }
-}
-
-/// The first byte that is not allowed: the check is repeated on shorter and shorter prefixes, off the fast path.
-#[cold]
-fn first_bad(layout: &Layout, value: &[u8], units: usize) -> (usize, u8) {
-    let whole = |count: usize| match layout.check {
-        Check::BcdDigits | Check::BcdSigned if count == value.len() => units,
-        Check::BcdDigits if layout.pad_left && units & 1 == 1 => (count * 2).saturating_sub(1),
-        Check::BcdDigits => count * 2,
-        Check::BcdSigned => (count * 2).saturating_sub(1),
-        _ => count,
-    };
-    let index = (1..=value.len()).find(|&count| !passes(layout, &value[..count], whole(count)));
-    let index = index.unwrap_or(value.len()).saturating_sub(1);
-    (index, value.get(index).copied().unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use super::Stop;
 use crate::bits::from_hex;
 use crate::dialect::Encoding;
 use crate::error::{ElementPath, ParseErrorKind};
-use crate::{Dialect, Mti};
+use crate::{De, Dialect, Mti};
 
 pub(super) fn read_mti(encoding: Encoding, body: &[u8]) -> Result<(Mti, usize), Stop> {
     let bytes = if encoding == Encoding::Bcd { 2 } else { 4 };
@@ -52,7 +52,7 @@ pub(super) fn read_bitmaps(
     Ok(())
 }
 
-fn read_bitmap(encoding: Encoding, body: &[u8], at: usize) -> Result<u64, ParseErrorKind> {
+pub(super) fn read_bitmap(encoding: Encoding, body: &[u8], at: usize) -> Result<u64, ParseErrorKind> {
     let rest = &body[at..];
     if encoding == Encoding::Raw {
         let bytes = rest.first_chunk::<8>().ok_or(ParseErrorKind::Truncated { need: 8, have: rest.len() })?;
@@ -82,4 +82,9 @@ pub(crate) const fn hex_nibble(encoding: Encoding, byte: u8) -> Option<u8> {
         (_, b'a'..=b'f') => Some(byte - b'a' + 10),
         _ => None,
     }
+}
+
+/// How the element that holds the third bitmap stands on the wire.
+pub(crate) fn third_encoding(dialect: &Dialect, third: De) -> Encoding {
+    dialect.element(third).map_or(Encoding::Raw, crate::Element::encoding)
 }

@@ -9,7 +9,8 @@ use crate::error::{ElementPath, ParseError, ParseErrorKind};
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 pub(crate) use element::{element_bytes, packed_digits, passes, prefix_value, read_element};
 pub(crate) use head::hex_nibble;
-use head::{read_bitmaps, read_mti};
+pub(crate) use head::third_encoding;
+use head::{read_bitmap, read_bitmaps, read_mti};
 
 /// Where and why parsing stopped.
 type Stop = (ElementPath, usize, ParseErrorKind);
@@ -106,8 +107,8 @@ fn index_by_table(dialect: &Dialect, body: &[u8], message: &mut Message<'_, '_>)
     let mut words = [0u64; 3];
     read_bitmaps(dialect, body, &mut words, &mut at)?;
     message.end = at as u16;
-    for (word_index, word) in words.iter().enumerate() {
-        let mut rest = *word;
+    for word_index in 0..words.len() {
+        let mut rest = words[word_index];
         while rest != 0 {
             let lead = rest.leading_zeros();
             rest &= !(1 << (63 - lead));
@@ -120,6 +121,10 @@ fn index_by_table(dialect: &Dialect, body: &[u8], message: &mut Message<'_, '_>)
             message.words[word_index] |= 1 << (63 - lead);
             message.count += 1;
             message.end = end as u16;
+            if dialect.third == Some(de as De) {
+                words[2] = read_bitmap(third_encoding(dialect, de as De), body, at)
+                    .map_err(|kind| (ElementPath::De(de as De), at, kind))?;
+            }
             at = end;
         }
     }

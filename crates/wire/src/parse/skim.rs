@@ -32,7 +32,8 @@ impl<'t> Run<'t> {
 /// Nothing, and a message without elements, when the table must be asked.
 #[inline(never)]
 pub(super) fn index<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message<'d, '_>) -> Option<()> {
-    if body.len() > BODY_BYTES_MAX {
+    // What a third bitmap inside an element announces is known only when that element is read.
+    if body.len() > BODY_BYTES_MAX || dialect.third.is_some() {
         return None;
     }
     let (mti, bitmaps_at) = read_mti(dialect.mti, body).ok()?;
