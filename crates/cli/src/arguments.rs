@@ -182,7 +182,7 @@ pub(crate) enum LedgerCommand {
         #[arg(value_name = "DIR")]
         target: PathBuf,
     },
-    /// How many records of each kind there are.
+    /// How many records of each kind there are, and which snapshots.
     Stats,
     /// Move sealed segments to another directory, checked where they lie then. Everything that reads the ledger finds
     /// them there; a running switch goes on.
@@ -194,6 +194,8 @@ pub(crate) enum LedgerCommand {
         #[arg(long, value_name = "N", default_value_t = 1)]
         keep: u64,
     },
+    /// Write a snapshot of the state for a fast start, also while the switch runs; `serve` does so by itself.
+    Snapshot,
     /// Every record or posting, to stdout; without sealed card numbers and wrapped keys.
     Export {
         /// In which form.

@@ -4,6 +4,7 @@ mod copies;
 mod export;
 mod proofs;
 mod range;
+mod snapshots;
 
 use crate::arguments::{LedgerCommand, Output, VerifyOptions};
 use crate::history::{History, each_record};
@@ -37,6 +38,7 @@ pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<
         LedgerCommand::Archive { to, keep } => copies::archive(data, to, *keep, form),
         LedgerCommand::Stats => stats(data, form),
         LedgerCommand::Export { format, out } => export::run(data, *format, out.as_deref()),
+        LedgerCommand::Snapshot => snapshots::snapshot(data, form),
         LedgerCommand::Query { rrn, terminal, limit } => {
             query(data, rrn.as_deref(), terminal.as_deref(), *limit, form)
         }
@@ -62,12 +64,16 @@ fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict>
         }
     };
     let meaning = check_meaning(data);
-    let balanced = meaning.as_ref().is_ok_and(|m| m.balanced);
+    let taken = meaning.as_ref().map_or(Ok(Vec::new()), |meaning| snapshots::compare(data, meaning))?;
+    let balanced =
+        meaning.as_ref().is_ok_and(|m| m.balanced) && taken.iter().all(snapshots::Found::is_harmless);
     let kept = witness.map(|witness| witness.check(data)).transpose()?;
     let holds = kept.as_ref().is_none_or(|kept| kept.holds());
     match form {
         Output::Json => {
             let mut value = verify_json(&report, &meaning);
+            value["verified"] = Value::Bool(balanced);
+            value["snapshots"] = taken.iter().map(snapshots::Found::json).collect();
             if let Some(kept) = &kept {
                 value["verified"] = Value::Bool(balanced && holds);
                 value["witness"] = proofs::witness_json(kept);
@@ -76,6 +82,7 @@ fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict>
         }
         Output::Text => {
             kept.as_ref().map_or(Ok(()), proofs::witness_text)?;
+            taken.iter().try_for_each(|found| output::line(&found.text()))?;
             verify_text(&report, &meaning)?;
         }
     }
@@ -103,19 +110,26 @@ pub(crate) struct Meaning {
     pub(crate) balanced: bool,
     pub(crate) trial: Vec<(String, u128, u128)>,
     pub(crate) counts: BTreeMap<String, u64>,
+    pub(crate) records: u64,
+    digests: snapshots::Digests,
 }
 
 /// Replays every record into a core of its own.
 pub(crate) fn check_meaning(data: &Path) -> Result<Meaning> {
     let mut core = Core::new(CoreConfig::default());
     let mut counts = BTreeMap::new();
-    each_record(data, |sequence, stamped| {
+    let mut digests = snapshots::Digests::wanted(data)?;
+    let records = each_record(data, |sequence, stamped| {
+        digests.note(sequence, core.state());
         core.replay(stamped).map_err(|error| anyhow::anyhow!("record {sequence}: {error}"))?;
         *counts.entry(name_of(&stamped.record)).or_default() += 1;
         Ok(())
     })?;
+    digests.note(records, core.state());
     let trial = core.state().book().trial_balance();
     Ok(Meaning {
+        records,
+        digests,
         digest: core.state().digest(),
         balanced: trial.values().all(|sum| sum.is_balanced()),
         trial: trial.iter().map(|(c, s)| (c.to_string(), s.debits_minor, s.credits_minor)).collect(),
@@ -172,13 +186,18 @@ fn verify_text(report: &VerifyReport, meaning: &Result<Meaning>) -> Result<()> {
 
 fn stats(data: &Path, form: Output) -> Result<Verdict> {
     let meaning = check_meaning(data)?;
+    let taken = snapshots::found(data)?;
     match form {
-        Output::Json => output::json(&json!({ "records": meaning.counts }))?,
+        Output::Json => {
+            let taken: Vec<Value> = taken.iter().map(snapshots::Found::json).collect();
+            output::json(&json!({ "records": meaning.counts, "snapshots": taken }))?;
+        }
         Output::Text => {
             output::table(
                 &["record", "count"],
                 meaning.counts.iter().map(|(n, c)| vec![n.clone(), c.to_string()]),
             )?;
+            taken.iter().try_for_each(|found| output::line(&found.text()))?;
         }
     }
     Ok(Verdict::Fine)

@@ -58,6 +58,7 @@ fn kills_lose_nothing_and_double_nothing() {
     let mut random = Random(0x5eed);
     let mut fleet: Option<Process> = None;
     let mut cut_off = HashSet::new();
+    let mut snapshots_exact = 0;
     for round in 0..kills {
         world.wait_for_links();
         let running = fleet.get_or_insert_with(|| load(&world, &serve, &terminals, round));
@@ -73,7 +74,10 @@ fn kills_lose_nothing_and_double_nothing() {
             let journal = believed(&Journal::read(&terminals).unwrap());
             cut_off.extend(journal.iter().filter(|(_, b)| b.answers == 0).map(|(place, _)| *place));
         }
-        world.run(&["ledger", "verify"]).expect(0);
+        // Snapshots are made all the time: what a kill left of one gives exactly what its records give, or nothing.
+        let verified = world.run(&["ledger", "verify", "--output", "json"]).expect(0).json();
+        let exact = |snapshot: &&serde_json::Value| snapshot["verdict"] == "exact";
+        snapshots_exact += verified["snapshots"].as_array().unwrap().iter().filter(exact).count();
         serve = world.serve();
     }
     drop(fleet);
@@ -93,6 +97,7 @@ fn kills_lose_nothing_and_double_nothing() {
     compare_terminals(&believed, &stories);
     compare_replies(&lines, &world);
     compare_issuers(&issuers, &stories);
+    assert!(snapshots_exact > 0, "no kill found a snapshot");
     // The test has teeth: kills came between requests and their answers.
     let answered = cut_off.iter().filter(|place| believed[*place].answers > 0).count();
     assert!(answered > 0, "no request that a kill had cut off was asked again: {}", cut_off.len());

@@ -256,3 +256,30 @@ fn a_day_is_cut_and_settled_while_the_switch_runs() {
     let verified = world.run(&["ledger", "verify", "--output", "json"]).expect(0).json();
     assert_eq!(verified["closed"], true);
 }
+
+#[test]
+fn snapshots_are_made_named_and_held_against_the_replay() {
+    let world = busy_world("60");
+    let made = world.run(&["ledger", "snapshot", "--output", "json"]).expect(0).json();
+    let verified = world.run(&["ledger", "verify", "--output", "json"]).expect(0).json();
+    assert_eq!(made["state_digest"], verified["state_digest"]);
+    let taken = verified["snapshots"].as_array().unwrap();
+    assert_eq!((&taken[0]["records"], &taken[0]["path"]), (&verified["records"], &made["path"]));
+    assert!(taken.iter().all(|snapshot| snapshot["verdict"] == "exact"), "{taken:?}");
+    let stats = world.run(&["ledger", "stats", "--output", "json"]).expect(0).json();
+    assert_eq!(stats["snapshots"].as_array().unwrap().len(), taken.len());
+
+    let path = Path::new(made["path"].as_str().unwrap());
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    let verified = world.run(&["ledger", "verify", "--output", "json"]).expect(0).json();
+    assert_eq!(
+        verified["snapshots"][0]["verdict"], "unusable",
+        "it is of no use and does no harm: {verified}"
+    );
+    let serve = world.serve();
+    serve.stop();
+    world.run(&["ledger", "verify"]).expect(0);
+}

@@ -177,7 +177,7 @@ pub struct World {
     pub made: Value,
 }
 
-/// Small segments, so that a test sees several and zeroes few; ports that the system chooses.
+/// Small segments, so that a test sees several and zeroes few; snapshots all the time; ports that the system chooses.
 const CONFIG: &str = "\
 [terminals]
 listen = \"127.0.0.1:0\"
@@ -186,6 +186,7 @@ frame_deadline_ms = 1_000
 listen = \"127.0.0.1:0\"
 [ledger]
 segment_mib = 1
+snapshot_records = 200
 [core]
 reversal_retry_ms = 200
 [links]
