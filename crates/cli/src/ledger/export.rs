@@ -176,6 +176,7 @@ impl Write for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_export_has_no_sealed_card_and_no_key() {
