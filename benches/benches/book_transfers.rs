@@ -29,8 +29,6 @@ const CLIENTS: u64 = 1_024;
 const ACCOUNTS: u32 = 10_000;
 /// How long a producer waits before it looks whether it is to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// A new log zeroes its first segment in the way of its own syncs, as no later one: it is given time to.
-const SETTLE: Duration = Duration::from_millis(1_500);
 
 fn transfer(number: u64) -> Transfer {
     // Spread over the accounts as payments are: the next one is not in the cache.
@@ -136,9 +134,13 @@ enum Clients {
 fn measure(clients: Clients, run: Duration, dir: &Path) -> f64 {
     let dir = tempfile::Builder::new().prefix("transfers-").tempdir_in(dir).unwrap();
     let mut options = Options::new(Partition(0), LedgerId([1; 16]), 0);
+    // A new log zeroes its first segment in the way of its own syncs, as no later one: it is given time to.
     options.zero_ahead_bytes = options.segment_bytes;
     let (log, recovery) = Log::open(&dir.path().join("log"), &options).unwrap();
-    thread::sleep(SETTLE);
+    let segment = dir.path().join("log").join("segment-00000001.log");
+    while segment.metadata().unwrap().len() < options.segment_bytes {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let done = Arc::new(AtomicU64::new(0));
     let (released, receiver) = channel();
     let committer = Committer::spawn(log, || 1, Release { done: Arc::clone(&done), released }).unwrap();

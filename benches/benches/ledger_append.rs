@@ -58,7 +58,10 @@ fn appends(c: &mut Criterion) {
         let mut options = Options::new(Partition(0), LedgerId([1; 16]), 1);
         options.zero_ahead_bytes = options.segment_bytes;
         let (mut log, _) = Log::open(&directory.path().join(format!("log-{count}")), &options).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        let segment = directory.path().join(format!("log-{count}")).join("segment-00000001.log");
+        while segment.metadata().unwrap().len() < options.segment_bytes {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         let batch = group_of(count);
         group.bench_function(BenchmarkId::new("log", count), |b| b.iter(|| log.append(&batch, 1).unwrap()));
     }

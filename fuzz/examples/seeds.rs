@@ -8,11 +8,27 @@ use std::path::Path;
 const DUMPS: &str = include_str!("../../crates/wire/tests/data/unionpay-dumps.jsonl");
 const MESSAGES: &str = include_str!("../../crates/wire/tests/data/messages.jsonl");
 const CRYPTO: &str = include_str!("../../crates/keys/tests/data/crypto.jsonl");
+const PACKAGERS: [(&str, &str); 2] = [
+    ("iso87ascii", include_str!("../../crates/wire/tests/data/jpos-iso87ascii.xml")),
+    ("iso87binary", include_str!("../../crates/wire/tests/data/jpos-iso87binary.xml")),
+];
+const SPECIFICATION: &str = include_str!("../../crates/wire/tests/data/moov-spec87ascii.json");
+/// A record under a root of one leaf, with a signature of zeros: reading does not verify.
+const CHECKPOINT: &str = "\
+switchyard.example/ledger/1
+1
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+
+\
+— switchyard.example/ledger/1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+";
 const LOG: &str = "../crates/ledger/tests/fixtures/v1";
 
 fn main() {
     messages();
+    composites();
     log();
+    proofs();
     for version in ["A", "B", "C", "D", "E"] {
         let line = CRYPTO.lines().find(|line| line.contains(&format!("\"tr31_unwrap_{version}\""))).unwrap();
         write("tr31", version, text_of(line, "key_block").as_bytes());
@@ -33,16 +49,48 @@ fn messages() {
         let (name, bytes) = (text_of(line, "name"), unhex(text_of(line, "hex")));
         let body = switchyard_wire::detect_frame(&bytes).body;
         write("frame", name, &bytes);
-        for target in ["parse", "roundtrip", "terminal_message"] {
+        for target in ["parse_all_dialects", "roundtrip", "describe", "terminal_message"] {
             write(target, name, &bytes[body.clone()]);
         }
     }
     for (line, number) in MESSAGES.lines().zip(1..) {
         let name = format!("{}-{number}", text_of(line, "dialect"));
-        for target in ["parse", "roundtrip", "terminal_message"] {
+        for target in ["parse_all_dialects", "roundtrip", "describe", "terminal_message"] {
             write(target, &name, &unhex(text_of(line, "hex")));
         }
     }
+}
+
+/// Objects and parts for every element of the specimen, and dialects of other implementations with a message.
+fn composites() {
+    let values: [(&str, &[u8]); 4] = [
+        ("ber", &[0x9F, 0x26, 2, 1, 2, 0x71, 5, 0x9F, 0x18, 2, 3, 4, 0x95, 0x81, 1, 9, 0, 0x82, 0]),
+        ("text", b"0100301202040506011A"),
+        ("bits", &[0xC0, 0, 0, 0, 0, 0, 0, 1, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0x34, 0x56]),
+        ("dataset", &[0x01, 0, 6, 0x80, 0, 0x9F, 0x36, 1, 7]),
+    ];
+    for (name, value) in values {
+        for choice in 0..8u8 {
+            write("tlv", &format!("{name}-{choice}"), &[&[choice], value].concat());
+        }
+    }
+    let ascii = b"\0080080200000000000000400000000000000000042301";
+    for (name, text) in PACKAGERS {
+        write("import_jpos", name, &[text.as_bytes(), ascii].concat());
+    }
+    write("import_moov", "spec87ascii", &[SPECIFICATION.as_bytes(), ascii].concat());
+}
+
+/// A proof and what a witness keeps.
+fn proofs() {
+    let proof = format!(
+        "c2sp.org/tlog-proof@v1\nextra AQID\nindex 0\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n{CHECKPOINT}"
+    );
+    switchyard_ledger::proof::Proof::parse(proof.as_bytes()).unwrap();
+    write("ledger_proof", "one", proof.as_bytes());
+    let witness = format!("{CHECKPOINT}\n{CHECKPOINT}{CHECKPOINT}");
+    assert_eq!(switchyard_ledger::checkpoint::parse_witness(witness.as_bytes()).unwrap().len(), 3);
+    write("ledger_witness", "three", witness.as_bytes());
 }
 
 /// The log of the format's fixture: the mark, then its segments without the zeros at their ends.

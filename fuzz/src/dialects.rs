@@ -4,13 +4,7 @@ use std::convert::Infallible;
 use switchyard_core::dialect::{iso87, unionpay};
 use switchyard_core::{Reply, ReplyBody};
 use switchyard_domain::{CardHash, CardRef, LinkDialect, Pan, ResponseCode, SealedPan, UtcOffset};
-use switchyard_wire::{Dialect, Message, fuzzing};
-
-/// Parses in every dialect and shows it.
-pub fn parse(bytes: &[u8]) {
-    fuzzing::parse_all(bytes);
-    fuzzing::show(bytes);
-}
+use switchyard_wire::{Dialect, Message};
 
 /// A body as a terminal's request and as an answer on either kind of link.
 pub fn terminal_message(bytes: &[u8]) {

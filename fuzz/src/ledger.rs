@@ -3,7 +3,8 @@
 
 use switchyard_ledger::block::{HEADER_BYTES, MAGIC, decode};
 use switchyard_ledger::limits::PAGE_BYTES;
-use switchyard_ledger::recover_image;
+use switchyard_ledger::proof::Proof;
+use switchyard_ledger::{checkpoint, recover_image};
 
 const CRC_AT: usize = 12;
 const SEGMENT_MAGIC: &[u8; 8] = b"SWYSEGMT";
@@ -21,6 +22,29 @@ fn read(image: &[u8]) {
     if let Ok(block) = decode(image) {
         assert!(block.image_bytes() <= image.len());
         assert_eq!(block.records().count() as u64, u64::from(block.header.count));
+    }
+}
+
+/// A proof of a record; what is read is written as it was read.
+pub fn ledger_proof(bytes: &[u8]) {
+    if let Ok(proof) = Proof::parse(bytes) {
+        let text = proof.to_string();
+        assert_eq!(
+            Proof::parse(text.as_bytes()).as_ref(),
+            Ok(&proof),
+            "a proof that was written does not read back"
+        );
+    }
+}
+
+/// Checkpoints that an outsider kept; what is read is written as it was read.
+pub fn ledger_witness(bytes: &[u8]) {
+    if let Ok(kept) = checkpoint::parse_witness(bytes) {
+        // An empty line between them: an origin may look like one more signature of the one before.
+        let text: Vec<String> = kept.iter().map(ToString::to_string).collect();
+        let text = text.join("\n");
+        let again = checkpoint::parse_witness(text.as_bytes());
+        assert_eq!(again.as_ref(), Ok(&kept), "checkpoints that were written do not read back");
     }
 }
 

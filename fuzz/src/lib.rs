@@ -12,8 +12,8 @@ mod records;
 #[path = "../../crates/core/tests/support/mod.rs"]
 mod support;
 
-pub use dialects::{parse, terminal_message};
-pub use ledger::{ledger_block, ledger_recover};
+pub use dialects::terminal_message;
+pub use ledger::{ledger_block, ledger_proof, ledger_recover, ledger_witness};
 pub use ops::core_ops;
 pub use records::{record, seeds};
 

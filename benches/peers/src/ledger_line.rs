@@ -17,8 +17,8 @@ use crate::ledger_peer::{Failed, Peer, RECORD_BYTES, Record, Store};
 
 /// How long a producer waits before it looks whether it is to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// What the helper of a new log is given to zero its first segment.
-const SETTLE: Duration = Duration::from_millis(1_500);
+/// What the helper of a new log is given at most to zero its first segment.
+const SETTLE_MAX: Duration = Duration::from_secs(30);
 
 /// A store with writers in front of it.
 pub trait Line: Sync {
@@ -79,7 +79,11 @@ pub fn ours(dir: &Path) -> Result<Box<dyn Line>, Failed> {
     let (sender, receiver) = channel();
     let committer = Committer::spawn(log, || 1, Count(sender))?;
     let submitter = committer.submitter();
-    std::thread::sleep(SETTLE);
+    let segment = dir.join("log/segment-00000001.log");
+    let start = std::time::Instant::now();
+    while segment.metadata()?.len() < options.segment_bytes && start.elapsed() < SETTLE_MAX {
+        std::thread::sleep(PATIENCE);
+    }
     let (next, released) = (Mutex::new(recovery.next_seq), Mutex::new(receiver));
     Ok(Box::new(Ours { committer, submitter, next, released }))
 }

@@ -64,6 +64,14 @@ impl Admin {
     }
 }
 
+/// Asks a switch that serves this data directory; `None` without one, and the inner error is its refusal.
+pub(crate) fn ask_running(data: &Path, request: &Value) -> Result<Option<Result<Value, String>>> {
+    match Admin::open(data, &Config::default())? {
+        Admin::Alone(..) => Ok(None),
+        Admin::Running(stream) => converse(&stream, request).map(Some),
+    }
+}
+
 /// Whoever is logged in.
 fn login() -> String {
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".into())
@@ -89,15 +97,19 @@ fn to_json(command: Command) -> Result<Value> {
     Ok(value)
 }
 
-fn ask(mut stream: &UnixStream, mut request: Value) -> Result<Value> {
+fn ask(stream: &UnixStream, mut request: Value) -> Result<Value> {
     request["operator"] = login().into();
+    converse(stream, &request)?.map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
+fn converse(mut stream: &UnixStream, request: &Value) -> Result<Result<Value, String>> {
     writeln!(stream, "{request}")?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let answer: Value =
         serde_json::from_str(&line).context("the switch closed the socket without an answer")?;
     if answer["ok"] != true {
-        bail!("{}", answer["error"].as_str().unwrap_or("refused"));
+        return Ok(Err(answer["error"].as_str().unwrap_or("refused").to_owned()));
     }
-    Ok(answer)
+    Ok(Ok(answer))
 }

@@ -61,9 +61,15 @@ pub(crate) enum Command {
     /// Dialects: list, show, import.
     #[command(subcommand)]
     Dialect(DialectCommand),
-    /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query.
+    /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query, statement, reindex.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Merchants that are registered: list, show.
+    #[command(subcommand)]
+    Merchant(MerchantCommand),
+    /// Terminals that are registered: list, show.
+    #[command(subcommand)]
+    Terminal(TerminalCommand),
     /// Business days: status, cut.
     Day {
         #[command(flatten)]
@@ -205,18 +211,80 @@ pub(crate) enum LedgerCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Transactions, newest first.
-    Query {
-        /// Only this retrieval reference.
-        #[arg(long)]
-        rrn: Option<String>,
-        /// Only this terminal.
-        #[arg(long)]
-        terminal: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
+    /// Make anew what is derived from the ledger: the index of every sealed segment, and the projections. It happens by
+    /// itself whenever they are in doubt.
+    Reindex,
+    /// Transactions by what is known of them, newest first, a page at a time.
+    Query(Box<QueryOptions>),
+    /// What happened on an account, with the balance before, after each line and at the end.
+    Statement(StatementOptions),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("what").args(["rrn", "terminal", "card_hash", "card", "merchant", "account"])))]
+pub(crate) struct QueryOptions {
+    /// This retrieval reference.
+    #[arg(long, value_name = "RRN")]
+    pub(crate) rrn: Option<String>,
+    /// This terminal (DE 41); with --batch and --stan, one place.
+    #[arg(long, value_name = "TID")]
+    pub(crate) terminal: Option<String>,
+    /// Only this batch of the terminal.
+    #[arg(long, value_name = "N", requires = "terminal", value_parser = clap::value_parser!(u32).range(1..=999_999))]
+    pub(crate) batch: Option<u32>,
+    /// Only this trace number of the batch.
+    #[arg(long, value_name = "N", requires = "batch", value_parser = clap::value_parser!(u32).range(0..=999_999))]
+    pub(crate) stan: Option<u32>,
+    /// This card, by its hash as the answers have it.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) card_hash: Option<String>,
+    /// A card of which the first six and last four digits are known: 622588******0008. Needs --amount and --date.
+    #[arg(long, value_name = "MASKED", requires = "amount", requires = "date")]
+    pub(crate) card: Option<String>,
+    /// Only this amount, in minor units.
+    #[arg(long, value_name = "MINOR")]
+    pub(crate) amount: Option<u64>,
+    /// Only this business day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: Option<BusinessDate>,
+    /// This merchant (DE 42).
+    #[arg(long, value_name = "MID")]
+    pub(crate) merchant: Option<String>,
+    /// Postings of this account, for example merchant-payable/0/CNY.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    /// Nothing before this day or time (YYYY-MM-DDThh:mm:ss), local to the ledger.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Nothing after this day, or from this time on.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Oldest first.
+    #[arg(long)]
+    pub(crate) oldest_first: bool,
+    /// At most this many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(crate) limit: usize,
+    /// Go on after the row that had this cursor, in the same query.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StatementOptions {
+    /// The account: KIND/OWNER/CURRENCY, for example merchant-payable/0/CNY or cardholder/3/CNY; a merchant also by
+    /// DE 42.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: String,
+    /// Nothing before this day or time (YYYY-MM-DDThh:mm:ss), local to the ledger.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Nothing after this day, or from this time on.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Only what stood on it after the first N records of the ledger.
+    #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
+    pub(crate) at_seq: Option<u64>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -246,6 +314,44 @@ pub(crate) struct VerifyOptions {
 fn time(text: &str) -> Result<Timestamp, String> {
     let at: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
     u64::try_from(at.as_microsecond()).map(Timestamp).map_err(|_| "it is before 1970".to_owned())
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MerchantCommand {
+    /// In the order of registration.
+    List {
+        /// Only those registered after the merchant with this number.
+        #[arg(long, value_name = "N")]
+        after: Option<u32>,
+        /// At most this many.
+        #[arg(long, default_value_t = 1_000, value_name = "N")]
+        limit: usize,
+    },
+    /// One merchant; exit 1 when there is none.
+    Show {
+        /// Merchant id (DE 42).
+        #[arg(value_name = "MID")]
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum TerminalCommand {
+    /// In the order of registration.
+    List {
+        /// Only those registered after the terminal with this number.
+        #[arg(long, value_name = "N")]
+        after: Option<u32>,
+        /// At most this many.
+        #[arg(long, default_value_t = 1_000, value_name = "N")]
+        limit: usize,
+    },
+    /// One terminal; exit 1 when there is none.
+    Show {
+        /// Terminal id (DE 41).
+        #[arg(value_name = "TID")]
+        id: String,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]

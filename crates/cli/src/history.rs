@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use switchyard_domain::{
     BatchNumber, MerchantId, MerchantIndex, Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn,
-    SafId, Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionKind,
+    SafId, Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionKind, TransactionOpened,
 };
 use switchyard_ledger::Reader;
 
@@ -24,6 +24,10 @@ pub(crate) struct Story {
     pub(crate) amount_minor: u64,
     pub(crate) currency: String,
     pub(crate) card: Option<String>,
+    /// Hash of the card, by which its transactions are found.
+    pub(crate) card_hash: Option<String>,
+    /// Business day that was open.
+    pub(crate) day: String,
     pub(crate) rrn: Rrn,
     pub(crate) outcome: Outcome,
     pub(crate) code: Option<ResponseCode>,
@@ -31,6 +35,62 @@ pub(crate) struct Story {
     pub(crate) over_link: bool,
     /// Sequences of the records that tell it.
     pub(crate) records: Vec<u64>,
+}
+
+impl Story {
+    /// As the record that made the transaction tells it.
+    pub(crate) fn new(
+        sequence: u64,
+        opened: &TransactionOpened,
+        terminal: TerminalId,
+        merchant: MerchantId,
+        outcome: Outcome,
+        reply: Option<&ReplyFacts>,
+    ) -> Self {
+        Self {
+            id: opened.id,
+            terminal,
+            merchant,
+            batch: opened.key.batch,
+            stan: opened.key.stan,
+            kind: opened.kind,
+            amount_minor: opened.amount.minor,
+            currency: opened.amount.currency.to_string(),
+            card: opened.card.as_ref().map(|c| c.masked.to_string()),
+            card_hash: opened.card.as_ref().map(|c| hex(&c.hash.0)),
+            day: opened.day.to_string(),
+            rrn: opened.rrn,
+            outcome,
+            code: reply.map(|r| r.code),
+            over_link: opened.upstream.is_some(),
+            records: vec![sequence],
+        }
+    }
+
+    /// A later record tells more of it.
+    pub(crate) fn observe(&mut self, sequence: u64, record: &Record) {
+        match record {
+            Record::Resolved { outcome, reply, .. } => {
+                (self.outcome, self.code) = (*outcome, Some(reply.code));
+            }
+            Record::ReversalTaken { effect: ReversalEffect::Undone, .. } => self.outcome = Outcome::Reversed,
+            Record::SafDelivered { .. } if self.outcome == Outcome::Unknown => {
+                self.outcome = Outcome::Reversed;
+            }
+            Record::LateAnswer { cancels: Some(_), .. } => self.outcome = Outcome::Declined,
+            Record::ReversalTaken { .. }
+            | Record::ReversalQueued { .. }
+            | Record::SafDelivered { .. }
+            | Record::SafDeadLettered { .. }
+            | Record::LateAnswer { .. } => {}
+            _ => return,
+        }
+        self.records.push(sequence);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// All of them, and what else the records add up to.
@@ -82,63 +142,45 @@ impl History {
             Record::Decided { opened, outcome, reply, .. } => {
                 self.open(sequence, opened, *outcome, Some(reply))
             }
-            Record::Resolved { transaction, outcome, reply, saf, .. } => {
+            Record::Resolved { transaction, saf, .. } => {
                 if let Some(entry) = saf {
                     self.queued.insert(entry.id, *transaction);
                 }
-                self.change(sequence, *transaction, |s| (s.outcome, s.code) = (*outcome, Some(reply.code)));
+                self.change(sequence, *transaction, record);
             }
-            Record::ReversalTaken { original, effect, saf, .. } => {
+            Record::ReversalTaken { original, saf, .. } => {
                 self.reversals += 1;
                 if let (Some(entry), Some(id)) = (saf, original) {
                     self.queued.insert(entry.id, *id);
                 }
                 if let Some(id) = original {
-                    let undone = *effect == ReversalEffect::Undone;
-                    self.change(sequence, *id, |s| {
-                        if undone {
-                            s.outcome = Outcome::Reversed
-                        }
-                    });
+                    self.change(sequence, *id, record);
                 }
             }
             Record::ReversalQueued { saf } => {
                 self.queued.insert(saf.id, saf.transaction);
-                self.change(sequence, saf.transaction, |_| {});
+                self.change(sequence, saf.transaction, record);
             }
             Record::SafDelivered { id, .. } | Record::SafDeadLettered { id, .. } => {
-                let delivered = matches!(record, Record::SafDelivered { .. });
                 if let Some(transaction) = self.queued.get(id).copied() {
-                    self.change(sequence, transaction, |s| {
-                        if delivered && s.outcome == Outcome::Unknown {
-                            s.outcome = Outcome::Reversed;
-                        }
-                    });
+                    self.change(sequence, transaction, record);
                 }
             }
-            Record::LateAnswer { transaction, cancels, .. } => {
-                let cancelled = cancels.is_some();
-                self.change(sequence, *transaction, |s| {
-                    if cancelled {
-                        s.outcome = Outcome::Declined
-                    }
-                });
-            }
+            Record::LateAnswer { transaction, .. } => self.change(sequence, *transaction, record),
             _ => {}
         }
     }
 
-    fn change(&mut self, sequence: u64, id: TransactionId, change: impl FnOnce(&mut Story)) {
+    fn change(&mut self, sequence: u64, id: TransactionId, record: &Record) {
         if let Some(story) = self.stories.get_mut(id.0 as usize) {
-            story.records.push(sequence);
-            change(story);
+            story.observe(sequence, record);
         }
     }
 
     fn open(
         &mut self,
         sequence: u64,
-        opened: &switchyard_domain::TransactionOpened,
+        opened: &TransactionOpened,
         outcome: Outcome,
         reply: Option<&ReplyFacts>,
     ) {
@@ -149,21 +191,6 @@ impl History {
         else {
             return;
         };
-        self.stories.push(Story {
-            id: opened.id,
-            terminal: *terminal,
-            merchant: *merchant,
-            batch: opened.key.batch,
-            stan: opened.key.stan,
-            kind: opened.kind,
-            amount_minor: opened.amount.minor,
-            currency: opened.amount.currency.to_string(),
-            card: opened.card.as_ref().map(|c| c.masked.to_string()),
-            rrn: opened.rrn,
-            outcome,
-            code: reply.map(|r| r.code),
-            over_link: opened.upstream.is_some(),
-            records: vec![sequence],
-        });
+        self.stories.push(Story::new(sequence, opened, *terminal, *merchant, outcome, reply));
     }
 }

@@ -1,13 +1,18 @@
 //! `ledger verify`, `ledger stats`, `ledger query`; checkpoints, proofs, copies and exports are below.
 
+mod account;
 mod copies;
 mod export;
+mod moment;
 mod proofs;
+mod query;
 mod range;
+mod reindex;
 mod snapshots;
+mod statement;
 
 use crate::arguments::{LedgerCommand, Output, VerifyOptions};
-use crate::history::{History, each_record};
+use crate::history::each_record;
 use crate::progress::Bar;
 use crate::{Verdict, output};
 use anyhow::Result;
@@ -39,9 +44,9 @@ pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<
         LedgerCommand::Stats => stats(data, form),
         LedgerCommand::Export { format, out } => export::run(data, *format, out.as_deref()),
         LedgerCommand::Snapshot => snapshots::snapshot(data, form),
-        LedgerCommand::Query { rrn, terminal, limit } => {
-            query(data, rrn.as_deref(), terminal.as_deref(), *limit, form)
-        }
+        LedgerCommand::Reindex => reindex::run(data, form),
+        LedgerCommand::Query(options) => query::run(options, data, form),
+        LedgerCommand::Statement(options) => statement::run(options, data, form),
     }
 }
 
@@ -201,45 +206,6 @@ fn stats(data: &Path, form: Output) -> Result<Verdict> {
         }
     }
     Ok(Verdict::Fine)
-}
-
-fn query(
-    data: &Path,
-    rrn: Option<&str>,
-    terminal: Option<&str>,
-    limit: usize,
-    form: Output,
-) -> Result<Verdict> {
-    let history = History::read(data)?;
-    let found: Vec<_> = history
-        .stories
-        .iter()
-        .rev()
-        .filter(|s| {
-            rrn.is_none_or(|r| s.rrn.as_str() == r) && terminal.is_none_or(|t| s.terminal.as_str() == t)
-        })
-        .take(limit)
-        .collect();
-    match form {
-        Output::Json => output::json(&serde_json::to_value(&found)?)?,
-        Output::Text => output::table(
-            &["rrn", "terminal", "batch", "stan", "kind", "amount", "card", "outcome", "code"],
-            found.iter().map(|s| {
-                vec![
-                    s.rrn.to_string(),
-                    s.terminal.to_string(),
-                    s.batch.to_string(),
-                    s.stan.to_string(),
-                    format!("{:?}", s.kind),
-                    format!("{} {}", s.amount_minor, s.currency),
-                    s.card.clone().unwrap_or_default(),
-                    format!("{:?}", s.outcome),
-                    s.code.map(|c| c.to_string()).unwrap_or_default(),
-                ]
-            }),
-        )?,
-    }
-    Ok(if found.is_empty() { Verdict::Finding } else { Verdict::Fine })
 }
 
 /// The record's name, as its JSON spells it.

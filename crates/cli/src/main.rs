@@ -15,6 +15,7 @@ mod logging;
 mod message;
 mod output;
 mod progress;
+mod registry;
 mod serve;
 mod settle;
 mod sim;
@@ -86,6 +87,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Serve(option) => serve::run(&option, data),
         Command::CheckConfig { config } => serve::check(&config, form),
         Command::Ledger(command) => ledger::run(&command, data, form),
+        Command::Merchant(command) => registry::merchant(&command, data, form),
+        Command::Terminal(command) => registry::terminal(&command, data, form),
         Command::Day { config, command } => settle::day(&command, data, &serve::load(&config)?, form),
         Command::Settle { config, command } => settle::settle(&command, data, &serve::load(&config)?, form),
         Command::Sim(command) => sim::run(&command, data, form),

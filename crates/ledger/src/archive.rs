@@ -97,6 +97,9 @@ fn move_one(dir: &Path, target: &Path, number: SegmentNumber, used: u64) -> Resu
         return Err(Error::Corrupt(finding(number, Fault::Checksum)));
     }
     add_name(dir, target)?;
+    // Its index goes along and stays here as well, so that what is archived is found without the archive. It can be
+    // made anew, so a copy that fails stops nothing.
+    crate::index::copy(dir, target, number);
     let page = DirSource::new(dir).page(number)?;
     let stub = segment::stub_path(dir, number);
     let name = stub.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -189,7 +192,7 @@ pub(crate) fn open(dir: &Path, number: SegmentNumber) -> Result<Option<File>> {
 }
 
 /// The directories in which archived segments lie, in the order in which they were added.
-fn names(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn names(dir: &Path) -> Result<Vec<PathBuf>> {
     let path = dir.join(NAMES);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

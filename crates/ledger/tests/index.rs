@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use switchyard_ledger::index::{
     Cursor, Event, Extract, Index, IndexError, Indexer, Key, Keys, Order, Query, Unreadable, Watch,
 };
-use switchyard_ledger::{LedgerId, Log, Sequence};
+use switchyard_ledger::{LedgerId, Log, Sequence, archive};
 
 /// A record is a time and a number; it is found by the number modulo a few others. Every 50th ends a generation.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ fn index_files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name().to_str().unwrap().contains(".index"))
+        .filter(|entry| entry.file_name().to_str().unwrap().ends_with(".index"))
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
         .collect();
     files.sort();
@@ -197,7 +197,7 @@ fn what_a_reader_opens_and_what_a_follower_keeps_answer_alike() {
         assert_eq!(pages(&index, Query::new(key(3, 1))), expected, "right while it is behind");
     }
     check_all(&world, &index);
-    until("the indexes", || world.index_files().len() as u64 == world.sealed());
+    until("the indexes", || world.events.lock().unwrap().len() as u64 == world.sealed());
     until("the rest", || index.indexed() == index.end());
     check_all(&world, &index);
     drop(follower);
@@ -419,4 +419,28 @@ fn readers_see_no_half_of_anything_while_a_writer_is_at_work() {
     let rounds: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
     assert!(rounds > 0);
     check_all(&world, &index);
+}
+
+#[test]
+fn what_is_archived_is_found_as_before_and_its_index_goes_along() {
+    let mut world = World::new(9);
+    (0..60).for_each(|_| world.append(5));
+    drop(world.open());
+    world.log.seal(2).unwrap();
+    let away = world.dir.path().join("away");
+    let moved = archive(world.dir.path(), &away, 1, |_, _| ()).unwrap();
+    assert!(moved.segments.len() > 2);
+    assert_eq!(index_files(&away).len(), moved.segments.len());
+    check_all(&world, &world.open());
+    let kept = world.index_files();
+    kept.iter().for_each(|(name, _)| fs::remove_file(world.dir.path().join(name)).unwrap());
+    world.events.lock().unwrap().clear();
+    check_all(&world, &world.open());
+    let events = world.events.lock().unwrap().len();
+    assert_eq!(events, kept.len() - moved.segments.len(), "only what has no index anywhere is made anew");
+    for (name, _) in index_files(&away) {
+        fs::remove_file(away.join(name)).unwrap();
+    }
+    check_all(&world, &world.open());
+    assert!(world.index_files() == kept, "made of the archived segments, beside the log");
 }

@@ -14,10 +14,12 @@ use switchyard_domain::{
     AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route,
     Terminal, Transfer,
 };
+use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::shared::{Phase, Shared, reached};
+use crate::registry::{Ask, answer};
+use crate::shared::{Phase, Shared, reached as reached_phase};
 use crate::status::status;
 
 /// Longest request: a settlement run is recorded in one command.
@@ -52,6 +54,9 @@ enum Request {
     SetFeePlan { plan: FeePlan },
     IssueCard { card: Box<CardIssued>, balance_minor: u64 },
     RecordSettlement { records: Vec<Record> },
+    Registry { ask: Ask },
+    Projections,
+    Reindex,
     SetAccountRules { account: AccountId, rules: AccountRules },
     Transfer { transfer: Transfer },
 }
@@ -70,7 +75,7 @@ pub(crate) fn bind(path: &Path) -> std::io::Result<UnixListener> {
 
 /// Serves administrators until the switch stops.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
-    let mut stop = std::pin::pin!(reached(shared.phase.subscribe(), Phase::Stopping));
+    let mut stop = std::pin::pin!(reached_phase(shared.phase.subscribe(), Phase::Stopping));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -81,7 +86,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
             Ok((stream, _)) => {
                 let shared = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    let stop = reached(shared.phase.subscribe(), Phase::Stopping);
+                    let stop = reached_phase(shared.phase.subscribe(), Phase::Stopping);
                     tokio::select! {
                         () = stop => {}
                         ended = converse(&shared, stream) => if let Err(error) = ended {
@@ -124,6 +129,17 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
     let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
     let command = match envelope.request {
         Request::Status => return success("status", json!(status(shared))),
+        Request::Registry { ask } => {
+            return read(shared, move |mut rows| Ok(json!(answer(&mut rows, &ask)?))).await;
+        }
+        Request::Projections => return read(shared, |rows| reached(&rows)).await,
+        Request::Reindex => {
+            return read(shared, |rows| {
+                rows.begin_anew()?;
+                reached(&rows)
+            })
+            .await;
+        }
         Request::Digest => Command::Digest,
         Request::TrialBalance => Command::TrialBalance,
         Request::DayCut => Command::CutDay,
@@ -150,6 +166,28 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Ok(Err(error)) => failure(&error.to_string()),
         Err(_) => failure("the switch stopped before it was done"),
     }
+}
+
+/// Reads projections, which may have to wait for sled.
+async fn read(
+    shared: &Arc<Shared>,
+    act: impl FnOnce(Rows) -> Result<Value, Trouble> + Send + 'static,
+) -> Value {
+    let Some(rows) = shared.rows.get().cloned() else { return failure("there are no projections") };
+    match tokio::task::spawn_blocking(move || act(rows)).await {
+        Ok(Ok(value @ Value::Array(_))) => success("rows", value),
+        Ok(Ok(mut value)) => {
+            value["ok"] = true.into();
+            value
+        }
+        Ok(Err(trouble)) => failure(&trouble.to_string()),
+        Err(_) => failure("the projections could not be read"),
+    }
+}
+
+fn reached(rows: &Rows) -> Result<Value, Trouble> {
+    let (reached, durable) = rows.reached()?;
+    Ok(json!({"reached": reached.0, "durable": durable.0}))
 }
 
 /// The user id that the system vouches for, with the login that the person gave.

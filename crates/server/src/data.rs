@@ -9,6 +9,7 @@
 //! | `keys/ledger-checkpoint` | the key that signs checkpoints of the ledger |
 //! | `keys/card-hash` | the key of the card hash, in the same form; production keeps it elsewhere |
 //! | `settlement/` | files of settlement runs |
+//! | `projections/` | what is derived from the log for people to read; made anew when it is in doubt |
 //! | `admin.sock` | the administrators' socket of a running switch |
 
 use std::fs::{self, OpenOptions};
@@ -119,6 +120,10 @@ impl DataDir {
     /// Files of settlement runs.
     pub fn settlement(&self) -> PathBuf {
         self.root.join("settlement")
+    }
+    /// What is derived from the log for people to read; it may be deleted at any time that no switch runs.
+    pub fn projections(&self) -> PathBuf {
+        self.root.join("projections")
     }
     /// The administrators' socket.
     pub fn admin_socket(&self) -> PathBuf {

@@ -9,13 +9,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use switchyard_domain::{
-    AccountId, BatchNumber, BusinessDate, CardHash, Entry, MaskedPan, MerchantIndex, Record, Rrn, SafId,
-    Stamped, Stan, TerminalIndex, TransactionId, TransactionOpened,
+    AccountId, BatchNumber, BusinessDate, CardHash, Entry, MaskedPan, MerchantId, MerchantIndex, Record, Rrn,
+    SafId, Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionOpened,
 };
 use switchyard_ledger::index::{
     Built, Event, Extract, Index, IndexError, Indexer, Key, Keys, Unreadable, Watch,
 };
 use switchyard_ledger::{SegmentNumber, Sequence};
+
+mod names;
+
+pub use names::Names;
 
 /// Kinds of keys. A new meaning is a new number and a new [`VERSION`].
 mod kind {
@@ -30,6 +34,11 @@ mod kind {
     pub(super) const SAF: u8 = 9;
     pub(super) const ORIGINAL: u8 = 10;
     pub(super) const REVERSAL: u8 = 11;
+    pub(super) const EVERY: u8 = 12;
+    pub(super) const MERCHANTS: u8 = 13;
+    pub(super) const TERMINALS: u8 = 14;
+    pub(super) const MERCHANT_ID: u8 = 15;
+    pub(super) const TERMINAL_ID: u8 = 16;
 }
 
 /// Counts up when a record gives other keys than before: sealed indexes are then made anew.
@@ -38,6 +47,31 @@ const VERSION: u32 = 1;
 /// Transactions with a retrieval reference: one, unless a ledger is older than the 400 days that it is unique for.
 pub fn by_rrn(rrn: &Rrn) -> Key {
     Key::new(kind::RRN, &[rrn.as_bytes()])
+}
+
+/// All transactions.
+pub fn every_transaction() -> Key {
+    Key::new(kind::EVERY, &[])
+}
+
+/// Registrations of merchants, in the order of their numbers.
+pub fn merchants() -> Key {
+    Key::new(kind::MERCHANTS, &[])
+}
+
+/// Registrations of terminals, in the order of their numbers.
+pub fn terminals() -> Key {
+    Key::new(kind::TERMINALS, &[])
+}
+
+/// Registrations of a merchant.
+pub fn merchant_named(id: &MerchantId) -> Key {
+    Key::new(kind::MERCHANT_ID, &[id.as_bytes()])
+}
+
+/// Registrations of a terminal.
+pub fn terminal_named(id: &TerminalId) -> Key {
+    Key::new(kind::TERMINAL_ID, &[id.as_bytes()])
 }
 
 /// Transactions at a place.
@@ -146,12 +180,21 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         }
         Record::HoldExpired { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::DayCut { .. } => keys.end_generation(),
+        Record::MerchantRegistered(merchant) => {
+            keys.push(merchants());
+            keys.push(merchant_named(&merchant.id));
+        }
+        Record::TerminalRegistered(terminal) => {
+            keys.push(terminals());
+            keys.push(terminal_named(&terminal.id));
+        }
         _ => {}
     }
 }
 
 fn made(opened: &TransactionOpened, keys: &mut Keys) {
     let key = &opened.key;
+    keys.push(every_transaction());
     keys.push(by_rrn(&opened.rrn));
     keys.push(by_place(key.terminal, key.batch, key.stan));
     keys.push(by_terminal(key.terminal));

@@ -41,6 +41,7 @@ mod links;
 pub mod metrics;
 mod open;
 mod queue;
+pub mod registry;
 mod release;
 mod shared;
 pub mod snapshots;

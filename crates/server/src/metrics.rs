@@ -41,6 +41,10 @@ pub const LEDGER_RECORDS: &str = "switch_ledger_records_total";
 pub const LEDGER_SYNC_SECONDS: &str = "switch_ledger_sync_seconds";
 /// 1 when the ledger takes no more for want of space.
 pub const LEDGER_FULL: &str = "switch_ledger_full";
+/// Durable records that are not in the index yet; lookups read them from the ledger.
+pub const INDEX_BEHIND_RECORDS: &str = "switch_index_behind_records";
+/// Durable records that the projections do not know yet; all of them while there are no projections.
+pub const PROJECTIONS_BEHIND_RECORDS: &str = "switch_projections_behind_records";
 /// PIN work and key making, by `outcome`.
 pub const KEY_JOBS: &str = "switch_key_jobs_total";
 /// 1 when a link has a connection, by `link`.
@@ -177,6 +181,8 @@ pub(crate) struct Handles {
     pub(crate) ledger_records: Counter,
     pub(crate) ledger_sync_seconds: Gauge,
     pub(crate) ledger_full: Gauge,
+    pub(crate) index_behind_records: Gauge,
+    pub(crate) projections_behind_records: Gauge,
     key_jobs: Vec<Counter>,
 }
 
@@ -224,6 +230,8 @@ impl Metrics {
                 ledger_records: counter!(LEDGER_RECORDS),
                 ledger_sync_seconds: gauge!(LEDGER_SYNC_SECONDS),
                 ledger_full: gauge!(LEDGER_FULL),
+                index_behind_records: gauge!(INDEX_BEHIND_RECORDS),
+                projections_behind_records: gauge!(PROJECTIONS_BEHIND_RECORDS),
                 key_jobs: labelled(KEY_JOBS, "outcome", KeyOutcome::LABELS),
             }
         });
@@ -285,6 +293,12 @@ fn describe() {
     describe_counter!(LEDGER_RECORDS, Unit::Count, "records handed to the ledger");
     describe_gauge!(LEDGER_SYNC_SECONDS, Unit::Seconds, "duration of the last append to the ledger");
     describe_gauge!(LEDGER_FULL, Unit::Count, "1 when the ledger takes no more for want of space");
+    describe_gauge!(INDEX_BEHIND_RECORDS, Unit::Count, "Durable records that are not indexed yet");
+    describe_gauge!(
+        PROJECTIONS_BEHIND_RECORDS,
+        Unit::Count,
+        "Durable records that the projections do not know yet"
+    );
     describe_counter!(KEY_JOBS, Unit::Count, "PIN work and key making, by outcome");
     describe_gauge!(LINK_UP, Unit::Count, "1 when a link has a connection");
     describe_counter!(LINK_SENT, Unit::Count, "messages sent to an issuer");

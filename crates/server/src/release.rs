@@ -151,6 +151,9 @@ impl Outcome<Pending> for Release {
         if let Some(durable) = shared.index_durable.get() {
             durable.advance(position.next_seq);
         }
+        if let Some(rows) = shared.rows.get() {
+            rows.advance(position.next_seq);
+        }
         guarded(&shared, "ledger-commit", || self.release(pending));
     }
 

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use switchyard_core::{Command, CommandError, CommandOutcome, Input};
 use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
 use switchyard_ledger::index::Durable;
+use switchyard_ledger::projection::Rows;
 use switchyard_ledger::{FileLayer, OsFiles};
 use tokio::sync::{oneshot, watch};
 
@@ -110,6 +111,8 @@ pub(crate) struct Shared {
     pub(crate) hooks: Hooks,
     /// Tells the index of records how far the ledger is durable; absent when there is no index.
     pub(crate) index_durable: OnceLock<Durable>,
+    /// The projections; absent when there are none.
+    pub(crate) rows: OnceLock<Rows>,
     commands: Mutex<HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>>,
     next_command: AtomicU64,
 }
@@ -151,6 +154,7 @@ impl Shared {
             phase,
             hooks,
             index_durable: OnceLock::new(),
+            rows: OnceLock::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
 use switchyard_domain::{Actor, KeyUse};
 use switchyard_ledger::index::{Index, Indexer};
+use switchyard_ledger::projection::{Follower, Rows};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -95,6 +96,8 @@ pub struct Switch {
     committer: Committer<Pending>,
     /// Absent when it could not be started: nothing that terminals hear depends on it.
     indexer: Option<Indexer>,
+    /// As the index.
+    projections: Option<Follower>,
     admin_socket: std::path::PathBuf,
 }
 
@@ -151,6 +154,10 @@ impl Switch {
         if let Some(indexer) = &indexer {
             let _ = shared.index_durable.set(indexer.durable());
         }
+        let projections = crate::registry::start(&data.projections(), &data.ledger(), recovery.next_seq);
+        if let Some(projections) = &projections {
+            let _ = shared.rows.set(projections.rows());
+        }
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
         let snapshots = crate::snapshots::start(&shared, data.ledger(), data.snapshots(), from);
@@ -163,7 +170,18 @@ impl Switch {
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
-        Ok(Self { shared, addresses, core, snapshots, data, workers, committer, indexer, admin_socket })
+        Ok(Self {
+            shared,
+            addresses,
+            core,
+            snapshots,
+            data,
+            workers,
+            committer,
+            indexer,
+            projections,
+            admin_socket,
+        })
     }
 
     /// Where it listens; ports 0 of the configuration are real ones here.
@@ -189,6 +207,11 @@ impl Switch {
         self.indexer.as_ref().map(Indexer::index)
     }
 
+    /// The projections of the ledger; absent when they could not be started.
+    pub fn rows(&self) -> Option<Rows> {
+        self.projections.as_ref().map(Follower::rows)
+    }
+
     /// A handle for those who outlive a borrow: a portal, a signal handler.
     pub fn handle(&self) -> SwitchHandle {
         SwitchHandle { shared: Arc::clone(&self.shared) }
@@ -200,7 +223,18 @@ impl Switch {
     /// # Errors
     /// [`Fatal`] when the log could not be closed; its last acknowledged record is durable all the same.
     pub async fn shutdown(self) -> Result<(), Fatal> {
-        let Self { shared, core, snapshots, data, workers, committer, indexer, admin_socket, .. } = self;
+        let Self {
+            shared,
+            core,
+            snapshots,
+            data,
+            workers,
+            committer,
+            indexer,
+            projections,
+            admin_socket,
+            ..
+        } = self;
         tracing::info!("draining");
         shared.enter(Phase::Draining);
         let limit = Duration::from_secs(u64::from(shared.config.general.drain_timeout_s));
@@ -219,7 +253,7 @@ impl Switch {
             shared.queue.close();
             let core = core.join().ok().flatten();
             let closed = committer.shutdown();
-            drop(indexer);
+            drop((indexer, projections));
             snapshots.thread().unpark();
             drop(snapshots.join());
             if let (Ok(()), Some(core), true) = (&closed, core, shared.config.ledger.snapshot_records > 0) {
@@ -359,6 +393,12 @@ async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
             _ = beat.tick() => {}
         }
         shared.metrics.upkeep();
+        if let Some(index) = shared.index_durable.get() {
+            shared.metrics.index_behind_records.set(index.behind() as f64);
+        }
+        if let Some(behind) = shared.rows.get().and_then(Rows::behind) {
+            shared.metrics.projections_behind_records.set(behind as f64);
+        }
         change_card_key(&shared, &mut changed_at).await;
         crate::space::watch(&shared, &ledger);
     }

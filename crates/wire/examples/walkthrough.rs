@@ -4,7 +4,7 @@ use std::error::Error;
 
 use switchyard_wire::{Dialect, Framing, Masking, Mti, ReplyPlan, Scan, describe};
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let dialect = Dialect::builtin("iso87-ascii").ok_or("built in")?;
     let body = build(dialect)?;
     parse(dialect, &body)?;

@@ -2,6 +2,13 @@
 
 use std::fmt::Write as _;
 
+mod chip;
+
+pub use chip::{tag_name, tag_name_zh};
+
+use crate::dialect::{Element, Length};
+use crate::pans::Pans;
+use crate::typed::Currency;
 use crate::{
     De, Envelope, Masking, Message, Mti, MtiClass, MtiFunction, MtiVersion, ParseError, composite, render,
 };
@@ -29,7 +36,7 @@ pub fn describe_with(
     if let Some(error) = error {
         let _ = writeln!(out, "  error   {error}");
     }
-    out
+    Pans::of(message, masking).hide(out)
 }
 
 /// `financial request (1987)`: what a message type means.
@@ -66,9 +73,48 @@ pub fn describe_mti(mti: Mti) -> String {
     format!("{class} {function}{repeat} ({version})")
 }
 
+/// `金融类请求(1987)`: the same in Chinese.
+pub fn describe_mti_zh(mti: Mti) -> String {
+    let version = match mti.version() {
+        MtiVersion::Iso1987 => "1987",
+        MtiVersion::Iso1993 => "1993",
+        MtiVersion::Iso2003 => "2003",
+        MtiVersion::Other(_) => "自定义",
+    };
+    let class = match mti.class() {
+        MtiClass::Authorization => "授权类",
+        MtiClass::Financial => "金融类",
+        MtiClass::FileAction => "文件更新类",
+        MtiClass::Reversal => "冲正类",
+        MtiClass::Reconciliation => "对账类",
+        MtiClass::Administrative => "管理类",
+        MtiClass::Fee => "收费类",
+        MtiClass::Network => "网络管理类",
+        MtiClass::Other(_) => "保留类",
+    };
+    let function = match mti.function() {
+        MtiFunction::Request => "请求",
+        MtiFunction::Response => "请求应答",
+        MtiFunction::Advice => "通知",
+        MtiFunction::AdviceResponse => "通知应答",
+        MtiFunction::Notification => "告知",
+        MtiFunction::NotificationAck => "告知确认",
+        MtiFunction::Instruction => "指令",
+        MtiFunction::InstructionAck => "指令确认",
+        MtiFunction::Other(_) => "保留",
+    };
+    let repeat = if mti.is_repeat() { ",重发" } else { "" };
+    format!("{class}{function}{repeat}({version})")
+}
+
 fn write_head(out: &mut String, message: &Message<'_, '_>, envelope: &Envelope) -> std::fmt::Result {
     let dialect = message.dialect();
-    write!(out, "{} {} · {}", message.mti(), describe_mti(message.mti()), dialect.name())?;
+    write!(out, "{} {}", message.mti(), describe_mti(message.mti()))?;
+    // A dialect that has Chinese names for its elements is read by people who want one for the message.
+    if dialect.element(2).is_some_and(|element| element.name_zh().is_some()) {
+        write!(out, " {}", describe_mti_zh(message.mti()))?;
+    }
+    write!(out, " · {}", dialect.name())?;
     if let Some(transaction) = dialect.transaction_of(message) {
         write!(out, " · {}{}", transaction.name, zh(transaction.name_zh.as_deref()))?;
     }
@@ -92,7 +138,10 @@ fn write_element(out: &mut String, message: &Message<'_, '_>, de: De, masking: M
     let Some(element) = dialect.element(de) else { return Ok(()) };
     let value = render::element(message, de, masking).map(render::Rendered::into_string).unwrap_or_default();
     write!(out, "  {de:<7} {}{}: {}", element.name(), zh(element.name_zh()), escaped(&value))?;
-    write_meaning(out, message, &de.to_string(), &value)?;
+    match currency(element, &value) {
+        Some((en, zh)) => writeln!(out, " — {en} {zh}")?,
+        None => write_meaning(out, message, &de.to_string(), &value)?,
+    }
     for (index, (spec, value)) in message.subfields(de).enumerate() {
         let path = format!("{de}.{}", index + 1);
         let value = render::subfield(spec, &value, masking);
@@ -100,6 +149,12 @@ fn write_element(out: &mut String, message: &Message<'_, '_>, de: De, masking: M
         write_meaning(out, message, &path, &value)?;
     }
     write_parts(out, message, de, masking)
+}
+
+/// The currency of an element that holds nothing else; dialects have no table for it.
+fn currency(element: &Element, value: &str) -> Option<(&'static str, &'static str)> {
+    let is_code = matches!(element.de(), 49..=51) && element.length() == Length::Fixed(3);
+    if is_code { Currency::parse(value.as_bytes())?.names() } else { None }
 }
 
 fn write_meaning(out: &mut String, message: &Message<'_, '_>, path: &str, value: &str) -> std::fmt::Result {
@@ -122,8 +177,13 @@ fn write_parts(out: &mut String, message: &Message<'_, '_>, de: De, masking: Mas
         let name = if part.spec().is_none() && part.name().is_empty() { "unknown tag" } else { part.name() };
         let value = part.render(masking).into_string();
         let key = escaped(&part.key().to_string());
-        write!(out, "{:indent$}{key} {name}{}: {}", "", zh(part.name_zh()), escaped(&value))?;
+        let tag = part.ber_tag().filter(|_| part.spec().is_none());
+        let name_zh = part.name_zh().or_else(|| tag.and_then(chip::tag_name_zh));
+        write!(out, "{:indent$}{key} {name}{}: {}", "", zh(name_zh), escaped(&value))?;
         write_meaning(out, message, &path, &value)?;
+        for (en, zh) in tag.map(|tag| chip::meanings(tag, &value)).unwrap_or_default() {
+            writeln!(out, "{:indent$}  · {en} {zh}", "")?;
+        }
     }
     Ok(())
 }
@@ -144,70 +204,3 @@ fn escaped(value: &str) -> String {
     }
     out
 }
-
-/// The name of a chip data tag.
-pub fn tag_name(tag: u32) -> Option<&'static str> {
-    TAGS.iter().find(|(known, _)| *known == tag).map(|(_, name)| *name)
-}
-
-const TAGS: &[(u32, &str)] = &[
-    (0x4F, "application identifier"),
-    (0x50, "application label"),
-    (0x56, "track 1 data"),
-    (0x57, "track 2 equivalent data"),
-    (0x5A, "application PAN"),
-    (0x5F20, "cardholder name"),
-    (0x5F24, "application expiration date"),
-    (0x5F25, "application effective date"),
-    (0x5F28, "issuer country code"),
-    (0x5F2A, "transaction currency code"),
-    (0x5F34, "PAN sequence number"),
-    (0x71, "issuer script template 1"),
-    (0x72, "issuer script template 2"),
-    (0x82, "application interchange profile"),
-    (0x84, "dedicated file name"),
-    (0x86, "issuer script command"),
-    (0x89, "authorization code"),
-    (0x8A, "authorization response code"),
-    (0x8E, "cardholder verification method list"),
-    (0x91, "issuer authentication data"),
-    (0x95, "terminal verification results"),
-    (0x99, "transaction PIN data"),
-    (0x9A, "transaction date"),
-    (0x9B, "transaction status information"),
-    (0x9C, "transaction type"),
-    (0x9F01, "acquirer identifier"),
-    (0x9F02, "amount authorized"),
-    (0x9F03, "amount other"),
-    (0x9F06, "application identifier (terminal)"),
-    (0x9F07, "application usage control"),
-    (0x9F08, "application version (card)"),
-    (0x9F09, "application version (terminal)"),
-    (0x9F0D, "issuer action code default"),
-    (0x9F0E, "issuer action code denial"),
-    (0x9F0F, "issuer action code online"),
-    (0x9F10, "issuer application data"),
-    (0x9F18, "issuer script identifier"),
-    (0x9F1A, "terminal country code"),
-    (0x9F1E, "interface device serial number"),
-    (0x9F1F, "track 1 discretionary data"),
-    (0x9F20, "track 2 discretionary data"),
-    (0x9F21, "transaction time"),
-    (0x9F26, "application cryptogram"),
-    (0x9F27, "cryptogram information data"),
-    (0x9F33, "terminal capabilities"),
-    (0x9F34, "cardholder verification method results"),
-    (0x9F35, "terminal type"),
-    (0x9F36, "application transaction counter"),
-    (0x9F37, "unpredictable number"),
-    (0x9F41, "transaction sequence counter"),
-    (0x9F53, "transaction category code"),
-    (0x9F63, "card product identification"),
-    (0x9F66, "terminal transaction qualifiers"),
-    (0x9F6B, "track 2 data (contactless)"),
-    (0x9F6C, "card transaction qualifiers"),
-    (0x9F74, "electronic cash authorization code"),
-    (0x9F79, "electronic cash balance"),
-    (0x9F7B, "electronic cash transaction limit"),
-    (0xDF31, "issuer script results"),
-];

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::pans::Pans;
 use crate::{De, ElementPath, Masking, Message, Subvalue, composite, render};
 
 /// One difference.
@@ -52,6 +53,11 @@ pub fn diff(left: &Message<'_, '_>, right: &Message<'_, '_>, masking: Masking) -
     for de in 2..=crate::DE_MAX {
         if left.has(de) || right.has(de) {
             compare(left, right, de, masking, &mut found);
+        }
+    }
+    for pans in [Pans::of(left, masking), Pans::of(right, masking)] {
+        for shown in found.iter_mut().flat_map(|difference| [&mut difference.left, &mut difference.right]) {
+            *shown = shown.take().map(|text| pans.hide(text));
         }
     }
     found

@@ -114,6 +114,52 @@ pub fn show(bytes: &[u8]) {
     }
 }
 
+/// Shows, writes as JSON, compares and validates the bytes in every built-in dialect: no card number of the message
+/// is in what is masked, and no control character in what is for people.
+pub fn describe(bytes: &[u8]) {
+    for name in Dialect::builtin_names() {
+        let Some(dialect) = Dialect::builtin(name) else { continue };
+        let detected = detect_frame(bytes);
+        let (message, error) = dialect.parse_partial(&bytes[detected.body.clone()]);
+        let text = describe::describe_with(&message, &detected.envelope, error.as_ref(), Masking::Masked);
+        let lines_are_clean = text.chars().all(|c| c == '\n' || !c.is_control());
+        assert!(lines_are_clean, "{name}: a control character reached the terminal");
+        let mut shown = vec![text, json::to_json(&message, Masking::Masked).to_string()];
+        let mut empty = Vec::new();
+        let built = dialect.build(&mut empty, message.mti(), |_| Ok::<(), crate::BuildError>(()));
+        built.expect("a message without elements is built");
+        let empty = dialect.parse(&empty).expect("a message without elements parses");
+        for (left, right) in [(&message, &empty), (&empty, &message), (&message, &message)] {
+            let found = diff::diff(left, right, Masking::Masked);
+            shown.extend(found.iter().map(ToString::to_string));
+        }
+        shown.extend(validate::validate(&message).iter().map(ToString::to_string));
+        shown.push(error.map(|error| error.to_string()).unwrap_or_default());
+        for pan in pans_of(&message) {
+            for text in &shown {
+                assert!(!text.contains(&pan), "{name}: a card number is not masked");
+            }
+        }
+    }
+}
+
+/// Card numbers by another way than masking finds them; runs of one digit stand anywhere.
+fn pans_of(message: &Message<'_, '_>) -> Vec<String> {
+    let mut buf = [0; 1024];
+    let mut found = Vec::new();
+    for (de, is_track) in [(2, false), (35, true)] {
+        let Some(digits) = message.digits(de, &mut buf) else { continue };
+        let end = digits.iter().position(|digit| *digit == b'=').unwrap_or(digits.len());
+        let whole = end < digits.len() || !is_track;
+        let pan = &digits[..end];
+        let is_pan = (13..=19).contains(&pan.len()) && pan.iter().all(u8::is_ascii_digit);
+        if whole && is_pan && pan.iter().any(|digit| *digit != pan[0]) {
+            found.push(String::from_utf8_lossy(pan).into_owned());
+        }
+    }
+    found
+}
+
 /// Compiles the text as a dialect file, and parses with it.
 pub fn dialect(text: &str, bytes: &[u8]) {
     if let Ok(dialect) = Dialect::from_toml(text) {

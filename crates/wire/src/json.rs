@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::dialect::{Class, Composition};
 use crate::envelope::{Base1Header, CupsHeader};
+use crate::pans::Pans;
 use crate::render::{self, Rendered};
 use crate::{BuildError, Builder, De, Dialect, Element, Envelope, Masking, Message, Mti, composite};
 
@@ -59,10 +60,22 @@ pub fn to_json_with(message: &Message<'_, '_>, envelope: &Envelope, masking: Mas
     if !subfields.is_empty() {
         root.insert("subfields".into(), subfields.into());
     }
+    let pans = Pans::of(message, masking);
+    root.values_mut().for_each(|value| hide(&pans, value));
     if !errors.is_empty() {
         root.insert("errors".into(), errors.into());
     }
     root.into()
+}
+
+/// Masks what is known to be a card number in every text of a value.
+fn hide(pans: &Pans, value: &mut Value) {
+    match value {
+        Value::String(text) => *text = pans.hide(std::mem::take(text)),
+        Value::Object(members) => members.values_mut().for_each(|member| hide(pans, member)),
+        Value::Array(values) => values.iter_mut().for_each(|value| hide(pans, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn envelope_to_json(envelope: &Envelope) -> Value {

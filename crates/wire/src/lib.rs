@@ -10,7 +10,8 @@
 //!
 //! Where to go from there: `docs/dialects.md` says how a dialect is written, [`import`] makes one from the
 //! tables of jPOS and moov-io, [`ReplyPlan`] answers many requests that differ in values only, [`json`],
-//! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the example `walkthrough` runs all of it.
+//! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the examples `parse`, `build`, `own_dialect`,
+//! `tlv` and `streaming` are a page each.
 //!
 //! This crate does not do I/O, does not log, holds no keys and knows nothing of transactions beyond which
 //! elements they must carry. Input cannot make it panic, or allocate more than a small multiple of its own
@@ -49,6 +50,7 @@ pub mod json;
 mod mask;
 mod message;
 mod mti;
+mod pans;
 mod parse;
 mod render;
 mod reply;

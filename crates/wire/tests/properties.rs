@@ -143,6 +143,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in vec(any::<u8>(), 0..300)) {
+        fuzzing::describe(&bytes);
         fuzzing::parse_all(&bytes);
         fuzzing::roundtrip(&bytes);
         fuzzing::frames(&bytes);
@@ -151,6 +152,7 @@ proptest! {
 
     #[test]
     fn no_spoiled_message_panics(bytes in spoiled()) {
+        fuzzing::describe(&bytes);
         fuzzing::parse_all(&bytes);
         fuzzing::roundtrip(&bytes);
         fuzzing::frames(&bytes);

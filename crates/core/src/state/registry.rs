@@ -55,6 +55,22 @@ impl Registry {
     pub fn links(&self) -> impl Iterator<Item = (LinkIndex, &Link)> {
         self.links.iter().zip(0..).map(|(l, index)| (LinkIndex(index), l))
     }
+    /// Every range of card numbers, narrowest first.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+    /// Every card of the embedded issuer, in the order of its account.
+    pub fn cards(&self) -> impl Iterator<Item = &CardIssued> {
+        self.cards.iter().map(|issued| &issued.card)
+    }
+    /// Every version of every fee plan, in the order in which they were set.
+    pub fn fee_plans(&self) -> &[FeePlan] {
+        &self.fee_plans
+    }
+    /// Whether a terminal is signed on; `None` for one that is not registered.
+    pub fn is_signed_on(&self, index: TerminalIndex) -> Option<bool> {
+        self.terminal(index).map(|state| state.signed_on)
+    }
     /// Keys that are not a terminal's or a link's.
     pub fn keys(&self) -> impl Iterator<Item = (KeyName, &KeyRecord)> {
         self.keys.iter().map(|(name, key)| (*name, key))

@@ -1,7 +1,7 @@
 //! Follows the log: durable records go into memory, sealed segments into files.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::work::{Job, Work};
 use super::{Built, Doubt, IndexError};
 use crate::block::BlockHeader;
 use crate::segment::{self, SegmentHeader};
+use crate::signal::Signal;
 use crate::walk::Cursor as LogCursor;
 use crate::{Reader, SegmentNumber, Sequence};
 
@@ -75,14 +76,6 @@ pub struct Indexer {
     threads: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
-struct Signal {
-    durable: AtomicU64,
-    waiting: AtomicBool,
-    stop: AtomicBool,
-    follower: std::sync::OnceLock<std::thread::Thread>,
-}
-
 /// Tells the index how far the log is durable; from the committer's thread, it costs a few nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Durable {
@@ -94,33 +87,12 @@ impl Durable {
     /// Every record below `next_seq` is durable.
     pub fn advance(&self, next_seq: Sequence) {
         self.inner.inner.end.fetch_max(next_seq.0, Ordering::Release);
-        self.signal.durable.fetch_max(next_seq.0, Ordering::SeqCst);
-        self.signal.wake();
-    }
-}
-
-impl Signal {
-    fn wake(&self) {
-        if self.waiting.swap(false, Ordering::SeqCst)
-            && let Some(thread) = self.follower.get()
-        {
-            thread.unpark();
-        }
+        self.signal.advance(next_seq.0);
     }
 
-    /// Waits until there is more than `reached`; `false` when it is to stop.
-    fn wait(&self, reached: u64) -> bool {
-        loop {
-            self.waiting.store(true, Ordering::SeqCst);
-            if self.stop.load(Ordering::SeqCst) {
-                return false;
-            }
-            if self.durable.load(Ordering::SeqCst) > reached {
-                self.waiting.store(false, Ordering::SeqCst);
-                return true;
-            }
-            std::thread::park();
-        }
+    /// Durable records that are not indexed yet.
+    pub fn behind(&self) -> u64 {
+        self.inner.end().0.saturating_sub(self.inner.indexed().0)
     }
 }
 
@@ -138,8 +110,7 @@ impl Indexer {
         build::clean(dir);
         let (index, mut feeder) = open_parts(dir, extract, watch, true)?;
         index.inner.end.store(durable.0, Ordering::Release);
-        let signal = Arc::new(Signal::default());
-        signal.durable.store(durable.0, Ordering::SeqCst);
+        let signal = Arc::new(Signal::new(durable.0));
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
             started.map_err(crate::Error::io("start an index thread", "")).map_err(IndexError::from)
@@ -160,10 +131,8 @@ impl Indexer {
             spawn(
                 "ledger-index",
                 Box::new(move || {
-                    let _ = signal.follower.set(std::thread::current());
                     while signal.wait(feeder.reader.next_seq().0) {
-                        let durable = signal.durable.load(Ordering::SeqCst);
-                        if let Err(error) = feeder.feed(&inner, durable) {
+                        if let Err(error) = feeder.feed(&inner, signal.durable()) {
                             return inner.watch.tell(&Event::Stopped { error: error.to_string() });
                         }
                         std::thread::sleep(PAUSE);
@@ -188,10 +157,8 @@ impl Indexer {
 impl Drop for Indexer {
     /// Ends the threads. What is in memory is made again at the next start.
     fn drop(&mut self) {
-        self.signal.stop.store(true, Ordering::SeqCst);
         self.index.inner.work.close();
-        self.signal.wake();
-        self.threads.iter().for_each(|thread| thread.thread().unpark());
+        self.signal.stop();
         // A panic in the extractor has ended the thread and been printed; lookups go on with the log.
         self.threads.drain(..).for_each(|thread| drop(thread.join()));
     }
@@ -222,7 +189,7 @@ fn open_parts(
         let Some(header) = header_of(dir, number)? else { break };
         start = start_of(&header);
         let Some(identity) = inner.identity(number)? else { break };
-        let source = match Sealed::open(&sealed::path(dir, number), &identity) {
+        let source = match Sealed::find_and_open(dir, &identity) {
             Ok(sealed) => Source::Sealed(Arc::new(sealed)),
             Err(doubt) => {
                 if doubt != Doubt::Missing {
@@ -358,6 +325,7 @@ impl Inner {
         let made = self.make(number, hot);
         match made {
             Ok(built) => self.watch.tell(&Event::Built { segment: number, built }),
+            Err(IndexError::Stopped) => {}
             Err(error) => {
                 self.replace(number, Source::Log);
                 self.watch.tell(&Event::Failed { segment: number, error: error.to_string() });

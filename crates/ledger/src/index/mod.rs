@@ -16,11 +16,15 @@ mod follow;
 mod hot;
 mod key;
 pub mod limits;
+#[doc(hidden)]
+pub mod measure;
 mod query;
 mod sealed;
 mod view;
 mod watch;
 mod work;
+
+pub(crate) use sealed::copy;
 
 pub use build::Built;
 pub use error::{Doubt, IndexError};

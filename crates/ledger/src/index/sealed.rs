@@ -80,6 +80,24 @@ pub(crate) fn path(dir: &Path, number: SegmentNumber) -> PathBuf {
     dir.join(format!("segment-{:08}.index", number.0))
 }
 
+/// Where the index of a segment may lie: beside the log, or with a segment that was archived.
+pub(crate) fn paths(dir: &Path, number: SegmentNumber) -> Vec<PathBuf> {
+    let archives = crate::archive::names(dir).unwrap_or_default();
+    std::iter::once(dir).chain(archives.iter().map(PathBuf::as_path)).map(|dir| path(dir, number)).collect()
+}
+
+/// Copies the index of a segment to another directory: temporary file, synced, renamed. Nothing depends on it.
+pub(crate) fn copy(dir: &Path, target: &Path, number: SegmentNumber) {
+    let (from, to) = (path(dir, number), path(target, number));
+    let temp = to.with_extension(format!("index.{}.tmp", std::process::id()));
+    let copied = std::fs::copy(&from, &temp)
+        .and_then(|_| File::open(&temp)?.sync_all())
+        .and_then(|()| std::fs::rename(&temp, &to));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&temp);
+    }
+}
+
 /// The header page; `table` is what the checksum covers besides.
 pub(crate) fn encode_header(identity: &Identity, layout: &Layout, table: &[u8]) -> Vec<u8> {
     let mut page = vec![0; PAGE_BYTES];
@@ -151,6 +169,22 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
+    /// Opens the index of a segment wherever one lies that is what it has to be; else the doubt about the one beside
+    /// the log.
+    pub(crate) fn find_and_open(dir: &Path, expected: &Identity) -> Result<Self, Doubt> {
+        let mut opened = Err(Doubt::Missing);
+        for path in paths(dir, expected.segment) {
+            opened = Self::open(&path, expected).map_err(|doubt| match opened {
+                Err(Doubt::Missing) | Ok(_) => doubt,
+                Err(first) => first,
+            });
+            if opened.is_ok() {
+                break;
+            }
+        }
+        opened
+    }
+
     /// Opens the index at a path, if it is what it has to be.
     pub(crate) fn open(path: &Path, expected: &Identity) -> Result<Self, Doubt> {
         let file = match File::open(path) {

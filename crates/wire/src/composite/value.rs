@@ -110,7 +110,7 @@ impl<'d, 'a> Part<'d, 'a> {
     }
 
     /// Its tag as a number, when it is chip data.
-    fn ber_tag(&self) -> Option<u32> {
+    pub(crate) fn ber_tag(&self) -> Option<u32> {
         match self.key {
             Key::Hex(tag) | Key::Tail(tag) => u32::try_from(tag.number()).ok(),
             Key::Number(_) | Key::Text(_) | Key::Odd(_) => None,

@@ -1,0 +1,104 @@
+//! `merchant` and `terminal`: who is registered, from the projections.
+//!
+//! A running switch has them open, so it is asked over its socket; without one the command opens them itself, and
+//! where that cannot be, it reads the ledger.
+
+use crate::admin;
+use crate::arguments::{MerchantCommand, Output, TerminalCommand};
+use crate::progress::Bar;
+use crate::{Verdict, output};
+use anyhow::{Context, Result, anyhow};
+use serde_json::{Value, json};
+use std::path::Path;
+use switchyard_server::DataDir;
+use switchyard_server::config::KeyFiles;
+use switchyard_server::registry::{self, Ask};
+
+pub(crate) fn merchant(command: &MerchantCommand, data: &Path, form: Output) -> Result<Verdict> {
+    let columns = ["mid", "name", "mcc", "fee_plan"];
+    match command {
+        MerchantCommand::List { after, limit } => {
+            show(&Ask::Merchants { after: *after, limit: *limit }, data, form, &columns)
+        }
+        MerchantCommand::Show { id } => match id.parse() {
+            Ok(id) => show_one(&Ask::Merchant { id }, data, form),
+            Err(_) => nobody(form),
+        },
+    }
+}
+
+pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> Result<Verdict> {
+    let columns = ["tid", "mid", "mac", "kcv", "signed_on", "batch"];
+    match command {
+        TerminalCommand::List { after, limit } => {
+            show(&Ask::Terminals { after: *after, limit: *limit }, data, form, &columns)
+        }
+        TerminalCommand::Show { id } => match id.parse() {
+            Ok(id) => show_one(&Ask::Terminal { id }, data, form),
+            Err(_) => nobody(form),
+        },
+    }
+}
+
+fn show(ask: &Ask, data: &Path, form: Output, columns: &[&str]) -> Result<Verdict> {
+    let rows = rows(ask, data)?;
+    match form {
+        Output::Json => output::json(&Value::Array(rows))?,
+        Output::Text => output::table(
+            columns,
+            rows.iter().map(|row| columns.iter().map(|column| cell(&row[*column])).collect()),
+        )?,
+    }
+    Ok(Verdict::Fine)
+}
+
+fn show_one(ask: &Ask, data: &Path, form: Output) -> Result<Verdict> {
+    let Some(row) = rows(ask, data)?.pop() else { return nobody(form) };
+    match (form, &row) {
+        (Output::Text, Value::Object(row)) => {
+            for (name, value) in row {
+                output::line(&format!("{name}: {}", cell(value)))?;
+            }
+        }
+        _ => output::json(&row)?,
+    }
+    Ok(Verdict::Fine)
+}
+
+fn nobody(form: Output) -> Result<Verdict> {
+    match form {
+        Output::Json => output::json(&Value::Null)?,
+        Output::Text => eprintln!("nobody of that name"),
+    }
+    Ok(Verdict::Finding)
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// The answer to a question, from whoever can give it.
+fn rows(ask: &Ask, data: &Path) -> Result<Vec<Value>> {
+    if let Some(answer) = admin::ask_running(data, &json!({"command": "registry", "ask": ask}))? {
+        match answer {
+            Ok(mut answer) => {
+                return match answer["rows"].take() {
+                    Value::Array(rows) => Ok(rows),
+                    _ => Err(anyhow!("the switch answered without rows")),
+                };
+            }
+            // It serves terminals without them; the ledger has it all.
+            Err(reason) => eprintln!("the switch has no projections ({reason}); reading the ledger"),
+        }
+    }
+    let paths = DataDir::new(data, &KeyFiles::default());
+    let bar = Bar::count("reading the ledger");
+    let opened = registry::open(&paths.projections(), &paths.ledger(), |records| bar.set(records, records));
+    bar.finish();
+    let mut projector = opened.with_context(|| crate::data_hint(data))?;
+    Ok(registry::answer(&mut projector, ask)?)
+}

@@ -1,0 +1,114 @@
+//! Rows: what is registered, without anything that is secret.
+
+use serde::{Deserialize, Serialize};
+use switchyard_domain::{
+    BatchNumber, Currency, FeePlan, LinkDialect, MaskedPan, Merchant, MerchantIndex, Route, TerminalId,
+    TerminalMac, Timestamp,
+};
+
+use super::Kind;
+
+/// A merchant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MerchantRow {
+    /// Its number in the registry.
+    pub number: u32,
+    /// As it was registered.
+    pub merchant: Merchant,
+    /// When.
+    pub registered_at: Timestamp,
+}
+
+/// A terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalRow {
+    /// Its number in the registry.
+    pub number: u32,
+    /// DE 41.
+    pub id: TerminalId,
+    /// Whose it is.
+    pub merchant: MerchantIndex,
+    /// How it authenticates messages.
+    pub mac: TerminalMac,
+    /// Check value of its master key.
+    pub check_value: [u8; 4],
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// Whether it is signed on.
+    pub signed_on: bool,
+    /// Version of its working keys; 0 before its first sign-on.
+    pub key_version: u32,
+    /// The batch that it was told at its last sign-on.
+    pub batch: Option<BatchNumber>,
+    /// When it last signed on.
+    pub signed_on_at: Option<Timestamp>,
+}
+
+/// A link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkRow {
+    /// Its number in the registry.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// `host:port`.
+    pub address: String,
+    /// What it speaks.
+    pub dialect: LinkDialect,
+    /// Name of its framing.
+    pub framing: String,
+    /// Check value of the key under which PIN blocks travel.
+    pub check_value: [u8; 4],
+    /// Milliseconds to wait for an answer.
+    pub answer_timeout_ms: u32,
+}
+
+/// A range of card numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteRow {
+    /// How many were added before it.
+    pub number: u32,
+    /// As it was added.
+    pub route: Route,
+}
+
+/// A card of the embedded issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardRow {
+    /// Number of its account.
+    pub number: u32,
+    /// First and last digits.
+    pub masked: MaskedPan,
+    /// Currency of its account.
+    pub currency: Currency,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+}
+
+/// A version of a fee plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeePlanRow {
+    /// How many were set before it.
+    pub number: u32,
+    /// As it was set.
+    pub plan: FeePlan,
+}
+
+impl Kind for MerchantRow {
+    const PREFIX: u8 = b'm';
+}
+impl Kind for TerminalRow {
+    const PREFIX: u8 = b't';
+}
+impl Kind for LinkRow {
+    const PREFIX: u8 = b'l';
+}
+impl Kind for RouteRow {
+    const PREFIX: u8 = b'r';
+}
+impl Kind for CardRow {
+    const PREFIX: u8 = b'c';
+}
+impl Kind for FeePlanRow {
+    const PREFIX: u8 = b'f';
+}
