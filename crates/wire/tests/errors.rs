@@ -5,10 +5,14 @@
 
 use switchyard_wire::{BODY_BYTES_MAX, Dialect};
 
+/// Dialect, body, text of the error, its offset, elements before it.
+type Case<'a> = (&'a str, &'a [u8], &'a str, usize, &'a [u8]);
+
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn every_error_has_its_dialect_element_and_offset_and_leaves_what_was_before() {
     let long = vec![b'0'; BODY_BYTES_MAX + 1];
-    let cases: [(&str, &[u8], &str, usize, &[u8]); 12] = [
+    let cases: [Case<'_>; 12] = [
         ("iso87-ascii", b"02", "mti: needs 4 bytes, have 2 at offset 0", 0, &[]),
         ("iso87-ascii", b"02x0", "mti: message type is not four decimal digits at offset 0", 0, &[]),
         ("iso87-ascii", b"02002020", "primary bitmap: needs 16 bytes, have 4 at offset 4", 4, &[]),
