@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::bits::{not_digits, not_printable, to_hex};
 use crate::dialect::{Class, Counts, Element, Encoding, Length, Prefix, PrefixEncoding, Side, TextPad};
 use crate::error::BuildError;
+use crate::parse::{element_bytes, third_encoding};
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 
 /// Writes one message at the end of a buffer.
@@ -353,6 +354,44 @@ impl<'d, 'b> Builder<'d, 'b> {
 
     #[cold]
     fn add_bitmaps(&mut self, needed: usize) {
+        if let Some(third) = self.dialect.third.filter(|_| needed > 2) {
+            let needed = usize::from(third - 1) / 64 + 1;
+            if needed > self.bitmaps {
+                self.grow_bitmaps(needed);
+            }
+            return self.add_third(third);
+        }
+        self.grow_bitmaps(needed);
+    }
+
+    /// Makes room for the element that holds the third bitmap, where it is not written yet.
+    fn add_third(&mut self, third: De) {
+        let bit = usize::from(third - 1);
+        if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+            return;
+        }
+        let at = self.third_at(third);
+        let bytes = self.dialect.layouts[usize::from(third)].bytes as usize;
+        let end = self.out.len();
+        self.out.resize(end + bytes, 0);
+        self.out.copy_within(at..end, at + bytes);
+        self.set_bit(third);
+    }
+
+    /// Where an element stands or would stand, found by walking over those before it.
+    fn third_at(&self, third: De) -> usize {
+        let mut at = self.bitmap_at + self.bitmaps * bitmap_bytes(self.dialect);
+        for de in 2..third {
+            let bit = usize::from(de - 1);
+            if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+                let rest = self.out.get(at..).unwrap_or_default();
+                at += element_bytes(self.dialect, de, rest).unwrap_or_default();
+            }
+        }
+        at
+    }
+
+    fn grow_bitmaps(&mut self, needed: usize) {
         let unit = bitmap_bytes(self.dialect);
         let at = self.bitmap_at + self.bitmaps * unit;
         let grown = (needed - self.bitmaps) * unit;
@@ -403,6 +442,15 @@ impl<'d, 'b> Builder<'d, 'b> {
             let (digits, bytes) = bitmap(self.dialect, word);
             self.out[at..at + unit].copy_from_slice(&digits[..bytes]);
         }
+        let Some(third) = self.dialect.third else { return };
+        let bit = usize::from(third - 1);
+        if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+            let at = self.third_at(third);
+            let (digits, bytes) = bitmap_as(third_encoding(self.dialect, third), self.words[2]);
+            if let Some(slot) = self.out.get_mut(at..at + bytes) {
+                slot.copy_from_slice(&digits[..bytes]);
+            }
+        }
     }
 }
 
@@ -410,12 +458,16 @@ impl<'d, 'b> Builder<'d, 'b> {
 fn announced(dialect: &Dialect, words: &[u64; 3], bitmaps: usize, index: usize) -> u64 {
     // A bitmap that is always there needs no announcing unless something is in it.
     let continues = (index + 1..bitmaps).any(|later| words[later] != 0 || later >= dialect.bitmaps_min);
-    words[index] | if continues { 1 << 63 } else { 0 }
+    words[index] | if continues && dialect.announces { 1 << 63 } else { 0 }
 }
 
 /// A bitmap as it is written, and how many of the bytes it takes.
 fn bitmap(dialect: &Dialect, word: u64) -> ([u8; 16], usize) {
-    match dialect.bitmap {
+    bitmap_as(dialect.bitmap, word)
+}
+
+fn bitmap_as(encoding: Encoding, word: u64) -> ([u8; 16], usize) {
+    match encoding {
         Encoding::Hex => (to_hex(word), 16),
         Encoding::EbcdicHex => {
             (to_hex(word).map(|digit| if digit <= b'9' { digit + 0xC0 } else { digit + 0x80 }), 16)
@@ -533,6 +585,7 @@ pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> 
             PrefixEncoding::Bcd if places == 1 => ((rest % 10) as u8, 10),
             PrefixEncoding::Bcd => ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, 100),
             PrefixEncoding::Binary => (rest as u8, 256),
+            PrefixEncoding::Hex => (hex_digit(Encoding::Hex, (rest % 16) as u8), 16),
         };
         *byte = value;
         rest /= radix;

@@ -1,6 +1,7 @@
 //! From bytes to an index, in one pass and without allocating.
 
 use crate::bits::{from_hex, has_above_nine, not_digits, not_hex, not_printable};
+use crate::composite::first_bad;
 use crate::dialect::{Check, Encoding, Layout, PrefixEncoding, Rule};
 use crate::error::{ElementPath, ParseError, ParseErrorKind};
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
@@ -118,8 +119,9 @@ fn index_by_table(
     let mut words = [0u64; 3];
     read_bitmaps(dialect, body, &mut words, &mut at)?;
     message.end = at as u16;
-    for (word_index, word) in words.iter().enumerate() {
-        let mut rest = *word;
+    let mut has_third = false;
+    for word_index in 0..words.len() {
+        let mut rest = words[word_index];
         while rest != 0 {
             let lead = rest.leading_zeros();
             rest &= !(1 << (63 - lead));
@@ -132,16 +134,27 @@ fn index_by_table(
             message.words[word_index] |= 1 << (63 - lead);
             message.count += 1;
             message.end = end as u16;
+            if dialect.third == Some(de as De) {
+                words[2] = read_bitmap(third_encoding(dialect, de as De), body, at)
+                    .map_err(|kind| (ElementPath::De(de as De), at, kind))?;
+                has_third = true;
+            }
             at = end;
         }
     }
     if at < body.len() {
         return Err((ElementPath::End, at, ParseErrorKind::TrailingBytes { have: body.len() - at }));
     }
-    if way == Way::Any {
+    // What the third bitmap inside an element announces is not part of a shape.
+    if way == Way::Any && !has_third {
         dialect.shapes.learn(dialect, &words);
     }
     Ok(())
+}
+
+/// How the element that holds the third bitmap stands on the wire.
+pub(crate) fn third_encoding(dialect: &Dialect, third: De) -> Encoding {
+    dialect.element(third).map_or(Encoding::Raw, crate::Element::encoding)
 }
 
 fn read_mti(encoding: Encoding, body: &[u8]) -> Result<(Mti, usize), Stop> {
@@ -246,6 +259,7 @@ pub(crate) fn read_element(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
+        | Rule::HexPrefix
         | Rule::BytesPrefix(_)
         | Rule::InclusivePrefix(_)
         | Rule::NibblesPrefix(_)
@@ -333,6 +347,7 @@ fn units_and_bytes(
         | Rule::EbcdicPrefix
         | Rule::BcdPrefix
         | Rule::BinaryPrefix
+        | Rule::HexPrefix
         | Rule::InclusivePrefix(_) => Some((length, layout.scale.bytes(length))),
     }
 }
@@ -358,6 +373,7 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
         Rule::EbcdicPrefix => PrefixEncoding::Ebcdic,
         Rule::BcdPrefix => PrefixEncoding::Bcd,
         Rule::BinaryPrefix => PrefixEncoding::Binary,
+        Rule::HexPrefix => PrefixEncoding::Hex,
         Rule::BytesPrefix(encoding)
         | Rule::InclusivePrefix(encoding)
         | Rule::NibblesPrefix(encoding)
@@ -382,6 +398,11 @@ pub(crate) fn prefix_value(rule: Rule, prefix: &[u8]) -> Option<usize> {
                     return None;
                 }
                 value = value * 100 + usize::from(byte >> 4) * 10 + usize::from(byte & 0xF);
+            }
+        }
+        PrefixEncoding::Hex => {
+            for &byte in prefix {
+                value = value << 4 | usize::from(hex_nibble(Encoding::Hex, byte)?);
             }
         }
         // Saturates: six bytes of length are above every maximum anyway.
@@ -440,19 +461,4 @@ fn signed(value: &[u8], signs: &[u8], zero: u8) -> bool {
         Some((sign, digits)) => signs.contains(sign) && !not_digits(digits, zero),
         None => true,
     }
-}
-
-/// The first byte that is not allowed: the check is repeated on shorter and shorter prefixes, off the fast path.
-#[cold]
-fn first_bad(layout: &Layout, value: &[u8], units: usize) -> (usize, u8) {
-    let whole = |count: usize| match layout.check {
-        Check::BcdDigits | Check::BcdSigned if count == value.len() => units,
-        Check::BcdDigits if layout.pad_left && units & 1 == 1 => (count * 2).saturating_sub(1),
-        Check::BcdDigits => count * 2,
-        Check::BcdSigned => (count * 2).saturating_sub(1),
-        _ => count,
-    };
-    let index = (1..=value.len()).find(|&count| !passes(layout, &value[..count], whole(count)));
-    let index = index.unwrap_or(value.len()).saturating_sub(1);
-    (index, value.get(index).copied().unwrap_or_default())
 }

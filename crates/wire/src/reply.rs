@@ -60,18 +60,22 @@ impl<'d> ReplyPlan<'d> {
     ///
     /// # Errors
     /// [`BuildError::UnknownElement`] for an element that the dialect does not have, or an answer that is not of
-    /// fixed length; [`BuildError::OutOfOrder`] for answers that do not ascend.
+    /// fixed length, or one that a third bitmap inside an element announces; [`BuildError::OutOfOrder`] for answers that do not ascend.
     pub fn new(dialect: &'d Dialect, echo: &[De], answers: &[De]) -> Result<Self, BuildError> {
         let mut words = [0; 3];
         for de in echo {
             dialect.element(*de).ok_or(BuildError::UnknownElement { de: *de })?;
+            // A third bitmap inside an element would have to be made anew for every reply.
+            if dialect.third.is_some_and(|third| third == *de || *de > 128) {
+                return Err(BuildError::UnknownElement { de: *de });
+            }
             words[usize::from(de - 1) / 64] |= bit(*de);
         }
         let mut after = 1;
         for &de in answers {
             let is_fixed =
                 dialect.layouts.get(usize::from(de)).is_some_and(|layout| layout.rule == Rule::Fixed);
-            if !is_fixed {
+            if !is_fixed || (dialect.third.is_some() && de > 128) {
                 return Err(BuildError::UnknownElement { de });
             }
             if de <= after {

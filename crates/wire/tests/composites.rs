@@ -147,6 +147,81 @@ fn bits_are_binary_digits_or_ebcdic_and_nest() {
 }
 
 #[test]
+fn a_part_may_stand_before_the_bitmap_and_datasets_may_all_be_alike() {
+    // The kind is 7; bits 1 and 32 of four bytes; three digits.
+    check(17, &unhex("F7 F8F0F0F0F0F0F0F1 BEEF F0F3F1F2F3"), &[("0", "7"), ("1", "BEEF"), ("32", "123")]);
+    // Nothing is said of dataset 9A, so that it is as others are: bits 2 and 4.
+    check(16, &unhex("9A 0007 5000 BEEF 313233"), &[("9A.2", "BEEF"), ("9A.4", "123")]);
+}
+
+#[test]
+fn the_third_bitmap_stands_in_an_element_or_behind_the_second() {
+    let elements = "2 = { format = \"n..19\" }\n65 = { format = \"b8\" }\n70 = { format = \"n3\" }\n130 = { format = \"n2\" }\n192 = { format = \"n1\" }";
+    let inside =
+        Dialect::from_toml(&format!("name = \"x\"\n[bitmap]\nmax = 2\nthird = 65\n[elements]\n{elements}"))
+            .unwrap();
+    // Bits 1 and 2; 65 and 70; in element 65 the bits 130 and 192.
+    let body = [
+        b"0800".to_vec(),
+        unhex("C000000000000000 8400000000000000"),
+        b"0212".to_vec(),
+        unhex("4000000000000001"),
+        b"301".to_vec(),
+        b"99".to_vec(),
+        b"7".to_vec(),
+    ]
+    .concat();
+    for _ in 0..2 {
+        let message = inside.parse(&body).unwrap();
+        assert_eq!(message.elements().collect::<Vec<_>>(), [2, 65, 70, 130, 192]);
+        assert_eq!(
+            (message.number(70), message.number(130), message.number(192)),
+            (Some(301), Some(99), Some(7))
+        );
+        let json = to_json(&message, Masking::Unmasked);
+        assert_eq!(from_json(&inside, &json).unwrap(), body);
+    }
+    // The writer makes the element itself, in its place.
+    let mut out = Vec::new();
+    let mut builder = inside.builder(&mut out, Mti::new(0x0800));
+    builder.digits(2, b"12").unwrap().digits(70, b"301").unwrap();
+    builder.digits(130, b"99").unwrap().digits(192, b"7").unwrap();
+    builder.finish().unwrap();
+    assert_eq!(out, body);
+    let error = inside.parse(&body[..body.len() - 1]).unwrap_err();
+    assert_eq!(error.to_string(), "de 192: needs 1 bytes, have 0 at offset 37");
+    for bad in ["third = 66", "third = 65\nmax = 3"] {
+        let text = format!("name = \"x\"\n[bitmap]\n{bad}\n[elements]\n{elements}\n");
+        assert!(Dialect::from_toml(&text).is_err(), "{bad}");
+    }
+    assert!(switchyard_wire::ReplyPlan::new(&inside, &[2, 130], &[]).is_err());
+
+    let elements = elements.replace("65 = { format = \"b8\" }\n", "");
+    let behind =
+        Dialect::from_toml(&format!("name = \"x\"\n[bitmap]\nmax = 3\n[elements]\n{elements}")).unwrap();
+    let body = [
+        b"0800".to_vec(),
+        unhex("C000000000000000 8400000000000000 4000000000000001"),
+        b"0212301997".to_vec(),
+    ]
+    .concat();
+    let message = behind.parse(&body).unwrap();
+    assert_eq!(message.elements().collect::<Vec<_>>(), [2, 70, 130, 192]);
+    assert_eq!(from_json(&behind, &to_json(&message, Masking::Unmasked)).unwrap(), body);
+}
+
+#[test]
+fn a_bitmap_that_is_always_long_may_announce_nothing() {
+    let text = "name = \"x\"\n[bitmap]\nmin = 2\nmax = 2\nannounce = false\n[elements]\n3 = { format = \"n2\" }\n70 = { format = \"n3\" }";
+    let dialect = Dialect::from_toml(text).unwrap();
+    let body = [b"0800".to_vec(), unhex("2000000000000000 0400000000000000"), b"12301".to_vec()].concat();
+    let message = dialect.parse(&body).unwrap();
+    assert_eq!(message.elements().collect::<Vec<_>>(), [3, 70]);
+    assert_eq!(from_json(&dialect, &to_json(&message, Masking::Unmasked)).unwrap(), body);
+    assert!(Dialect::from_toml(&text.replace("min = 2", "min = 1")).is_err());
+}
+
+#[test]
 fn chip_data_are_known_nested_and_carried_as_digits() {
     // Nineteen digits and a filler; 72 is constructed, FF01 too and holds other tags.
     let value = "9F0206000000001234 5A0A6226090000000000482F DF0103414243 72059F18020102 FF0106303130324142";
@@ -172,14 +247,15 @@ fn chip_data_are_known_nested_and_carried_as_digits() {
 #[test]
 fn datasets_are_objects_or_bits_with_objects_behind() {
     // 71: bits 2 and 18, the first bit continues, the last says that objects follow: 3 + 1 + 3 + 9 bytes.
-    let value = "71 0010 C00041 AB 325859 9F0206000000000099 01 0004 5A021234 02 0003 9501FF 72 0002 BEEF";
+    let value =
+        "71 0010 C00041 AB 325859 9F0206000000000099 01 0004 5A021234 02 0003 9501FF 72 0004 4000BEEF";
     let expected = [
         ("71.2", "AB"),
         ("71.18", "XY"),
         ("71.t9F02", "000000000099"),
         ("01.5A", "1234"),
         ("02.95", "FF"),
-        ("72", "BEEF"),
+        ("72.2", "BEEF"),
     ];
     check(16, &unhex(value), &expected);
 }
@@ -552,13 +628,13 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_a_composite(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        for choice in 0..15 {
+        for choice in 0..16 {
             fuzzing::tlv(&[&[choice], &bytes[..]].concat());
         }
     }
 
     #[test]
-    fn no_spoiled_composite_panics(choice in 0..15u8, spoils in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4)) {
+    fn no_spoiled_composite_panics(choice in 0..16u8, spoils in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4)) {
         let seeds = seeds();
         for (de, mut value) in seeds.into_iter().filter(|(de, _)| *de == choice + 2) {
             for (index, byte) in &spoils {
@@ -604,7 +680,9 @@ fn seeds() -> Vec<(u8, Vec<u8>)> {
         (15, unhex("9F360200017203860100")),
         (
             16,
-            unhex("710010C00041AB3258599F020600000000009901000A5A08411111111111111102000395 01FF720002BEEF"),
+            unhex(
+                "710010C00041AB3258599F020600000000009901000A5A0841111111111111110200039501FF7200044000BEEF",
+            ),
         ),
     ]
 }

@@ -15,13 +15,14 @@ pub(crate) fn check(layout: &Layout, value: &View<'_>, units: usize) -> Result<(
         return Ok(());
     }
     let count = value.len();
-    for index in 0..count {
-        let byte = value.at(index).unwrap_or_default();
-        if !allowed(layout, byte, index, count, units) {
-            return Err((index, byte));
-        }
-    }
-    Ok(())
+    let byte = |index| value.at(index).unwrap_or_default();
+    let bad = (0..count).find(|index| !allowed(layout, byte(*index), *index, count, units));
+    bad.map_or(Ok(()), |index| Err((index, byte(index))))
+}
+
+/// The first byte of a value that its class does not have, in one pass: error paths are linear too.
+pub(crate) fn first_bad(layout: &Layout, value: &[u8], units: usize) -> (usize, u8) {
+    check(layout, &View::new(value, 0), units).err().unwrap_or_default()
 }
 
 /// Whether the byte at `index` of `count` may stand there.

@@ -13,6 +13,8 @@ mod view;
 mod walk;
 mod write;
 
+pub(crate) use ber::is_tag as is_ber_tag;
+pub(crate) use check::first_bad;
 pub(crate) use json::{compose, subfields};
 pub use key::{Key, TAG_BYTES_MAX, Tag};
 pub(crate) use model::{BER, BITMAP_WORDS_MAX};

@@ -14,8 +14,10 @@ pub(crate) const BITMAP_WORDS_MAX: usize = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composite {
     pub(crate) kind: Kind,
-    /// What stands before the tags, where something does.
+    /// What stands before the tags or the bitmap, where something does.
     pub(crate) head: Option<Box<Head>>,
+    /// What a dataset by bits is that nothing is said of.
+    pub(crate) other: Option<Box<PartSpec>>,
     /// By key.
     pub(crate) parts: Vec<PartSpec>,
 }
@@ -92,11 +94,14 @@ pub struct BitmapRule {
     pub max: u8,
 }
 
-/// A part before the tags.
+/// Identifiers of datasets up to this one are BER-TLV, those above go by bits (ISO 8583:2003).
+pub(crate) const LAST_OF_TAGS: u8 = 0x70;
+
+/// A part before the tags or the bitmap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub(crate) part: PartSpec,
-    /// Absent when the first byte is a digit of the tag's alphabet.
+    /// Of tags: absent when the first byte is a digit of their alphabet.
     pub(crate) is_optional: bool,
 }
 
@@ -240,8 +245,12 @@ impl Composite {
     }
 
     pub(crate) fn part(&self, key: Key) -> Option<&PartSpec> {
-        let index = self.parts.binary_search_by(|part| part.key.cmp(&key)).ok()?;
-        self.parts.get(index)
+        let found = self.parts.binary_search_by(|part| part.key.cmp(&key));
+        match (found, key) {
+            (Ok(index), _) => self.parts.get(index),
+            (Err(_), Key::Hex(id)) if id.number() > u64::from(LAST_OF_TAGS) => self.other.as_deref(),
+            (Err(_), _) => None,
+        }
     }
 
     /// The part at a position, repeats unrolled, and its number.
@@ -270,7 +279,8 @@ impl Composite {
             text.parse().ok().filter(|_| is_number).map(Key::Number)
         };
         match self.kind {
-            Kind::Positional { .. } | Kind::Bitmapped(_) => number(),
+            Kind::Positional { .. } => number(),
+            Kind::Bitmapped(_) => number().filter(|key| *key != Key::Number(0) || self.head.is_some()),
             // The part before the tags has no tag.
             Kind::Tagged(_) if self.head.is_some() && text == "0" => Some(Key::Number(0)),
             Kind::Tagged(rule) => rule.key_of(text),
@@ -285,4 +295,4 @@ impl Composite {
 }
 
 /// BER-TLV of which nothing is declared.
-pub(crate) static BER: Composite = Composite { kind: Kind::Ber, head: None, parts: Vec::new() };
+pub(crate) static BER: Composite = Composite { kind: Kind::Ber, head: None, other: None, parts: Vec::new() };

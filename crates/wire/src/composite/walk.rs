@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::ber;
 use super::check::check;
 use super::key::{Key, Tag};
-use super::model::{BER, BITMAP_WORDS_MAX, COMPOSITE_DEPTH_MAX, Composite, Head, Kind, PartSpec, TagCounts};
+use super::model::{BER, BITMAP_WORDS_MAX, COMPOSITE_DEPTH_MAX, Composite, Head, Kind, LAST_OF_TAGS};
 use super::model::{BitmapRule, TagLength, TagRule};
+use super::model::{PartSpec, TagCounts};
 use super::view::View;
 use crate::dialect::{Rule, Sensitivity};
 use crate::error::ParseErrorKind;
@@ -223,6 +224,12 @@ impl<'d, 'a> Frame<'d, 'a> {
             Kind::Bitmapped(rule) => {
                 if self.step == 0 && self.view.len() > 0 {
                     self.step = 1;
+                    if let Some(head) = self.composite.head.as_deref() {
+                        return self.own(&head.part, Key::Number(0), 0, 0).map(Some);
+                    }
+                }
+                if self.step == 1 {
+                    self.step = 2;
                     self.read_bitmaps(rule)?;
                 }
                 self.next_bit()
@@ -345,8 +352,6 @@ impl<'d, 'a> Frame<'d, 'a> {
     }
 
     fn next_dataset(&mut self) -> Result<Option<Found<'d, 'a>>, Fault> {
-        /// Identifiers up to this one are BER-TLV, those above go by bits (ISO 8583:2003).
-        const LAST_OF_TAGS: u8 = 0x70;
         let start = self.at;
         if start >= self.view.len() {
             return Ok(None);
@@ -532,7 +537,9 @@ impl TagLength {
     pub(crate) const fn bytes(&self) -> usize {
         match self.encoding {
             PrefixEncoding::Bcd => (self.places as usize).div_ceil(2),
-            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary => self.places as usize,
+            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary | PrefixEncoding::Hex => {
+                self.places as usize
+            }
         }
     }
 
@@ -542,6 +549,7 @@ impl TagLength {
             PrefixEncoding::Ebcdic => Rule::EbcdicPrefix,
             PrefixEncoding::Bcd => Rule::BcdPrefix,
             PrefixEncoding::Binary => Rule::BinaryPrefix,
+            PrefixEncoding::Hex => Rule::HexPrefix,
         }
     }
 }

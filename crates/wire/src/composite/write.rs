@@ -2,7 +2,8 @@
 
 use super::ber;
 use super::key::Key;
-use super::model::{BER, BITMAP_WORDS_MAX, BitmapRule, COMPOSITE_DEPTH_MAX, Composite, Kind, PartSpec};
+use super::model::PartSpec;
+use super::model::{BER, BITMAP_WORDS_MAX, BitmapRule, COMPOSITE_DEPTH_MAX, Composite, Kind, LAST_OF_TAGS};
 use super::model::{TagCounts, TagRule};
 use super::walk::{Part, is_hex};
 use crate::Charset;
@@ -26,6 +27,8 @@ pub struct PartWriter<'c> {
     last: u16,
     /// Positions written.
     count: usize,
+    /// Bytes of the part before the bitmap.
+    head_bytes: usize,
     words: [u64; BITMAP_WORDS_MAX],
     /// BER-TLV objects follow the bits of a dataset.
     tail: bool,
@@ -74,6 +77,7 @@ impl<'c> PartWriter<'c> {
             depth,
             last: 0,
             count: 0,
+            head_bytes: 0,
             words: [0; BITMAP_WORDS_MAX],
             tail: false,
             is_empty: true,
@@ -153,7 +157,15 @@ impl<'c> PartWriter<'c> {
     pub fn copy(&mut self, part: &Part<'_, '_>) -> Step<'_, 'c> {
         self.place(part.key)?;
         self.out.extend_from_slice(&part.wire());
+        self.note_head(part.key);
         Ok(self)
+    }
+
+    /// The bitmap comes behind a part that stands before it.
+    fn note_head(&mut self, key: Key) {
+        if key == Key::Number(0) && matches!(self.composite.kind, Kind::Bitmapped(_)) {
+            self.head_bytes = self.out.len();
+        }
     }
 
     /// Whether a part has parts of its own.
@@ -199,9 +211,8 @@ impl<'c> PartWriter<'c> {
             | Kind::Ber
             | Kind::Datasets => return self.out,
         };
-        let mut out = bits;
-        out.extend_from_slice(&self.out);
-        out
+        let (head, parts) = self.out.split_at(self.head_bytes);
+        [head, &bits, parts].concat()
     }
 
     fn error(&self, key: Key, fault: PartFault) -> BuildError {
@@ -234,7 +245,9 @@ impl<'c> PartWriter<'c> {
         match (self.composite.kind, key) {
             (Kind::Ber, Key::Hex(tag)) if tag.as_bytes()[0] & 0x20 != 0 => Some(self.composite),
             (Kind::Dbm, Key::Tail(tag)) if tag.as_bytes()[0] & 0x20 != 0 => Some(&BER),
-            (Kind::Datasets, Key::Hex(id)) if spec.is_none() && id.as_bytes()[0] <= 0x70 => Some(&BER),
+            (Kind::Datasets, Key::Hex(id)) if spec.is_none() && id.as_bytes()[0] <= LAST_OF_TAGS => {
+                Some(&BER)
+            }
             _ => None,
         }
     }
@@ -272,6 +285,7 @@ impl<'c> PartWriter<'c> {
             }
             _ => self.put_own(spec, &value, units),
         }
+        self.note_head(key);
         Ok(self)
     }
 
@@ -283,9 +297,10 @@ impl<'c> PartWriter<'c> {
                 self.tail = true;
                 return Ok(());
             }
-            // The part before the tags is the first or none.
-            (Kind::Tagged(_), Key::Number(_)) if !self.out.is_empty() => {
-                return Err(self.error(key, PartFault::OutOfOrder));
+            // The part before the tags or the bitmap is the first or none.
+            (Kind::Tagged(_) | Kind::Bitmapped(_), Key::Number(0)) => {
+                let is_first = self.out.is_empty() && self.count == 0;
+                return if is_first { Ok(()) } else { Err(self.error(key, PartFault::OutOfOrder)) };
             }
             (Kind::Positional { .. } | Kind::Bitmapped(_) | Kind::Dbm, Key::Number(number)) => number,
             _ => return Ok(()),
@@ -355,7 +370,11 @@ impl<'c> PartWriter<'c> {
 
 /// The greatest number that a length of so many places can say.
 fn number_max(rule: Rule, places: u8) -> usize {
-    let radix: usize = if rule == Rule::BinaryPrefix { 256 } else { 10 };
+    let radix: usize = match rule {
+        Rule::BinaryPrefix => 256,
+        Rule::HexPrefix => 16,
+        _ => 10,
+    };
     radix.saturating_pow(u32::from(places)).saturating_sub(1)
 }
 

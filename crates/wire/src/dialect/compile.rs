@@ -53,9 +53,14 @@ impl Word for Encoding {
 }
 
 impl Word for PrefixEncoding {
-    const EXPECTED: &'static str = "ascii, ebcdic, bcd, binary";
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("ascii", Self::Ascii), ("ebcdic", Self::Ebcdic), ("bcd", Self::Bcd), ("binary", Self::Binary)];
+    const EXPECTED: &'static str = "ascii, ebcdic, bcd, binary, hex";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("ascii", Self::Ascii),
+        ("ebcdic", Self::Ebcdic),
+        ("bcd", Self::Bcd),
+        ("binary", Self::Binary),
+        ("hex", Self::Hex),
+    ];
 }
 
 impl Word for Counts {
@@ -218,6 +223,7 @@ impl Defaults {
         self.in_range(path("format"), format.places, 1, PREFIX_PLACES_MAX)?;
         let representable = match encoding {
             PrefixEncoding::Binary => 256usize.pow(format.places.min(4) as u32) - 1,
+            PrefixEncoding::Hex => 16usize.pow(format.places as u32) - 1,
             PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Bcd => {
                 10usize.pow(format.places as u32) - 1
             }

@@ -53,16 +53,29 @@ impl Defaults {
         }
         let head = match file.head.take() {
             Some(head) => {
-                let Kind::Tagged(rule) = kind else {
-                    return Err(unknown(&self.dialect, path("head"), word, "a composite of tags"));
-                };
-                // The head is called 0, as a tag of one digit might be.
-                self.in_range(path("tag.width"), usize::from(rule.width), 2, TAG_BYTES_MAX)?;
+                match kind {
+                    // The head is called 0, as a tag of one digit might be.
+                    Kind::Tagged(rule) => {
+                        self.in_range(path("tag.width"), usize::from(rule.width), 2, TAG_BYTES_MAX)?;
+                    }
+                    Kind::Bitmapped(_) if head.optional.is_none() => {}
+                    _ => {
+                        let expected = "a composite of tags, or of bits and not optional";
+                        return Err(unknown(&self.dialect, path("head"), word, expected));
+                    }
+                }
                 Some(Box::new(self.head(at, depth, *head)?))
             }
             None => None,
         };
-        let mut composite = Composite { kind, head, parts: Vec::new() };
+        let mut composite = Composite { kind, head, other: None, parts: Vec::new() };
+        if let Some(other) = file.other.take() {
+            if kind != Kind::Datasets {
+                return Err(unknown(&self.dialect, path("other"), word, "datasets"));
+            }
+            // What it is called does not matter: it is found when nothing else is.
+            composite.other = Some(Box::new(self.part(at, "71", &composite, depth, *other)?));
+        }
         for (key, part) in std::mem::take(&mut file.parts) {
             if part.format != "absent" {
                 let part = self.part(at, &key, &composite, depth, part)?;
@@ -80,6 +93,7 @@ impl Defaults {
             ("tag", file.tag.is_some()),
             ("bitmap", file.bitmap.is_some()),
             ("head", file.head.is_some()),
+            ("other", file.other.is_some()),
             ("parts", !file.parts.is_empty()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {

@@ -53,6 +53,8 @@ pub enum PrefixEncoding {
     Bcd,
     /// Big-endian binary, one byte per place.
     Binary,
+    /// ASCII hexadecimal digits.
+    Hex,
 }
 
 /// What a length prefix counts.
@@ -85,7 +87,9 @@ impl Prefix {
     /// Bytes on the wire.
     pub const fn bytes(self) -> usize {
         match self.encoding {
-            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary => self.places as usize,
+            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary | PrefixEncoding::Hex => {
+                self.places as usize
+            }
             PrefixEncoding::Bcd => (self.places as usize).div_ceil(2),
         }
     }
@@ -494,6 +498,8 @@ pub(crate) enum Rule {
     EbcdicPrefix,
     BcdPrefix,
     BinaryPrefix,
+    /// Hexadecimal digits.
+    HexPrefix,
     /// Any encoding, counting bytes of the wire: rare, so it is looked up in the element.
     BytesPrefix(PrefixEncoding),
     /// Any encoding, counting the prefix too.
@@ -529,6 +535,7 @@ impl Layout {
                     (Counts::Units | Counts::Characters, PrefixEncoding::Ebcdic) => Rule::EbcdicPrefix,
                     (Counts::Units | Counts::Characters, PrefixEncoding::Bcd) => Rule::BcdPrefix,
                     (Counts::Units | Counts::Characters, PrefixEncoding::Binary) => Rule::BinaryPrefix,
+                    (Counts::Units | Counts::Characters, PrefixEncoding::Hex) => Rule::HexPrefix,
                 };
                 Self { rule, units: max, prefix_bytes: prefix.bytes() as u8, ..base }
             }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::builtin_text;
+use crate::De;
 use crate::error::DialectError;
 
 /// A dialect may extend one that extends another, this deep.
@@ -58,6 +59,10 @@ pub(super) struct BitmapFile {
     pub(super) min: Option<usize>,
     /// Bitmaps possible.
     pub(super) max: Option<usize>,
+    /// The element that holds the third bitmap, where it does not follow the second.
+    pub(super) third: Option<De>,
+    /// Whether the first bit says that a second bitmap follows; where both are always there it may not.
+    pub(super) announce: Option<bool>,
 }
 
 /// Encodings that hold unless an element says otherwise.
@@ -106,6 +111,8 @@ pub(super) struct ElementFile {
     pub(super) tag: Option<TagFile>,
     pub(super) bitmap: Option<PartBitmapFile>,
     pub(super) head: Option<Box<ElementFile>>,
+    /// What datasets that go by bits hold where nothing is said of them.
+    pub(super) other: Option<Box<ElementFile>>,
     /// Of a head: absent where a tag starts.
     pub(super) optional: Option<bool>,
     #[serde(default)]

@@ -33,6 +33,9 @@ pub struct Dialect {
     pub(crate) bitmap: Encoding,
     pub(crate) bitmaps_min: usize,
     pub(crate) bitmaps_max: usize,
+    /// The element that holds the third bitmap.
+    pub(crate) third: Option<De>,
+    pub(crate) announces: bool,
     pub(crate) layouts: Box<[Layout; SLOTS]>,
     elements: Box<[Option<Element>]>,
     codes: Box<[CodeTable]>,
@@ -178,6 +181,12 @@ impl Dialect {
                 return Err(DialectError::OutOfRange { dialect, key, value, min: least, max: 3 });
             }
         }
+        if file.bitmap.announce == Some(false) && min != max {
+            return Err(unknown(name, "bitmap.announce", "false", "true, unless min is max"));
+        }
+        if let Some(third) = file.bitmap.third {
+            check_third(name, third, max, elements.get(usize::from(third)).and_then(Option::as_ref))?;
+        }
         let transactions: Result<Box<[_]>, _> =
             file.transactions.into_iter().map(|transaction| compile_transaction(name, transaction)).collect();
         let presence: Result<Box<[_]>, _> =
@@ -191,6 +200,8 @@ impl Dialect {
             bitmap,
             bitmaps_min: min,
             bitmaps_max: max,
+            third: file.bitmap.third,
+            announces: file.bitmap.announce.unwrap_or(true),
             layouts,
             elements,
             codes: file.codes.into_iter().map(|(path, codes)| code_table(path, codes)).collect(),
@@ -251,13 +262,25 @@ impl Dialect {
 fn check_reach(file: &DialectFile, de: De) -> Result<(), DialectError> {
     let bitmaps = file.bitmap.max.unwrap_or(2);
     let value = usize::from(de);
-    let max = bitmaps.saturating_mul(64);
+    let max = if file.bitmap.third.is_some() { 192 } else { bitmaps.saturating_mul(64) };
     let announces = bitmaps >= 3 && (de == 65 || de == 129);
     if value <= max && !announces {
         return Ok(());
     }
     let key = format!("elements.{de} (bitmap.max = {bitmaps})");
     Err(DialectError::OutOfRange { dialect: file.name.clone(), key, value, min: 2, max })
+}
+
+/// The third bitmap is eight bytes in an element that the first two can announce.
+fn check_third(dialect: &str, third: De, max: usize, element: Option<&Element>) -> Result<(), DialectError> {
+    let is_bitmap = element.is_some_and(|element| {
+        element.class() == Class::Binary && matches!(element.length(), Length::Fixed(8))
+    });
+    if is_bitmap && max <= 2 && usize::from(third) <= max * 64 {
+        return Ok(());
+    }
+    let expected = "an element b8 under the first two bitmaps, and max of 2";
+    Err(unknown(dialect, "bitmap.third", &third.to_string(), expected))
 }
 
 fn code_table(path: String, codes: std::collections::BTreeMap<String, CodeFile>) -> CodeTable {

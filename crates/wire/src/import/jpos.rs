@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::{Draft, ElementDraft, ImportError, Warning, digits_class};
+use super::jpos_class::{Class, TagClass, ValueClass};
+use super::jpos_inside::inside;
+use super::{Draft, ElementDraft, ImportError, Inside, LENGTH_MAX, Size, Warning, digits_class};
 use crate::{DE_MAX, De};
 
 /// Packagers inside packagers, this deep.
@@ -13,13 +15,13 @@ const DEPTH_MAX: usize = 8;
 
 /// The dialect of a `GenericPackager` XML file, as TOML.
 ///
-/// Fixed, variable, binary, amount and bitmap classes become elements; `GenericSubFieldPackager` of fixed fields
-/// becomes subfields and the binary BER-TLV packager chip data. The inside of other packagers is left out with a
-/// warning, and the element is read whole. The document type is not fetched.
+/// Classes become elements and packagers inside them composites: by position, by bitmap, by tags, BER-TLV, datasets.
+/// What jPOS does in another way, and what it would refuse to load itself, is a warning. The document type is not
+/// fetched.
 ///
 /// # Errors
-/// [`ImportError::Unknown`] names every class, attribute and tag that is not known; [`ImportError::Entity`] when
-/// the file declares or uses an entity.
+/// [`ImportError::Unknown`] names every class, packager, attribute and tag that is not known or cannot be
+/// expressed; [`ImportError::Entity`] when the file declares or uses an entity.
 pub fn jpos_xml(text: &str) -> Result<(String, Vec<Warning>), ImportError> {
     let root = read(text)?;
     if root.tag != "isopackager" {
@@ -52,27 +54,36 @@ pub fn jpos_xml(text: &str) -> Result<(String, Vec<Warning>), ImportError> {
 
 /// One tag of the file.
 #[derive(Debug, Default)]
-struct Node {
-    tag: String,
+pub(super) struct Node {
+    pub(super) tag: String,
     attributes: HashMap<String, String>,
-    children: Vec<Node>,
+    pub(super) children: Vec<Node>,
 }
 
 impl Node {
-    fn word(&self, name: &str) -> &str {
+    pub(super) fn word(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", |value| value.trim())
     }
 
-    fn number(&self, name: &str) -> Option<usize> {
+    pub(super) fn number(&self, name: &str) -> Option<usize> {
         self.word(name).parse().ok()
     }
 
-    fn is_set(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.attributes.contains_key(name)
+    }
+
+    /// The fields inside.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &Node> {
+        self.children.iter().filter(|child| matches!(&*child.tag, "isofield" | "isofieldpackager"))
+    }
+
+    pub(super) fn is_set(&self, name: &str) -> bool {
         self.word(name) == "true"
     }
 
     /// The class without its package.
-    fn class(&self, name: &str) -> &str {
+    pub(super) fn class(&self, name: &str) -> &str {
         let class = self.word(name);
         class.rsplit('.').next().unwrap_or(class)
     }
@@ -141,9 +152,11 @@ fn head(root: &Node, draft: &mut Draft) {
             "headerLength" => {
                 draft.warn("header", format!("{value} bytes before the message: choose an envelope"))
             }
-            "thirdBitmapField" => {
-                draft.warn("bitmap", format!("a third bitmap in field {value} is not imported"));
-            }
+            "thirdBitmapField" => match value.trim().parse::<De>().ok() {
+                Some(third) => draft.third = Some(third),
+                None if value.trim().starts_with('-') => {}
+                None => draft.unknown.push(format!("thirdBitmapField {value} of isopackager")),
+            },
             _ => draft.unknown.push(format!("attribute {key} of isopackager")),
         }
     }
@@ -156,7 +169,7 @@ fn mti(field: &Node, draft: &mut Draft) {
     match field.class("class") {
         "IFA_NUMERIC" | "IF_CHAR" => draft.mti = "ascii",
         "IFB_NUMERIC" => draft.mti = "bcd",
-        "IFE_NUMERIC" | "IFE_CHAR" => draft.mti = "ebcdic",
+        "IFE_NUMERIC" | "IFE_CHAR" | "IF_ECHAR" => draft.mti = "ebcdic",
         _ => draft.unknown.push(format!("field 0: class {}", field.word("class"))),
     }
 }
@@ -173,211 +186,155 @@ fn bitmap(field: &Node, draft: &mut Draft) {
 
 fn element(field: &Node, id: usize, last: usize, draft: &mut Draft) {
     let place = format!("field {id}");
-    for key in field.attributes.keys() {
-        let known = [
-            "id",
-            "length",
-            "name",
-            "class",
-            "pad",
-            "trim",
-            "token",
-            "params",
-            "encoding",
-            "inclusive",
-            "packager",
-            "emitBitmap",
-            "bitmapField",
-            "maxValidField",
-            "firstField",
-            "headerLength",
-            "tagMapper",
-            "tagSize",
-            "lenSize",
-            "swapTagAndLen",
-            "minlen",
-            "maxlen",
-            "break-on-error",
-        ];
-        if !known.contains(&key.as_str()) {
-            draft.unknown.push(format!("{place}: attribute {key}"));
-        }
-    }
-    let Some(class) = Class::of(field.class("class")) else {
-        draft.unknown.push(format!("{place}: class {}", field.word("class")));
-        return;
-    };
-    let Class::Value { class, encoding, prefix, fill } = class else { return };
     if id > last {
+        // Named all the same when it is not known.
+        let _ = value(field, &place, 0, draft);
         return;
     }
-    let Ok(de) = De::try_from(id).map_err(drop).and_then(|de| if de <= DE_MAX { Ok(de) } else { Err(()) })
-    else {
-        draft.warn(place, "is above the last element a dialect has: left out");
-        return;
+    let de = De::try_from(id).ok().filter(|de| *de <= DE_MAX);
+    let Some(element) = value(field, &place, de.unwrap_or_default(), draft) else { return };
+    match de {
+        Some(de) => drop(draft.elements.insert(de, element)),
+        None => draft.warn(place, "is above the last element a dialect has: left out"),
+    }
+}
+
+/// A field with what is inside it; nothing when it takes no bytes or is not known.
+pub(super) fn value(field: &Node, place: &str, de: De, draft: &mut Draft) -> Option<ElementDraft> {
+    check_attributes(field, place, draft);
+    let length = field.number("length").unwrap_or_default();
+    let element = match Class::of(field.class("class")) {
+        Some(Class::Nothing) => None,
+        Some(Class::Value(class)) => Some(plain(field, class, length, de)),
+        Some(Class::Tagged(class)) if de == 0 => Some(tagged(field, class, length)),
+        Some(Class::Counted) => Some(counted(field, length)),
+        Some(Class::Inexpressible(why)) => {
+            draft.unknown.push(format!("{place}: class {} ({why})", field.word("class")));
+            None
+        }
+        Some(Class::Tagged(_) | Class::Bitmap(..)) => {
+            draft.unknown.push(format!("{place}: class {} outside its packager", field.word("class")));
+            None
+        }
+        None => {
+            draft.unknown.push(format!("{place}: class {}", field.word("class")));
+            None
+        }
     };
-    let mut element = ElementDraft {
-        name: field.word("name").to_lowercase(),
-        class: if class == "n" { digits_class(de) } else { class },
-        length: field.number("length").unwrap_or_default(),
-        encoding,
-        prefix,
-        counts: field.is_set("inclusive").then_some("inclusive").filter(|_| prefix.is_some()),
-        pad: (encoding == "bcd").then(|| if field.is_set("pad") { "left" } else { "right" }),
-        fill,
-        charset: (encoding == "ebcdic").then_some("cp1047"),
-        ..ElementDraft::default()
+    let Some(mut element) = element else {
+        // What is inside may be unknown too, and is named with it.
+        if field.tag == "isofieldpackager" && Class::of(field.class("class")) != Some(Class::Nothing) {
+            let mut lost = ElementDraft { class: "b", length: 1, encoding: "raw", ..ElementDraft::default() };
+            inside(field, place, &mut lost, draft);
+        }
+        return None;
     };
-    // A track that is fixed is a number to the class table and none to us.
-    if element.prefix.is_none() && element.class == "z" {
-        element.class = "n";
+    if let Some(Class::Value(ValueClass { warning: Some(warning), .. })) = Class::of(field.class("class")) {
+        draft.warn(place, warning);
     }
     if element.length == 0 {
         draft.warn(place, "has no length: left out");
-        return;
+        return None;
     }
-    draft.fit(&place, &mut element);
-    inside(field, &place, &mut element, draft);
-    draft.elements.insert(de, element);
+    draft.fit(place, &mut element);
+    inside(field, place, &mut element, draft);
+    Some(element)
 }
 
-/// What a packager inside the field says, as far as a dialect can.
-fn inside(field: &Node, place: &str, element: &mut ElementDraft, draft: &mut Draft) {
-    check_inside(field, place, draft);
-    if field.tag != "isofieldpackager" {
-        return;
+fn plain(field: &Node, class: ValueClass, length: usize, de: De) -> ElementDraft {
+    let size = class.prefix.map_or(Size::Fixed, |(encoding, places)| Size::Prefix(encoding, places));
+    let is_inclusive = field.is_set("inclusive") && class.counts.is_none() && class.prefix.is_some();
+    let is_number = class.class == "n";
+    let mut element = ElementDraft {
+        name: field.word("name").to_lowercase(),
+        class: if is_number { digits_class(de) } else { class.class },
+        length: if class.is_halved { length.div_ceil(2) } else { length },
+        encoding: class.encoding,
+        size,
+        counts: if is_inclusive { Some("inclusive") } else { class.counts },
+        pad: (class.encoding == "bcd").then(|| if field.is_set("pad") { "left" } else { "right" }),
+        fill: class.fill.map(str::to_owned),
+        charset: (class.encoding == "ebcdic").then_some("cp1047"),
+        ..ElementDraft::default()
+    };
+    // A track that is fixed is a number to the class table and none to us.
+    if is_number && element.size == Size::Fixed {
+        element.class = "n";
     }
-    match field.class("packager") {
-        "BERTLVBinaryPackager" if element.class == "b" => element.is_ber = true,
-        "GenericSubFieldPackager" => {
-            let mut subfields = Vec::new();
-            for child in &field.children {
-                let class = Class::of(child.class("class"));
-                let (Some(Class::Value { class, prefix: None, encoding, .. }), Some(length)) =
-                    (class, child.number("length"))
-                else {
-                    draft.warn(place, "has subfields of variable length: read whole");
-                    return;
-                };
-                if encoding != element.encoding {
-                    draft.warn(place, "has subfields in another encoding: read whole");
-                    return;
-                }
-                subfields.push((format!("{class}{length}"), child.word("name").to_lowercase()));
-            }
-            element.subfields = subfields;
-        }
-        packager => draft.warn(place, format!("the inside by {packager} is not imported: read whole")),
+    element
+}
+
+fn tagged(field: &Node, class: TagClass, length: usize) -> ElementDraft {
+    ElementDraft {
+        name: field.word("name").to_lowercase(),
+        class: class.class,
+        length,
+        encoding: class.encoding,
+        size: Size::Given,
+        charset: (class.encoding == "ebcdic").then_some("cp1047"),
+        ..ElementDraft::default()
     }
 }
 
-/// Names every class inside that is not known.
-fn check_inside(field: &Node, place: &str, draft: &mut Draft) {
+/// A count of bytes, the bytes, and filler up to the maximum.
+fn counted(field: &Node, length: usize) -> ElementDraft {
+    let part = |size| ElementDraft {
+        class: "b",
+        length: length.clamp(1, 255),
+        encoding: "raw",
+        size,
+        ..ElementDraft::default()
+    };
+    let value = ElementDraft { name: "value".into(), ..part(Size::Prefix("binary", 1)) };
+    let filler = ElementDraft { name: "filler".into(), ..part(Size::Rest) };
+    let parts = vec![("1".to_owned(), value), ("2".to_owned(), filler)];
+    ElementDraft {
+        name: field.word("name").to_lowercase(),
+        class: "b",
+        length: length.saturating_add(1).min(LENGTH_MAX),
+        encoding: "raw",
+        inside: Some(Box::new(Inside { parts, ..Inside::of("inside = \"positional\"") })),
+        ..ElementDraft::default()
+    }
+}
+
+fn check_attributes(field: &Node, place: &str, draft: &mut Draft) {
+    const KNOWN: [&str; 23] = [
+        "id",
+        "length",
+        "name",
+        "class",
+        "pad",
+        "trim",
+        "token",
+        "params",
+        "encoding",
+        "inclusive",
+        "packager",
+        "emitBitmap",
+        "bitmapField",
+        "maxValidField",
+        "firstField",
+        "headerLength",
+        "tagMapper",
+        "tagSize",
+        "lenSize",
+        "swapTagAndLen",
+        "minlen",
+        "maxlen",
+        "break-on-error",
+    ];
+    let mut unknown: Vec<&String> =
+        field.attributes.keys().filter(|key| !KNOWN.contains(&key.as_str())).collect();
+    unknown.sort_unstable();
+    draft.unknown.extend(unknown.into_iter().map(|key| format!("{place}: attribute {key}")));
     for child in &field.children {
-        let place = format!("{place}.{}", child.word("id"));
         match &*child.tag {
-            "isofield" | "isofieldpackager" => {
-                let class = child.class("class");
-                if Class::of(class).is_none() && !is_bitmap(class) && !is_tagged(class) {
-                    draft.unknown.push(format!("{place}: class {}", child.word("class")));
-                }
-                check_inside(child, &place, draft);
-            }
+            "isofield" | "isofieldpackager" => {}
             "isofieldvalidator" | "isovalidator" | "property" => {
                 draft.warn(place, format!("{} is not imported", child.tag));
             }
             tag => draft.unknown.push(format!("{place}: tag {tag}")),
         }
-    }
-}
-
-fn is_bitmap(class: &str) -> bool {
-    matches!(class, "IFA_BITMAP" | "IFB_BITMAP" | "IFE_BITMAP")
-}
-
-/// Classes that carry a tag of their own and so only mean something inside a tagged packager.
-fn is_tagged(class: &str) -> bool {
-    ["IFA_T", "IFEP_", "IFEPE_", "IFMC_", "IFEMC_", "IFIPM_", "IFELPE_"]
-        .iter()
-        .any(|start| class.starts_with(start))
-}
-
-/// What a field packager's class says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    /// Takes no bytes.
-    Nothing,
-    Value {
-        class: &'static str,
-        encoding: &'static str,
-        prefix: Option<(&'static str, usize)>,
-        fill: Option<&'static str>,
-    },
-}
-
-impl Class {
-    /// Nothing when the class is not known.
-    fn of(name: &str) -> Option<Self> {
-        let fixed = |class, encoding| Some(Self::Value { class, encoding, prefix: None, fill: None });
-        match name {
-            "IF_NOP" | "IF_UNUSED" => return Some(Self::Nothing),
-            "IF_CHAR" | "IFA_CHAR" => return fixed("ans", "ascii"),
-            "IFE_CHAR" | "IF_ECHAR" => return fixed("ans", "ebcdic"),
-            "IFA_NUMERIC" => return fixed("n", "ascii"),
-            "IFE_NUMERIC" => return fixed("n", "ebcdic"),
-            "IFB_NUMERIC" => return fixed("n", "bcd"),
-            "IFB_FNUMERIC" => {
-                return Some(Self::Value { class: "n", encoding: "bcd", prefix: None, fill: Some("F") });
-            }
-            "IFA_AMOUNT" => return fixed("x+n", "ascii"),
-            "IFE_AMOUNT" => return fixed("x+n", "ebcdic"),
-            "IFB_AMOUNT" => return fixed("x+n", "bcd"),
-            "IFA_BINARY" => return fixed("b", "hex"),
-            "IFB_BINARY" => return fixed("b", "raw"),
-            "IFE_BINARY" => return fixed("b", "ebcdic-hex"),
-            _ => {}
-        }
-        Self::variable(name)
-    }
-
-    /// `IFB_LLHCHAR`: alphabet of the prefix, its places, `H` when it is binary, kind of the value.
-    fn variable(name: &str) -> Option<Self> {
-        let (alphabet, rest) = name.split_once('_')?;
-        let (fill, rest) = match rest.strip_prefix('F') {
-            // Of the F classes only those of digits fill with a nibble; the others pad text.
-            Some(inner) if alphabet == "IFB" && inner.ends_with("NUM") => (Some("F"), inner),
-            Some(_) => return None,
-            None => (None, rest),
-        };
-        let places = rest.bytes().take_while(|byte| *byte == b'L').count();
-        if !(1..=6).contains(&places) {
-            return None;
-        }
-        let (is_binary, kind) = match rest[places..].strip_prefix('H') {
-            Some(kind) if alphabet == "IFB" && !kind.starts_with("EX") => (true, kind),
-            Some(_) => return None,
-            None => (false, &rest[places..]),
-        };
-        // The value's alphabet is the prefix's unless the name has two.
-        let (prefix, text, digits) = match alphabet {
-            "IFA" => ("ascii", "ascii", "ascii"),
-            "IFE" => ("ebcdic", "ebcdic", "ebcdic"),
-            "IFB" if is_binary => ("binary", "ascii", "bcd"),
-            "IFB" => ("bcd", "ascii", "bcd"),
-            "IFEA" => ("ebcdic", "ascii", "ascii"),
-            "IFAE" => ("ascii", "ebcdic", "ebcdic"),
-            _ => return None,
-        };
-        let (class, encoding) = match (kind, alphabet) {
-            ("CHAR", _) => ("ans", text),
-            ("ECHAR", "IFB") => ("ans", "ebcdic"),
-            ("NUM", _) => ("n", digits),
-            ("BNUM", "IFA") => ("n", "bcd"),
-            ("BINARY", _) => ("b", "raw"),
-            _ => return None,
-        };
-        // LL in binary is one byte, LLL two.
-        let places = if is_binary { places.checked_sub(1)?.max(1) } else { places };
-        Some(Self::Value { class, encoding, prefix: Some((prefix, places)), fill })
     }
 }

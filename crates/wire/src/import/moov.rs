@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::{Draft, ElementDraft, ImportError, Warning, digits_class};
+use super::moov_inside::{composite, outer};
+use super::{Draft, ElementDraft, ImportError, LENGTH_MAX, Size, Warning, digits_class};
 use crate::{DE_MAX, De};
 
 /// The dialect of a moov-io specification in JSON, as TOML.
 ///
-/// Fixed and variable fields become elements, composites of fixed subfields become subfields, BER-TLV composites
-/// chip data. The inside of other composites is left out with a warning, and the element is read whole.
+/// Fields become elements, and composites whatever they are: positions, tags, BER-TLV, bits.
 ///
 /// # Errors
 /// [`ImportError::Unknown`] names every key, type, encoding and prefix that is not known.
@@ -54,15 +54,15 @@ fn shape(place: impl Into<String>, expected: &'static str) -> ImportError {
     ImportError::Shape { place: place.into(), expected }
 }
 
-fn word<'v>(field: &'v Map<String, Value>, key: &str) -> &'v str {
+pub(super) fn word<'v>(field: &'v Map<String, Value>, key: &str) -> &'v str {
     field.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn length(field: &Map<String, Value>) -> usize {
+pub(super) fn length(field: &Map<String, Value>) -> usize {
     field.get("length").and_then(Value::as_u64).and_then(|length| length.try_into().ok()).unwrap_or_default()
 }
 
-fn check_keys(field: &Map<String, Value>, place: &str, draft: &mut Draft) {
+pub(super) fn check_keys(field: &Map<String, Value>, place: &str, draft: &mut Draft) {
     const KNOWN: &[&str] = &[
         "type",
         "length",
@@ -97,12 +97,9 @@ fn bitmap(field: &Map<String, Value>, draft: &mut Draft) {
     }
     let units = length(field).max(8) / 8;
     if units > 1 {
-        let bits = units * 64;
-        draft.warn(
-            "field 1",
-            format!("always writes {bits} bits, even where the first is clear: so does this"),
-        );
+        // The first bit stays clear: only a set one would announce a further bitmap, of the same length.
         (draft.bitmaps_min, draft.bitmaps_max) = (units.min(3), units.min(3));
+        draft.is_silent = true;
     } else if field.get("disableAutoExpand").and_then(Value::as_bool) == Some(true) {
         draft.bitmaps_max = 1;
     }
@@ -113,126 +110,130 @@ fn element(field: &Map<String, Value>, id: usize, place: &str, draft: &mut Draft
         draft.warn(place, "is above the last element a dialect has: left out");
         return;
     };
-    let Some(mut element) = value(field, de, place, draft) else { return };
-    element.name = word(field, "description").to_lowercase();
-    if element.length == 0 {
-        draft.warn(place, "has no length: left out");
-        return;
-    }
-    draft.fit(place, &mut element);
-    if word(field, "type") == "Composite" {
-        composite(field, place, &mut element, draft);
+    let Some(element) = value(field, de, place, draft) else { return };
+    if matches!(element.size, Size::Rest | Size::Given) {
+        draft.unknown.push(format!("{place}: prefix {} of an element", word(field, "prefix")));
     }
     draft.elements.insert(de, element);
 }
 
-/// The value's class, encoding and prefix; nothing when one of them is not known.
-fn value(field: &Map<String, Value>, de: De, place: &str, draft: &mut Draft) -> Option<ElementDraft> {
+/// The value's class, encoding and prefix, and what is inside; nothing when one of them is not known.
+pub(super) fn value(
+    field: &Map<String, Value>,
+    de: De,
+    place: &str,
+    draft: &mut Draft,
+) -> Option<ElementDraft> {
     let kind = word(field, "type");
-    let is_ber = kind == "Composite" && is_ber(field);
-    let encoding = match word(field, "enc") {
+    let enc = word(field, "enc");
+    let encoding = match enc {
         "ASCII" => "ascii",
         "BCD" | "LBCD" => "bcd",
         "EBCDIC" | "EBCDIC1047" => "ebcdic",
         "Binary" | "ASCIIToHex" => "raw",
         "HexToASCII" => "hex",
         // A composite's encoding is that of its subfields.
-        "" if kind == "Composite" => {
-            if is_ber {
-                "raw"
-            } else {
-                "ascii"
-            }
-        }
+        "" if kind == "Composite" => outer(field),
         other => {
             draft.unknown.push(format!("{place}: enc {other}"));
             return None;
         }
     };
     let class = match (kind, encoding) {
-        (
-            "String" | "Numeric" | "Binary" | "Hex" | "Track1" | "Track2" | "Track3" | "Composite",
-            "raw" | "hex",
-        ) => "b",
+        ("Composite", "raw" | "hex") => "b",
+        ("Composite", "ascii" | "ebcdic") => "ans",
+        ("String" | "Numeric" | "Binary" | "Hex" | "Track1" | "Track2" | "Track3", "raw" | "hex") => "b",
         ("Numeric" | "String", "bcd") => digits_class(de),
+        ("Track2" | "Track3", "bcd") => "z",
         ("Numeric", _) => "n",
         ("Track2" | "Track3", _) => "z",
-        ("String" | "Track1" | "Hex" | "Composite", "ascii" | "ebcdic") => "ans",
+        ("String" | "Track1" | "Hex", "ascii" | "ebcdic") => "ans",
         (kind, encoding) => {
             draft.unknown.push(format!("{place}: type {kind} in {encoding}"));
             return None;
         }
     };
-    let prefix = prefix(word(field, "prefix"), place, draft)?;
-    Some(ElementDraft {
+    let size = prefix(word(field, "prefix"), place, draft)?;
+    let (pad, fill) = padding(field, place, class, draft);
+    let mut element = ElementDraft {
+        name: word(field, "description").to_lowercase(),
         class,
         length: length(field),
         encoding,
-        prefix,
-        pad: (encoding == "bcd").then(|| if word(field, "enc") == "LBCD" { "right" } else { "left" }),
-        charset: match word(field, "enc") {
+        size,
+        pad: if encoding == "bcd" { Some(if enc == "LBCD" { "right" } else { "left" }) } else { pad },
+        fill,
+        charset: match enc {
             "EBCDIC" => Some("cp037"),
             "EBCDIC1047" => Some("cp1047"),
             _ => None,
         },
-        is_ber,
         ..ElementDraft::default()
-    })
+    };
+    if element.length == 0 && size == Size::Rest {
+        element.length = LENGTH_MAX;
+    }
+    if element.length == 0 {
+        draft.warn(place, "has no length: left out");
+        return None;
+    }
+    if size == Size::Rest {
+        element.length = element.length.min(crate::BODY_BYTES_MAX);
+    }
+    draft.fit(place, &mut element);
+    if kind == "Composite" {
+        composite(field, place, &mut element, draft);
+    }
+    Some(element)
+}
+
+/// Side and character that fill a fixed text. Numbers are shown with their zeros.
+fn padding(
+    field: &Map<String, Value>,
+    place: &str,
+    class: &str,
+    draft: &mut Draft,
+) -> (Option<&'static str>, Option<String>) {
+    let Some(padding) = field.get("padding") else { return (None, None) };
+    let text = |key: &str| padding.get(key).and_then(Value::as_str).unwrap_or_default();
+    let side = match text("type") {
+        "Left" => "left",
+        "Right" => "right",
+        "None" | "" => return (None, None),
+        other => {
+            draft.unknown.push(format!("{place}: padding {other}"));
+            return (None, None);
+        }
+    };
+    let is_text = class == "ans";
+    let fill = text("pad").to_owned();
+    if !is_text || fill.chars().count() != 1 || !fill.is_ascii() || fill.contains(char::is_control) {
+        return (None, None);
+    }
+    (Some(side), Some(fill))
 }
 
 /// `ASCII.LL`: encoding and places; `Fixed` has none.
-#[allow(clippy::option_option)]
-fn prefix(text: &str, place: &str, draft: &mut Draft) -> Option<Option<(&'static str, usize)>> {
+pub(super) fn prefix(text: &str, place: &str, draft: &mut Draft) -> Option<Size> {
     let (encoding, places) = text.split_once('.').unwrap_or((text, ""));
     let is_places = (1..=6).contains(&places.len()) && places.bytes().all(|byte| byte == b'L');
-    let encoding = match encoding {
-        _ if places == "Fixed" => return Some(None),
-        "ASCII" => "ascii",
-        "BCD" => "bcd",
-        "EBCDIC" | "EBCDIC1047" => "ebcdic",
-        "Binary" => "binary",
-        _ => "",
+    let (encoding, places) = match encoding {
+        "None" if places == "Fixed" => return Some(Size::Rest),
+        "ASCII" | "BCD" | "EBCDIC" | "EBCDIC1047" | "Binary" | "Hex" if places == "Fixed" => {
+            return Some(Size::Fixed);
+        }
+        "BerTLV" => return Some(Size::Given),
+        "ASCII" => ("ascii", places.len()),
+        "BCD" => ("bcd", places.len()),
+        "EBCDIC" | "EBCDIC1047" => ("ebcdic", places.len()),
+        "Binary" => ("binary", places.len()),
+        // Two digits for each byte of the length.
+        "Hex" if places.len() <= 3 => ("hex", places.len() * 2),
+        _ => ("", 0),
     };
     if encoding.is_empty() || !is_places {
         draft.unknown.push(format!("{place}: prefix {text}"));
         return None;
     }
-    Some(Some((encoding, places.len())))
-}
-
-fn is_ber(field: &Map<String, Value>) -> bool {
-    field.get("tag").and_then(|tag| tag.get("enc")).and_then(Value::as_str) == Some("BerTLVTag")
-}
-
-fn composite(field: &Map<String, Value>, place: &str, element: &mut ElementDraft, draft: &mut Draft) {
-    let empty = Map::new();
-    let subfields = field.get("subfields").and_then(Value::as_object).unwrap_or(&empty);
-    for (key, subfield) in subfields {
-        if let Some(subfield) = subfield.as_object() {
-            check_keys(subfield, &format!("{place}.{key}"), draft);
-        }
-    }
-    if element.is_ber {
-        return;
-    }
-    let is_tagged = field.get("tag").is_some_and(|tag| tag.get("enc").is_some());
-    if is_tagged || field.get("bitmap").is_some() {
-        draft.warn(place, "the inside is tagged or has a bitmap and is not imported: read whole");
-        return;
-    }
-    let mut numbered: Vec<(usize, &Map<String, Value>)> = subfields
-        .iter()
-        .filter_map(|(key, subfield)| Some((key.parse().ok()?, subfield.as_object()?)))
-        .collect();
-    numbered.sort_unstable_by_key(|(number, _)| *number);
-    let mut out = Vec::new();
-    for (number, subfield) in numbered {
-        let Some(inner) = value(subfield, 0, &format!("{place}.{number}"), draft) else { return };
-        if inner.prefix.is_some() || inner.encoding != element.encoding {
-            draft.warn(place, "has subfields of variable length or another encoding: read whole");
-            return;
-        }
-        out.push((format!("{}{}", inner.class, inner.length), word(subfield, "description").to_lowercase()));
-    }
-    element.subfields = out;
+    Some(Size::Prefix(encoding, places))
 }
