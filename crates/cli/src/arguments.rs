@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::BusinessDate;
+use switchyard_domain::{BusinessDate, Timestamp};
 use switchyard_ledger::note::VerifierKey;
 
 /// A transaction processing switch: ISO 8583 terminals in, durable double-entry ledger, settlement out.
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Dialects: list, show, import.
     #[command(subcommand)]
     Dialect(DialectCommand),
-    /// The ledger: verify, checkpoint, prove, backup, restore, stats, export, query, statement, reindex.
+    /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query, statement, reindex.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Merchants that are registered: list, show.
@@ -142,6 +142,8 @@ pub(crate) enum ExportFormat {
     Jsonl,
     /// One line a posting.
     Csv,
+    /// One row a posting, in columns for analysts: Apache Parquet, Snappy.
+    Parquet,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -149,8 +151,11 @@ pub(crate) enum LedgerCommand {
     /// Check every byte, the chain, the Merkle root, and that debits equal credits; exit 1 on a finding.
     Verify(Box<VerifyOptions>),
     /// Sign the ledger's size and root, for an outsider to keep: `switchyard ledger checkpoint >> kept`. The first
-    /// use makes the key in DATA/keys/ledger-checkpoint; the verifier key goes to stderr.
-    Checkpoint,
+    /// use makes the key `ledger-checkpoint` in the directory of keys; the verifier key goes to stderr.
+    Checkpoint {
+        #[command(flatten)]
+        config: ConfigOption,
+    },
     /// Prove that a record is in the ledger; the proof holds the record and a signed checkpoint.
     Prove {
         /// Sequence of the record.
@@ -159,6 +164,8 @@ pub(crate) enum LedgerCommand {
         /// Where the proof goes; without it, stdout.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigOption,
     },
     /// Copy the ledger, also while the switch runs, to DIR/ledger; keys are not copied.
     Backup {
@@ -174,12 +181,25 @@ pub(crate) enum LedgerCommand {
         /// Only the records below this sequence; all without it.
         #[arg(long, value_name = "N")]
         to_seq: Option<u64>,
+        /// Only the records up to this time, such as 2026-11-23T18:00:00+08:00.
+        #[arg(long, value_name = "TIME", conflicts_with = "to_seq", value_parser = time)]
+        to_time: Option<Timestamp>,
         /// Data directory of the new ledger.
         #[arg(value_name = "DIR")]
         target: PathBuf,
     },
     /// How many records of each kind there are, and which snapshots.
     Stats,
+    /// Move sealed segments to another directory, checked where they lie then. Everything that reads the ledger finds
+    /// them there; a running switch goes on.
+    Archive {
+        /// The directory; made where it is missing.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Sealed segments that stay, the newest.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        keep: u64,
+    },
     /// Write a snapshot of the state for a fast start, also while the switch runs; `serve` does so by itself.
     Snapshot,
     /// Every record or posting, to stdout; without sealed card numbers and wrapped keys.
@@ -187,6 +207,9 @@ pub(crate) enum LedgerCommand {
         /// In which form.
         #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
         format: ExportFormat,
+        /// A new file to write to instead of stdout.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Make anew what is derived from the ledger: the index of every sealed segment, and the projections. It happens by
     /// itself whenever they are in doubt.
@@ -276,6 +299,21 @@ pub(crate) struct VerifyOptions {
     /// own, which shows less: whoever exchanges the ledger can exchange the key.
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<VerifierKey>,
+    /// Check only the blocks that hold the records from this one on: checksums and chain. Merkle roots and the meaning
+    /// take all records.
+    #[arg(long, value_name = "N", conflicts_with_all = ["proof", "witness"])]
+    pub(crate) from: Option<u64>,
+    /// Check only the blocks that hold the records below this one.
+    #[arg(long, value_name = "N", conflicts_with_all = ["proof", "witness"])]
+    pub(crate) to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
+}
+
+/// A point in time with its offset from UTC.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let at: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    u64::try_from(at.as_microsecond()).map(Timestamp).map_err(|_| "it is before 1970".to_owned())
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -1,6 +1,7 @@
 //! What became of each transaction, read off the records and nothing else: a second opinion beside the
 //! running core, for `explain`, `ledger query` and the demo's comparison of journals.
 
+use crate::progress::Bar;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -107,7 +108,9 @@ pub(crate) struct History {
 pub(crate) fn each_record(data: &Path, mut visit: impl FnMut(u64, &Stamped) -> Result<()>) -> Result<u64> {
     let dir = data.join("ledger");
     let reader = Reader::open(&dir).with_context(|| crate::data_hint(data))?;
+    let mut progress = Bar::records("reading", &dir, 1);
     let end = reader.for_each(|sequence, bytes| {
+        progress(sequence.0);
         let stamped = Stamped::decode(bytes).with_context(|| format!("record {}", sequence.0))?;
         visit(sequence.0, &stamped)
     })?;

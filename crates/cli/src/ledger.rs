@@ -1,41 +1,49 @@
-//! `ledger verify`, `ledger stats`, `ledger export`, `ledger query`; checkpoints, proofs and copies are below.
+//! `ledger verify`, `ledger stats`, `ledger query`; checkpoints, proofs, copies and exports are below.
 
 mod account;
 mod copies;
+mod export;
 mod moment;
 mod proofs;
 mod query;
+mod range;
 mod reindex;
 mod snapshots;
 mod statement;
 
-use crate::arguments::{ExportFormat, LedgerCommand, Output, VerifyOptions};
+use crate::arguments::{LedgerCommand, Output, VerifyOptions};
 use crate::history::each_record;
 use crate::progress::Bar;
 use crate::{Verdict, output};
 use anyhow::Result;
+use proofs::Signer;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use switchyard_book::Book;
 use switchyard_core::{Core, CoreConfig};
-use switchyard_domain::{Record, Stamped};
-use switchyard_ledger::{VerifyError, VerifyReport};
+use switchyard_domain::Record;
+use switchyard_ledger::{Finding, VerifyError, VerifyReport};
 
 pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
         LedgerCommand::Verify(options) => match options.as_ref() {
             VerifyOptions { proof: Some(file), key: Some(key), .. } => proofs::verify(file, key, form),
-            options => verify(options, data, form),
+            VerifyOptions { from: None, to: None, .. } => verify(options, data, form),
+            VerifyOptions { from, to, .. } => range::verify(from.unwrap_or_default(), *to, data, form),
         },
-        LedgerCommand::Checkpoint => proofs::checkpoint(data, form),
-        LedgerCommand::Prove { record, out } => proofs::prove(data, *record, out.as_deref(), form),
+        LedgerCommand::Checkpoint { config } => proofs::checkpoint(&Signer::new(data, config)?, form),
+        LedgerCommand::Prove { record, out, config } => {
+            proofs::prove(&Signer::new(data, config)?, *record, out.as_deref(), form)
+        }
         LedgerCommand::Backup { target } => copies::backup(data, target, form),
-        LedgerCommand::Restore { from, to_seq, target } => copies::restore(from, *to_seq, target, form),
+        LedgerCommand::Restore { from, to_seq, to_time, target } => {
+            let until = copies::Until::new(*to_seq, *to_time);
+            copies::restore(from, until, target, form)
+        }
+        LedgerCommand::Archive { to, keep } => copies::archive(data, to, *keep, form),
         LedgerCommand::Stats => stats(data, form),
+        LedgerCommand::Export { format, out } => export::run(data, *format, out.as_deref()),
         LedgerCommand::Snapshot => snapshots::snapshot(data, form),
-        LedgerCommand::Export { format } => export(data, *format),
         LedgerCommand::Reindex => reindex::run(data, form),
         LedgerCommand::Query(options) => query::run(options, data, form),
         LedgerCommand::Statement(options) => statement::run(options, data, form),
@@ -46,27 +54,16 @@ pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<
 /// equal credits.
 fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict> {
     // Read first: a witness file that cannot be used is told before an hour of reading.
+    let signer = Signer::new(data, &options.config)?;
     let witness =
-        options.witness.as_deref().map(|path| proofs::read_witness(path, options.key.as_ref(), data));
+        options.witness.as_deref().map(|path| proofs::read_witness(path, options.key.as_ref(), &signer));
     let witness = witness.transpose()?;
     let bar = Bar::bytes("verifying");
     let result = switchyard_ledger::verify(&data.join("ledger"), |p| bar.set(p.done_bytes, p.total_bytes));
     bar.finish();
     let report = match result {
         Ok(report) => report,
-        Err(VerifyError::Finding(finding)) => {
-            match form {
-                Output::Json => output::json(&json!({
-                    "verified": false,
-                    "finding": {
-                        "segment": finding.segment.0, "offset": finding.offset, "block": finding.block.0,
-                        "what": finding.what.to_string(),
-                    },
-                }))?,
-                Output::Text => output::line(&format!("NOT VERIFIED: {finding}"))?,
-            }
-            return Ok(Verdict::Finding);
-        }
+        Err(VerifyError::Finding(finding)) => return not_verified(&finding, form),
         Err(VerifyError::CouldNot(error)) => {
             return Err(anyhow::Error::from(error).context(crate::data_hint(data)));
         }
@@ -95,6 +92,21 @@ fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict>
         }
     }
     Ok(if balanced && holds { Verdict::Fine } else { Verdict::Finding })
+}
+
+/// The first byte that is not what was written.
+fn not_verified(finding: &Finding, form: Output) -> Result<Verdict> {
+    match form {
+        Output::Json => output::json(&json!({
+            "verified": false,
+            "finding": {
+                "segment": finding.segment.0, "offset": finding.offset, "block": finding.block.0,
+                "what": finding.what.to_string(),
+            },
+        }))?,
+        Output::Text => output::line(&format!("NOT VERIFIED: {finding}"))?,
+    }
+    Ok(Verdict::Finding)
 }
 
 /// What replaying the records shows.
@@ -196,85 +208,8 @@ fn stats(data: &Path, form: Output) -> Result<Verdict> {
     Ok(Verdict::Fine)
 }
 
-fn export(data: &Path, format: ExportFormat) -> Result<Verdict> {
-    let mut book = Book::new();
-    if format == ExportFormat::Csv {
-        output::line("sequence,at,actor,record,debit,credit,amount_minor,phase")?;
-    }
-    each_record(data, |sequence, stamped| match format {
-        ExportFormat::Jsonl => {
-            let mut value = serde_json::to_value(stamped)?;
-            redact(&mut value);
-            if let Some(object) = value.as_object_mut() {
-                object.insert("sequence".into(), sequence.into());
-            }
-            output::json_line(&value)
-        }
-        ExportFormat::Csv => postings(sequence, stamped, &mut book),
-    })?;
-    Ok(Verdict::Fine)
-}
-
-/// Takes out what an export, which is passed around, has no business to carry: sealed card numbers, PIN
-/// verification values and expiry dates of cards, wrapped keys. They stay in the ledger.
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            for key in ["sealed", "key_id", "intake", "wrapped", "pvv", "expiry"] {
-                object.remove(key);
-            }
-            object.values_mut().for_each(redact);
-        }
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// One line a posting. The book goes along, so that an export of entries that do not apply stops.
-fn postings(sequence: u64, stamped: &Stamped, book: &mut Book) -> Result<()> {
-    book.replay(&stamped.record)?;
-    for posting in stamped.record.entry().into_iter().flat_map(|entry| &entry.0) {
-        output::line(&format!(
-            "{sequence},{},{},{},{},{},{},{:?}",
-            stamped.at,
-            cell(&format!("{:?}", stamped.actor)),
-            name_of(&stamped.record),
-            posting.debit,
-            posting.credit,
-            posting.amount_minor,
-            posting.phase
-        ))?;
-    }
-    Ok(())
-}
-
-/// A cell as RFC 4180 has it: a login may hold anything.
-fn cell(text: &str) -> Cow<'_, str> {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\"")).into()
-    } else {
-        text.into()
-    }
-}
-
 /// The record's name, as its JSON spells it.
 pub(crate) fn name_of(record: &Record) -> String {
     let text = format!("{record:?}");
     text.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_export_has_no_sealed_card_and_no_key() {
-        let mut value = json!({"record": {"card_issued": {
-            "card": {"sealed": [1], "key_id": 1, "intake": 7, "hash": [2], "masked": 3},
-            "expiry": "3012", "pvv": [4], "keys": [{"wrapped": "D0", "check_value": [5]}],
-        }}});
-        redact(&mut value);
-        let left = json!({"card": {"hash": [2], "masked": 3}, "keys": [{"check_value": [5]}]});
-        assert_eq!(value, json!({"record": {"card_issued": left}}));
-    }
 }

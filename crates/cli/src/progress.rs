@@ -1,6 +1,18 @@
 //! Progress of long work, on stderr and only where somebody looks at it.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
+
+const RECORDS_PER_STEP: u64 = 1_024;
+
+/// Clears the bar when it goes.
+struct Finishing(Bar);
+
+impl Drop for Finishing {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
 
 /// A bar that disappears when it is done.
 pub(crate) struct Bar(ProgressBar);
@@ -21,6 +33,17 @@ impl Bar {
         }
         bar.set_message(what);
         Self(bar)
+    }
+    /// Counts the records of a ledger that is read from its first one on; every so often is enough for the eye.
+    pub(crate) fn records(what: &'static str, ledger: &Path, passes: u64) -> impl FnMut(u64) + use<> {
+        let bar = Finishing(Self::count(what));
+        // Without a mark there is nothing to measure against, and whoever reads the ledger will say what is wrong.
+        let total = switchyard_ledger::marked_records(ledger).ok().flatten().unwrap_or_default() * passes;
+        move |done| {
+            if done % RECORDS_PER_STEP == 0 {
+                bar.0.set(done, total.max(done));
+            }
+        }
     }
     pub(crate) fn set(&self, done: u64, of: u64) {
         self.0.set_length(of.max(1));

@@ -8,21 +8,10 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use support::{Process, World, run};
+use support::{Process, World, busy_world, run};
 
 const PAGE: usize = 4_096;
 const BLOCK_HEADER: usize = 160;
-
-/// A world whose terminals have bought, refunded and closed, and whose switch has stopped.
-fn busy_world(transactions: &str) -> World {
-    let world = World::make(&[]);
-    let serve = world.serve();
-    let target = serve.terminals.to_string();
-    let sim = ["sim", "terminals", "--target", &target, "--transactions", transactions, "--terminals", "4"];
-    world.run(&sim).expect(0);
-    serve.stop();
-    world
-}
 
 fn keys_of(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()

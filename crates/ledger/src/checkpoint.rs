@@ -162,7 +162,18 @@ impl fmt::Display for SignedCheckpoint {
 /// # Errors
 /// `Missing`, `Corrupt` and `Io`.
 pub fn current(dir: &Path) -> Result<Checkpoint> {
-    let grown = grow(dir, None, |_| Ok(()))?;
+    current_watched(dir, |_| ())
+}
+
+/// As [`current`]; `progress` gets the records done.
+///
+/// # Errors
+/// As [`current`].
+pub fn current_watched(dir: &Path, mut progress: impl FnMut(u64)) -> Result<Checkpoint> {
+    let grown = grow(dir, None, |leaf| {
+        progress(leaf.tree.size());
+        Ok(())
+    })?;
     let origin = Origin::of(grown.owner.0, grown.owner.1);
     Ok(Checkpoint { origin, size: grown.durable.size(), root: grown.durable.root() })
 }
@@ -241,6 +252,19 @@ impl WitnessReport {
 /// # Errors
 /// `Missing`, `Corrupt` and `Io`; what the checkpoints say is in the report.
 pub fn check_witness(dir: &Path, kept: &[SignedCheckpoint], key: &VerifierKey) -> Result<WitnessReport> {
+    check_witness_watched(dir, kept, key, |_| ())
+}
+
+/// As [`check_witness`]; `progress` gets the records done.
+///
+/// # Errors
+/// As [`check_witness`].
+pub fn check_witness_watched(
+    dir: &Path,
+    kept: &[SignedCheckpoint],
+    key: &VerifierKey,
+    mut progress: impl FnMut(u64),
+) -> Result<WitnessReport> {
     let mut sizes: Vec<u64> = kept.iter().map(|signed| signed.checkpoint.size).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -249,6 +273,7 @@ pub fn check_witness(dir: &Path, kept: &[SignedCheckpoint], key: &VerifierKey) -
         roots.push(empty_root());
     }
     let grown = grow(dir, None, |leaf| {
+        progress(leaf.tree.size());
         if sizes.get(roots.len()) == Some(&leaf.tree.size()) {
             roots.push(leaf.tree.root());
         }

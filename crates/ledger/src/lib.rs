@@ -71,6 +71,7 @@ pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};
 pub use log::{Cut, Log, Options, Position, Recovery, SyncMethod};
+pub use mark::marked_records;
 pub use memory::{Doubt, MemoryStore};
 pub use range::{RangeReport, verify_range};
 pub use reader::Reader;

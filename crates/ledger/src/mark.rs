@@ -145,6 +145,15 @@ pub(crate) fn write_file(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     sync_dir(dir)
 }
 
+/// Records that the mark of a log names as durable: how far a reader has to go at least, for those who show progress.
+/// `None` without a mark.
+///
+/// # Errors
+/// `Corrupt` when the mark is damaged, `Io`.
+pub fn marked_records(dir: &Path) -> Result<Option<u64>> {
+    Ok(Mark::read(dir)?.map(|mark| mark.next_seq.0))
+}
+
 /// Makes the names in a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))

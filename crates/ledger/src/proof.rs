@@ -129,7 +129,19 @@ impl fmt::Display for Proof {
 /// # Errors
 /// `Beyond` when the durable part of the log does not hold the record; `Missing`, `Corrupt` and `Io`.
 pub fn inclusion(dir: &Path, index: Sequence) -> Result<(Inclusion, Checkpoint)> {
-    let checkpoint = checkpoint::current(dir)?;
+    inclusion_watched(dir, index, |_| ())
+}
+
+/// As [`inclusion`]; `progress` gets the records done, of twice as many as there are.
+///
+/// # Errors
+/// As [`inclusion`].
+pub fn inclusion_watched(
+    dir: &Path,
+    index: Sequence,
+    mut progress: impl FnMut(u64),
+) -> Result<(Inclusion, Checkpoint)> {
+    let checkpoint = checkpoint::current_watched(dir, &mut progress)?;
     let size = checkpoint.size;
     let beyond = Error::Beyond { need: index.0.saturating_add(1), have: size };
     let ranges = merkle::inclusion(index.0, size).ok_or(beyond)?;
@@ -137,6 +149,7 @@ pub fn inclusion(dir: &Path, index: Sequence) -> Result<(Inclusion, Checkpoint)>
     let mut record = Vec::new();
     let mut root = None;
     grow(dir, Some(size), |leaf| {
+        progress(size + leaf.tree.size());
         builder.push(leaf.hash);
         if leaf.seq == index {
             record.extend_from_slice(leaf.record);

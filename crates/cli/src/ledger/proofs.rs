@@ -1,6 +1,7 @@
 //! `ledger checkpoint`, `ledger prove`, `ledger verify --proof`, `ledger verify --witness`.
 
-use crate::arguments::Output;
+use crate::arguments::{ConfigOption, Output};
+use crate::progress::Bar;
 use crate::{Verdict, output};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ use switchyard_ledger::limits::{PROOF_BYTES_MAX, WITNESS_BYTES_MAX};
 use switchyard_ledger::note::{NoteSigner, VerifierKey};
 use switchyard_ledger::proof::{self, Proof};
 use switchyard_ledger::{Reader, Sequence};
+use switchyard_server::DataDir;
 
 /// First line of the key's file, in the form of the other key files.
 const KEY_MARK: &str = "# switchyard demo key: signs checkpoints of the ledger";
@@ -34,12 +36,12 @@ impl NoteSigner for CheckpointKey {
 }
 
 impl CheckpointKey {
-    fn path(data: &Path) -> PathBuf {
-        data.join("keys").join("ledger-checkpoint")
+    fn path(keys: &Path) -> PathBuf {
+        keys.join("ledger-checkpoint")
     }
 
-    fn read(data: &Path) -> Result<Self> {
-        let path = Self::path(data);
+    fn read(keys: &Path) -> Result<Self> {
+        let path = Self::path(keys);
         let mode = fs::metadata(&path).with_context(|| path.display().to_string())?.permissions().mode();
         ensure!(
             mode & 0o077 == 0,
@@ -57,8 +59,8 @@ impl CheckpointKey {
     }
 
     /// Reads the key, or draws one when there is none.
-    fn read_or_make(data: &Path) -> Result<Self> {
-        let path = Self::path(data);
+    fn read_or_make(keys: &Path) -> Result<Self> {
+        let path = Self::path(keys);
         if !path.exists() {
             let secret = SecretBytes::random(SigningKey::SECRET_BYTES)?;
             let mut text = String::with_capacity(KEY_MARK.len() + 2 * SigningKey::SECRET_BYTES + 2);
@@ -69,26 +71,40 @@ impl CheckpointKey {
             }
             text.push('\n');
             let text = SecretBytes::from(text.into_bytes());
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(data.join("keys"))?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(keys)?;
             let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             file.write_all(text.expose())?;
             file.sync_all()?;
-            fs::File::open(data.join("keys"))?.sync_all()?;
+            fs::File::open(keys)?.sync_all()?;
             eprintln!("{}: made; good for demonstrations", path.display());
         }
-        Self::read(data)
+        Self::read(keys)
     }
 }
 
-/// Signs what the ledger is now.
-fn sign(data: &Path, checkpoint: &Checkpoint) -> Result<(SignedCheckpoint, VerifierKey)> {
-    let key = CheckpointKey::read_or_make(data)?;
-    Ok((checkpoint.sign(&key)?, checkpoint.origin.verifier(&key.public_key())?))
+/// A ledger, and the directory of the key that signs its checkpoints, as the configuration has it.
+pub(super) struct Signer {
+    ledger: PathBuf,
+    keys: PathBuf,
 }
 
-pub(super) fn checkpoint(data: &Path, form: Output) -> Result<Verdict> {
-    let checkpoint = checkpoint::current(&data.join("ledger")).context("no checkpoint")?;
-    let (signed, key) = sign(data, &checkpoint)?;
+impl Signer {
+    pub(super) fn new(data: &Path, config: &ConfigOption) -> Result<Self> {
+        let dir = DataDir::new(data, &crate::serve::load(config)?.keys);
+        Ok(Self { ledger: dir.ledger(), keys: dir.keys().to_path_buf() })
+    }
+
+    /// Signs what the ledger is now.
+    fn sign(&self, checkpoint: &Checkpoint) -> Result<(SignedCheckpoint, VerifierKey)> {
+        let key = CheckpointKey::read_or_make(&self.keys)?;
+        Ok((checkpoint.sign(&key)?, checkpoint.origin.verifier(&key.public_key())?))
+    }
+}
+
+pub(super) fn checkpoint(signer: &Signer, form: Output) -> Result<Verdict> {
+    let progress = Bar::records("reading", &signer.ledger, 1);
+    let checkpoint = checkpoint::current_watched(&signer.ledger, progress).context("no checkpoint")?;
+    let (signed, key) = signer.sign(&checkpoint)?;
     match form {
         Output::Json => {
             let mut value = checkpoint_json(&checkpoint);
@@ -105,10 +121,11 @@ pub(super) fn checkpoint(data: &Path, form: Output) -> Result<Verdict> {
     Ok(Verdict::Fine)
 }
 
-pub(super) fn prove(data: &Path, record: u64, out: Option<&Path>, form: Output) -> Result<Verdict> {
+pub(super) fn prove(signer: &Signer, record: u64, out: Option<&Path>, form: Output) -> Result<Verdict> {
+    let progress = Bar::records("proving", &signer.ledger, 2);
     let (inclusion, checkpoint) =
-        proof::inclusion(&data.join("ledger"), Sequence(record)).context("no proof")?;
-    let (signed, key) = sign(data, &checkpoint)?;
+        proof::inclusion_watched(&signer.ledger, Sequence(record), progress).context("no proof")?;
+    let (signed, key) = signer.sign(&checkpoint)?;
     let text = Proof::new(inclusion, signed).to_string();
     if let Some(path) = out {
         fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -179,12 +196,14 @@ pub(super) struct Witness {
 impl Witness {
     /// Compares the ledger with it.
     pub(super) fn check(&self, data: &Path) -> Result<WitnessReport> {
-        Ok(checkpoint::check_witness(&data.join("ledger"), &self.kept, &self.key)?)
+        let ledger = data.join("ledger");
+        let progress = Bar::records("comparing", &ledger, 1);
+        Ok(checkpoint::check_witness_watched(&ledger, &self.kept, &self.key, progress)?)
     }
 }
 
 /// Reads a file of checkpoints, or every file of a directory.
-pub(super) fn read_witness(path: &Path, key: Option<&VerifierKey>, data: &Path) -> Result<Witness> {
+pub(super) fn read_witness(path: &Path, key: Option<&VerifierKey>, signer: &Signer) -> Result<Witness> {
     let mut files = vec![path.to_path_buf()];
     if path.is_dir() {
         files = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
@@ -200,8 +219,9 @@ pub(super) fn read_witness(path: &Path, key: Option<&VerifierKey>, data: &Path) 
     let key = match key {
         Some(key) => key.clone(),
         None => {
-            let reader = Reader::open(&data.join("ledger"))?;
-            let own = CheckpointKey::read(data).context("--witness needs --key, for the ledger has none")?;
+            let reader = Reader::open(&signer.ledger)?;
+            let own = CheckpointKey::read(&signer.keys)
+                .context("--witness needs --key, for the ledger has none")?;
             Origin::of(reader.ledger_id(), reader.partition()).verifier(&own.public_key())?
         }
     };

@@ -321,3 +321,14 @@ pub fn unhex(text: &str) -> Vec<u8> {
     let digit = |c: u8| char::from(c).to_digit(16).unwrap() as u8;
     text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
+
+/// A world whose terminals have bought, refunded and closed, and whose switch has stopped.
+pub fn busy_world(transactions: &str) -> World {
+    let world = World::make(&[]);
+    let serve = world.serve();
+    let target = serve.terminals.to_string();
+    let sim = ["sim", "terminals", "--target", &target, "--transactions", transactions, "--terminals", "4"];
+    world.run(&sim).expect(0);
+    serve.stop();
+    world
+}

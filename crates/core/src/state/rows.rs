@@ -10,15 +10,15 @@ use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-/// Rows of a page. One is unpacked in some tens of microseconds, which is what the first question about an
+/// Rows of a page. One is unpacked in about a tenth of a millisecond, which is what the first question about an
 /// old transaction costs.
 pub(crate) const ROWS_PER_PAGE: usize = 256;
 
 /// Pages at the end that stay live: whoever follows up does so soon.
 const LIVE_PAGES: usize = 1_024;
 
-/// Pages packed at a time: one takes some thirty microseconds, and the core decides nothing meanwhile.
-const PACKED_MAX: usize = 64;
+/// Pages packed at a time: one takes about a tenth of a millisecond, and the core decides nothing meanwhile.
+const PACKED_MAX: usize = 8;
 
 /// Pages looked at in search of them.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -71,6 +71,10 @@ impl<T: Serialize + DeserializeOwned> Rows<T> {
         if row == 0 {
             let live = OnceCell::from(Vec::with_capacity(ROWS_PER_PAGE));
             self.pages.push(Some(Page { packed: None, live }));
+            // One page for each that begins: never many at a time.
+            if let Some(old) = page.checked_sub(LIVE_PAGES) {
+                self.pack_page(old);
+            }
         }
         self.live(page);
         let page = self.pages[page].as_mut().expect("the newest page is never given up");
@@ -108,7 +112,7 @@ impl<T: Serialize + DeserializeOwned> Rows<T> {
         count_of(self.len, page)
     }
 
-    /// Packs some of the pages that nobody is likely to ask for.
+    /// Packs some of the old pages that somebody asked for.
     pub(crate) fn pack_some(&mut self) {
         let end = self.pages.len().saturating_sub(LIVE_PAGES);
         let mut packed = 0;
@@ -119,14 +123,16 @@ impl<T: Serialize + DeserializeOwned> Rows<T> {
             if self.hand >= end {
                 self.hand = 0;
             }
-            if let Some(page) = &mut self.pages[self.hand]
-                && let Some(live) = page.live.take()
-            {
-                page.packed.get_or_insert_with(|| pack(&live).into_boxed_slice());
-                packed += 1;
-            }
+            packed += usize::from(self.pack_page(self.hand));
             self.hand += 1;
         }
+    }
+    /// Packs a page if it is live.
+    fn pack_page(&mut self, page: usize) -> bool {
+        let Some(Some(page)) = self.pages.get_mut(page) else { return false };
+        let Some(live) = page.live.take() else { return false };
+        page.packed.get_or_insert_with(|| pack(&live).into_boxed_slice());
+        true
     }
     /// Rows from a snapshot: each page with its number, in order; those that are missing were given up.
     pub(crate) fn from_pages(len: u64, pages: Vec<(usize, Box<[u8]>)>) -> Result<Self, Malformed> {
