@@ -56,7 +56,7 @@ fn parse(ready: Ready) -> bool {
 }
 
 #[library_benchmark(setup = unknown)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(3_220))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(2_250))]
 fn parse_unknown_bitmap(ready: Ready) -> bool {
     ready.dialect.parse(black_box(ready.body)).is_ok()
 }
@@ -89,7 +89,7 @@ fn reply_by_echo((ready, message, mut out): Request) -> Vec<u8> {
 }
 
 #[library_benchmark(setup = planned)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(890))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(520))]
 fn reply_by_plan(mut planned: Planned) -> Planned {
     let ((_, message, out), plan) = &mut *planned;
     plan.write(message, out, &[b"00"]).unwrap();
@@ -98,7 +98,7 @@ fn reply_by_plan(mut planned: Planned) -> Planned {
 }
 
 #[library_benchmark(setup = request)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(114_000))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(132_000))]
 fn describe_masked((_, message, _): Request) -> String {
     describe::describe(black_box(&message), Masking::Masked)
 }
