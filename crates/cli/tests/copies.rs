@@ -44,7 +44,8 @@ fn a_backup_is_taken_while_the_switch_works_at_full_speed() {
     let load = ["sim", "load", "--target", &target, "--transactions", "30000", "--connections", "2"];
     let load = Process::start(world.command(&load), "");
     let mut before = 0;
-    for round in 0..4 {
+    // The first copies may come before the load has begun; the last is taken of a ledger that is being filled.
+    for round in 0.. {
         let copy = world.root().join(format!("copy-{round}"));
         let report =
             world.run(&["ledger", "backup", copy.to_str().unwrap(), "--output", "json"]).expect(0).json();
@@ -54,12 +55,16 @@ fn a_backup_is_taken_while_the_switch_works_at_full_speed() {
         let seen = verified(&copy);
         assert_eq!((&seen["records"], &seen["root"]), (&report["records"], &report["root"]));
         assert!(seen["state_digest"].is_string() && seen["verified"] == true, "{seen}");
+        if before > 1_000 {
+            break;
+        }
+        assert!(round < 200, "the load never came: {report}");
     }
     load.finish().expect(0);
     serve.stop();
     let whole = verified(&world.data());
-    assert!(whole["records"].as_u64().unwrap() > before && before > 100, "{before} {whole}");
-    let copy = world.root().join("copy-3");
+    assert!(whole["records"].as_u64().unwrap() >= before, "{before} {whole}");
+    let copy = world.root().join("copy-0");
     let refused = world.run(&["ledger", "backup", copy.to_str().unwrap()]).expect(2);
     assert!(refused.stderr.contains("exists already"), "{refused:?}");
 }
@@ -151,7 +156,8 @@ fn commands_read_across_the_ledger_and_its_archive() {
     let rest = world.run(&[&archive[..], &["--keep", "0"]].concat()).expect(0).json();
     let moved = first["segments"].as_array().unwrap().len() + rest["segments"].as_array().unwrap().len();
     assert_eq!(moved as u64, used - 1, "{first} {rest}");
-    assert_eq!(fs::read_dir(&away).unwrap().count() as u64, used - 1);
+    let names = fs::read_dir(&away).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.ends_with(".log")).count() as u64, used - 1);
 
     assert_eq!(verified(&data), before);
     assert_eq!(world.run(&query).expect(0).json(), told);
