@@ -135,7 +135,8 @@ fn index_files(dir: &Path) -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_str().unwrap().ends_with(".index"))
-        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        // One that is being made anew may be gone between the two looks.
+        .filter_map(|entry| Some((entry.file_name().into_string().unwrap(), fs::read(entry.path()).ok()?)))
         .collect();
     files.sort();
     files

@@ -92,6 +92,11 @@ const ADVERSARIES: [(&str, &[u8]); 6] = [
 ];
 
 #[test]
+fn work_and_memory_grow_as_the_input_does() {
+    what_is_read_and_shown_costs_as_much_as_it_is_long();
+    a_document_is_a_small_multiple_of_the_message();
+}
+
 fn what_is_read_and_shown_costs_as_much_as_it_is_long() {
     // Bytes that are walked over by themselves, without the limit of objects in an element.
     for (name, unit) in ADVERSARIES {
@@ -144,7 +149,6 @@ fn shown(name: &str, dialect: &'static Dialect, unit: &[u8]) {
     });
 }
 
-#[test]
 fn a_document_is_a_small_multiple_of_the_message() {
     // Here the memory matters, whatever the time: every character may be escaped, shown twice and masked.
     const FACTOR: usize = 120;
