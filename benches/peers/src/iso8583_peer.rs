@@ -117,6 +117,7 @@ impl Form {
                     PrefixEncoding::Ebcdic => "EBCDIC",
                     PrefixEncoding::Bcd => "BCD",
                     PrefixEncoding::Binary => "BINARY",
+                    PrefixEncoding::Hex => return Err("no prefix of hexadecimal digits"),
                 };
                 Ok(Layout { encoding, bytes: prefix.bytes(), prefix: Some(name) })
             }

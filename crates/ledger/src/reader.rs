@@ -261,9 +261,10 @@ impl Reader {
     }
 
     /// A first stop may only mean that bytes read ahead are old, and a bad block that the writer is at work on it:
-    /// both are read anew before they are judged.
+    /// both are read anew before they are judged. The writer may also finish the block between its last reading and
+    /// the search behind it, so a bad judgement counts when the place was read once more after it.
     fn advance(&mut self) -> Result<bool> {
-        let mut reads = 0;
+        let (mut reads, mut is_doubted) = (0, false);
         loop {
             let before = self.walker.cursor;
             let stopped = match self.walker.step()? {
@@ -282,8 +283,11 @@ impl Reader {
             let early = reads == 1 || stopped.is_some() && reads < READS_MAX;
             match if early { None } else { Some(self.judge_end(stopped)) } {
                 Some(Ok(())) => return Ok(false),
-                Some(Err(error)) if reads >= READS_MAX => return Err(error),
-                Some(Err(_)) | None => self.walker.cursor = before,
+                Some(Err(error)) if is_doubted => return Err(error),
+                judged => {
+                    is_doubted |= judged.is_some();
+                    self.walker.cursor = before;
+                }
             }
         }
     }

@@ -136,13 +136,13 @@ struct Run<F> {
 
 impl<F: FnMut(Progress)> Run<F> {
     fn run(mut self) -> Result<VerifyReport, VerifyError> {
-        let mut reads = 0;
+        let (mut reads, mut is_doubted) = (0, false);
         loop {
             let before = self.walker.cursor;
             let stopped = match self.walker.step()? {
                 Step::Block { offset } => {
                     self.block(&before, offset)?;
-                    reads = 0;
+                    (reads, is_doubted) = (0, false);
                     continue;
                 }
                 Step::Rolled { segment, offset } => {
@@ -161,8 +161,12 @@ impl<F: FnMut(Progress)> Run<F> {
             }
             match judge_tail(&mut self.walker, stopped, self.mark.as_ref()) {
                 Ok(torn_bytes) => return Ok(self.finish(torn_bytes)),
-                Err(_) if reads < READS_MAX => self.walker.cursor = before,
-                Err(error) => return Err(error.into()),
+                Err(error) if is_doubted => return Err(error.into()),
+                // The writer may have finished the block between its last reading and the search behind it.
+                Err(_) => {
+                    is_doubted = true;
+                    self.walker.cursor = before;
+                }
             }
         }
     }
