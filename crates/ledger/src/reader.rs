@@ -274,7 +274,11 @@ impl Reader {
                         Some(anchor_of(&block.header, block.hash, self.walker.cursor.segment, offset));
                     return Ok(true);
                 }
-                Step::Rolled { .. } => continue,
+                Step::Rolled { .. } => {
+                    // Another place: what was doubted about the one before says nothing of it.
+                    (reads, is_doubted) = (0, false);
+                    continue;
+                }
                 Step::End => None,
                 Step::Bad(fault) => Some(fault),
             };

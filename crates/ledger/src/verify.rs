@@ -146,6 +146,7 @@ impl<F: FnMut(Progress)> Run<F> {
                     continue;
                 }
                 Step::Rolled { segment, offset } => {
+                    (reads, is_doubted) = (0, false);
                     self.rest_of(segment, offset)?;
                     self.report.segments += u64::from(self.is_started()?);
                     continue;
