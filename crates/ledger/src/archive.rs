@@ -115,14 +115,8 @@ fn checked(dir: &Path, log: &Path, number: SegmentNumber) -> Result<(u64, u64)> 
     let header = SegmentHeader::decode(&page).map_err(|what| Error::Corrupt(finding(number, what)))?;
     let mut walker = Walker::new(DirSource::new(dir));
     walker.owner = Some((header.ledger_id, header.partition));
-    walker.cursor = Cursor {
-        segment: number,
-        offset: 0,
-        block: header.first_block,
-        seq: header.first_seq,
-        epoch: Cursor::EPOCH_UNKNOWN,
-        hash: header.previous,
-    };
+    // By the name of the file; the first step refuses a header that says another number.
+    walker.cursor = Cursor { segment: number, ..Cursor::before(&header) };
     loop {
         let before = walker.cursor;
         match walker.step()? {

@@ -16,7 +16,7 @@ use crate::limits::{
 use crate::merkle::Frontier;
 use crate::prepare::Plan;
 use crate::recover::Scan;
-use crate::store::{Appended, BlockStore, MarkFacts, SegmentStore};
+use crate::store::{Appended, BlockStore, MarkFacts, SegmentStore, check_partition};
 use crate::{BlockNumber, Epoch, Error, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
 
 /// How the blocks of segments are made durable.
@@ -228,9 +228,7 @@ impl Log {
         }
         let created = follow.cursor.block == BlockNumber(0);
         let (ledger_id, partition) = follow.owner;
-        if partition != options.partition {
-            return Err(Error::WrongPartition { expected: options.partition, found: partition });
-        }
+        check_partition(options.partition, partition)?;
         let blocks_read = follow.blocks_read;
         // A block behind the mark means that the writer did not end where it said.
         let clean = clean && follow.cursor.block == known;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::Measure;
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES};
-use crate::store::{Appended, BlockStore, MarkFacts, Tail, may_append};
+use crate::store::{Appended, BlockStore, MarkFacts, Tail, check_partition, may_append};
 use crate::{BlockNumber, Epoch, Error, Partition, Result};
 
 /// What became of a block whose append is answered by [`Appended::Unknown`].
@@ -82,14 +82,6 @@ impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(|poison| poison.into_inner())
     }
-
-    fn check(&self, partition: Partition) -> Result<()> {
-        if partition == self.partition {
-            Ok(())
-        } else {
-            Err(Error::WrongPartition { expected: partition, found: self.partition })
-        }
-    }
 }
 
 impl Shared {
@@ -107,7 +99,7 @@ impl Shared {
 
 impl BlockStore for MemoryStore {
     fn tail(&mut self, partition: Partition) -> Result<Option<Tail>> {
-        self.check(partition)?;
+        check_partition(partition, self.partition)?;
         Ok(self.lock().mark.clone())
     }
 
@@ -118,7 +110,7 @@ impl BlockStore for MemoryStore {
         epoch: Epoch,
         image: &[u8],
     ) -> Result<Appended> {
-        self.check(partition)?;
+        check_partition(partition, self.partition)?;
         let mut shared = self.lock();
         if expected_block.0 != shared.blocks.len() as u64 || !may_append(shared.epoch, epoch, image) {
             return Ok(Appended::Conflict { epoch: shared.epoch });
@@ -136,7 +128,7 @@ impl BlockStore for MemoryStore {
     }
 
     fn read(&mut self, partition: Partition, from: BlockNumber, image: &mut Vec<u8>) -> Result<bool> {
-        self.check(partition)?;
+        check_partition(partition, self.partition)?;
         let shared = self.lock();
         let found = usize::try_from(from.0).ok().and_then(|index| shared.blocks.get(index));
         let Some(block) = found else { return Ok(false) };

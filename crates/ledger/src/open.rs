@@ -12,7 +12,7 @@ use crate::mark::{Mark, sync_dir, write_file};
 use crate::prepare::Plan;
 use crate::recover::{End, recover};
 use crate::segment::{self, DirSource};
-use crate::store::{SegmentStore, Tail, WriterLock, open_for_writing};
+use crate::store::{SegmentStore, Tail, WriterLock, check_partition, open_for_writing};
 use crate::walk::Walker;
 use crate::{Epoch, Error, Result};
 
@@ -39,9 +39,7 @@ impl SegmentStore {
         let mut walker = Walker::new(DirSource::new(dir));
         let end = recover(&mut walker, mark.as_ref(), options.scan, &mut |_, _| {})?;
         let owner = walker.owner.unwrap_or((options.ledger_id, options.partition));
-        if owner.1 != options.partition {
-            return Err(Error::WrongPartition { expected: options.partition, found: owner.1 });
-        }
+        check_partition(options.partition, owner.1)?;
         let epoch = end.cursor.epoch;
         let cut = cut_tail(dir, &plan, &end, Epoch(epoch.0 + 1))?;
         sync_read(dir, &plan, &end)?;

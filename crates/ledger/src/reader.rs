@@ -7,14 +7,11 @@ use crate::block::{self, Block, image_bytes};
 use crate::error::Fault;
 use crate::limits::PAGE_BYTES;
 use crate::mark::Mark;
-use crate::recover::judge_tail;
+use crate::recover::{SecondLook, judge_tail};
 use crate::segment::{self, DirSource, SegmentHeader, is_zero};
 use crate::snapshot::Anchor;
 use crate::walk::{Cursor, Step, Walker};
 use crate::{BlockNumber, Error, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
-
-/// How often a bad block is read anew before it counts as bad: a live writer may have been half way through it.
-const READS_MAX: usize = 3;
 
 /// Streams blocks and records up to the last whole block, in memory bounded by one block.
 ///
@@ -222,14 +219,7 @@ impl Reader {
             if !accept(&header) {
                 break;
             }
-            start = Cursor {
-                segment: number,
-                offset: 0,
-                block: header.first_block,
-                seq: header.first_seq,
-                epoch: Cursor::EPOCH_UNKNOWN,
-                hash: header.previous,
-            };
+            start = Cursor { segment: number, ..Cursor::before(&header) };
         }
         self.walker.cursor = start;
         Ok(())
@@ -260,11 +250,8 @@ impl Reader {
         }
     }
 
-    /// A first stop may only mean that bytes read ahead are old, and a bad block that the writer is at work on it:
-    /// both are read anew before they are judged. The writer may also finish the block between its last reading and
-    /// the search behind it, so a bad judgement counts when the place was read once more after it.
     fn advance(&mut self) -> Result<bool> {
-        let (mut reads, mut is_doubted) = (0, false);
+        let mut look = SecondLook::default();
         loop {
             let before = self.walker.cursor;
             let stopped = match self.walker.step()? {
@@ -275,23 +262,17 @@ impl Reader {
                     return Ok(true);
                 }
                 Step::Rolled { .. } => {
-                    // Another place: what was doubted about the one before says nothing of it.
-                    (reads, is_doubted) = (0, false);
+                    look = SecondLook::default();
                     continue;
                 }
                 Step::End => None,
                 Step::Bad(fault) => Some(fault),
             };
             self.walker.refresh();
-            reads += 1;
-            let early = reads == 1 || stopped.is_some() && reads < READS_MAX;
-            match if early { None } else { Some(self.judge_end(stopped)) } {
-                Some(Ok(())) => return Ok(false),
-                Some(Err(error)) if is_doubted => return Err(error),
-                judged => {
-                    is_doubted |= judged.is_some();
-                    self.walker.cursor = before;
-                }
+            if look.is_early(stopped) || look.weigh(self.judge_end(stopped))?.is_none() {
+                self.walker.cursor = before;
+            } else {
+                return Ok(false);
             }
         }
     }

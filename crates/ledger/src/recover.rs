@@ -172,6 +172,39 @@ fn differs(mark: &Mark, cursor: &Cursor, end: &End) -> bool {
     mark.next_block == cursor.block && (mark.hash, &mark.frontier) != (cursor.hash, &end.frontier)
 }
 
+/// How often a bad block is read anew before it is judged: a live writer may have been half way through it.
+const READS_MAX: usize = 3;
+
+/// What those who read beside a live writer know of one place where the walk stopped; the next place starts anew.
+///
+/// A first stop may only mean that bytes read ahead are old, and a bad block that the writer is at work on it: both
+/// are read anew before they are judged. The writer may also finish the block between its last reading and the
+/// search behind it, so a bad judgement counts when the place was read once more after it.
+#[derive(Debug, Default)]
+pub(crate) struct SecondLook {
+    reads: usize,
+    is_judged_bad: bool,
+}
+
+impl SecondLook {
+    /// Whether a stop is to be read anew before it is judged.
+    pub(crate) fn is_early(&mut self, stopped: Option<Fault>) -> bool {
+        self.reads += 1;
+        self.reads == 1 || stopped.is_some() && self.reads < READS_MAX
+    }
+
+    /// A judgement as far as it counts: after the first bad one the place is read once more (`None`).
+    pub(crate) fn weigh<T>(&mut self, judged: Result<T>) -> Result<Option<T>> {
+        match judged {
+            Err(_) if !self.is_judged_bad => {
+                self.is_judged_bad = true;
+                Ok(None)
+            }
+            judged => judged.map(Some),
+        }
+    }
+}
+
 /// Decides whether what stands at the cursor is the end, a torn tail (its length is returned) or damage.
 pub(crate) fn judge_tail<S: Source>(
     walker: &mut Walker<S>,

@@ -268,6 +268,11 @@ impl SegmentStore {
     }
 }
 
+/// Refuses a partition that is not the one a store or a caller holds.
+pub(crate) fn check_partition(expected: Partition, found: Partition) -> Result<()> {
+    if expected == found { Ok(()) } else { Err(Error::WrongPartition { expected, found }) }
+}
+
 /// Whether a block of `epoch` may follow one of `last`: the same writer's, or the one that opens a later epoch.
 pub(crate) fn may_append(last: Epoch, epoch: Epoch, image: &[u8]) -> bool {
     let opens =
@@ -278,9 +283,7 @@ pub(crate) fn may_append(last: Epoch, epoch: Epoch, image: &[u8]) -> bool {
 
 impl BlockStore for SegmentStore {
     fn tail(&mut self, partition: Partition) -> Result<Option<Tail>> {
-        if partition != self.partition {
-            return Err(Error::WrongPartition { expected: partition, found: self.partition });
-        }
+        check_partition(partition, self.partition)?;
         Ok(self.tail.clone())
     }
 
@@ -294,9 +297,7 @@ impl BlockStore for SegmentStore {
         if self.poisoned {
             return Err(Error::Poisoned);
         }
-        if partition != self.partition {
-            return Err(Error::WrongPartition { expected: partition, found: self.partition });
-        }
+        check_partition(partition, self.partition)?;
         if expected_block != self.next_block || !may_append(self.epoch, epoch, image) {
             return Ok(Appended::Conflict { epoch: self.epoch });
         }
@@ -314,9 +315,7 @@ impl BlockStore for SegmentStore {
     }
 
     fn read(&mut self, partition: Partition, from: BlockNumber, image: &mut Vec<u8>) -> Result<bool> {
-        if partition != self.partition {
-            return Err(Error::WrongPartition { expected: partition, found: self.partition });
-        }
+        check_partition(partition, self.partition)?;
         // The one writer knows its end; the reader would look for blocks behind it in all that is zeroed.
         if from >= self.next_block {
             return Ok(false);

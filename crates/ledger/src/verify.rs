@@ -6,7 +6,7 @@ use crate::block::Kind;
 use crate::error::Fault;
 use crate::mark::Mark;
 use crate::merkle::{Frontier, leaf_hash};
-use crate::recover::{check_files, judge_tail};
+use crate::recover::{SecondLook, check_files, judge_tail};
 use crate::segment::{self, DirSource, Source, is_zero};
 use crate::walk::{Cursor, Step, Walker};
 use crate::{
@@ -14,9 +14,6 @@ use crate::{
 };
 
 const READ_BYTES: usize = 1024 * 1024;
-
-/// How often the end is read anew before it counts as bad: a live writer moves on meanwhile.
-const READS_MAX: usize = 3;
 
 /// How far a verification has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,17 +133,17 @@ struct Run<F> {
 
 impl<F: FnMut(Progress)> Run<F> {
     fn run(mut self) -> Result<VerifyReport, VerifyError> {
-        let (mut reads, mut is_doubted) = (0, false);
+        let mut look = SecondLook::default();
         loop {
             let before = self.walker.cursor;
             let stopped = match self.walker.step()? {
                 Step::Block { offset } => {
                     self.block(&before, offset)?;
-                    (reads, is_doubted) = (0, false);
+                    look = SecondLook::default();
                     continue;
                 }
                 Step::Rolled { segment, offset } => {
-                    (reads, is_doubted) = (0, false);
+                    look = SecondLook::default();
                     self.rest_of(segment, offset)?;
                     self.report.segments += u64::from(self.is_started()?);
                     continue;
@@ -154,21 +151,14 @@ impl<F: FnMut(Progress)> Run<F> {
                 Step::End => None,
                 Step::Bad(fault) => Some(fault),
             };
-            reads += 1;
             self.walker.refresh();
-            if stopped.is_some() && reads < READS_MAX {
-                self.walker.cursor = before;
-                continue;
-            }
-            match judge_tail(&mut self.walker, stopped, self.mark.as_ref()) {
-                Ok(torn_bytes) => return Ok(self.finish(torn_bytes)),
-                Err(error) if is_doubted => return Err(error.into()),
-                // The writer may have finished the block between its last reading and the search behind it.
-                Err(_) => {
-                    is_doubted = true;
-                    self.walker.cursor = before;
+            if !look.is_early(stopped) {
+                let judged = judge_tail(&mut self.walker, stopped, self.mark.as_ref());
+                if let Some(torn_bytes) = look.weigh(judged)? {
+                    return Ok(self.finish(torn_bytes));
                 }
             }
+            self.walker.cursor = before;
         }
     }
 

@@ -36,6 +36,18 @@ impl Cursor {
     /// Stands for the epoch of the block before when a walk starts in the middle: any epoch may follow.
     pub(crate) const EPOCH_UNKNOWN: Epoch = Epoch(0);
 
+    /// Before the segment with this header, in a walk that has not seen what is before it.
+    pub(crate) fn before(header: &SegmentHeader) -> Self {
+        Self {
+            segment: header.number,
+            offset: 0,
+            block: header.first_block,
+            seq: header.first_seq,
+            epoch: Self::EPOCH_UNKNOWN,
+            hash: header.previous,
+        }
+    }
+
     /// After a block with this header and hash.
     pub(crate) fn after(&self, header: &BlockHeader, hash: Hash, image_bytes: u64) -> Self {
         Self {

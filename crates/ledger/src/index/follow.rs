@@ -187,7 +187,7 @@ fn open_parts(
     let (mut parts, mut start) = (Vec::new(), reached);
     for number in segment::list(dir)? {
         let Some(header) = header_of(dir, number)? else { break };
-        start = start_of(&header);
+        start = LogCursor::before(&header);
         let Some(identity) = inner.identity(number)? else { break };
         let source = match Sealed::find_and_open(dir, &identity) {
             Ok(sealed) => Source::Sealed(Arc::new(sealed)),
@@ -225,18 +225,6 @@ fn header_of(dir: &Path, number: SegmentNumber) -> Result<Option<SegmentHeader>,
     let mut page = vec![0; crate::limits::PAGE_BYTES];
     let count = segment::DirSource::new(dir).read_at(number, 0, &mut page)?;
     Ok(SegmentHeader::decode(&page[..count]).ok())
-}
-
-/// Before the first block of a segment.
-fn start_of(header: &SegmentHeader) -> LogCursor {
-    LogCursor {
-        segment: header.number,
-        offset: 0,
-        block: header.first_block,
-        seq: header.first_seq,
-        epoch: LogCursor::EPOCH_UNKNOWN,
-        hash: header.previous,
-    }
 }
 
 /// Reads blocks and inserts their records.
@@ -355,7 +343,7 @@ impl Inner {
         let header = header_of(&self.dir, identity.segment)?
             .ok_or(IndexError::Unreadable { sequence: Sequence(identity.first_seq) })?;
         let mut feeder = Feeder {
-            reader: Reader::resume(&self.dir, self.owner, start_of(&header)),
+            reader: Reader::resume(&self.dir, self.owner, LogCursor::before(&header)),
             inserter: Inserter::new(HotSegment::new(identity.segment, header.first_seq)),
             keys: Keys::default(),
             hand_over: false,
