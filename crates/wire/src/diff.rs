@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::pans::Pans;
-use crate::{De, ElementPath, Masking, Message, Subvalue, composite, render};
+use crate::{De, ElementPath, Masking, Message, composite, render};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +70,8 @@ fn compare(
     masking: Masking,
     found: &mut Vec<Difference>,
 ) {
-    let is_same = |of: fn(&Message<'_, '_>, De, Masking) -> Option<render::Rendered>| {
-        of(left, de, Masking::Unmasked) == of(right, de, Masking::Unmasked)
-    };
-    if is_same(render::element) {
+    let plain = |message| render::element(message, de, Masking::Unmasked);
+    if plain(left) == plain(right) {
         return;
     }
     let (parts, others) = (parts(left, de), parts(right, de));
@@ -148,17 +146,4 @@ fn parts(message: &Message<'_, '_>, de: De) -> Vec<Part> {
         }
     }
     found
-}
-
-/// The text of a subfield's value, for callers that compare by themselves.
-impl Subvalue<'_> {
-    /// Digits and text as they are, bytes as upper-case hexadecimal. Not masked.
-    pub fn to_plain_string(&self) -> String {
-        match self {
-            Self::Digits(digits) => digits.as_str().to_owned(),
-            Self::Text(text) => text.to_string(),
-            Self::Bytes(bytes) => render::hex(bytes),
-            Self::Decoded(bytes) => render::hex(bytes),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use crate::composite::{Parts, Paths};
 use crate::dialect::{Class, Element, Encoding, Length};
@@ -49,6 +50,18 @@ pub enum Subvalue<'a> {
     Bytes(&'a [u8]),
     /// Bytes that the wire has as hexadecimal digits.
     Decoded(Vec<u8>),
+}
+
+impl Subvalue<'_> {
+    /// Digits and text as they are, bytes as upper-case hexadecimal. Not masked.
+    pub fn to_plain_string(&self) -> String {
+        match self {
+            Self::Digits(digits) => digits.as_str().to_owned(),
+            Self::Text(text) => text.to_string(),
+            Self::Bytes(bytes) => crate::render::hex(bytes),
+            Self::Decoded(bytes) => crate::render::hex(bytes),
+        }
+    }
 }
 
 /// Up to forty ASCII digits held in place.
@@ -295,11 +308,7 @@ impl<'d, 'a> Message<'d, 'a> {
         let raw = self.raw(de)?;
         match (element.class, element.encoding) {
             (Class::Binary, Encoding::Raw) => Some(Cow::Borrowed(raw)),
-            (Class::Binary, encoding) => {
-                let nibble = |byte| crate::parse::hex_nibble(encoding, byte).unwrap_or_default();
-                let (pairs, _) = raw.as_chunks::<2>();
-                Some(Cow::Owned(pairs.iter().map(|&[h, l]| nibble(h) << 4 | nibble(l)).collect()))
-            }
+            (Class::Binary, encoding) => Some(Cow::Owned(unhexed(encoding, raw))),
             _ => None,
         }
     }
@@ -351,6 +360,7 @@ impl<'d, 'a> Message<'d, 'a> {
     pub fn subfields(&self, de: De) -> impl Iterator<Item = (&'d crate::Subfield, Subvalue<'a>)> + '_ {
         let element = self.dialect.element(de).filter(|_| self.has(de));
         let len = self.value_len(de).unwrap_or_default();
+        let raw = self.raw(de).unwrap_or_default();
         let layout = element.and_then(|element| element.layout(self.mti.as_u16(), len));
         let mut at = 0;
         (0..).map_while(move |index| {
@@ -359,36 +369,10 @@ impl<'d, 'a> Message<'d, 'a> {
                 return None;
             }
             let end = len.min(at + spec.length as usize);
-            let value = self.cut(element, spec, at, end)?;
+            let value = cut(element, (raw, len), spec, at..end)?;
             at = end;
             Some((spec, value))
         })
-    }
-
-    /// The units `at..end` of an element as the subfield's class wants them.
-    fn cut(&self, element: &Element, spec: &crate::Subfield, at: usize, end: usize) -> Option<Subvalue<'a>> {
-        let raw = self.raw(element.de)?;
-        match element.class {
-            Class::Numeric | Class::SignedAmount | Class::Track => {
-                let digits = Digits::new(element, raw, self.value_len(element.de)?);
-                Some(Subvalue::Digits(SmallDigits::collect((at..end).map(|index| digits.at(index)))))
-            }
-            Class::Binary if element.encoding == Encoding::Raw => raw.get(at..end).map(Subvalue::Bytes),
-            Class::Binary => {
-                let (pairs, _) = raw.get(at * 2..end * 2)?.as_chunks::<2>();
-                let nibble = |byte| crate::parse::hex_nibble(element.encoding, byte).unwrap_or_default();
-                Some(Subvalue::Decoded(pairs.iter().map(|&[h, l]| nibble(h) << 4 | nibble(l)).collect()))
-            }
-            Class::Alpha | Class::AlphaNumeric | Class::Text => {
-                let text = element.charset.decode(raw.get(at..end)?);
-                let is_number = spec.class == Class::Numeric && text.bytes().all(|b| b.is_ascii_digit());
-                Some(if is_number {
-                    Subvalue::Digits(SmallDigits::collect(text.bytes()))
-                } else {
-                    Subvalue::Text(text)
-                })
-            }
-        }
     }
 
     /// The BER-TLV objects of an element, nested ones after the one that holds them.
@@ -427,6 +411,43 @@ impl<'d, 'a> Message<'d, 'a> {
     pub(crate) fn is_variable(&self, de: De) -> bool {
         self.dialect.element(de).is_some_and(|element| matches!(element.length, Length::Variable { .. }))
     }
+}
+
+/// The units `place` of an element, with what it is on the wire and its length in units, as the subfield's class wants
+/// them.
+fn cut<'a>(
+    element: &Element,
+    (raw, len): (&'a [u8], usize),
+    spec: &crate::Subfield,
+    place: Range<usize>,
+) -> Option<Subvalue<'a>> {
+    match element.class {
+        Class::Numeric | Class::SignedAmount | Class::Track => {
+            let digits = Digits::new(element, raw, len);
+            Some(Subvalue::Digits(SmallDigits::collect(place.map(|index| digits.at(index)))))
+        }
+        Class::Binary if element.encoding == Encoding::Raw => raw.get(place).map(Subvalue::Bytes),
+        Class::Binary => {
+            let digits = raw.get(place.start * 2..place.end * 2)?;
+            Some(Subvalue::Decoded(unhexed(element.encoding, digits)))
+        }
+        Class::Alpha | Class::AlphaNumeric | Class::Text => {
+            let text = element.charset.decode(raw.get(place)?);
+            let is_number = spec.class == Class::Numeric && text.bytes().all(|b| b.is_ascii_digit());
+            Some(if is_number {
+                Subvalue::Digits(SmallDigits::collect(text.bytes()))
+            } else {
+                Subvalue::Text(text)
+            })
+        }
+    }
+}
+
+/// Bytes that the wire has as hexadecimal digits, which parsing has checked.
+fn unhexed(encoding: Encoding, digits: &[u8]) -> Vec<u8> {
+    let nibble = |byte| crate::parse::hex_nibble(encoding, byte).unwrap_or_default();
+    let (pairs, _) = digits.as_chunks::<2>();
+    pairs.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)).collect()
 }
 
 fn number_of(digits: impl Iterator<Item = u8>) -> Option<u64> {

@@ -68,12 +68,7 @@ pub(crate) fn element(message: &Message<'_, '_>, de: De, masking: Masking) -> Op
 
 /// A subfield's value.
 pub(crate) fn subfield(spec: &Subfield, value: &Subvalue<'_>, masking: Masking) -> String {
-    let text = match value {
-        Subvalue::Digits(digits) => digits.as_str().to_owned(),
-        Subvalue::Text(text) => text.to_string(),
-        Subvalue::Bytes(bytes) => hex(bytes),
-        Subvalue::Decoded(bytes) => hex(bytes),
-    };
+    let text = value.to_plain_string();
     match (masking, value) {
         (Masking::Unmasked, _) => text,
         (Masking::Masked, Subvalue::Text(_)) if spec.sensitivity == Sensitivity::Open => mask_text(&text),

@@ -1,7 +1,7 @@
 //! Which transaction a message belongs to, and whether it carries what its type and that transaction need.
 
 use crate::dialect::{Condition, Need, Presence};
-use crate::{De, Dialect, ElementPath, Message, Subvalue, Transaction};
+use crate::{De, Dialect, ElementPath, Message, Transaction};
 
 /// What is wrong with the elements of a message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -72,12 +72,7 @@ fn value_at(message: &Message<'_, '_>, path: &str) -> Option<String> {
     if let Ok(de) = path.parse::<De>() {
         return message.text(de).map(Into::into);
     }
-    Some(match message.subfield(path)? {
-        Subvalue::Digits(digits) => digits.as_str().to_owned(),
-        Subvalue::Text(text) => text.into_owned(),
-        Subvalue::Bytes(bytes) => crate::render::hex(bytes),
-        Subvalue::Decoded(bytes) => crate::render::hex(&bytes),
-    })
+    Some(message.subfield(path)?.to_plain_string())
 }
 
 /// Everything that the dialect's tables find wrong with the elements of a message, in its order; empty when it is

@@ -53,10 +53,6 @@ pub(crate) fn put_mti(dialect: &Dialect, mti: Mti, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn bitmap_bytes(dialect: &Dialect) -> usize {
-    if dialect.bitmap == Encoding::Raw { 8 } else { 16 }
-}
-
 /// The last element that so many bitmaps announce.
 pub(super) fn reach(bitmaps: usize) -> De {
     (bitmaps * 64) as De

@@ -11,7 +11,7 @@ use crate::dialect::Element;
 use crate::error::BuildError;
 use crate::parse::{element_bytes, third_encoding};
 use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
-use bitmap::{announced, bitmap, bitmap_as, bitmap_bytes};
+use bitmap::{announced, bitmap, bitmap_as};
 pub(crate) use bitmap::{put_bitmaps, put_mti};
 pub(crate) use encode::{bad_digit, fill_up, put_digits, put_hex, put_prefix, put_prefix_value};
 pub(crate) use lane::Plan;
@@ -58,7 +58,7 @@ impl Dialect {
         put_mti(self, mti, out);
         let bitmap_at = out.len();
         let bitmaps = self.bitmaps_min;
-        out.resize(bitmap_at + bitmaps * bitmap_bytes(self), 0);
+        out.resize(bitmap_at + bitmaps * self.bitmap_bytes(), 0);
         Builder {
             dialect: self,
             out,
@@ -301,7 +301,7 @@ impl<'d, 'b> Builder<'d, 'b> {
 
     /// Where an element stands or would stand, found by walking over those before it.
     fn third_at(&self, third: De) -> usize {
-        let mut at = self.bitmap_at + self.bitmaps * bitmap_bytes(self.dialect);
+        let mut at = self.bitmap_at + self.bitmaps * self.dialect.bitmap_bytes();
         for de in 2..third {
             let bit = usize::from(de - 1);
             if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
@@ -313,7 +313,7 @@ impl<'d, 'b> Builder<'d, 'b> {
     }
 
     fn grow_bitmaps(&mut self, needed: usize) {
-        let unit = bitmap_bytes(self.dialect);
+        let unit = self.dialect.bitmap_bytes();
         let at = self.bitmap_at + self.bitmaps * unit;
         let grown = (needed - self.bitmaps) * unit;
         let end = self.out.len();
@@ -341,7 +341,7 @@ impl<'d, 'b> Builder<'d, 'b> {
     }
 
     fn write_bitmaps(&mut self) {
-        let unit = bitmap_bytes(self.dialect);
+        let unit = self.dialect.bitmap_bytes();
         for index in 0..self.bitmaps {
             let word = announced(self.dialect, &self.words, self.bitmaps, index);
             let at = self.bitmap_at + index * unit;

@@ -313,9 +313,10 @@ impl<'c> PartWriter<'c> {
         self.count += 1;
         if is_bit {
             let bit = usize::from(number).saturating_sub(1);
-            let fault = self.error(key, PartFault::Unknown);
-            let word = self.words.get_mut(bit / 64).ok_or(fault)?;
-            *word |= 1 << (63 - bit % 64);
+            match self.words.get_mut(bit / 64) {
+                Some(word) => *word |= 1 << (63 - bit % 64),
+                None => return Err(self.error(key, PartFault::Unknown)),
+            }
         }
         Ok(())
     }

@@ -44,15 +44,7 @@ fn currency(hex: &str) -> Option<(&'static str, &'static str)> {
 }
 
 fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
-    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
-    let mut out = [0; N];
-    if pairs.len() != N {
-        return None;
-    }
-    for (byte, pair) in out.iter_mut().zip(pairs) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(out)
+    crate::json::unhex(hex)?.try_into().ok()
 }
 
 /// By tag.

@@ -222,6 +222,12 @@ impl Dialect {
         &self.name
     }
 
+    /// Bytes of one bitmap on the wire.
+    #[inline]
+    pub(crate) fn bitmap_bytes(&self) -> usize {
+        if self.bitmap == Encoding::Raw { 8 } else { 16 }
+    }
+
     pub(crate) fn name_arc(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }

@@ -43,7 +43,7 @@ pub(super) fn read_bitmaps(
         }
         let path = ElementPath::Bitmap(index as u8 + 1);
         words[index] = read_bitmap(dialect.bitmap, body, *at).map_err(|kind| (path, *at, kind))?;
-        *at += if dialect.bitmap == Encoding::Raw { 8 } else { 16 };
+        *at += dialect.bitmap_bytes();
     }
     // Only the primary bitmap has no element at its first bit.
     if dialect.bitmaps_max == 1 && words[0] & CONTINUES != 0 {

@@ -25,7 +25,7 @@ impl Dialect {
     /// The first thing that does not follow the dialect, with its element and offset.
     pub fn parse<'d, 'a>(&'d self, body: &'a [u8]) -> Result<Message<'d, 'a>, ParseError> {
         let mut message = Message::empty(self, body);
-        match index(self, body, &mut message, Way::Any) {
+        match index(self, body, &mut message) {
             Ok(()) => Ok(message),
             Err(stop) => Err(self.parse_error(stop)),
         }
@@ -37,7 +37,7 @@ impl Dialect {
     /// type `0000` and no elements.
     pub fn parse_partial<'d, 'a>(&'d self, body: &'a [u8]) -> (Message<'d, 'a>, Option<ParseError>) {
         let mut message = Message::empty(self, body);
-        let stop = index(self, body, &mut message, Way::Any).err();
+        let stop = index(self, body, &mut message).err();
         let error = stop.map(|stop| self.parse_error(stop));
         (message, error)
     }
@@ -45,7 +45,7 @@ impl Dialect {
     /// As [`Dialect::parse_partial`] by the table alone: the measure of every shortcut.
     pub(crate) fn parse_by_table<'d, 'a>(&'d self, body: &'a [u8]) -> (Message<'d, 'a>, Option<ParseError>) {
         let mut message = Message::empty(self, body);
-        let stop = index(self, body, &mut message, Way::Table).err();
+        let stop = index_by_table(self, body, &mut message).err();
         let error = stop.map(|stop| self.parse_error(stop));
         (message, error)
     }
@@ -56,20 +56,11 @@ impl Dialect {
     }
 }
 
-/// How an index is made.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// By the shape of the bitmap when it is known, else run by run, learning the shape, else by the table.
-    Any,
-    /// By the table alone: what the other way is held against.
-    Table,
-}
-
+/// By the shape of the bitmap when it is known, else run by run, learning the shape, else by the table.
 #[inline(always)]
-fn index<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message<'d, '_>, way: Way) -> Result<(), Stop> {
-    let is_read = way == Way::Any
-        && (index_by_shape(dialect, body, message).is_some()
-            || skim::index(dialect, body, message).is_some());
+fn index<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message<'d, '_>) -> Result<(), Stop> {
+    let is_read =
+        index_by_shape(dialect, body, message).is_some() || skim::index(dialect, body, message).is_some();
     // What the short ways refuse goes through the table, which says why.
     if is_read { Ok(()) } else { index_by_table(dialect, body, message) }
 }

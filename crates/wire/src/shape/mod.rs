@@ -48,7 +48,6 @@ pub(crate) struct Shape {
     count: u16,
     steps: [Step; STEPS_MAX],
     step_count: u8,
-    /// Steps whose variable element has a rule for its bytes.
     /// Rules of fixed elements and of length prefixes, in the order of the steps.
     blocks: [Block; BLOCKS_MAX],
     has_nibbles: bool,
@@ -74,7 +73,7 @@ struct Head {
     first: [u64; 2],
     /// Zero when there is no second.
     second: [u64; 2],
-    /// Bytes of all bitmaps; what stands behind the second is compared by word.
+    /// Bytes of these bitmaps.
     bytes: usize,
 }
 
@@ -94,7 +93,7 @@ impl Shapes {
         for probe in 0..PROBES_MAX {
             let shape = self.slots[(home + probe) % SHAPES_MAX].get()?;
             if shape.head.first == head.first && shape.head.second == head.second {
-                return if shape.head.bytes <= head.bytes { Some((shape, shape.head.bytes)) } else { None };
+                return Some((shape, head.bytes));
             }
         }
         None
