@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Fault;
 use crate::file::{for_writing, make_dirs};
-use crate::limits::PAGE_BYTES;
 use crate::mark::{Mark, sync_dir, write_file};
 use crate::segment::{self, DirSource, SegmentHeader, Source as _};
 use crate::store::WriterLock;
@@ -62,16 +61,14 @@ pub fn archive(
     let kept = keep.min(sealed.len() as u64);
     sealed.truncate(sealed.len() - kept as usize);
     let mut source = DirSource::new(dir);
-    let mut total = 0;
-    for number in &sealed {
-        total += source.len(*number)?;
-    }
+    let lengths = sealed.iter().map(|number| source.len(*number)).collect::<Result<Vec<_>>>()?;
+    let total = lengths.iter().sum();
     let mut report = ArchiveReport { segments: Vec::new(), bytes: 0, records: 0, kept };
     let mut done = 0;
-    for number in sealed {
+    for (number, length) in sealed.into_iter().zip(lengths) {
         let (used, records) = checked(dir, dir, number)?;
         move_one(dir, &target, number, used)?;
-        done += source.len(number)?;
+        done += length;
         report.segments.push(number);
         report.bytes += used;
         report.records += records;
@@ -83,24 +80,27 @@ pub fn archive(
 /// Copies a segment, checks the copy, and takes the original away. Each step is durable before the next.
 fn move_one(dir: &Path, target: &Path, number: SegmentNumber, used: u64) -> Result<()> {
     let (from, to) = (segment::path(dir, number), segment::path(target, number));
-    if to.exists() {
-        // An earlier attempt got this far, or somebody put a file there that is not ours.
-        let length = fs::metadata(&to).map_err(Error::io("measure", &to))?.len();
-        if length != used || !same(&from, &to, used)? {
-            return Err(Error::Exists { path: to });
-        }
-    } else {
+    // An earlier attempt got this far, or somebody put a file there that is not ours.
+    let existed = to.exists();
+    if existed && fs::metadata(&to).map_err(Error::io("measure", &to))?.len() != used {
+        return Err(Error::Exists { path: to });
+    }
+    if !existed {
         copy(&from, &to, used)?;
         sync_dir(target)?;
     }
-    if !same(&from, &to, used)? || checked(target, dir, number)?.0 != used {
+    let is_same = same(&from, &to, used)?;
+    if existed && !is_same {
+        return Err(Error::Exists { path: to });
+    }
+    if !is_same || checked(target, dir, number)?.0 != used {
         return Err(Error::Corrupt(finding(number, Fault::Checksum)));
     }
     add_name(dir, target)?;
     // Its index goes along and stays here as well, so that what is archived is found without the archive. It can be
     // made anew, so a copy that fails stops nothing.
     crate::index::copy(dir, target, number);
-    let page = DirSource::new(dir).page(number)?;
+    let page = DirSource::new(dir).header_page(number)?;
     let stub = segment::stub_path(dir, number);
     let name = stub.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     write_file(dir, name, &page)?;
@@ -111,7 +111,7 @@ fn move_one(dir: &Path, target: &Path, number: SegmentNumber, used: u64) -> Resu
 /// Walks the blocks of one segment in `dir` and into the header of the next one, which `log` has: every checksum, and
 /// that each block continues the one before. Returns the bytes in use and the count of records.
 fn checked(dir: &Path, log: &Path, number: SegmentNumber) -> Result<(u64, u64)> {
-    let page = DirSource::new(dir).page(number)?;
+    let page = DirSource::new(dir).header_page(number)?;
     let header = SegmentHeader::decode(&page).map_err(|what| Error::Corrupt(finding(number, what)))?;
     let mut walker = Walker::new(DirSource::new(dir));
     walker.owner = Some((header.ledger_id, header.partition));
@@ -130,7 +130,7 @@ fn checked(dir: &Path, log: &Path, number: SegmentNumber) -> Result<(u64, u64)> 
 }
 
 fn ends_there(log: &Path, end: &Cursor, used: u64, first: &SegmentHeader) -> Result<(u64, u64)> {
-    let page = DirSource::new(log).page(end.segment)?;
+    let page = DirSource::new(log).header_page(end.segment)?;
     let next = SegmentHeader::decode(&page).map_err(|what| Error::Corrupt(end.finding(what)))?;
     let goes_on = (next.number, next.first_block, next.first_seq, next.previous)
         == (end.segment, end.block, end.seq, end.hash);
@@ -208,13 +208,4 @@ fn add_name(dir: &Path, target: &Path) -> Result<()> {
 
 fn finding(segment: SegmentNumber, what: Fault) -> Finding {
     Finding { segment, offset: 0, block: crate::BlockNumber::default(), what }
-}
-
-impl DirSource {
-    fn page(&mut self, number: SegmentNumber) -> Result<Vec<u8>> {
-        let mut page = vec![0; PAGE_BYTES];
-        let count = self.read_at(number, 0, &mut page)?;
-        page.truncate(count);
-        Ok(page)
-    }
 }

@@ -5,10 +5,9 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use crate::block::BlockHeader;
-use crate::error::Fault;
 use crate::file::for_writing;
 use crate::mark::{Mark, write_file};
-use crate::merkle::{Frontier, leaf_hash};
+use crate::merkle::Frontier;
 use crate::staging::Staging;
 use crate::{Error, Finding, Hash, LedgerId, Partition, Reader, Result, SegmentNumber, segment};
 
@@ -58,12 +57,10 @@ pub fn backup(dir: &Path, target: &Path, mut progress: impl FnMut(u64)) -> Resul
     let mut pending: Option<Pending> = None;
     while let Some(block) = reader.next_block()? {
         let (header, hash) = (block.header, block.hash);
-        block.records().for_each(|(_, record)| tree.push(leaf_hash(record)));
+        let taken = block.grow(&mut tree);
         let (number, offset, image) = reader.found();
-        if tree.root() != header.root {
-            let finding = Finding { segment: number, offset, block: header.block, what: Fault::Root };
-            return Err(Error::Corrupt(finding));
-        }
+        taken
+            .map_err(|what| Error::Corrupt(Finding { segment: number, offset, block: header.block, what }))?;
         let image = image.to_vec();
         if let Some(durable) = pending.take() {
             copy.block(&mut reader, durable)?;

@@ -36,6 +36,7 @@ use sha2::{Digest, Sha256};
 use crate::batch::PREFIX_BYTES;
 use crate::error::Fault;
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES, RECORD_BYTES_MAX, page_up};
+use crate::merkle::{Frontier, leaf_hash};
 use crate::{BlockNumber, Epoch, Hash, LedgerId, Partition, Sequence};
 
 /// Length of a block's header.
@@ -144,6 +145,17 @@ impl<'a> Block<'a> {
     /// The records with their sequences.
     pub fn records(&self) -> Records<'a> {
         Records { rest: self.payload, seq: self.header.first_seq }
+    }
+
+    /// Adds the records to a tree, which must come to the root that the header names.
+    pub(crate) fn grow(&self, tree: &mut Frontier) -> Result<(), Fault> {
+        self.records().for_each(|(_, record)| tree.push(leaf_hash(record)));
+        if tree.root() == self.header.root { Ok(()) } else { Err(Fault::Root) }
+    }
+
+    /// Length of the payload.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload.len()
     }
 
     /// Length on disk, padding included.

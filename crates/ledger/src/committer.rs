@@ -154,11 +154,7 @@ impl<T> Submitter<T> {
     /// # Errors
     /// `Closed` and `TooLarge`.
     pub fn submit(&self, batch: RecordBatch, effects: T) -> Result<(), Refused<T>> {
-        let mut queue = self.shared.lock();
-        while !queue.closed && queue.is_full(&batch) {
-            queue = self.shared.room.wait(queue).unwrap_or_else(|poison| poison.into_inner());
-        }
-        self.put(queue, batch, effects).map(drop)
+        self.submit_with_ticket(batch, effects).map(drop)
     }
 
     /// Queues a batch like [`submit`](Self::submit), and gives a ticket to wait for it with. A writer of several

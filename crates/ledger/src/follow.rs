@@ -3,7 +3,7 @@
 use crate::block::{self, Kind};
 use crate::error::Fault;
 use crate::log::Options;
-use crate::merkle::{Frontier, leaf_hash};
+use crate::merkle::Frontier;
 use crate::store::Tail;
 use crate::walk::Cursor;
 use crate::{Epoch, Error, LedgerId, Partition, Result};
@@ -63,8 +63,7 @@ impl Follow {
         } else if header.previous != self.cursor.hash {
             Some(Fault::Chain)
         } else {
-            block.records().for_each(|(_, record)| self.frontier.push(leaf_hash(record)));
-            (self.frontier.root() != header.root).then_some(Fault::Root)
+            block.grow(&mut self.frontier).err()
         };
         if let Some(what) = fault {
             return Err(Error::Corrupt(self.cursor.finding(what)));

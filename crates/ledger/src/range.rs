@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::Fault;
-use crate::merkle::{Frontier, leaf_hash};
+use crate::merkle::Frontier;
 use crate::{Error, Finding, Reader, Sequence, VerifyError};
 
 /// A part of a log in which every byte is as it was written.
@@ -41,13 +40,10 @@ pub fn verify_range(
     while to.is_none_or(|to| reader.next_seq() < to) {
         let Some(block) = reader.next_block()? else { break };
         let header = block.header;
-        if roots {
-            block.records().for_each(|(_, record)| tree.push(leaf_hash(record)));
-            if tree.root() != header.root {
-                let (segment, offset, _) = reader.found();
-                let finding = Finding { segment, offset, block: header.block, what: Fault::Root };
-                return Err(VerifyError::Finding(finding));
-            }
+        if roots && let Err(what) = block.grow(&mut tree) {
+            let (segment, offset, _) = reader.found();
+            let finding = Finding { segment, offset, block: header.block, what };
+            return Err(VerifyError::Finding(finding));
         }
         if report.blocks == 0 {
             report.first = header.first_seq;

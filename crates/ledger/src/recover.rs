@@ -13,7 +13,7 @@ use crate::block::{self, image_bytes};
 use crate::error::Fault;
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES};
 use crate::mark::Mark;
-use crate::merkle::{Frontier, leaf_hash};
+use crate::merkle::Frontier;
 use crate::segment::{MemorySource, SegmentHeader, Source, is_zero};
 use crate::walk::{Cursor, Step, Walker};
 use crate::{BlockNumber, Error, Hash, Result, SegmentNumber, Sequence};
@@ -159,10 +159,7 @@ fn accept<S: Source>(
     visit: &mut dyn FnMut(Sequence, &[u8]),
 ) -> Result<(), Fault> {
     let block = walker.block();
-    block.records().for_each(|(_, record)| end.frontier.push(leaf_hash(record)));
-    if end.frontier.root() != block.header.root {
-        return Err(Fault::Root);
-    }
+    block.grow(&mut end.frontier)?;
     block.records().for_each(|(seq, record)| visit(seq, record));
     end.blocks_read += 1;
     Ok(())

@@ -148,6 +148,19 @@ pub(crate) trait Source {
     fn len(&mut self, number: SegmentNumber) -> Result<u64>;
     /// Fills as much of `buffer` as the segment has from `offset` on, and returns how much that is.
     fn read_at(&mut self, number: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+
+    /// The first page of a segment, shorter or empty when there is less.
+    fn header_page(&mut self, number: SegmentNumber) -> Result<Vec<u8>> {
+        let mut page = vec![0; PAGE_BYTES];
+        let count = self.read_at(number, 0, &mut page)?;
+        page.truncate(count);
+        Ok(page)
+    }
+
+    /// Header of a segment; `None` when it was not started or its header is not one.
+    fn header(&mut self, number: SegmentNumber) -> Result<Option<SegmentHeader>> {
+        Ok(SegmentHeader::decode(&self.header_page(number)?).ok())
+    }
 }
 
 /// Segments in a directory, or in the archives that it names; the file read last stays open.

@@ -296,11 +296,6 @@ impl SnapshotWriter {
         Ok((std::mem::take(&mut self.path), self.bytes))
     }
 
-    /// Bytes so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     fn put_section(&mut self, kind: u16, index: u64, content: &[u8]) -> Result<(), SnapshotError> {
         let mut head = [0; SECTION_BYTES];
         head[..2].copy_from_slice(&kind.to_le_bytes());
@@ -397,11 +392,6 @@ impl SnapshotReader {
     /// Where it belongs and what to expect.
     pub fn head(&self) -> &SnapshotHead {
         &self.head
-    }
-
-    /// Bytes of the file.
-    pub fn len_bytes(&self) -> u64 {
-        self.len
     }
 
     /// The next section; `None` behind the last, once the file has shown itself to be whole.

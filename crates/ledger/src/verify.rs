@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::block::Kind;
 use crate::error::Fault;
 use crate::mark::Mark;
-use crate::merkle::{Frontier, leaf_hash};
+use crate::merkle::Frontier;
 use crate::recover::{SecondLook, check_files, judge_tail};
 use crate::segment::{self, DirSource, Source, is_zero};
 use crate::walk::{Cursor, Step, Walker};
@@ -165,11 +165,8 @@ impl<F: FnMut(Progress)> Run<F> {
     fn block(&mut self, before: &Cursor, offset: u64) -> Result<(), VerifyError> {
         let block = self.walker.block();
         let header = block.header;
-        block.records().for_each(|(_, record)| self.frontier.push(leaf_hash(record)));
         let at = Cursor { segment: self.walker.cursor.segment, offset, ..*before };
-        if self.frontier.root() != header.root {
-            return Err(VerifyError::Finding(at.finding(Fault::Root)));
-        }
+        block.grow(&mut self.frontier).map_err(|what| VerifyError::Finding(at.finding(what)))?;
         if let Some(mark) = self.mark.as_ref().filter(|mark| mark.next_block == header.block.next()) {
             let same = (mark.segment, mark.offset, mark.hash, mark.epoch, mark.next_seq)
                 == (at.segment, offset, block.hash, header.epoch, header.next_seq());

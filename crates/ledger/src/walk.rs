@@ -208,10 +208,7 @@ impl<S: Source> Walker<S> {
 
     /// The first page of a segment, shorter or empty when there is less.
     pub(crate) fn header_page(&mut self, number: SegmentNumber) -> Result<Vec<u8>> {
-        let mut page = vec![0; PAGE_BYTES];
-        let count = self.source.read_at(number, 0, &mut page)?;
-        page.truncate(count);
-        Ok(page)
+        self.source.header_page(number)
     }
 
     fn roll(&mut self) -> Step {

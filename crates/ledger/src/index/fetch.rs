@@ -2,9 +2,11 @@
 
 use super::view::{Index, Source};
 use super::{Doubt, IndexError};
-use crate::block::{self, HEADER_BYTES, image_bytes};
+use std::ops::Range;
+
+use crate::block::{self, Block, BlockHeader, HEADER_BYTES, image_bytes};
 use crate::segment::{DirSource, Source as _};
-use crate::{Reader, Result, SegmentNumber, Sequence};
+use crate::{Hash, Reader, Result, SegmentNumber, Sequence};
 
 /// What is read of a block before its length is known.
 const FIRST_READ_BYTES: usize = 16 * 1024;
@@ -13,20 +15,39 @@ const FIRST_READ_BYTES: usize = 16 * 1024;
 pub struct Fetch<'a> {
     index: &'a Index,
     source: DirSource,
+    /// The kept block, checked when it was read.
     image: Vec<u8>,
-    /// Sequences that the kept block holds.
-    holds: std::ops::Range<u64>,
+    held: Option<Held>,
+}
+
+/// What the image of the kept block was found to be.
+struct Held {
+    header: BlockHeader,
+    hash: Hash,
+    payload_bytes: usize,
+}
+
+impl Held {
+    fn new(block: &Block<'_>) -> Self {
+        Self { header: block.header, hash: block.hash, payload_bytes: block.payload_bytes() }
+    }
+
+    fn sequences(&self) -> Range<u64> {
+        self.header.first_seq.0..self.header.next_seq().0
+    }
 }
 
 impl std::fmt::Debug for Fetch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetch").field("holds", &self.holds).finish_non_exhaustive()
+        f.debug_struct("Fetch")
+            .field("holds", &self.held.as_ref().map(Held::sequences))
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Fetch<'a> {
     pub(crate) fn new(index: &'a Index) -> Self {
-        Self { index, source: DirSource::new(&index.inner.dir), image: Vec::new(), holds: 0..0 }
+        Self { index, source: DirSource::new(&index.inner.dir), image: Vec::new(), held: None }
     }
 
     /// The record at a sequence; `None` at and beyond the end.
@@ -37,16 +58,22 @@ impl<'a> Fetch<'a> {
         if seq >= self.index.end() {
             return Ok(None);
         }
-        if !self.holds.contains(&seq.0) {
+        if !self.holds(seq) {
             self.load(seq)?;
         }
-        let Ok(block) = block::decode(&self.image) else { return Ok(None) };
+        let Some(held) = &self.held else { return Ok(None) };
+        let payload = &self.image[HEADER_BYTES..HEADER_BYTES + held.payload_bytes];
+        let block = Block::from_parts(held.header, held.hash, payload);
         Ok(block.records().find(|(found, _)| *found == seq).map(|(_, record)| record.to_vec()))
+    }
+
+    fn holds(&self, seq: Sequence) -> bool {
+        self.held.as_ref().is_some_and(|held| held.sequences().contains(&seq.0))
     }
 
     fn load(&mut self, seq: Sequence) -> Result<(), IndexError> {
         let (parts, reached) = self.index.inner.snapshot();
-        self.holds = 0..0;
+        self.held = None;
         let at = parts.partition_point(|part| part.next_seq <= seq.0);
         let part = parts.get(at).filter(|part| part.first_seq <= seq.0 && seq < reached.seq);
         let Some(part) = part else {
@@ -61,7 +88,7 @@ impl<'a> Fetch<'a> {
         };
         match place {
             Ok(Some(place)) => {
-                if self.read(part.number, place.offset)? && self.holds.contains(&seq.0) {
+                if self.read(part.number, place.offset)? && self.holds(seq) {
                     return Ok(());
                 }
                 if matches!(part.source, Source::Sealed(_)) {
@@ -81,14 +108,14 @@ impl<'a> Fetch<'a> {
     /// The long way, for records whose block's place is not known.
     fn walk(&mut self, mut reader: Reader, seq: Sequence) -> Result<(), IndexError> {
         while let Some(block) = reader.next_block()? {
-            let holds = block.header.first_seq.0..block.header.next_seq().0;
-            if holds.contains(&seq.0) {
-                self.holds = holds;
+            let held = Held::new(&block);
+            if held.sequences().contains(&seq.0) {
                 self.image.clear();
                 self.image.extend_from_slice(reader.found().2);
+                self.held = Some(held);
                 return Ok(());
             }
-            if holds.start > seq.0 {
+            if held.header.first_seq > seq {
                 break;
             }
         }
@@ -97,7 +124,7 @@ impl<'a> Fetch<'a> {
 
     /// Reads the block at a place; `false` when there is none of this ledger.
     fn read(&mut self, segment: SegmentNumber, offset: u64) -> Result<bool> {
-        self.holds = 0..0;
+        self.held = None;
         self.image.resize(FIRST_READ_BYTES, 0);
         let count = self.source.read_at(segment, offset, &mut self.image)?;
         self.image.truncate(count);
@@ -117,7 +144,7 @@ impl<'a> Fetch<'a> {
         if (block.header.ledger_id, block.header.partition) != self.index.inner.owner {
             return Ok(false);
         }
-        self.holds = block.header.first_seq.0..block.header.next_seq().0;
+        self.held = Some(Held::new(&block));
         Ok(true)
     }
 }

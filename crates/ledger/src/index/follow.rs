@@ -15,7 +15,7 @@ use super::watch::{Event, Watch};
 use super::work::{Job, Work};
 use super::{Built, Doubt, IndexError};
 use crate::block::BlockHeader;
-use crate::segment::{self, SegmentHeader};
+use crate::segment::{self, DirSource, Source as _};
 use crate::signal::Signal;
 use crate::walk::Cursor as LogCursor;
 use crate::{Reader, SegmentNumber, Sequence};
@@ -184,11 +184,16 @@ fn open_parts(
         work: Work::default(),
         has_builder,
     };
+    let mut source = DirSource::new(dir);
     let (mut parts, mut start) = (Vec::new(), reached);
-    for number in segment::list(dir)? {
-        let Some(header) = header_of(dir, number)? else { break };
-        start = LogCursor::before(&header);
-        let Some(identity) = inner.identity(number)? else { break };
+    let numbers = segment::list(dir)?;
+    let mut own = numbers.first().map(|first| source.header(*first)).transpose()?.flatten();
+    for number in numbers {
+        let Some(this) = own else { break };
+        start = LogCursor::before(&this);
+        own = source.header(number.next())?;
+        let Some(next) = &own else { break };
+        let identity = inner.identity_of(number, &this, next);
         let source = match Sealed::find_and_open(dir, &identity) {
             Ok(sealed) => Source::Sealed(Arc::new(sealed)),
             Err(doubt) => {
@@ -218,13 +223,6 @@ fn open_parts(
 fn tail(inserter: &Inserter) -> Part {
     let hot = Arc::clone(&inserter.segment);
     Part { number: hot.number, first_seq: hot.first_seq, next_seq: u64::MAX, source: Source::Hot(hot) }
-}
-
-fn header_of(dir: &Path, number: SegmentNumber) -> Result<Option<SegmentHeader>, IndexError> {
-    use crate::segment::Source as _;
-    let mut page = vec![0; crate::limits::PAGE_BYTES];
-    let count = segment::DirSource::new(dir).read_at(number, 0, &mut page)?;
-    Ok(SegmentHeader::decode(&page[..count]).ok())
 }
 
 /// Reads blocks and inserts their records.
@@ -340,7 +338,8 @@ impl Inner {
 
     /// Reads a sealed segment and writes its index.
     fn rebuild(&self, identity: &Identity) -> Result<Built, IndexError> {
-        let header = header_of(&self.dir, identity.segment)?
+        let header = DirSource::new(&self.dir)
+            .header(identity.segment)?
             .ok_or(IndexError::Unreadable { sequence: Sequence(identity.first_seq) })?;
         let mut feeder = Feeder {
             reader: Reader::resume(&self.dir, self.owner, LogCursor::before(&header)),

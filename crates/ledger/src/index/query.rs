@@ -64,9 +64,10 @@ impl Query {
         Ok(range)
     }
 
-    /// The place after a record of the answer.
-    pub(crate) fn cursor(&self, ledger: LedgerId, last: Sequence) -> Cursor {
-        Cursor { query: self.mark(ledger), last }
+    /// The places after each of some records of the answer.
+    pub(crate) fn cursors(&self, ledger: LedgerId, sequences: &[Sequence]) -> Vec<Cursor> {
+        let query = self.mark(ledger);
+        sequences.iter().map(|last| Cursor { query, last: *last }).collect()
     }
 
     /// What makes a cursor useless for any other query; the length of a page may change.
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn a_cursor_goes_with_its_query_and_no_other() {
         let (ledger, query) = (LedgerId([1; 16]), Query::new(Key::new(1, &[b"a"])));
-        let cursor = query.cursor(ledger, Sequence(77));
+        let cursor = query.cursors(ledger, &[Sequence(77)])[0];
         assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
         let again = Query { after: Some(cursor), limit: 3, ..query };
         assert_eq!(again.range(ledger).unwrap().from, 78);

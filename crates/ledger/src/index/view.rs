@@ -116,7 +116,7 @@ impl Index {
             found.pop();
         }
         let sequences: Vec<_> = found.into_iter().map(Sequence).collect();
-        let cursors = sequences.iter().map(|seq| query.cursor(inner.owner.0, *seq)).collect();
+        let cursors = query.cursors(inner.owner.0, &sequences);
         Ok(Page { sequences, cursors, more })
     }
 
@@ -173,20 +173,26 @@ impl Inner {
     /// What a sealed segment's index has to be of; `None` while it is written to.
     pub(crate) fn identity(&self, number: SegmentNumber) -> Result<Option<Identity>, IndexError> {
         let mut source = DirSource::new(&self.dir);
-        let mut header = |number| -> Result<Option<SegmentHeader>, IndexError> {
-            let mut page = vec![0; crate::limits::PAGE_BYTES];
-            let count = source.read_at(number, 0, &mut page)?;
-            Ok(SegmentHeader::decode(&page[..count]).ok())
-        };
-        let (Some(own), Some(next)) = (header(number)?, header(number.next())?) else { return Ok(None) };
-        Ok(Some(Identity {
+        let (own, next) = (source.header(number)?, source.header(number.next())?);
+        let (Some(own), Some(next)) = (own, next) else { return Ok(None) };
+        Ok(Some(self.identity_of(number, &own, &next)))
+    }
+
+    /// What the index of a segment has to be of, from its header and the next one's.
+    pub(crate) fn identity_of(
+        &self,
+        segment: SegmentNumber,
+        own: &SegmentHeader,
+        next: &SegmentHeader,
+    ) -> Identity {
+        Identity {
             owner: self.owner,
-            segment: number,
+            segment,
             first_seq: own.first_seq.0,
             next_seq: next.first_seq.0,
             last_hash: next.previous,
             extractor: self.extract.version(),
-        }))
+        }
     }
 
     /// Puts another source in the place of a segment's.
