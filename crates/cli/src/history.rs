@@ -1,7 +1,8 @@
 //! What became of each transaction, read off the records and nothing else: a second opinion beside the
-//! running core, for `explain`, `ledger query` and the demo's comparison of journals.
+//! running core, for `ledger query` and the demo's comparison of journals.
 
 use crate::progress::Bar;
+use crate::settle::hex;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -87,10 +88,6 @@ impl Story {
         }
         self.records.push(sequence);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// All of them, and what else the records add up to.

@@ -11,6 +11,8 @@ mod reindex;
 mod snapshots;
 mod statement;
 
+pub(crate) use snapshots::Digests;
+
 use crate::arguments::{LedgerCommand, Output, VerifyOptions};
 use crate::history::each_record;
 use crate::progress::Bar;
@@ -19,6 +21,7 @@ use anyhow::Result;
 use proofs::Signer;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use switchyard_core::{Core, CoreConfig};
 use switchyard_domain::Record;
@@ -68,7 +71,7 @@ fn verify(options: &VerifyOptions, data: &Path, form: Output) -> Result<Verdict>
             return Err(anyhow::Error::from(error).context(crate::data_hint(data)));
         }
     };
-    let meaning = check_meaning(data);
+    let meaning = Digests::wanted(data).and_then(|digests| check_meaning(data, digests));
     let taken = meaning.as_ref().map_or(Ok(Vec::new()), |meaning| snapshots::compare(data, meaning))?;
     let balanced =
         meaning.as_ref().is_ok_and(|m| m.balanced) && taken.iter().all(snapshots::Found::is_harmless);
@@ -116,14 +119,13 @@ pub(crate) struct Meaning {
     pub(crate) trial: Vec<(String, u128, u128)>,
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) records: u64,
-    digests: snapshots::Digests,
+    digests: Digests,
 }
 
-/// Replays every record into a core of its own.
-pub(crate) fn check_meaning(data: &Path) -> Result<Meaning> {
+/// Replays every record into a core of its own, and notes the digests that are wanted on the way.
+pub(crate) fn check_meaning(data: &Path, mut digests: Digests) -> Result<Meaning> {
     let mut core = Core::new(CoreConfig::default());
     let mut counts = BTreeMap::new();
-    let mut digests = snapshots::Digests::wanted(data)?;
     let records = each_record(data, |sequence, stamped| {
         digests.note(sequence, core.state());
         core.replay(stamped).map_err(|error| anyhow::anyhow!("record {sequence}: {error}"))?;
@@ -190,7 +192,7 @@ fn verify_text(report: &VerifyReport, meaning: &Result<Meaning>) -> Result<()> {
 }
 
 fn stats(data: &Path, form: Output) -> Result<Verdict> {
-    let meaning = check_meaning(data)?;
+    let meaning = check_meaning(data, Digests::default())?;
     let taken = snapshots::found(data)?;
     match form {
         Output::Json => {
@@ -210,6 +212,19 @@ fn stats(data: &Path, form: Output) -> Result<Verdict> {
 
 /// The record's name, as its JSON spells it.
 pub(crate) fn name_of(record: &Record) -> String {
-    let text = format!("{record:?}");
-    text.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+    let mut name = Name(String::new());
+    // Ends with an error behind the name, which spares writing out the rest.
+    let _ = write!(name, "{record:?}");
+    name.0
+}
+
+/// Takes up what is written to it as far as the first word goes.
+struct Name(String);
+
+impl fmt::Write for Name {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let word = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+        self.0.push_str(&text[..word]);
+        if word == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
 }

@@ -139,8 +139,7 @@ fn sync_dir(dir: &Path) -> Result<(), DataError> {
 
 /// Number of the card key after the ones that a ledger names.
 pub(crate) fn next_id(core: &Core) -> u32 {
-    let keys = core.state().registry().keys();
-    let last = keys.filter(|(name, _)| name.usage == KeyUse::CardData).map(|(name, _)| name.owner).max();
+    let last = core.state().registry().card_keys().map(|(number, _)| number).max();
     last.map_or(DATA_KEY_FIRST, |last| last + 1)
 }
 

@@ -13,7 +13,7 @@ use switchyard_domain::{
     SafId, Stamped, Stan, TerminalId, TerminalIndex, TransactionId, TransactionOpened,
 };
 use switchyard_ledger::index::{
-    Built, Event, Extract, Index, IndexError, Indexer, Key, Keys, Unreadable, Watch,
+    Built, Event, Extract, Fetch, Index, IndexError, Indexer, Key, Keys, Unreadable, Watch,
 };
 use switchyard_ledger::{SegmentNumber, Sequence};
 
@@ -270,11 +270,19 @@ pub fn records(index: &Index, key: Key) -> Result<Vec<(Sequence, Stamped)>, Inde
     let mut fetch = index.fetch();
     let mut found = Vec::new();
     for sequence in index.find(key)? {
-        let unreadable = || IndexError::Unreadable { sequence };
-        let bytes = fetch.record(sequence)?.ok_or_else(unreadable)?;
-        found.push((sequence, Stamped::decode(&bytes).map_err(|_| unreadable())?));
+        found.push((sequence, record(&mut fetch, sequence)?));
     }
     Ok(found)
+}
+
+/// The record at a sequence that the index found, decoded.
+///
+/// # Errors
+/// [`IndexError`] when it cannot be read or decoded.
+pub fn record(fetch: &mut Fetch<'_>, sequence: Sequence) -> Result<Stamped, IndexError> {
+    let unreadable = || IndexError::Unreadable { sequence };
+    let bytes = fetch.record(sequence)?.ok_or_else(unreadable)?;
+    Stamped::decode(&bytes).map_err(|_| unreadable())
 }
 
 /// Every record that tells of a transaction, oldest first, what its store-and-forward entries came to included.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
-use switchyard_domain::{Actor, KeyUse};
+use switchyard_domain::Actor;
 use switchyard_ledger::index::{Index, Indexer};
 use switchyard_ledger::projection::{Follower, Rows};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
@@ -316,8 +316,7 @@ fn load(config: &Config, data: &DataDir, files: &Arc<dyn FileLayer>) -> Result<L
         tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
     }
     let registry = opened.core.state().registry();
-    let named = registry.keys().filter(|(name, _)| name.usage == KeyUse::CardData);
-    let named: Vec<u32> = named.map(|(name, _)| name.owner).collect();
+    let named: Vec<u32> = registry.card_keys().map(|(number, _)| number).collect();
     data.card_keys().finish_shredding(&named)?;
     let cards = Cards::open(&store, registry.keys(), &hash_key, &data.card_keys())?;
     Ok(Loaded { opened, store, cards })
@@ -332,7 +331,7 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
             shared.table.use_keys(index, keys.clone());
         }
     }
-    for (name, key) in registry.keys().filter(|(name, _)| name.usage != KeyUse::CardData) {
+    for (name, key) in registry.keys() {
         shared.keys.use_key(&shared.store, name, key);
     }
     let runtime = tokio::runtime::Handle::current();

@@ -101,7 +101,7 @@ impl Demo<'_> {
         }
         step("the ledger is verified and the journals are compared");
         let verified = verify(self.data);
-        let meaning = ledger::check_meaning(self.data)?;
+        let meaning = ledger::check_meaning(self.data, ledger::Digests::default())?;
         let again = settle::run(self.data, day, &config)?;
         let evidence = Evidence {
             fleet: &fleet,

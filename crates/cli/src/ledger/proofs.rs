@@ -156,7 +156,7 @@ pub(super) fn verify(path: &Path, key: &VerifierKey, form: Output) -> Result<Ver
         Ok((inclusion, checkpoint)) => {
             // A record of a newer program is proven all the same.
             let meaning = Stamped::decode(&inclusion.record).ok().map(serde_json::to_value).transpose()?;
-            let hex: String = inclusion.record.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = crate::settle::hex(&inclusion.record);
             match form {
                 Output::Json => {
                     let mut value = checkpoint_json(checkpoint);

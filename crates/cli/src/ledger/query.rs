@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_domain::{
-    AccountId, CardHash, MaskedPan, MerchantId, Pan, Record, Stamped, TransactionId, TransactionOpened,
+    AccountId, CardHash, MaskedPan, MerchantId, Pan, Record, TransactionId, TransactionOpened,
 };
 use switchyard_ledger::Sequence;
 use switchyard_ledger::index::{Cursor, Index, Key, Order, Query};
@@ -25,7 +25,7 @@ pub(crate) fn run(options: &QueryOptions, data: &Path, form: Output) -> Result<V
         return none(form);
     };
     let mut query = query(options, key, &index)?;
-    let mut found = Vec::new();
+    let (mut found, mut fetch) = (Vec::new(), index.fetch());
     let mut more = true;
     // What an index cannot tell apart is looked at one by one, so a page of it may not be a page of the answer.
     while more && found.len() < options.limit {
@@ -34,9 +34,9 @@ pub(crate) fn run(options: &QueryOptions, data: &Path, form: Output) -> Result<V
         more = page.more;
         query.after = page.cursor().or(query.after);
         for (sequence, cursor) in page.sequences.iter().zip(&page.cursors) {
-            let story = tell(&index, &mut names, *sequence)?;
-            if fits(options, &story) {
-                found.push((story, *cursor));
+            let first = keys::record(&mut fetch, *sequence)?;
+            if fits(options, &first.record) {
+                found.push((tell(&index, &mut names, *sequence, &first.record)?, *cursor));
             }
         }
     }
@@ -93,10 +93,12 @@ fn key(options: &QueryOptions, names: &mut Names<'_>) -> Result<Option<Key>> {
     Ok(Some(keys::every_transaction()))
 }
 
-fn fits(options: &QueryOptions, story: &Story) -> bool {
-    let batch = options.batch.is_none_or(|batch| story.batch.get() == batch);
-    let amount = options.amount.is_none_or(|minor| story.amount_minor == minor);
-    let day = options.date.is_none_or(|day| story.day == day.to_string());
+/// Whether the transaction that a record made is asked for; a record that made none is left to [`tell`].
+fn fits(options: &QueryOptions, record: &Record) -> bool {
+    let (Record::Opened(opened) | Record::Decided { opened, .. }) = record else { return true };
+    let batch = options.batch.is_none_or(|batch| opened.key.batch.get() == batch);
+    let amount = options.amount.is_none_or(|minor| opened.amount.minor == minor);
+    let day = options.date.is_none_or(|day| opened.day == day);
     batch && amount && day
 }
 
@@ -126,10 +128,8 @@ fn masked(text: &str) -> Result<MaskedPan> {
 }
 
 /// Everything that the ledger says about the transaction that a record made.
-fn tell(index: &Index, names: &mut Names<'_>, sequence: Sequence) -> Result<Story> {
-    let bytes = index.record(sequence)?.with_context(|| format!("record {sequence}"))?;
-    let first = Stamped::decode(&bytes).with_context(|| format!("record {sequence}"))?;
-    let (opened, decided) = match &first.record {
+fn tell(index: &Index, names: &mut Names<'_>, sequence: Sequence, first: &Record) -> Result<Story> {
+    let (opened, decided) = match first {
         Record::Opened(opened) => (opened, None),
         Record::Decided { opened, outcome, reply, .. } => (opened, Some((*outcome, reply))),
         _ => bail!("record {sequence} makes no transaction"),
@@ -209,8 +209,7 @@ fn movements(index: &Index, account: AccountId, options: &QueryOptions, form: Ou
         query.after = page.cursor().or(query.after);
         last = page.cursor().or(last);
         for (sequence, cursor) in page.sequences.iter().zip(&page.cursors) {
-            let bytes = fetch.record(*sequence)?.with_context(|| format!("record {sequence}"))?;
-            let stamped = Stamped::decode(&bytes).with_context(|| format!("record {sequence}"))?;
+            let stamped = keys::record(&mut fetch, *sequence)?;
             for posting in stamped.record.entry().into_iter().flat_map(|entry| &entry.0) {
                 if ![posting.debit, posting.credit].contains(&account) {
                     continue;

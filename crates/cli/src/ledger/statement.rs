@@ -3,11 +3,11 @@
 use crate::arguments::{Output, StatementOptions};
 use crate::ledger::moment::{self, Edge};
 use crate::{Verdict, output};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_book::{Balance, Side, Statement, StatementBuilder, StatementLine};
-use switchyard_domain::{AccountId, Stamped};
+use switchyard_domain::AccountId;
 use switchyard_ledger::Sequence;
 use switchyard_ledger::index::{Index, Query};
 use switchyard_server::index::{self as keys, Names};
@@ -57,8 +57,7 @@ fn make(
             if builder.is_complete_before(sequence.0) {
                 return Ok(builder.finish());
             }
-            let bytes = fetch.record(*sequence)?.with_context(|| format!("record {sequence}"))?;
-            let stamped = Stamped::decode(&bytes).with_context(|| format!("record {sequence}"))?;
+            let stamped = keys::record(&mut fetch, *sequence)?;
             if let Some(entry) = stamped.record.entry() {
                 lines += if *sequence >= from { entry.0.len() } else { 0 };
                 builder.take(sequence.0, stamped.at, entry)?;

@@ -17,7 +17,9 @@ impl Core {
         if name.usage != KeyUse::CardData {
             return Ok(());
         }
-        let Some(last) = self.card_keys().max() else { return Ok(()) };
+        let Some(last) = self.state.registry.card_keys().map(|(number, _)| number).max() else {
+            return Ok(());
+        };
         if name.owner <= last {
             return Err(CommandError::Exists { what: CARD_KEY });
         }
@@ -32,13 +34,11 @@ impl Core {
         if keys.is_empty() || !said || reason.contains(char::is_control) {
             return Err(CommandError::Invalid { what: "shredding" });
         }
-        let last = self.card_keys().max();
+        let last = self.state.registry.card_keys().map(|(number, _)| number).max();
         for key in keys {
             let owner = u32::from(*key);
-            let installed = self.state.registry.keys.iter();
-            let mut installed =
-                installed.filter(|(name, _)| name.usage == KeyUse::CardData && name.owner == owner);
-            let Some((_, record)) = installed.next() else {
+            let Some((_, record)) = self.state.registry.card_keys().find(|(number, _)| *number == owner)
+            else {
                 return Err(CommandError::Missing { what: CARD_KEY });
             };
             if Some(owner) == last {
@@ -51,11 +51,6 @@ impl Core {
             }
         }
         if self.may_send(keys) { Err(CommandError::InUse { what: CARD_KEY }) } else { Ok(()) }
-    }
-
-    fn card_keys(&self) -> impl Iterator<Item = u32> {
-        let keys = self.state.registry.keys.iter();
-        keys.filter(|(name, _)| name.usage == KeyUse::CardData).map(|(name, _)| name.owner)
     }
 
     /// Whether a message with a card of these keys is queued, under way, or can still be asked for: a terminal may

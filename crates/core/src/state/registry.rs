@@ -4,8 +4,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
-    CardHash, CardIssued, FeePlan, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MerchantIndex,
-    Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
+    CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, Merchant, MerchantId,
+    MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -74,6 +74,12 @@ impl Registry {
     /// Keys that are not a terminal's or a link's.
     pub fn keys(&self) -> impl Iterator<Item = (KeyName, &KeyRecord)> {
         self.keys.iter().map(|(name, key)| (*name, key))
+    }
+
+    /// The keys that cards are sealed under, by their number.
+    pub fn card_keys(&self) -> impl Iterator<Item = (u32, &KeyRecord)> {
+        let card_keys = self.keys().filter(|(name, _)| name.usage == KeyUse::CardData);
+        card_keys.map(|(name, key)| (name.owner, key))
     }
 
     /// The terminal with this DE 41.

@@ -1,8 +1,6 @@
 //! From the names of merchants and terminals to their numbers in the registry and back, read off the ledger.
 
-use switchyard_domain::{
-    Merchant, MerchantId, MerchantIndex, Record, Stamped, Terminal, TerminalId, TerminalIndex,
-};
+use switchyard_domain::{Merchant, MerchantId, MerchantIndex, Record, Terminal, TerminalId, TerminalIndex};
 use switchyard_ledger::Sequence;
 use switchyard_ledger::index::{Fetch, Index, IndexError, Key, Query};
 
@@ -32,7 +30,7 @@ impl<'a> Names<'a> {
         let Some(sequence) = list(self.index, &mut self.merchants, merchants())?.get(index.0 as usize) else {
             return Ok(None);
         };
-        match read(&mut self.fetch, *sequence)?.record {
+        match super::record(&mut self.fetch, *sequence)?.record {
             Record::MerchantRegistered(merchant) => Ok(Some(merchant)),
             _ => Err(IndexError::Unreadable { sequence: *sequence }),
         }
@@ -46,7 +44,7 @@ impl<'a> Names<'a> {
         let Some(sequence) = list(self.index, &mut self.terminals, terminals())?.get(index.0 as usize) else {
             return Ok(None);
         };
-        match read(&mut self.fetch, *sequence)?.record {
+        match super::record(&mut self.fetch, *sequence)?.record {
             Record::TerminalRegistered(terminal) => Ok(Some(terminal)),
             _ => Err(IndexError::Unreadable { sequence: *sequence }),
         }
@@ -92,10 +90,4 @@ fn list<'l>(
         *kept = Some(all);
     }
     Ok(kept.as_deref().unwrap_or_default())
-}
-
-fn read(fetch: &mut Fetch<'_>, sequence: Sequence) -> Result<Stamped, IndexError> {
-    let unreadable = || IndexError::Unreadable { sequence };
-    let bytes = fetch.record(sequence)?.ok_or_else(unreadable)?;
-    Stamped::decode(&bytes).map_err(|_| unreadable())
 }
