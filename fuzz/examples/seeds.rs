@@ -22,6 +22,7 @@ AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 \
 — switchyard.example/ledger/1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 ";
+const HSM_FRAMES: &str = include_str!("../../crates/hsm/tests/data/payshield-frames.jsonl");
 const LOG: &str = "../crates/ledger/tests/fixtures/v1";
 
 fn main() {
@@ -33,6 +34,7 @@ fn main() {
         let line = CRYPTO.lines().find(|line| line.contains(&format!("\"tr31_unwrap_{version}\""))).unwrap();
         write("tr31", version, text_of(line, "key_block").as_bytes());
     }
+    hsm_frames();
     for (name, bytes) in switchyard_fuzz::seeds() {
         write("record", &name, &bytes);
     }
@@ -41,6 +43,15 @@ fn main() {
     write("core_ops", "link", &[0, 0, 2, 5, 0, 0, 0, 0, 0, 12, 0, 0, 0, 7, 0, 0, 12, 0, 0, 0, 17, 5]);
     write("core_ops", "void", &[0, 0, 2, 0, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0, 0, 0, 0, 21, 18, 0, 0, 0, 1, 21]);
     write("core_ops", "saf", &[0, 0, 2, 5, 0, 0, 0, 0, 0, 17, 5, 12, 0, 0, 0, 12, 1, 0, 0, 16, 0, 2, 17, 6]);
+}
+
+/// The published commands and answers of an HSM, without their header of four characters.
+fn hsm_frames() {
+    for (number, line) in HSM_FRAMES.lines().skip(1).enumerate() {
+        let field = if text_of(line, "dir") == "encode" { "expected" } else { "input" };
+        let bytes = unhex(text_of(line, field));
+        write("hsm_reply", &format!("{}-{number}", text_of(line, "command")), &bytes[4..]);
+    }
 }
 
 /// The published terminal messages, whole for what takes frames and without envelope for what takes bodies.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is a finding")]
 
 mod dialects;
+mod hsm;
 mod ledger;
 mod ops;
 mod records;
@@ -13,6 +14,7 @@ mod records;
 mod support;
 
 pub use dialects::terminal_message;
+pub use hsm::hsm_reply;
 pub use ledger::{ledger_block, ledger_proof, ledger_recover, ledger_witness};
 pub use ops::core_ops;
 pub use records::{record, seeds};

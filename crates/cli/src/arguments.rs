@@ -377,6 +377,40 @@ pub(crate) enum SettleCommand {
     Status,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SimHsm {
+    /// Address and port to listen on.
+    #[arg(long, default_value = "127.0.0.1:1500", value_name = "ADDRESS")]
+    pub(crate) listen: String,
+    /// Characters of the message header.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    pub(crate) header_bytes: usize,
+    /// Answers that come late, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) delay_per_mille: u16,
+    /// How late, milliseconds.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    pub(crate) delay_ms: u64,
+    /// Answers that do not come, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) silent_per_mille: u16,
+    /// Bytes that are no answer, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) garbage_per_mille: u16,
+    /// Answers behind a header that no command had, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) wrong_header_per_mille: u16,
+    /// Connections that break instead of an answer, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) disconnect_per_mille: u16,
+    /// Commands that are refused, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) refuse_per_mille: u16,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum SimCommand {
     /// Issuer hosts of the world's links, until Ctrl-C.
@@ -391,6 +425,9 @@ pub(crate) enum SimCommand {
         #[arg(long, value_name = "FILE")]
         journal: Option<PathBuf>,
     },
+    /// A hardware security module with the payShield command set, until Ctrl-C. Its first start makes its
+    /// local master key and the transport key that the switch finds beside its own keys.
+    Hsm(SimHsm),
     /// Terminals that do everything terminals do; exit 1 when the switch answered wrongly.
     Terminals(SimTerminals),
     /// Sales as fast as they are answered, cryptography done beforehand.

@@ -42,6 +42,9 @@ pub(crate) fn check(path: &Path, form: Output) -> Result<Verdict> {
 pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
     let config = load(option)?;
     crate::logging::start(&config.log);
+    if let Err(error) = switchyard_server::refuse_core_dumps() {
+        tracing::warn!(%error, "a core file of this process could hold keys");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let switch = Switch::start(config, data, None).await?;

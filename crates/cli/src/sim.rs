@@ -1,18 +1,27 @@
-//! `sim issuer` and `sim terminals`: the other side of the demo world, from its `demo.json`.
+//! `sim issuer`, `sim terminals` and `sim hsm`: the other sides of the demo world.
 
-use crate::arguments::{Output, SimCommand};
+use crate::arguments::{Output, SimCommand, SimHsm};
 use crate::init::world_path;
 use crate::{Verdict, output};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
+use switchyard_keys::SecretBytes;
+use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
+use switchyard_server::config::{KeyFiles, Profile};
+use switchyard_server::{DataDir, KeptTransport, keep_key, keep_transport, kept_key};
 use switchyard_simulator::fleet::{FleetConfig, FleetReport, Mischief, run_fleet};
+use switchyard_simulator::hsm::{HsmDevice, HsmFaults, HsmHost};
 use switchyard_simulator::issuer::{IssuerConfig, IssuerFaults, IssuerHost};
 use switchyard_simulator::load::{LoadConfig, run_load};
 use switchyard_simulator::world::DemoWorld;
 
 pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Verdict> {
+    if let SimCommand::Hsm(options) = command {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        return runtime.block_on(hsm(options, data));
+    }
     let world = DemoWorld::read(&world_path(data))
         .with_context(|| format!("{}: make it with `switchyard init --demo`", world_path(data).display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -20,6 +29,7 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         SimCommand::Issuer { link, drop_per_mille, journal } => {
             runtime.block_on(issuers(&world, link.as_deref(), *drop_per_mille, journal.as_deref()))
         }
+        SimCommand::Hsm(_) => unreachable!("it needs no world and has been run"),
         SimCommand::Terminals(options) => {
             let mut config = FleetConfig::new(options.target.clone(), world, options.transactions);
             config.terminals = options.terminals.unwrap_or(config.terminals);
@@ -45,6 +55,44 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
             Ok(Verdict::Fine)
         }
     }
+}
+
+/// A module whose local master key is kept beside the switch's keys, so that what it wrapped opens again after
+/// a restart; and the transport key that both know.
+async fn hsm(options: &SimHsm, data: &Path) -> Result<Verdict> {
+    let paths = DataDir::new(data, &KeyFiles::default());
+    let (kept, transport) = (paths.keys().join("simulated-hsm"), paths.hsm_transport());
+    if !kept.exists() {
+        let (lmk, key) = (SecretBytes::random(32)?, SecretBytes::random(32)?);
+        let attributes = KeyAttributes::new(KeyAlgorithm::Aes);
+        let wrapped = Lmk::from_slice(lmk.expose())?.wrap(key.expose(), KeyUsage::Zmk, attributes)?;
+        let reference = format!("S{}", str::from_utf8(wrapped.as_bytes())?);
+        keep_key(&kept, &lmk, true)?;
+        keep_transport(&transport, &KeptTransport { key, reference }, true)?;
+    }
+    let lmk = Lmk::from_slice(kept_key(&kept, Profile::Demo)?.expose())?;
+    let faults = HsmFaults {
+        delay_per_mille: options.delay_per_mille,
+        delay_ms: options.delay_ms,
+        silent_per_mille: options.silent_per_mille,
+        garbage_per_mille: options.garbage_per_mille,
+        wrong_header_per_mille: options.wrong_header_per_mille,
+        disconnect_per_mille: options.disconnect_per_mille,
+        refuse_per_mille: options.refuse_per_mille,
+        seed: options.seed,
+        ..HsmFaults::default()
+    };
+    let host = HsmHost::bind(&options.listen, HsmDevice::new(lmk), options.header_bytes, faults)
+        .await
+        .with_context(|| options.listen.clone())?;
+    eprintln!(
+        "hsm on {}; [hsm] backend = \"payshield\", addresses = \"{0}\", header_bytes = {}",
+        host.address(),
+        options.header_bytes
+    );
+    tokio::signal::ctrl_c().await?;
+    eprintln!("stopped after {} commands", host.commands());
+    Ok(Verdict::Fine)
 }
 
 async fn issuers(

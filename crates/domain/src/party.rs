@@ -81,6 +81,12 @@ pub enum TerminalMac {
     X99,
     /// ANSI X9.19, double-length key.
     X919,
+    /// CMAC with triple DES, double-length key.
+    CmacTdes,
+    /// CMAC with AES-128.
+    CmacAes,
+    /// UnionPay's XOR fold over 16-byte blocks with SM4, eight hex characters.
+    Sm4,
 }
 
 /// A merchant.

@@ -170,6 +170,14 @@ pub fn kcv(key: &DesKey) -> [u8; 4] {
     [block[0], block[1], block[2], block[3]]
 }
 
+/// Enciphers key bytes under `wrapping` block by block (ECB), as UnionPay wraps working keys under a TMK.
+///
+/// # Errors
+/// [`KeyError::Length`] unless `key` has 8, 16 or 24 bytes.
+pub fn wrap_des_ecb(wrapping: &TdesCipher, key: &[u8]) -> Result<Vec<u8>, KeyError> {
+    Ok(DesKey::from_slice(key)?.wrap_ecb(wrapping).as_bytes().to_vec())
+}
+
 /// Sets the lowest bit of each byte so that its number of ones is odd.
 pub fn set_odd_parity(bytes: &mut [u8]) {
     for byte in bytes {

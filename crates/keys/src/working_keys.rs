@@ -9,12 +9,15 @@
 //! | 84 | the 56 bytes, TDK 24, check 4 |
 //!
 //! Keys are enciphered under the TMK block by block; a check value is the first 4 bytes of
-//! 8 zero bytes enciphered under the clear key.
+//! 8 zero bytes enciphered under the clear key. A MAK for SM4 or AES has 16 bytes in the place of a
+//! double-length one, and the check value of its own cipher: the sources are silent on it, and this
+//! keeps the three keys of 16 + 4 bytes that they name for SM4.
 
 use crate::block::TdesCipher;
 use crate::constant_time_eq;
-use crate::des_key::{DesKey, kcv};
+use crate::des_key::{DesKey, kcv, wrap_des_ecb};
 use crate::error::KeyError;
+use crate::lmk::KeyAlgorithm;
 
 /// How long the MAK of a 40 or 60-byte block is; a configured property of the terminal's
 /// profile, because the two shapes cannot be told apart for certain.
@@ -87,6 +90,25 @@ pub struct WorkingKeys {
     pub tdk: Option<DesKey>,
 }
 
+/// A key enciphered under the TMK, and its check value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedPart {
+    /// The key under the TMK.
+    pub wrapped: Vec<u8>,
+    /// First 4 bytes of its check value.
+    pub check_value: [u8; 4],
+}
+
+impl WrappedPart {
+    /// Enciphers `key`, a key for `algorithm`, under `wrapping`.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] when the key does not fit its algorithm or has no length of a DES key.
+    pub fn new(wrapping: &TdesCipher, algorithm: KeyAlgorithm, key: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self { wrapped: wrap_des_ecb(wrapping, key)?, check_value: algorithm.check_value(key)? })
+    }
+}
+
 /// Builds and opens DE 62.
 #[derive(Debug)]
 pub struct WorkingKeyBlock;
@@ -102,22 +124,36 @@ impl WorkingKeyBlock {
         mak: &DesKey,
         tdk: Option<&DesKey>,
     ) -> Result<Vec<u8>, WorkingKeyError> {
-        let filler: &[u8] = match (pik.len(), mak.len(), tdk.map(DesKey::len)) {
+        let wrapping = TdesCipher::new(tmk);
+        let part = |key: &DesKey| WrappedPart {
+            wrapped: key.wrap_ecb(&wrapping).as_bytes().to_vec(),
+            check_value: kcv(key),
+        };
+        Self::assemble(&part(pik), &part(mak), tdk.map(part).as_ref())
+    }
+
+    /// The block of keys that somebody else wrapped. The layout follows from their lengths.
+    ///
+    /// # Errors
+    /// As [`WorkingKeyBlock::build`].
+    pub fn assemble(
+        pik: &WrappedPart,
+        mak: &WrappedPart,
+        tdk: Option<&WrappedPart>,
+    ) -> Result<Vec<u8>, WorkingKeyError> {
+        let len = |part: &WrappedPart| part.wrapped.len();
+        let filler: &[u8] = match (len(pik), len(mak), tdk.map(len)) {
             (8, 8, None) | (16, 16, None | Some(16)) | (24, 24, None | Some(24)) => &[],
             (16, 8, None | Some(16)) => &[0; 8],
             (pik, mak, tdk) => return Err(WorkingKeyError::Layout { pik, mak, tdk }),
         };
-        let wrapping = TdesCipher::new(tmk);
         let mut block = Vec::with_capacity(84);
-        let mut put = |key: &DesKey, filler: &[u8]| {
-            block.extend_from_slice(key.wrap_ecb(&wrapping).as_bytes());
-            block.extend_from_slice(filler);
-            block.extend_from_slice(&kcv(key));
-        };
-        put(pik, &[]);
-        put(mak, filler);
-        if let Some(tdk) = tdk {
-            put(tdk, &[]);
+        for (part, filler) in [(Some(pik), &[][..]), (Some(mak), filler), (tdk, &[])] {
+            if let Some(part) = part {
+                block.extend_from_slice(&part.wrapped);
+                block.extend_from_slice(filler);
+                block.extend_from_slice(&part.check_value);
+            }
         }
         Ok(block)
     }
@@ -128,6 +164,19 @@ impl WorkingKeyBlock {
     /// # Errors
     /// [`WorkingKeyError`] names what is wrong, and with which key.
     pub fn open(tmk: &DesKey, bytes: &[u8], mak: MakLength) -> Result<WorkingKeys, WorkingKeyError> {
+        Self::open_with(tmk, bytes, mak, KeyAlgorithm::Tdes)
+    }
+
+    /// [`WorkingKeyBlock::open`] for a MAK of another cipher, whose check value is then made with it.
+    ///
+    /// # Errors
+    /// As [`WorkingKeyBlock::open`].
+    pub fn open_with(
+        tmk: &DesKey,
+        bytes: &[u8],
+        mak: MakLength,
+        mak_algorithm: KeyAlgorithm,
+    ) -> Result<WorkingKeys, WorkingKeyError> {
         let (pik_bytes, mak_bytes, filler_bytes) = match (bytes.len(), mak) {
             (24, _) => (8, 8, 0),
             (40 | 60, MakLength::Single) => (16, 8, 8),
@@ -135,13 +184,14 @@ impl WorkingKeyBlock {
             (56 | 84, _) => (24, 24, 0),
             (have, _) => return Err(WorkingKeyError::Length { have }),
         };
-        let wrapping = TdesCipher::new(tmk);
-        let (pik, rest) = take(&wrapping, bytes, pik_bytes, 0, WorkingKeyKind::Pik)?;
-        let (mak, rest) = take(&wrapping, rest, mak_bytes, filler_bytes, WorkingKeyKind::Mak)?;
+        let (wrapping, des) = (TdesCipher::new(tmk), KeyAlgorithm::Tdes);
+        let (pik, rest) = take(&wrapping, bytes, (pik_bytes, 0), WorkingKeyKind::Pik, des)?;
+        let (mak, rest) =
+            take(&wrapping, rest, (mak_bytes, filler_bytes), WorkingKeyKind::Mak, mak_algorithm)?;
         let tdk = if rest.is_empty() {
             None
         } else {
-            Some(take(&wrapping, rest, pik_bytes, 0, WorkingKeyKind::Tdk)?.0)
+            Some(take(&wrapping, rest, (pik_bytes, 0), WorkingKeyKind::Tdk, des)?.0)
         };
         Ok(WorkingKeys { pik, mak, tdk })
     }
@@ -151,9 +201,9 @@ impl WorkingKeyBlock {
 fn take<'a>(
     wrapping: &TdesCipher,
     bytes: &'a [u8],
-    key_bytes: usize,
-    filler_bytes: usize,
+    (key_bytes, filler_bytes): (usize, usize),
     kind: WorkingKeyKind,
+    algorithm: KeyAlgorithm,
 ) -> Result<(DesKey, &'a [u8]), WorkingKeyError> {
     let short = || WorkingKeyError::Length { have: bytes.len() };
     let (wrapped, rest) = bytes.split_at_checked(key_bytes).ok_or_else(short)?;
@@ -163,7 +213,8 @@ fn take<'a>(
         return Err(WorkingKeyError::Filler);
     }
     let key = DesKey::unwrap_ecb(wrapping, wrapped).map_err(|_: KeyError| short())?;
-    if !constant_time_eq(&kcv(&key), check) {
+    let expected = algorithm.check_value(key.expose()).map_err(|_: KeyError| short())?;
+    if !constant_time_eq(&expected, check) {
         return Err(WorkingKeyError::CheckValue(kind));
     }
     Ok((key, rest))

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ledger/` | the log: the only truth |
 //! | `snapshots/` | the state of the core at some places of the log, for a fast start; may be deleted |
+//! | `keys/hsm-transport` | the key shared with a hardware security module, where there is one, mode 0600 |
 //! | `keys/lmk` | the local master key, 64 hexadecimal digits under a line that says what it is for, mode 0600 |
 //! | `keys/card-data/` | the keys that seal cards, each wrapped under the local master key |
 //! | `keys/ledger-checkpoint` | the key that signs checkpoints of the ledger |
@@ -100,6 +101,10 @@ impl DataDir {
     /// The directory of keys.
     pub fn keys(&self) -> &Path {
         &self.keys
+    }
+    /// The key that is shared with a hardware security module.
+    pub fn hsm_transport(&self) -> PathBuf {
+        self.keys.join("hsm-transport")
     }
     /// The keys that seal cards.
     pub fn card_keys(&self) -> CardKeyFiles {
@@ -219,6 +224,58 @@ fn write_key(path: &Path, key: &SecretBytes, demo: bool) -> Result<(), DataError
     file.write_all(text.expose())
         .and_then(|()| file.sync_all())
         .map_err(|source| io_error("write", path, source))
+}
+
+/// The key under which keys go into a hardware security module and out of it.
+#[derive(Debug)]
+pub struct KeptTransport {
+    /// The key: AES-256.
+    pub key: SecretBytes,
+    /// What the module knows it by.
+    pub reference: String,
+}
+
+/// Keeps a 32-byte key in a new file of its own, mode 0600.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub fn keep_key(path: &Path, key: &SecretBytes, demo: bool) -> Result<(), DataError> {
+    if let Some(parent) = path.parent() {
+        make_dir(parent)?;
+    }
+    write_key(path, key, demo)
+}
+
+/// Reads what [`keep_key`] keeps.
+///
+/// # Errors
+/// [`DataError::DemoKey`], [`DataError::Readable`], [`DataError::Malformed`] and `Io`.
+pub fn kept_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
+    read_key(path, profile)
+}
+
+/// Keeps a transport key: as a key file, with the module's name for it in a third line.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub fn keep_transport(path: &Path, kept: &KeptTransport, demo: bool) -> Result<(), DataError> {
+    keep_key(path, &kept.key, demo)?;
+    let appended = OpenOptions::new().append(true).open(path).and_then(|mut file| {
+        file.write_all(format!("{}\n", kept.reference).as_bytes())?;
+        file.sync_all()
+    });
+    appended.map_err(|source| io_error("write", path, source))
+}
+
+/// Reads what [`keep_transport`] keeps.
+pub(crate) fn read_transport(path: &Path, profile: Profile) -> Result<KeptTransport, DataError> {
+    let key = read_key(path, profile)?;
+    let text = read_private(path)?;
+    let reference =
+        text.expose().split(|byte| *byte == b'\n').nth(2).and_then(|line| str::from_utf8(line).ok());
+    let reference = reference.map(str::trim).filter(|line| !line.is_empty());
+    let reference = reference.ok_or_else(|| DataError::Malformed { path: path.to_path_buf() })?.to_owned();
+    Ok(KeptTransport { key, reference })
 }
 
 /// Reads a file that only its owner may read.

@@ -10,6 +10,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::hsm::Module;
 use crate::metrics::Metrics;
 use crate::shared::{Phase, reached};
 
@@ -18,6 +19,7 @@ use crate::shared::{Phase, reached};
 struct Health {
     phase: watch::Receiver<Phase>,
     metrics: Arc<Metrics>,
+    module: Arc<Module>,
 }
 
 /// Serves until the switch stops.
@@ -25,9 +27,10 @@ pub(crate) async fn serve(
     listener: TcpListener,
     phase: watch::Receiver<Phase>,
     metrics: Arc<Metrics>,
+    module: Arc<Module>,
     extra: Option<Router>,
 ) {
-    let health = Health { phase: phase.clone(), metrics };
+    let health = Health { phase: phase.clone(), metrics, module };
     let own = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
@@ -49,6 +52,8 @@ async fn live(State(health): State<Health>) -> StatusCode {
 
 async fn ready(State(health): State<Health>) -> (StatusCode, &'static str) {
     match *health.phase.borrow() {
+        // Without its HSM a switch answers every PIN and every sign-on with A7: traffic belongs elsewhere.
+        Phase::Serving if !health.module.is_well() => (StatusCode::SERVICE_UNAVAILABLE, "no hsm\n"),
         Phase::Serving => (StatusCode::OK, "ready\n"),
         Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Phase::Draining | Phase::Stopping | Phase::Failed => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),

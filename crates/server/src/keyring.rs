@@ -4,36 +4,33 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use switchyard_domain::{KeyName, KeyRecord, KeyUse, LinkIndex};
-use switchyard_keys::TdesCipher;
 
-use crate::keystore::KeyStore;
+use crate::hsm::HsmKey;
 
-/// Keys in force, ready to use.
+/// Keys in force; a key is opened where it is used, in the HSM.
 #[derive(Default)]
 pub(crate) struct KeyRing {
-    pin_verification: ArcSwapOption<TdesCipher>,
-    zones: RwLock<Vec<Option<Arc<TdesCipher>>>>,
+    pin_verification: ArcSwapOption<HsmKey>,
+    zones: RwLock<Vec<Option<Arc<HsmKey>>>>,
 }
 
 impl KeyRing {
     /// The key of Visa PIN verification values.
-    pub(crate) fn pin_verification(&self) -> Option<Arc<TdesCipher>> {
+    pub(crate) fn pin_verification(&self) -> Option<Arc<HsmKey>> {
         self.pin_verification.load_full()
     }
 
     /// The key of PIN blocks on a link.
-    pub(crate) fn zone(&self, link: LinkIndex) -> Option<Arc<TdesCipher>> {
+    pub(crate) fn zone(&self, link: LinkIndex) -> Option<Arc<HsmKey>> {
         self.zones.read().unwrap_or_else(PoisonError::into_inner).get(usize::from(link.0)).cloned().flatten()
     }
 
-    /// A key of the registry is in force from now on. One that cannot be unwrapped is logged: what needs it
-    /// is then answered A7.
-    pub(crate) fn use_key(&self, store: &KeyStore, name: KeyName, key: &KeyRecord) {
+    /// A key of the registry is in force from now on.
+    pub(crate) fn use_key(&self, name: KeyName, key: &KeyRecord) {
         match name.usage {
-            KeyUse::PinVerification => match store.unwrap_cipher(name.usage, key) {
-                Ok(cipher) => self.pin_verification.store(Some(Arc::new(cipher))),
-                Err(error) => tracing::error!(%error, "the PIN verification key cannot be unwrapped"),
-            },
+            KeyUse::PinVerification => {
+                self.pin_verification.store(Some(Arc::new(HsmKey::new(name.usage, key.clone()))));
+            }
             KeyUse::CardData
             | KeyUse::CardHash
             | KeyUse::TerminalMaster
@@ -45,16 +42,12 @@ impl KeyRing {
     }
 
     /// The key of a link is in force from now on.
-    pub(crate) fn use_zone(&self, store: &KeyStore, link: LinkIndex, key: &KeyRecord) {
-        let cipher = store.unwrap_cipher(KeyUse::ZonePin, key);
-        if let Err(error) = &cipher {
-            tracing::error!(%link, %error, "the PIN key of a link cannot be unwrapped");
-        }
+    pub(crate) fn use_zone(&self, link: LinkIndex, key: &KeyRecord) {
         let index = usize::from(link.0);
         let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
         if zones.len() <= index {
             zones.resize(index + 1, None);
         }
-        zones[index] = cipher.ok().map(Arc::new);
+        zones[index] = Some(Arc::new(HsmKey::new(KeyUse::ZonePin, key.clone())));
     }
 }

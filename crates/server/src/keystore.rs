@@ -9,12 +9,13 @@ use switchyard_domain::{
     WorkingKeys, WrappedKey,
 };
 use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
-use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, aes_kcv};
+use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
 use switchyard_keys::mac::{MacAlgorithm, MacKey, hmac};
-use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, constant_time_eq, kcv};
+use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, constant_time_eq};
 
 use crate::card_keys::CardKeyFiles;
 use crate::data::DataError;
+use crate::hsm::HsmKey;
 
 /// The local master key, and what can be done with it.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct KeyStore {
 pub(crate) struct TerminalKeys {
     pub(crate) version: u32,
     pub(crate) mac: MacKey,
-    pub(crate) pin: TdesCipher,
+    pub(crate) pin: HsmKey,
     pub(crate) track: Option<TdesCipher>,
 }
 
@@ -48,10 +49,20 @@ impl KeyStore {
             _ if key.len() == 8 => KeyAlgorithm::Des,
             _ => KeyAlgorithm::Tdes,
         };
+        self.wrap_as(usage, algorithm, key)
+    }
+
+    /// As [`KeyStore::wrap`], for a key of a given cipher.
+    pub(crate) fn wrap_as(
+        &self,
+        usage: KeyUse,
+        algorithm: KeyAlgorithm,
+        key: &[u8],
+    ) -> Result<KeyRecord, KeyError> {
         let wrapped = self.lmk.wrap(key, usage_of(usage), KeyAttributes::new(algorithm))?;
         let text =
             String::from_utf8(wrapped.as_bytes().to_vec()).map_err(|_| KeyError::Input("key block"))?;
-        Ok(KeyRecord { wrapped: WrappedKey(text), check_value: check_value(usage, key)? })
+        Ok(KeyRecord { wrapped: WrappedKey(text), check_value: check_value(usage, algorithm, key)? })
     }
 
     /// Draws a double-length DES key; also in clear, for whoever must load it elsewhere.
@@ -67,7 +78,10 @@ impl KeyStore {
     pub(crate) fn unwrap(&self, usage: KeyUse, record: &KeyRecord) -> Result<SecretBytes, KeyError> {
         let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
         let key = self.lmk.unwrap(&wrapped, usage_of(usage))?;
-        if constant_time_eq(&check_value(usage, key.expose())?, &record.check_value) {
+        // Which cipher it is for stands in its block, which was authenticated.
+        let algorithm = record.wrapped.0.as_bytes().get(7).copied().and_then(KeyAlgorithm::from_code);
+        let algorithm = algorithm.ok_or(KeyError::Malformed { offset: 7 })?;
+        if constant_time_eq(&check_value(usage, algorithm, key.expose())?, &record.check_value) {
             Ok(key)
         } else {
             Err(KeyError::CheckValue)
@@ -91,7 +105,7 @@ impl KeyStore {
         Ok(TerminalKeys {
             version: keys.version,
             mac: MacKey::new(mac_algorithm(mac), mak.expose())?,
-            pin: self.unwrap_cipher(KeyUse::TerminalPin, &keys.pin)?,
+            pin: HsmKey::new(KeyUse::TerminalPin, keys.pin.clone()),
             track: keys
                 .track
                 .as_ref()
@@ -101,11 +115,13 @@ impl KeyStore {
     }
 }
 
-/// Bytes of the MAC key that a terminal's profile wants.
-pub(crate) fn mac_key_bytes(mac: TerminalMac) -> usize {
+/// The MAC key that a terminal's profile wants: its cipher and its bytes.
+pub(crate) fn mac_key_form(mac: TerminalMac) -> (KeyAlgorithm, usize) {
     match mac {
-        TerminalMac::CupEcb | TerminalMac::X99 => 8,
-        TerminalMac::CupEcbDouble | TerminalMac::X919 => 16,
+        TerminalMac::CupEcb | TerminalMac::X99 => (KeyAlgorithm::Des, 8),
+        TerminalMac::CupEcbDouble | TerminalMac::X919 | TerminalMac::CmacTdes => (KeyAlgorithm::Tdes, 16),
+        TerminalMac::CmacAes => (KeyAlgorithm::Aes, 16),
+        TerminalMac::Sm4 => (KeyAlgorithm::Sm4, 16),
     }
 }
 
@@ -114,10 +130,13 @@ fn mac_algorithm(mac: TerminalMac) -> MacAlgorithm {
         TerminalMac::CupEcb | TerminalMac::CupEcbDouble => MacAlgorithm::CupEcb,
         TerminalMac::X99 => MacAlgorithm::X99,
         TerminalMac::X919 => MacAlgorithm::X919,
+        TerminalMac::CmacTdes => MacAlgorithm::CmacTdes,
+        TerminalMac::CmacAes => MacAlgorithm::CmacAes,
+        TerminalMac::Sm4 => MacAlgorithm::Sm4Cup,
     }
 }
 
-fn usage_of(usage: KeyUse) -> KeyUsage {
+pub(crate) fn usage_of(usage: KeyUse) -> KeyUsage {
     match usage {
         KeyUse::TerminalMaster => KeyUsage::Tmk,
         KeyUse::TerminalPin => KeyUsage::Pik,
@@ -130,17 +149,18 @@ fn usage_of(usage: KeyUse) -> KeyUsage {
     }
 }
 
-fn check_value(usage: KeyUse, key: &[u8]) -> Result<[u8; 4], KeyError> {
-    let first = |bytes: &[u8]| bytes.first_chunk::<4>().copied().ok_or(KeyError::Input("check value"));
+fn check_value(usage: KeyUse, algorithm: KeyAlgorithm, key: &[u8]) -> Result<[u8; 4], KeyError> {
     match usage {
-        KeyUse::CardData => first(&aes_kcv(key)?),
-        KeyUse::CardHash => first(&hash_check_value(key)),
-        KeyUse::TerminalMaster
+        KeyUse::CardHash => {
+            hash_check_value(key).first_chunk::<4>().copied().ok_or(KeyError::Input("check value"))
+        }
+        KeyUse::CardData
+        | KeyUse::TerminalMaster
         | KeyUse::TerminalPin
         | KeyUse::TerminalMac
         | KeyUse::TerminalTrack
         | KeyUse::ZonePin
-        | KeyUse::PinVerification => Ok(kcv(&DesKey::from_slice(key)?)),
+        | KeyUse::PinVerification => algorithm.check_value(key),
     }
 }
 
@@ -344,6 +364,27 @@ pub(crate) fn with_digits<T>(pan: &Pan, work: impl FnOnce(&[u8]) -> T) -> T {
     let result = work(&digits[..len]);
     wipe(&mut digits);
     result
+}
+
+/// The digits of a card number for work that waits: wiped when dropped.
+pub(crate) struct Digits([u8; Pan::DIGITS_MAX], usize);
+
+impl Digits {
+    pub(crate) fn of(pan: &Pan) -> Self {
+        let mut digits = Self([0; Pan::DIGITS_MAX], 0);
+        digits.1 = pan.write_digits(&mut digits.0);
+        digits
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+}
+
+impl Drop for Digits {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
 }
 
 /// Overwrites bytes that were secret; the optimizer may not leave it out.

@@ -8,8 +8,9 @@ use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
-use switchyard_domain::{KeyRecord, Terminal, TerminalId, TerminalIndex, TerminalMac, WorkingKeys};
+use switchyard_domain::{KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, WorkingKeys};
 
+use crate::hsm::HsmKey;
 use crate::keystore::{KeyStore, TerminalKeys};
 
 /// Shards of the table: more than there are I/O threads.
@@ -20,8 +21,8 @@ const SHARDS: usize = 64;
 pub(crate) struct TerminalEntry {
     pub(crate) index: TerminalIndex,
     pub(crate) mac: TerminalMac,
-    /// Unwrapped for a sign-on only.
-    pub(crate) master_key: KeyRecord,
+    /// Used for sign-ons only.
+    pub(crate) master_key: HsmKey,
     /// As recorded. Unwrapping costs more than a request, and most terminals of a registry are asleep, so
     /// it waits for the first use.
     wrapped: Mutex<Option<WorkingKeys>>,
@@ -33,7 +34,7 @@ impl TerminalEntry {
         Self {
             index,
             mac: terminal.mac,
-            master_key: terminal.master_key.clone(),
+            master_key: HsmKey::new(KeyUse::TerminalMaster, terminal.master_key.clone()),
             wrapped: Mutex::new(None),
             ready: ArcSwapOption::empty(),
         }
@@ -125,7 +126,7 @@ impl KeyTable {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use switchyard_domain::{KeyUse, MerchantIndex};
+    use switchyard_domain::MerchantIndex;
     use switchyard_keys::SecretBytes;
 
     pub(crate) fn store() -> KeyStore {

@@ -47,6 +47,8 @@ pub const INDEX_BEHIND_RECORDS: &str = "switch_index_behind_records";
 pub const PROJECTIONS_BEHIND_RECORDS: &str = "switch_projections_behind_records";
 /// PIN work and key making, by `outcome`.
 pub const KEY_JOBS: &str = "switch_key_jobs_total";
+/// 1 when the HSM takes commands.
+pub const HSM_UP: &str = "switch_hsm_up";
 /// 1 when a link has a connection, by `link`.
 pub const LINK_UP: &str = "switch_link_up";
 /// Messages sent to an issuer, by `link`.
@@ -184,6 +186,7 @@ pub(crate) struct Handles {
     pub(crate) index_behind_records: Gauge,
     pub(crate) projections_behind_records: Gauge,
     key_jobs: Vec<Counter>,
+    pub(crate) hsm_up: Gauge,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -233,6 +236,7 @@ impl Metrics {
                 index_behind_records: gauge!(INDEX_BEHIND_RECORDS),
                 projections_behind_records: gauge!(PROJECTIONS_BEHIND_RECORDS),
                 key_jobs: labelled(KEY_JOBS, "outcome", KeyOutcome::LABELS),
+                hsm_up: gauge!(HSM_UP),
             }
         });
         Self { prometheus: recorder.handle(), recorder, handles }
@@ -300,6 +304,7 @@ fn describe() {
         "Durable records that the projections do not know yet"
     );
     describe_counter!(KEY_JOBS, Unit::Count, "PIN work and key making, by outcome");
+    describe_gauge!(HSM_UP, Unit::Count, "1 when the HSM takes commands");
     describe_gauge!(LINK_UP, Unit::Count, "1 when a link has a connection");
     describe_counter!(LINK_SENT, Unit::Count, "messages sent to an issuer");
     describe_counter!(LINK_RECEIVED, Unit::Count, "messages received from an issuer");

@@ -119,7 +119,7 @@ impl Release {
     fn use_key(&self, name: KeyName, key: &KeyRecord) {
         let Shared { cards, keys, store, .. } = &*self.shared;
         if name.usage != KeyUse::CardData {
-            return keys.use_key(store, name, key);
+            return keys.use_key(name, key);
         }
         match cards.use_key(store, name.owner, key) {
             Ok(()) => tracing::info!(key = name.owner, "a new card data key is in use"),

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::config::Config;
 use crate::connection::Connections;
 use crate::core_thread::CoreFacts;
+use crate::hsm::Module;
 use crate::keyring::KeyRing;
 use crate::keystore::{Cards, KeyStore};
 use crate::keytable::KeyTable;
@@ -95,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) queue: CoreQueue,
     pub(crate) table: KeyTable,
     pub(crate) store: KeyStore,
+    pub(crate) module: Arc<Module>,
     pub(crate) cards: Cards,
     pub(crate) keys: KeyRing,
     pub(crate) jobs: JobQueue,
@@ -122,6 +124,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: KeyStore,
+    pub(crate) module: Arc<Module>,
     pub(crate) cards: Cards,
     pub(crate) acquirer: AcquirerId,
     pub(crate) offset: UtcOffset,
@@ -131,7 +134,7 @@ pub(crate) struct Parts {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, metrics, store, cards, acquirer, offset, phase, hooks } = parts;
+        let Parts { config, metrics, store, module, cards, acquirer, offset, phase, hooks } = parts;
         let core = &config.core;
         Self {
             queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
@@ -148,6 +151,7 @@ impl Shared {
             config,
             metrics,
             store,
+            module,
             cards,
             acquirer,
             offset,
@@ -259,6 +263,7 @@ pub(crate) mod tests {
             config: Config::default(),
             metrics: Arc::new(Metrics::new()),
             store,
+            module: Arc::new(Module::software(switchyard_keys::lmk::Lmk::generate().unwrap())),
             cards,
             acquirer: "48720000".parse().unwrap(),
             offset: UtcOffset::CHINA,

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::core_thread::CoreThread;
 use crate::data::{DataDir, DataError};
+use crate::hsm::{HsmStartError, Module};
 use crate::keystore::{CardKeyError, Cards, KeyStore};
 use crate::metrics::Metrics;
 use crate::open::{Opened, ReplayError, open};
@@ -44,6 +45,9 @@ pub enum StartError {
     /// The keys of cards.
     #[error(transparent)]
     Cards(#[from] CardKeyError),
+    /// The HSM.
+    #[error(transparent)]
+    Hsm(#[from] HsmStartError),
     /// The ledger.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -133,7 +137,8 @@ impl Switch {
         let (terminals, http) = (terminals.0, http.0);
         let (phase, phases) = watch::channel(Phase::Starting);
         let metrics = Arc::new(Metrics::new());
-        tokio::spawn(crate::http::serve(http, phases, Arc::clone(&metrics), extra));
+        let module = Arc::new(Module::open(&config, &data)?);
+        tokio::spawn(crate::http::serve(http, phases, Arc::clone(&metrics), Arc::clone(&module), extra));
 
         let loading = {
             let (config, data, files) = (config.clone(), data.clone(), Arc::clone(&hooks.files));
@@ -147,8 +152,17 @@ impl Switch {
         let state = core.state();
         let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
         let offset = state.offset();
-        let shared =
-            Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, hooks }));
+        let shared = Arc::new(Shared::new(Parts {
+            config,
+            metrics,
+            store,
+            module,
+            cards,
+            acquirer,
+            offset,
+            phase,
+            hooks,
+        }));
         publish(&shared, &core);
         let indexer = crate::index::start(&data.ledger(), recovery.next_seq);
         if let Some(indexer) = &indexer {
@@ -166,6 +180,7 @@ impl Switch {
             tokio::spawn(vital(Arc::clone(&shared), name, task));
         };
         spawn("admin", Box::pin(crate::admin::serve(Arc::clone(&shared), admin)));
+        spawn("hsm", Box::pin(crate::hsm::watch(Arc::clone(&shared))));
         spawn("housekeeping", Box::pin(housekeeping(Arc::clone(&shared), data.ledger())));
         shared.enter(Phase::Serving);
         spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
@@ -332,7 +347,7 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
         }
     }
     for (name, key) in registry.keys() {
-        shared.keys.use_key(&shared.store, name, key);
+        shared.keys.use_key(name, key);
     }
     let runtime = tokio::runtime::Handle::current();
     for (index, link) in registry.links() {

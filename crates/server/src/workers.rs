@@ -1,19 +1,22 @@
-//! PIN work and key making, on threads of their own: they are the only ones that see a PIN in clear, and
-//! neither sockets nor the core wait for them.
+//! PIN work and key making through the HSM, on threads of their own: neither sockets nor the core wait for
+//! them, and with the software backend they are the only ones that see a PIN in clear.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
 use switchyard_core::{Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId};
-use switchyard_domain::{KeyUse, PinBlock, TerminalIndex, WorkingKeys};
-use switchyard_keys::pin::{self, PinError, PinFormat};
-use switchyard_keys::working_keys::WorkingKeyBlock;
-use switchyard_keys::{DesKey, KeyError};
+use switchyard_domain::{KeyUse, LinkIndex, PinBlock, TerminalIndex, WorkingKeys};
+use switchyard_hsm::{HsmError, KeySpec, PinBlockFormat, PinKeySource, PinMethod, TranslatePin, VerifyPin};
+use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
+use switchyard_keys::pin::PinFormat;
+use switchyard_keys::working_keys::{WorkingKeyBlock, WorkingKeyError, WrappedPart};
 
-use crate::keystore::{mac_key_bytes, with_digits};
+use crate::hsm::{HsmKey, Module};
+use crate::keystore::{Digits, mac_key_form};
 use crate::metrics::KeyOutcome;
-use crate::shared::{Shared, guarded};
+use crate::shared::{Shared, guarded, vital};
 
 /// Jobs that a thread takes at once; its results go to the core in one batch.
 const JOBS_PER_TURN: usize = 32;
@@ -74,29 +77,48 @@ pub(crate) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>
     let configured = shared.config.keys.threads as usize;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let count = if configured > 0 { configured } else { (processors / 2).max(1) };
+    let runtime = tokio::runtime::Handle::current();
     (0..count)
         .map(|_| {
-            let shared = Arc::clone(shared);
+            let (shared, runtime) = (Arc::clone(shared), runtime.clone());
             std::thread::Builder::new()
                 .name("keys".to_owned())
-                .spawn(move || guarded(&Arc::clone(&shared), "keys", || run(&shared)))
+                .spawn(move || guarded(&Arc::clone(&shared), "keys", || run(&shared, &runtime)))
         })
         .collect()
 }
 
-fn run(shared: &Shared) {
+/// Does jobs to their end where the HSM is in this process; what waits for a module goes on as a task.
+fn run(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle) {
+    let _entered = runtime.enter();
     let mut jobs = Vec::with_capacity(JOBS_PER_TURN);
     let mut results = Vec::with_capacity(JOBS_PER_TURN);
     while shared.jobs.take(&mut jobs) {
-        results.extend(jobs.drain(..).map(|job| perform(shared, job)));
+        for job in jobs.drain(..) {
+            let mut work = Box::pin(perform(Arc::clone(shared), job));
+            match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => results.push(result),
+                Poll::Pending => {
+                    let waits = {
+                        let shared = Arc::clone(shared);
+                        async move {
+                            let result = work.await;
+                            // Refused only by a switch that has ended.
+                            shared.queue.push([result]);
+                        }
+                    };
+                    runtime.spawn(vital(Arc::clone(shared), "keys", waits));
+                }
+            }
+        }
         shared.queue.push(results.drain(..));
     }
 }
 
-fn perform(shared: &Shared, job: Job) -> Input {
+async fn perform(shared: Arc<Shared>, job: Job) -> Input {
     match job {
         Job::Pin { slot, terminal, version, request, job } => {
-            let outcome = pin_work(shared, terminal, version, &request, &job);
+            let outcome = pin_work(&shared, terminal, version, &request, &job).await;
             shared.metrics.key_job(match outcome {
                 PinOutcome::Verified => KeyOutcome::Verified,
                 PinOutcome::Wrong => KeyOutcome::Wrong,
@@ -107,7 +129,7 @@ fn perform(shared: &Shared, job: Job) -> Input {
             Input::PinDone { slot, request, outcome }
         }
         Job::Keys { slot, terminal, version, form } => {
-            let made = make_keys(shared, terminal, version, form);
+            let made = make_keys(&shared, terminal, version, form).await;
             if let Err(error) = &made {
                 tracing::error!(%terminal, %error, "working keys cannot be made");
             }
@@ -117,7 +139,8 @@ fn perform(shared: &Shared, job: Job) -> Input {
     }
 }
 
-fn pin_work(
+/// Fails closed: whatever goes wrong is no reason to approve.
+async fn pin_work(
     shared: &Shared,
     terminal: TerminalIndex,
     version: u32,
@@ -128,33 +151,78 @@ fn pin_work(
     // A sign-on in between has changed the key: the block cannot be read any more.
     let Some(keys) = keys.filter(|keys| keys.version == version) else { return PinOutcome::Failed };
     let (Some(card), Some(block)) = (&request.card, &request.pin) else { return PinOutcome::Failed };
-    let format = format_of(request);
-    let done = with_digits(&card.pan, |digits| match job {
-        PinJob::Verify { pvv } => {
-            let Some(pvk) = shared.keys.pin_verification() else { return Ok(PinOutcome::Failed) };
-            let pin = pin::decode(format, &keys.pin.decrypt_block(block.0), digits)?;
-            let right = pin::verify_pvv(&pvk, digits, PVV_KEY_INDEX, &pin, pvv)?;
-            Ok(if right { PinOutcome::Verified } else { PinOutcome::Wrong })
-        }
-        PinJob::Translate { link } => {
-            let Some(zone) = shared.keys.zone(*link) else { return Ok(PinOutcome::Failed) };
-            let block = pin::translate(&keys.pin, &zone, &block.0, format, PinFormat::Iso0, digits)?;
-            Ok(PinOutcome::Translated(PinBlock(block)))
-        }
-    });
+    let digits = Digits::of(&card.pan);
+    let work = PinWork {
+        shared,
+        key: &keys.pin,
+        block: &block.0,
+        format: format_of(request),
+        pan: digits.as_bytes(),
+    };
+    let done = match job {
+        PinJob::Verify { pvv } => work.verify(*pvv).await,
+        PinJob::Translate { link } => work.translate(*link).await,
+    };
     match done {
         Ok(outcome) => outcome,
-        Err(PinError::Block) => PinOutcome::Malformed,
-        Err(_) => PinOutcome::Failed,
+        Err(HsmError::PinBlock) => PinOutcome::Malformed,
+        Err(error) => {
+            tracing::error!(%terminal, %error, "PIN work cannot be done");
+            PinOutcome::Failed
+        }
+    }
+}
+
+/// A PIN block and what it is under.
+struct PinWork<'a> {
+    shared: &'a Shared,
+    key: &'a HsmKey,
+    block: &'a [u8],
+    format: PinBlockFormat,
+    pan: &'a [u8],
+}
+
+impl PinWork<'_> {
+    async fn verify(&self, pvv: [u8; 4]) -> Result<PinOutcome, HsmError> {
+        let Shared { module, store, keys, .. } = self.shared;
+        let Some(pvk) = keys.pin_verification() else { return Ok(PinOutcome::Failed) };
+        let (source, pvk) = (self.key.handle(module, store).await?, pvk.handle(module, store).await?);
+        let request = VerifyPin {
+            source: PinKeySource::Key(&source),
+            key: &pvk,
+            block: self.block,
+            format: self.format,
+            pan: self.pan,
+            method: PinMethod::Pvv { index: PVV_KEY_INDEX, pvv },
+        };
+        let right = module.hsm().verify_pin(request).await?;
+        Ok(if right { PinOutcome::Verified } else { PinOutcome::Wrong })
+    }
+
+    async fn translate(&self, link: LinkIndex) -> Result<PinOutcome, HsmError> {
+        let Shared { module, store, keys, .. } = self.shared;
+        let Some(zone) = keys.zone(link) else { return Ok(PinOutcome::Failed) };
+        let (source, zone) = (self.key.handle(module, store).await?, zone.handle(module, store).await?);
+        let request = TranslatePin {
+            source: PinKeySource::Key(&source),
+            target: &zone,
+            block: self.block,
+            from: self.format,
+            to: PinBlockFormat::ISO0,
+            pan: self.pan,
+        };
+        let block = module.hsm().translate_pin(request).await?;
+        let block = block.as_bytes().try_into().map_err(|_| HsmError::Unanswered)?;
+        Ok(PinOutcome::Translated(PinBlock(block)))
     }
 }
 
 /// DE 53, first digit: 1 is X9.8 without the card number, everything else with it.
-fn format_of(request: &Financial) -> PinFormat {
+fn format_of(request: &Financial) -> PinBlockFormat {
     const FIRST_OF_SIXTEEN: u64 = 1_000_000_000_000_000;
     match request.echo.security_control.map(|control| control / FIRST_OF_SIXTEEN) {
-        Some(1) => PinFormat::Iso0NoPan,
-        Some(_) | None => PinFormat::Iso0,
+        Some(1) => PinBlockFormat::Des(PinFormat::Iso0NoPan),
+        Some(_) | None => PinBlockFormat::ISO0,
     }
 }
 
@@ -165,36 +233,54 @@ enum MakeError {
     Terminal,
     #[error("single-length keys do not go with the terminal's MAC profile")]
     Form,
-    #[error("key refused: {0}")]
-    Key(#[from] KeyError),
+    #[error(transparent)]
+    Hsm(#[from] HsmError),
     #[error("key block refused: {0}")]
-    Block(#[from] switchyard_keys::working_keys::WorkingKeyError),
+    Block(#[from] WorkingKeyError),
 }
 
-fn make_keys(
+/// Makes a terminal's keys in the HSM, where they come out under its master key.
+async fn make_keys(
     shared: &Shared,
     terminal: TerminalIndex,
     version: u32,
     form: KeyForm,
 ) -> Result<MadeKeys, MakeError> {
     let entry = shared.table.at(terminal).ok_or(MakeError::Terminal)?;
-    let store = &shared.store;
-    let mac_bytes = mac_key_bytes(entry.mac);
-    let pin_bytes = match form {
+    let Shared { module, store, .. } = shared;
+    let (mac_algorithm, mac_bytes) = mac_key_form(entry.mac);
+    let (pin_algorithm, pin_bytes) = match form {
         KeyForm::Single if mac_bytes > 8 => return Err(MakeError::Form),
-        KeyForm::Single => 8,
-        KeyForm::Double | KeyForm::DoubleWithTrack => 16,
+        KeyForm::Single => (KeyAlgorithm::Des, 8),
+        KeyForm::Double | KeyForm::DoubleWithTrack => (KeyAlgorithm::Tdes, 16),
     };
-    let pik = DesKey::generate(pin_bytes)?;
-    let mak = DesKey::generate(mac_bytes)?;
-    let tdk = matches!(form, KeyForm::DoubleWithTrack).then(|| DesKey::generate(16)).transpose()?;
-    let tmk = store.unwrap_des(KeyUse::TerminalMaster, &entry.master_key)?;
-    let block = WorkingKeyBlock::build(&tmk, &pik, &mak, tdk.as_ref())?;
-    let track = tdk.map(|tdk| store.wrap(KeyUse::TerminalTrack, tdk.expose())).transpose()?;
+    let master = entry.master_key.handle(module, store).await?;
+    let make = async |usage, algorithm, bytes, leaves: bool| {
+        let spec = KeySpec {
+            version: (version % 100) as u8,
+            exportable: leaves && module.keeps_keys_inside(),
+            ..KeySpec::new(usage, algorithm, bytes)
+        };
+        let made = module.hsm().generate_key(spec, Some(&master)).await?;
+        let wrapped = made.under.ok_or(HsmError::Unanswered)?;
+        let part = WrappedPart { wrapped, check_value: *made.handle.check_value() };
+        Ok::<_, HsmError>((made.handle, part))
+    };
+    let (pik, pik_part) = make(KeyUsage::Pik, pin_algorithm, pin_bytes, false).await?;
+    let (mak, mak_part) = make(KeyUsage::Mak, mac_algorithm, mac_bytes, true).await?;
+    let tdk = match form {
+        KeyForm::DoubleWithTrack => Some(make(KeyUsage::Tdk, KeyAlgorithm::Tdes, 16, true).await?),
+        KeyForm::Single | KeyForm::Double => None,
+    };
+    let block = WorkingKeyBlock::assemble(&pik_part, &mak_part, tdk.as_ref().map(|(_, part)| part))?;
+    let track = match &tdk {
+        Some((handle, _)) => Some(module.bring_out(store, KeyUse::TerminalTrack, handle).await?),
+        None => None,
+    };
     let keys = WorkingKeys {
         version,
-        pin: store.wrap(KeyUse::TerminalPin, pik.expose())?,
-        mac: store.wrap(KeyUse::TerminalMac, mak.expose())?,
+        pin: Module::record(&pik),
+        mac: module.bring_out(store, KeyUse::TerminalMac, &mak).await?,
         track,
     };
     Ok(MadeKeys { keys, block })

@@ -1,4 +1,4 @@
-//! Plays the parties outside a switch: terminals and issuers, over real sockets, with real keys.
+//! Plays the parties outside a switch: terminals, issuers and an HSM, over real sockets, with real keys.
 //!
 //! What it is: a UnionPay POS terminal as a state machine, an ISO 8583:1987 issuer host, a fleet that
 //! drives many terminals through every transaction and fault, and a load generator. Every party keeps
@@ -24,6 +24,7 @@ mod double;
 mod error;
 pub mod fleet;
 mod hex;
+pub mod hsm;
 pub mod issuer;
 pub mod journal;
 pub mod load;

@@ -12,14 +12,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("book", &["domain"]),
     ("keys", &["domain"]),
+    ("hsm", &["keys"]),
     ("core", &["domain", "book", "wire"]),
     ("ledger", &["domain", "book"]),
     ("settlement", &["domain", "book", "ledger"]),
-    ("server", &["domain", "wire", "book", "keys", "core", "ledger", "settlement"]),
+    ("server", &["domain", "wire", "book", "keys", "hsm", "core", "ledger", "settlement"]),
     ("simulator", &["domain", "wire", "keys"]),
-    ("cli", &["domain", "wire", "book", "keys", "core", "ledger", "settlement", "server", "simulator"]),
+    (
+        "cli",
+        &["domain", "wire", "book", "keys", "hsm", "core", "ledger", "settlement", "server", "simulator"],
+    ),
     ("xtask", &[]),
-    ("benches", &["domain", "wire", "book", "keys", "core", "ledger", "settlement", "server", "simulator"]),
+    (
+        "benches",
+        &["domain", "wire", "book", "keys", "hsm", "core", "ledger", "settlement", "server", "simulator"],
+    ),
 ];
 
 /// Rooms that await nothing: no runtime may reach them, not even through somebody else.

@@ -181,7 +181,8 @@ impl Lmk {
         };
         let attributes =
             KeyAttributes { algorithm, version: 10 * tens + units, exportable: header.exportability == b'E' };
-        Ok(KeyInfo { usage, attributes, check_value: algorithm.check_value(key.expose())? })
+        let [a, b, c, _] = algorithm.check_value(key.expose())?;
+        Ok(KeyInfo { usage, attributes, check_value: [a, b, c] })
     }
 
     /// Takes a key in from a TR-31 block under `kbpk`, if the block says it is for `usage`.

@@ -160,14 +160,19 @@ impl KeyAlgorithm {
         }
     }
 
-    pub(super) fn from_code(code: u8) -> Option<Self> {
+    /// The cipher of this character.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
         [Self::Des, Self::Tdes, Self::Aes, Self::Hmac, Self::Sm4].into_iter().find(|each| each.code() == code)
     }
 
     /// The field's usual check value: zeros enciphered; for AES the CMAC of zeros; an HMAC key
-    /// has none, and shows the HMAC of nothing.
-    pub(super) fn check_value(self, key: &[u8]) -> Result<[u8; 3], KeyError> {
-        let start = |bytes: &[u8]| [bytes[0], bytes[1], bytes[2]];
+    /// has none, and shows the HMAC of nothing. People compare the first 3 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`] when `key` does not fit.
+    pub fn check_value(self, key: &[u8]) -> Result<[u8; 4], KeyError> {
+        let start = |bytes: &[u8]| [bytes[0], bytes[1], bytes[2], bytes[3]];
         Ok(match self {
             Self::Des | Self::Tdes => start(&kcv(&DesKey::from_slice(key)?)),
             Self::Aes => start(&aes_kcv(key)?),
@@ -176,7 +181,9 @@ impl KeyAlgorithm {
         })
     }
 
-    pub(super) fn takes(self, bytes: usize) -> bool {
+    /// Whether a key of this many bytes fits.
+    #[must_use]
+    pub fn takes(self, bytes: usize) -> bool {
         match self {
             Self::Des => bytes == 8,
             Self::Tdes => matches!(bytes, 16 | 24),

@@ -52,6 +52,12 @@ pub enum MacAlgorithm {
 pub struct Mac([u8; MAC_BYTES]);
 
 impl Mac {
+    /// A MAC that somebody else computed.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; MAC_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes as they stand in the field.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; MAC_BYTES] {

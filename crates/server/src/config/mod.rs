@@ -5,8 +5,10 @@
 mod sections;
 mod value;
 
-pub use sections::{CoreLimits, General, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals};
-pub use value::{LogFormat, LogLevel, Profile, SyncMethod};
+pub use sections::{
+    CoreLimits, General, Hsm, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals,
+};
+pub use value::{HsmBackend, LogFormat, LogLevel, Profile, SyncMethod};
 
 use std::fmt;
 use std::path::Path;
@@ -30,6 +32,8 @@ pub struct Config {
     pub ledger: LedgerLimits,
     /// `[keys]`.
     pub keys: KeyFiles,
+    /// `[hsm]`.
+    pub hsm: Hsm,
     /// `[links]`.
     pub links: Links,
     /// `[settlement]`.
@@ -134,13 +138,14 @@ impl Config {
         out
     }
 
-    fn sections(&mut self) -> [(&'static str, &mut dyn Section); 8] {
+    fn sections(&mut self) -> [(&'static str, &mut dyn Section); 9] {
         [
             ("terminals", &mut self.terminals),
             ("http", &mut self.http),
             ("core", &mut self.core),
             ("ledger", &mut self.ledger),
             ("keys", &mut self.keys),
+            ("hsm", &mut self.hsm),
             ("links", &mut self.links),
             ("settlement", &mut self.settlement),
             ("log", &mut self.log),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::value::{LogFormat, LogLevel, Profile, SyncMethod, Value, group_digits};
+use super::value::{HsmBackend, LogFormat, LogLevel, Profile, SyncMethod, Value, group_digits};
 
 /// A section of the file, or the keys before the first section.
 pub(crate) trait Section {
@@ -174,6 +174,37 @@ section!(
         card_key_days: u32 = 31, in 1..=366;
         /// Threads that verify and translate PINs and make keys. 0: half as many as there are processors.
         threads: u32 = 0, in 0..=256;
+    }
+);
+section!(
+    /// The hardware security module that does PIN work and makes keys.
+    Hsm {
+        /// "software": the key library in this process, which is not PCI PIN compliant. "payshield": modules with
+        /// the payShield command set, over TCP. "pkcs11": a module behind its own PKCS#11 library.
+        backend: HsmBackend = HsmBackend::Software;
+        /// For "payshield": HOST:PORT of the modules, with commas between them; they hold one local master key.
+        addresses: String = "127.0.0.1:1500".to_owned();
+        /// Connections to each module.
+        connections: u32 = 2, in 1..=64;
+        /// Characters of the message header, as the modules are set.
+        header_bytes: u32 = 8, in 4..=8;
+        /// Milliseconds in which a command must be answered, everything included; else the terminal hears A7.
+        deadline_ms: u32 = 500, in 10..=30_000;
+        /// Commands in a row without an answer after which a module is not asked until it answers a probe.
+        failures_max: u32 = 5, in 1..=1_000;
+        /// Seconds between two questions how a module is.
+        heartbeat_s: u32 = 10, in 1..=3_600;
+        /// Number of the local master key. 0: the modules' default.
+        lmk_number: u32 = 0, in 0..=99;
+        /// File with the transport key: under it, MAC and track keys come out of a module and keys that the
+        /// registry holds go in. Empty: "hsm-transport" in the directory of the keys.
+        transport_file: Option<PathBuf> = None;
+        /// For "pkcs11": the library of the module.
+        module: Option<PathBuf> = None;
+        /// For "pkcs11": label of the token.
+        token: String = "switchyard".to_owned();
+        /// For "pkcs11": file with the token's user PIN, mode 0600.
+        pin_file: Option<PathBuf> = None;
     }
 );
 section!(

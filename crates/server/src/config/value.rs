@@ -106,6 +106,17 @@ words!(
     }
 );
 words!(
+    /// Who does PIN work and makes keys.
+    HsmBackend {
+        /// The key library in this process.
+        Software = "software",
+        /// Modules with the payShield command set.
+        PayShield = "payshield",
+        /// A module behind a PKCS#11 library.
+        Pkcs11 = "pkcs11",
+    }
+);
+words!(
     /// How a group commit is made durable.
     SyncMethod {
         /// A write and an `fdatasync`.

@@ -68,7 +68,7 @@ impl LinkTable {
 
 /// A link is registered: its key is in force and its task starts. Links come in the order of their indices.
 pub(crate) fn start(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle, index: LinkIndex, link: Link) {
-    shared.keys.use_zone(&shared.store, index, &link.pin_key);
+    shared.keys.use_zone(index, &link.pin_key);
     let queue = Arc::new(LinkQueue {
         name: link.name.clone(),
         up: AtomicBool::new(false),

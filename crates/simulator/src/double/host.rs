@@ -1,16 +1,16 @@
 //! Decisions of the test host.
 
 use crate::issuer::{Account, IssuerBook, IssuerRequest, OriginalKey, PinEntry, RequestKind};
-use crate::terminal::{Selector, dialect, selector, totals_digits};
+use crate::terminal::{Selector, dialect, profile, selector, totals_digits};
 use crate::world::{DemoTerminal, DemoWorld};
 use std::collections::{BTreeMap, HashMap};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchTotals, Pan, ResponseCode, Rrn, Stan, TerminalId, TerminalMac,
-    TransactionKind,
+    BatchNumber, BatchSide, BatchTotals, Pan, ResponseCode, Rrn, Stan, TerminalId, TransactionKind,
 };
-use switchyard_keys::mac::{MacAlgorithm, MacKey};
+use switchyard_keys::lmk::KeyAlgorithm;
+use switchyard_keys::mac::MacKey;
 use switchyard_keys::pin::decode_iso0;
-use switchyard_keys::working_keys::WorkingKeyBlock;
+use switchyard_keys::working_keys::{MakLength, WorkingKeyBlock, WrappedPart};
 use switchyard_keys::{DesKey, TdesCipher, set_odd_parity, track};
 use switchyard_wire::{Message, Mti, MtiClass};
 
@@ -105,16 +105,16 @@ impl Host {
                     set_odd_parity(&mut bytes);
                     DesKey::from_slice(&bytes[16 - len..]).unwrap()
                 };
-                let (algorithm, mak_len) = match post.spec.mac {
-                    TerminalMac::CupEcb => (MacAlgorithm::CupEcb, 8),
-                    TerminalMac::CupEcbDouble => (MacAlgorithm::CupEcb, 16),
-                    TerminalMac::X99 => (MacAlgorithm::X99, 8),
-                    TerminalMac::X919 => (MacAlgorithm::X919, 16),
-                };
+                let (algorithm, length, cipher) = profile(post.spec.mac);
+                let mak_len = if length == MakLength::Single { 8 } else { 16 };
                 let (pik, mak) = (key(16, self.next), key(mak_len, self.next + 1));
                 let tdk = post.spec.track_key.then(|| key(16, self.next + 2));
                 self.next += 3;
-                block = Some(WorkingKeyBlock::build(&post.spec.tmk.des(), &pik, &mak, tdk.as_ref()).unwrap());
+                let tmk = TdesCipher::new(&post.spec.tmk.des());
+                let part = |algorithm, key: &DesKey| WrappedPart::new(&tmk, algorithm, key.expose()).unwrap();
+                let (pik_part, mak_part) = (part(KeyAlgorithm::Tdes, &pik), part(cipher, &mak));
+                let tdk_part = tdk.as_ref().map(|tdk| part(KeyAlgorithm::Tdes, tdk));
+                block = Some(WorkingKeyBlock::assemble(&pik_part, &mak_part, tdk_part.as_ref()).unwrap());
                 let mac = MacKey::new(algorithm, mak.expose()).unwrap();
                 post.keys = Some((TdesCipher::new(&pik), mac, tdk.as_ref().map(TdesCipher::new)));
             }

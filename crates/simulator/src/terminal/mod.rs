@@ -28,6 +28,8 @@ pub use state::BATCH_TRANSACTIONS_MAX;
 pub(crate) use compose::dialect;
 #[cfg(test)]
 pub(crate) use compose::totals_digits;
+#[cfg(test)]
+pub(crate) use keys::profile;
 pub(crate) use machine::latency_histogram;
 #[cfg(test)]
 pub(crate) use order::{Selector, selector};

@@ -1,7 +1,7 @@
 //! What a terminal puts on the wire, byte by byte, and what it reads back from its journal.
 
 use super::compose::{Composer, UploadItem, totals_digits};
-use super::keys::SessionKeys;
+use super::keys::{SessionKeys, profile};
 use super::order::selector;
 use super::reply::{Expectation, Reply};
 use super::state::TerminalState;
@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use switchyard_domain::{BatchNumber, Stan};
 use switchyard_domain::{BatchSums, BatchTotals, Side, TerminalMac, TransactionKind};
+use switchyard_keys::lmk::KeyAlgorithm;
 use switchyard_keys::pin::{Pin, decode_iso0};
-use switchyard_keys::working_keys::WorkingKeyBlock;
+use switchyard_keys::working_keys::{WorkingKeyBlock, WrappedPart};
 use switchyard_keys::{DesKey, TdesCipher, track};
 use switchyard_wire::Mti;
 use switchyard_wire::{Envelope, EnvelopeKind, Message};
@@ -36,11 +37,19 @@ fn signed_on(mac: TerminalMac, track_key: bool) -> (DemoTerminal, SessionKeys) {
     (terminal.mac, terminal.track_key) = (mac, track_key);
     let mak: &[u8] = match mac {
         TerminalMac::CupEcb | TerminalMac::X99 => &[0x33; 8],
-        TerminalMac::CupEcbDouble | TerminalMac::X919 => &[0x35; 16],
+        TerminalMac::CupEcbDouble
+        | TerminalMac::X919
+        | TerminalMac::CmacTdes
+        | TerminalMac::CmacAes
+        | TerminalMac::Sm4 => &[0x35; 16],
     };
     let key = |bytes: &[u8]| DesKey::from_slice(bytes).unwrap();
     let tdk = track_key.then(|| key(&TDK));
-    let block = WorkingKeyBlock::build(&terminal.tmk.des(), &key(&PIK), &key(mak), tdk.as_ref()).unwrap();
+    let tmk = TdesCipher::new(&terminal.tmk.des());
+    let part = |algorithm, key: &[u8]| WrappedPart::new(&tmk, algorithm, key).unwrap();
+    let (pik, mak) = (part(KeyAlgorithm::Tdes, &PIK), part(profile(mac).2, mak));
+    let tdk = tdk.map(|tdk| part(KeyAlgorithm::Tdes, tdk.expose()));
+    let block = WorkingKeyBlock::assemble(&pik, &mak, tdk.as_ref()).unwrap();
     let keys = SessionKeys::open(&terminal, &block).unwrap();
     (terminal, keys)
 }
@@ -107,7 +116,15 @@ fn every_transaction_has_its_mandatory_fields_and_a_right_mac() {
             Some(&[3, 4, 11, 22, 25, 39, 41, 42, 49, 60, 61, 64]),
         ),
     ];
-    for mac in [TerminalMac::CupEcb, TerminalMac::CupEcbDouble, TerminalMac::X99, TerminalMac::X919] {
+    for mac in [
+        TerminalMac::CupEcb,
+        TerminalMac::CupEcbDouble,
+        TerminalMac::X99,
+        TerminalMac::X919,
+        TerminalMac::CmacTdes,
+        TerminalMac::CmacAes,
+        TerminalMac::Sm4,
+    ] {
         let (terminal, keys) = signed_on(mac, false);
         let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys) };
         for (kind, request, reversal) in table {

@@ -119,12 +119,15 @@ fn merchant(index: usize) -> Result<DemoMerchant, SimError> {
     Ok(DemoMerchant { mid, name, mcc, fee_plan: (index % 2) as u32 + 1, account })
 }
 
-/// Three in four terminals are what the field has most of; the rest show the other profiles.
+/// Most terminals are what the field has most of; the rest show the other profiles.
 fn terminal(index: usize, mid: &MerchantId, tmk: DemoKey) -> Result<DemoTerminal, SimError> {
     let mac = match index % 16 {
-        5 | 13 => TerminalMac::CupEcbDouble,
+        5 => TerminalMac::CupEcbDouble,
         7 => TerminalMac::X99,
+        9 => TerminalMac::CmacTdes,
         11 => TerminalMac::X919,
+        13 => TerminalMac::CmacAes,
+        15 => TerminalMac::Sm4,
         _ => TerminalMac::CupEcb,
     };
     Ok(DemoTerminal {
@@ -269,7 +272,15 @@ mod tests {
         );
         assert_eq!(world.cards.iter().filter(|card| card.balance_minor == BALANCE_POOR_MINOR).count(), 1);
         assert_eq!(world.cards.iter().filter(|card| card.expiry.digits() == b"2001").count(), 1);
-        for mac in [TerminalMac::CupEcb, TerminalMac::CupEcbDouble, TerminalMac::X99, TerminalMac::X919] {
+        for mac in [
+            TerminalMac::CupEcb,
+            TerminalMac::CupEcbDouble,
+            TerminalMac::X99,
+            TerminalMac::X919,
+            TerminalMac::CmacTdes,
+            TerminalMac::CmacAes,
+            TerminalMac::Sm4,
+        ] {
             assert!(world.terminals.iter().any(|t| t.mac == mac), "{mac:?}");
         }
         for link in &world.links {

@@ -1,0 +1,215 @@
+//! The HSM of a switch, and how keys get into it and out of it.
+//!
+//! With the software backend every key is a key block under the switch's own local master key, for both. With
+//! a module, PIN keys are the module's: they are made there and stay there. MAC and track keys are made there
+//! too, because they travel to terminals under their master keys, and are brought out under a transport key
+//! that both hold: a MAC is verified where its message is read, which no module over a network is fast enough
+//! for. Keys that the registry holds under the switch's own master key are brought into the module at their
+//! first use.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use switchyard_domain::{KeyRecord, KeyUse, WrappedKey};
+use switchyard_hsm::payshield::{PayShield, Settings};
+use switchyard_hsm::{Hsm, HsmError, KeyHandle, SoftwareHsm};
+use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage, Lmk};
+use switchyard_keys::tr31::{self, Header, Version};
+use switchyard_keys::{KeyError, SecretBytes};
+
+use crate::config::{Config, HsmBackend};
+use crate::data::{DataDir, DataError};
+use crate::keystore::{KeyStore, usage_of};
+use crate::shared::{Phase, Shared};
+
+/// Why there is no HSM.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HsmStartError {
+    /// The file of the transport key, or the local master key.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A key cannot be taken.
+    #[error("key refused")]
+    Key(#[from] KeyError),
+    /// The backend does not start.
+    #[error("the hsm cannot be used")]
+    Hsm(#[from] HsmError),
+    /// This program was built without the backend.
+    #[error("this build has no {0} backend")]
+    NotBuilt(&'static str),
+}
+
+/// The transport key: known to the module by its handle, and to the switch.
+struct Transport {
+    handle: KeyHandle,
+    key: SecretBytes,
+}
+
+/// The HSM in use.
+pub(crate) struct Module {
+    hsm: Arc<dyn Hsm>,
+    /// Absent for the software backend, which shares the switch's own local master key.
+    transport: Option<Transport>,
+    is_well: AtomicBool,
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Module({})", self.hsm.backend())
+    }
+}
+
+impl Module {
+    /// The HSM that the configuration names, on the runtime that this is called in.
+    pub(crate) fn open(config: &Config, data: &DataDir) -> Result<Self, HsmStartError> {
+        let external = |hsm: Arc<dyn Hsm>| {
+            let file = config.hsm.transport_file.clone().unwrap_or_else(|| data.hsm_transport());
+            let kept = crate::data::read_transport(&file, config.general.profile)?;
+            let check_value = KeyAlgorithm::Aes.check_value(kept.key.expose())?;
+            let handle = KeyHandle::new("transport", &kept.reference, KeyUsage::Zmk, check_value)?;
+            let transport = Some(Transport { handle, key: kept.key });
+            Ok::<_, HsmStartError>(Self { hsm, transport, is_well: AtomicBool::new(false) })
+        };
+        match config.hsm.backend {
+            HsmBackend::Software => {
+                let lmk = Lmk::from_slice(data.read_lmk(config.general.profile)?.expose())?;
+                Ok(Self::software(lmk))
+            }
+            HsmBackend::PayShield => external(Arc::new(PayShield::start(&settings(config))?)),
+            HsmBackend::Pkcs11 => Err(HsmStartError::NotBuilt("pkcs11")),
+        }
+    }
+
+    pub(crate) fn software(lmk: Lmk) -> Self {
+        Self { hsm: Arc::new(SoftwareHsm::new(lmk)), transport: None, is_well: AtomicBool::new(true) }
+    }
+
+    pub(crate) fn hsm(&self) -> &dyn Hsm {
+        &*self.hsm
+    }
+
+    pub(crate) fn is_well(&self) -> bool {
+        self.is_well.load(Ordering::Acquire)
+    }
+
+    /// The key of a record in the HSM; one under the switch's own master key is brought in.
+    async fn handle(
+        &self,
+        store: &KeyStore,
+        usage: KeyUse,
+        record: &KeyRecord,
+    ) -> Result<KeyHandle, HsmError> {
+        let key_usage = usage_of(usage);
+        let reference = &record.wrapped.0;
+        let Some(transport) = self.transport.as_ref().filter(|_| reference.starts_with('D')) else {
+            return KeyHandle::new(key_usage.name(), reference, key_usage, record.check_value);
+        };
+        let refused = |source| HsmError::Key { id: key_usage.name().to_owned(), source };
+        let key = store.unwrap(usage, record).map_err(refused)?;
+        let algorithm =
+            KeyAlgorithm::from_code(reference.as_bytes()[7]).ok_or(HsmError::Input("algorithm of a key"))?;
+        let (code, mode) = (key_usage.tr31_code(), key_usage.mode_of_use());
+        let header = Header::new(Version::D, code, algorithm.code(), mode, b'N');
+        let block = tr31::wrap(transport.key.expose(), &header, key.expose()).map_err(refused)?;
+        let handle = self.hsm.import(&block, &transport.handle, key_usage).await?;
+        if handle.check_value()[..3] != record.check_value[..3] {
+            return Err(refused(KeyError::CheckValue));
+        }
+        Ok(handle)
+    }
+
+    /// The record of a key that stays in the HSM.
+    pub(crate) fn record(handle: &KeyHandle) -> KeyRecord {
+        KeyRecord { wrapped: WrappedKey(handle.reference().to_owned()), check_value: *handle.check_value() }
+    }
+
+    /// The record of a key that the switch uses itself: under its own master key.
+    pub(crate) async fn bring_out(
+        &self,
+        store: &KeyStore,
+        usage: KeyUse,
+        handle: &KeyHandle,
+    ) -> Result<KeyRecord, HsmError> {
+        let Some(transport) = &self.transport else { return Ok(Self::record(handle)) };
+        let block = self.hsm.export(handle, &transport.handle).await?;
+        let refused = |source| HsmError::Key { id: handle.id().to_owned(), source };
+        let out = tr31::unwrap(transport.key.expose(), &block).map_err(refused)?;
+        let record = store.wrap_as(usage, handle.algorithm(), out.key.expose()).map_err(refused)?;
+        if record.check_value != *handle.check_value() {
+            return Err(refused(KeyError::CheckValue));
+        }
+        Ok(record)
+    }
+
+    /// Whether keys that the switch uses itself have to be brought out, and so be made exportable.
+    pub(crate) fn keeps_keys_inside(&self) -> bool {
+        self.transport.is_some()
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let hsm = &config.hsm;
+    Settings {
+        addresses: hsm.addresses.split(',').map(|address| address.trim().to_owned()).collect(),
+        connections: hsm.connections as usize,
+        header_bytes: hsm.header_bytes as usize,
+        deadline: Duration::from_millis(u64::from(hsm.deadline_ms)),
+        failures_max: hsm.failures_max,
+        heartbeat: Duration::from_secs(u64::from(hsm.heartbeat_s)),
+        lmk: u8::try_from(hsm.lmk_number).ok().filter(|number| *number > 0),
+        ..Settings::default()
+    }
+}
+
+/// A key of the registry for the HSM's work, brought in at its first use.
+#[derive(Debug)]
+pub(crate) struct HsmKey {
+    usage: KeyUse,
+    record: KeyRecord,
+    handle: ArcSwapOption<KeyHandle>,
+}
+
+impl HsmKey {
+    pub(crate) fn new(usage: KeyUse, record: KeyRecord) -> Self {
+        Self { usage, record, handle: ArcSwapOption::empty() }
+    }
+
+    /// Its handle.
+    pub(crate) async fn handle(&self, module: &Module, store: &KeyStore) -> Result<Arc<KeyHandle>, HsmError> {
+        if let Some(handle) = self.handle.load_full() {
+            return Ok(handle);
+        }
+        let handle = Arc::new(module.handle(store, self.usage, &self.record).await?);
+        self.handle.store(Some(Arc::clone(&handle)));
+        Ok(handle)
+    }
+}
+
+/// Asks the HSM how it is, every so often: readiness and metrics say what it said last.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    let mut stop = std::pin::pin!(crate::shared::reached(shared.phase.subscribe(), Phase::Stopping));
+    let heartbeat = Duration::from_secs(u64::from(shared.config.hsm.heartbeat_s));
+    // Until it is well it is asked more often: a switch becomes ready soon after its HSM.
+    let (soon, mut said) = (heartbeat.min(Duration::from_secs(1)), None);
+    loop {
+        let health = shared.module.hsm().health().await;
+        let is_well = health.as_ref().is_ok_and(|health| health.available > 0);
+        shared.module.is_well.store(is_well, Ordering::Release);
+        shared.metrics.hsm_up.set(f64::from(u8::from(is_well)));
+        if said.replace(is_well) != Some(is_well) {
+            match &health {
+                Ok(health) => {
+                    tracing::info!(backend = health.backend, detail = %health.detail, "hsm is well");
+                }
+                Err(error) => tracing::error!(%error, "hsm does not answer"),
+            }
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(if is_well { heartbeat } else { soon }) => {}
+        }
+    }
+}
