@@ -17,7 +17,7 @@ Developer commands of Switchyard
 
   cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, peers, fuzz smoke
   cargo xtask test --only STEP   one step of it: fmt, tidy, clippy, tools, tests, peers, fuzz
-  cargo xtask tools              fetch what tests compare with: pyiso8583, tshark
+  cargo xtask tools              fetch what tests compare with: Python and Node packages, tshark, strace
   cargo xtask tidy               the arrows between the crates, and what may not be in them
   cargo xtask bench --gate       instruction counts of the hot paths against their limits (valgrind, gungraun)
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
