@@ -1,6 +1,8 @@
 //! One suite over every backend: the same keys and inputs give the same answers, and the same misuse is
 //! refused.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 mod support;
 
 use support::{Bench, TRANSPORT, connected, patient, payshield, software};

@@ -1,5 +1,7 @@
 //! A module that misbehaves: the client fails closed, in time, and recovers by itself.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 mod support;
 
 use std::sync::Arc;

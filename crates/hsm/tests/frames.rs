@@ -1,5 +1,7 @@
 //! The published frames: what the client writes, what it reads, and that the simulated module takes them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 use serde_json::Value;
 use switchyard_hsm::payshield::{Command, Commands, Reply};
 use switchyard_hsm::{

@@ -1,6 +1,8 @@
 //! Live oracles: random cases both ways between this library and the Python packages psec, pyemv and pydukpt,
 //! from the environment that `cargo xtask tools` makes. Said loudly where there is none.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -47,7 +47,7 @@ pub enum StartError {
     Cards(#[from] CardKeyError),
     /// The HSM.
     #[error(transparent)]
-    Hsm(#[from] HsmStartError),
+    Hsm(HsmStartError),
     /// The ledger.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -66,6 +66,16 @@ pub enum StartError {
     /// The start was cancelled or panicked.
     #[error("the start did not come to its end")]
     Interrupted,
+}
+
+impl From<HsmStartError> for StartError {
+    /// The file of a key is put right as any other file of the data directory.
+    fn from(error: HsmStartError) -> Self {
+        match error {
+            HsmStartError::Data(error) => Self::Data(error),
+            other => Self::Hsm(other),
+        }
+    }
 }
 
 /// Why a command has no result.
@@ -131,10 +141,9 @@ impl Switch {
         }
         // Sockets come first: whoever asks finds a switch that says it is starting, and an address that is
         // taken shows before a long replay.
-        let terminals = listen(config.terminals.listen).await?;
-        let http = listen(config.http.listen).await?;
-        let addresses = Addresses { terminals: terminals.1, http: http.1 };
-        let (terminals, http) = (terminals.0, http.0);
+        let (terminals, terminals_at) = listen(config.terminals.listen).await?;
+        let (http, http_at) = listen(config.http.listen).await?;
+        let addresses = Addresses { terminals: terminals_at, http: http_at };
         let (phase, phases) = watch::channel(Phase::Starting);
         let metrics = Arc::new(Metrics::new());
         let module = Arc::new(Module::open(&config, &data)?);

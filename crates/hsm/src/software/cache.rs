@@ -82,9 +82,12 @@ impl OpenKey {
     }
 }
 
+/// Open keys by the reference of their handle.
+type Shard = HashMap<Arc<str>, Arc<OpenKey>, foldhash::fast::FixedState>;
+
 /// The keys that are open.
 pub(super) struct OpenKeys {
-    shards: Vec<RwLock<HashMap<Arc<str>, Arc<OpenKey>, foldhash::fast::FixedState>>>,
+    shards: Vec<RwLock<Shard>>,
 }
 
 impl OpenKeys {
