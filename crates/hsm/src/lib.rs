@@ -2,8 +2,8 @@
 //!
 //! What it is: the trait [`Hsm`] with the work that needs a key (PIN translation and verification, card
 //! values, MACs, cryptograms, key making and exchange), and its backends: [`SoftwareHsm`] over the key
-//! library and [`payshield::PayShield`] over TCP. One suite of tests holds all of them to the same answers
-//! (`tests/conformance.rs`).
+//! library, [`payshield::PayShield`] over TCP and [`pkcs11::Pkcs11Hsm`] over a module's own library. One suite
+//! of tests holds all of them to the same answers (`tests/conformance.rs`).
 //!
 //! What it deliberately is **not**: it keeps no registry of keys and decides nothing. Whoever asks holds the
 //! [`KeyHandle`]s; they name a key and never carry its bytes.
@@ -22,10 +22,14 @@
 //! ```
 
 mod api;
+mod engine;
 mod error;
+mod fault;
 mod handle;
 mod hex;
+mod open;
 pub mod payshield;
+pub mod pkcs11;
 mod request;
 mod software;
 

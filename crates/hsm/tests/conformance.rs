@@ -6,6 +6,7 @@
 mod support;
 
 use support::{Bench, TRANSPORT, connected, patient, payshield, software};
+use switchyard_hsm::pkcs11::{Pkcs11Hsm, TokenSettings};
 use switchyard_hsm::{
     ArqcRequest, HsmError, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource, PinMethod,
     TranslatePin, VerifyCvv, VerifyPin,
@@ -341,4 +342,81 @@ async fn the_client_of_a_simulated_module_conforms() {
     assert!(echoed);
     let bench = Bench { hsm: Box::new(client), transport, host: Some(host) };
     suite(&bench).await;
+}
+
+/// Where Debian puts the library of SoftHSM2.
+const SOFTHSM: [&str; 2] =
+    ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"];
+/// The library finds its tokens through the environment of its process: the suite runs in a child.
+const CONFIGURATION: &str = "SOFTHSM2_CONF";
+
+#[test]
+fn a_token_of_softhsm_conforms() {
+    let library = SOFTHSM.into_iter().find(|path| std::path::Path::new(path).exists());
+    let has_tool = std::process::Command::new("softhsm2-util").arg("--version").output().is_ok();
+    let Some(library) = library.filter(|_| has_tool) else {
+        // The run of all tests counts this line.
+        println!("SKIPPED: softhsm2 is not installed (cargo xtask tools): no token was tested");
+        return;
+    };
+    if std::env::var_os(CONFIGURATION).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        return runtime.block_on(token_suite(library));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let configuration = dir.path().join("softhsm2.conf");
+    let tokens = dir.path().join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        tokens.display()
+    );
+    std::fs::write(&configuration, text).unwrap();
+    let made = std::process::Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", "switchyard", "--pin", "123456", "--so-pin", "654321"])
+        .env(CONFIGURATION, &configuration)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_token_of_softhsm_conforms", "--nocapture"])
+        .env(CONFIGURATION, &configuration)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
+}
+
+async fn token_suite(library: &str) {
+    let settings = |token: &str, pin: &[u8]| TokenSettings {
+        module: library.into(),
+        token: token.to_owned(),
+        pin: switchyard_keys::SecretBytes::from_slice(pin),
+    };
+    assert!(matches!(Pkcs11Hsm::open(&settings("another", b"123456")), Err(HsmError::Module(_))));
+    assert!(matches!(Pkcs11Hsm::open(&settings("switchyard", b"111111")), Err(HsmError::Module(_))));
+    let hsm = Pkcs11Hsm::open(&settings("switchyard", b"123456")).unwrap();
+    let transport = hsm.load_transport(&switchyard_keys::SecretBytes::from_slice(&TRANSPORT)).unwrap();
+    let bench = Bench { hsm: Box::new(hsm), transport: transport.clone(), host: None };
+    suite(&bench).await;
+
+    // What one process wrapped another opens; what somebody changed nobody does.
+    let again = Pkcs11Hsm::open(&settings("switchyard", b"123456")).unwrap();
+    let zpk = bench.load(KeyUsage::Zpk, KeyAlgorithm::Tdes, des(16).expose()).await.unwrap();
+    let again = Bench { hsm: Box::new(again), transport, host: None };
+    assert_eq!(again.hsm.kcv(&zpk).await, Ok(*zpk.check_value()));
+    for at in [11, 20, zpk.reference().len() - 1] {
+        let mut text = zpk.reference().as_bytes().to_vec();
+        text[at] = if text[at] == b'A' { b'B' } else { b'A' };
+        let text = String::from_utf8(text).unwrap();
+        let altered = switchyard_hsm::KeyHandle::new("altered", &text, KeyUsage::Zpk, *zpk.check_value());
+        assert!(matches!(again.hsm.kcv(&altered.unwrap()).await, Err(HsmError::Key { .. })), "{at}");
+    }
+    let relabelled =
+        switchyard_hsm::KeyHandle::new("other", zpk.reference(), KeyUsage::Pik, *zpk.check_value());
+    assert!(matches!(again.hsm.kcv(&relabelled.unwrap()).await, Err(HsmError::Key { .. })));
 }

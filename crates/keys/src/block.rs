@@ -11,6 +11,15 @@ use crate::des_key::DesKey;
 use crate::des_rounds::{Halves, Subkeys};
 use crate::error::KeyError;
 
+/// A cipher whose key is somewhere else, in a module. Whoever made it learns from it of failures: a block that
+/// could not be enciphered is left as zeros and must not be used.
+pub trait ExternalCipher<const N: usize>: Send + Sync {
+    /// Enciphers a block in place.
+    fn encrypt(&self, block: &mut [u8; N]);
+    /// Deciphers a block in place.
+    fn decrypt(&self, block: &mut [u8; N]);
+}
+
 /// A keyed permutation of blocks of `N` bytes.
 pub(crate) trait BlockCipher<const N: usize> {
     fn encrypt(&self, block: &mut [u8; N]);
@@ -28,6 +37,7 @@ enum TdesSchedule {
     Single(Subkeys),
     Double([Subkeys; 2]),
     Triple([Subkeys; 3]),
+    External(Box<dyn ExternalCipher<8>>),
 }
 
 impl TdesCipher {
@@ -39,6 +49,12 @@ impl TdesCipher {
             [first, second] => TdesSchedule::Double([first, second].map(Subkeys::new)),
             parts => TdesSchedule::Single(Subkeys::new(parts.first().expect("a DesKey has 8 bytes or more"))),
         })
+    }
+
+    /// A cipher whose key is in a module.
+    #[must_use]
+    pub fn external(cipher: Box<dyn ExternalCipher<8>>) -> Self {
+        Self(TdesSchedule::External(cipher))
     }
 
     /// Enciphers one block.
@@ -60,6 +76,7 @@ impl BlockCipher<8> for TdesCipher {
     fn encrypt(&self, block: &mut [u8; 8]) {
         let halves = Halves::permute_in(block);
         *block = match &self.0 {
+            TdesSchedule::External(cipher) => return cipher.encrypt(block),
             TdesSchedule::Single(k) => k.encipher(halves),
             TdesSchedule::Double([k1, k2]) => k1.encipher(k2.decipher(k1.encipher(halves))),
             TdesSchedule::Triple([k1, k2, k3]) => k3.encipher(k2.decipher(k1.encipher(halves))),
@@ -70,6 +87,7 @@ impl BlockCipher<8> for TdesCipher {
     fn decrypt(&self, block: &mut [u8; 8]) {
         let halves = Halves::permute_in(block);
         *block = match &self.0 {
+            TdesSchedule::External(cipher) => return cipher.decrypt(block),
             TdesSchedule::Single(k) => k.decipher(halves),
             TdesSchedule::Double([k1, k2]) => k1.decipher(k2.encipher(k1.decipher(halves))),
             TdesSchedule::Triple([k1, k2, k3]) => k1.decipher(k2.encipher(k3.decipher(halves))),
@@ -89,6 +107,7 @@ enum AesSchedule {
     Aes128(Aes128),
     Aes192(Aes192),
     Aes256(Aes256),
+    External(Box<dyn ExternalCipher<16>>),
 }
 
 impl AesCipher {
@@ -103,6 +122,12 @@ impl AesCipher {
             24 => AesSchedule::Aes192(Aes192::new_from_slice(key).map_err(length)?),
             _ => AesSchedule::Aes256(Aes256::new_from_slice(key).map_err(length)?),
         }))
+    }
+
+    /// A cipher whose key is in a module.
+    #[must_use]
+    pub fn external(cipher: Box<dyn ExternalCipher<16>>) -> Self {
+        Self(AesSchedule::External(cipher))
     }
 
     /// Enciphers one block.
@@ -126,6 +151,7 @@ impl BlockCipher<16> for AesCipher {
             AesSchedule::Aes128(c) => c.encrypt_block(block.into()),
             AesSchedule::Aes192(c) => c.encrypt_block(block.into()),
             AesSchedule::Aes256(c) => c.encrypt_block(block.into()),
+            AesSchedule::External(c) => c.encrypt(block),
         }
     }
 
@@ -134,6 +160,7 @@ impl BlockCipher<16> for AesCipher {
             AesSchedule::Aes128(c) => c.decrypt_block(block.into()),
             AesSchedule::Aes192(c) => c.decrypt_block(block.into()),
             AesSchedule::Aes256(c) => c.decrypt_block(block.into()),
+            AesSchedule::External(c) => c.decrypt(block),
         }
     }
 }

@@ -35,6 +35,21 @@ pub fn cvv(cvk: &DesKey, pan: &[u8], expiry: &[u8; 4], service_code: &[u8; 3]) -
     if cvk.len() != 16 {
         return Err(KeyError::Length { need: "16", have: cvk.len() });
     }
+    let left = TdesCipher::new(&DesKey::from_slice(&cvk.expose()[..8])?);
+    cvv_with(&left, &TdesCipher::new(cvk), pan, expiry, service_code)
+}
+
+/// [`cvv`] with ciphers: single DES with the left half of the pair, triple DES with the whole.
+///
+/// # Errors
+/// As [`cvv`].
+pub fn cvv_with(
+    left: &TdesCipher,
+    whole: &TdesCipher,
+    pan: &[u8],
+    expiry: &[u8; 4],
+    service_code: &[u8; 3],
+) -> Result<[u8; 3], KeyError> {
     check_digits(pan)?;
     if !expiry.iter().chain(service_code).all(u8::is_ascii_digit) {
         return Err(KeyError::Input("expiry or service code"));
@@ -48,12 +63,11 @@ pub fn cvv(cvk: &DesKey, pan: &[u8], expiry: &[u8; 4], service_code: &[u8; 3]) -
         *byte = high << 4 | low;
     }
     let (first, second) = packed.split_at(8);
-    let left = TdesCipher::new(&DesKey::from_slice(&cvk.expose()[..8])?);
     let mut block = [0; 8];
     block.copy_from_slice(first);
     block = left.encrypt_block(block);
     xor_into(&mut block, second);
-    block = TdesCipher::new(cvk).encrypt_block(block);
+    block = whole.encrypt_block(block);
     let mut value = [0; 3];
     decimalize(&block, &mut value);
     (nibbles, packed).zeroize();

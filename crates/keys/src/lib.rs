@@ -41,7 +41,7 @@ pub mod tr31;
 pub mod track;
 pub mod working_keys;
 
-pub use block::{AesCipher, Sm4Cipher, TdesCipher};
+pub use block::{AesCipher, ExternalCipher, Sm4Cipher, TdesCipher};
 pub use des_key::{DES_KEY_BYTES_MAX, DesKey, kcv, set_odd_parity, wrap_des_ecb};
 pub use error::{KeyError, UsageCode, Weakness};
 pub use secret::{SecretBytes, constant_time_eq};

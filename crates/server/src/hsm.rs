@@ -7,6 +7,7 @@
 //! for. Keys that the registry holds under the switch's own master key are brought into the module at their
 //! first use.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,13 +15,14 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use switchyard_domain::{KeyRecord, KeyUse, WrappedKey};
 use switchyard_hsm::payshield::{PayShield, Settings};
+use switchyard_hsm::pkcs11::{Pkcs11Hsm, TokenSettings};
 use switchyard_hsm::{Hsm, HsmError, KeyHandle, SoftwareHsm};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage, Lmk};
 use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{KeyError, SecretBytes};
 
-use crate::config::{Config, HsmBackend};
-use crate::data::{DataDir, DataError};
+use crate::config::{Config, HsmBackend, Profile};
+use crate::data::{DataDir, DataError, KeptTransport};
 use crate::keystore::{KeyStore, usage_of};
 use crate::shared::{Phase, Shared};
 
@@ -37,9 +39,9 @@ pub enum HsmStartError {
     /// The backend does not start.
     #[error("the hsm cannot be used")]
     Hsm(#[from] HsmError),
-    /// This program was built without the backend.
-    #[error("this build has no {0} backend")]
-    NotBuilt(&'static str),
+    /// The configuration does not say enough.
+    #[error("hsm.{0} is not set")]
+    NotSet(&'static str),
 }
 
 /// The transport key: known to the module by its handle, and to the switch.
@@ -66,8 +68,7 @@ impl Module {
     /// The HSM that the configuration names, on the runtime that this is called in.
     pub(crate) fn open(config: &Config, data: &DataDir) -> Result<Self, HsmStartError> {
         let external = |hsm: Arc<dyn Hsm>| {
-            let file = config.hsm.transport_file.clone().unwrap_or_else(|| data.hsm_transport());
-            let kept = crate::data::read_transport(&file, config.general.profile)?;
+            let kept = crate::data::read_transport(&transport_file(config, data), config.general.profile)?;
             let check_value = KeyAlgorithm::Aes.check_value(kept.key.expose())?;
             let handle = KeyHandle::new("transport", &kept.reference, KeyUsage::Zmk, check_value)?;
             let transport = Some(Transport { handle, key: kept.key });
@@ -79,7 +80,10 @@ impl Module {
                 Ok(Self::software(lmk))
             }
             HsmBackend::PayShield => external(Arc::new(PayShield::start(&settings(config))?)),
-            HsmBackend::Pkcs11 => Err(HsmStartError::NotBuilt("pkcs11")),
+            HsmBackend::Pkcs11 => {
+                let hsm = open_token(config, data)?;
+                external(Arc::new(hsm))
+            }
         }
     }
 
@@ -148,6 +152,26 @@ impl Module {
     pub(crate) fn keeps_keys_inside(&self) -> bool {
         self.transport.is_some()
     }
+}
+
+/// Logs in to the token. Its transport key is drawn at the first start: a token has no other way to take keys in.
+fn open_token(config: &Config, data: &DataDir) -> Result<Pkcs11Hsm, HsmStartError> {
+    let module = config.hsm.module.clone().ok_or(HsmStartError::NotSet("module"))?;
+    let pin_file = config.hsm.pin_file.as_ref().ok_or(HsmStartError::NotSet("pin_file"))?;
+    let pin = SecretBytes::from_slice(crate::data::read_private(pin_file)?.expose().trim_ascii());
+    let hsm = Pkcs11Hsm::open(&TokenSettings { module, token: config.hsm.token.clone(), pin })?;
+    let file = transport_file(config, data);
+    if !file.exists() {
+        let key = SecretBytes::random(32)?;
+        let reference = hsm.load_transport(&key)?.reference().to_owned();
+        let demo = config.general.profile == Profile::Demo;
+        crate::data::keep_transport(&file, &KeptTransport { key, reference }, demo)?;
+    }
+    Ok(hsm)
+}
+
+fn transport_file(config: &Config, data: &DataDir) -> PathBuf {
+    config.hsm.transport_file.clone().unwrap_or_else(|| data.hsm_transport())
 }
 
 fn settings(config: &Config) -> Settings {

@@ -15,8 +15,13 @@ const PYTHON: &[(&str, &str)] = &[
 /// Packages of Node.
 const NODE: &[&str] = &["iso_8583"];
 /// Programs and the system's packages that bring them.
-const PROGRAMS: &[(&str, &str)] =
-    &[("tshark", "tshark"), ("strace", "strace"), ("mkfs.ext4", "e2fsprogs"), ("npm", "npm")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("tshark", "tshark"),
+    ("strace", "strace"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("npm", "npm"),
+    ("softhsm2-util", "softhsm2"),
+];
 
 /// A Python environment and Node's packages under `target/`; programs where packages may be installed.
 pub(crate) fn install(report: &mut Report) {

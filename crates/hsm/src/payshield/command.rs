@@ -271,9 +271,10 @@ impl Commands {
         let (code, scheme) = match request.scheme {
             CryptogramScheme::VisaCvn10 => (b"KQ", b'0'),
             CryptogramScheme::MChip16 => (b"KQ", b'1'),
-            CryptogramScheme::VisaCvn18 => (b"KW", b'2'),
-            CryptogramScheme::VisaCvn22 | CryptogramScheme::CommonOptionB if request.card.pan.len() <= 16 => {
-                // Both derivations of a card key agree up to 16 digits.
+            // Both derivations of a card key agree up to 16 digits.
+            CryptogramScheme::VisaCvn18 | CryptogramScheme::VisaCvn22 | CryptogramScheme::CommonOptionB
+                if request.card.pan.len() <= 16 =>
+            {
                 (b"KW", b'2')
             }
             _ => return Err(HsmError::Unsupported("this cryptogram scheme")),

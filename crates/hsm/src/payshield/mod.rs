@@ -13,12 +13,12 @@ use switchyard_keys::lmk::KeyUsage;
 use switchyard_keys::mac::Mac;
 
 use crate::api::{Answer, Health, Hsm};
+use crate::engine::{eight, named};
 use crate::error::HsmError;
 use crate::handle::KeyHandle;
 use crate::request::{
     ArqcRequest, EncryptedPin, GeneratedKey, KeySpec, MacRequest, TranslatePin, VerifyCvv, VerifyPin,
 };
-use crate::software::{eight, named};
 
 pub use command::{Command, Commands};
 pub use link::{IN_FLIGHT_MAX, REPLY_BYTES_MAX};

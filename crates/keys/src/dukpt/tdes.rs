@@ -40,6 +40,27 @@ pub fn initial_key(bdk: &DesKey, ksn: &[u8; KSN_BYTES]) -> Result<DesKey, KeyErr
     two_halves(bdk, |key| Ok(TdesCipher::new(key).encrypt_block(block)))
 }
 
+/// [`initial_key`] with ciphers: the base key's, and that of its [`derivation_variant`].
+///
+/// # Errors
+/// None that these lengths allow.
+pub fn initial_key_with(
+    base: &TdesCipher,
+    variant: &TdesCipher,
+    ksn: &[u8; KSN_BYTES],
+) -> Result<DesKey, KeyError> {
+    let mut block = [0; 8];
+    block.copy_from_slice(&ksn[..8]);
+    block[7] &= 0xE0;
+    joined(&base.encrypt_block(block), &variant.encrypt_block(block))
+}
+
+/// A base key under the mask of the derivation, for [`initial_key_with`].
+#[must_use]
+pub fn derivation_variant(bdk: &DesKey) -> DesKey {
+    bdk.variant(&DERIVATION_MASK)
+}
+
 /// The key of the transaction `ksn` counts, before any variant.
 ///
 /// # Errors

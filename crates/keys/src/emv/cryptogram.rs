@@ -7,7 +7,8 @@ use crate::mac::{Padding, iso9797_alg3};
 use crate::secret::constant_time_eq;
 
 use super::keys::{
-    icc_key_option_a, icc_key_option_b, session_key_common, session_key_mchip, session_key_pboc,
+    icc_key_option_a, icc_key_option_a_with, icc_key_option_b, icc_key_option_b_with, session_key_common,
+    session_key_mchip, session_key_pboc,
 };
 
 /// How a scheme derives the session key and pads the data.
@@ -58,8 +59,21 @@ impl CryptogramScheme {
     /// As [`icc_key_option_a`].
     pub fn icc_key(self, imk: &DesKey, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
         match self {
-            Self::VisaCvn10 | Self::VisaCvn18 | Self::MChip16 | Self::Pboc => icc_key_option_a(imk, pan, psn),
-            Self::VisaCvn22 | Self::CommonOptionB => icc_key_option_b(imk, pan, psn),
+            Self::VisaCvn10 | Self::MChip16 | Self::Pboc => icc_key_option_a(imk, pan, psn),
+            Self::VisaCvn18 | Self::VisaCvn22 | Self::CommonOptionB => icc_key_option_b(imk, pan, psn),
+        }
+    }
+
+    /// [`CryptogramScheme::icc_key`] with a cipher.
+    ///
+    /// # Errors
+    /// [`KeyError::Pan`] for the card.
+    pub fn icc_key_with(self, imk: &TdesCipher, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
+        match self {
+            Self::VisaCvn10 | Self::MChip16 | Self::Pboc => icc_key_option_a_with(imk, pan, psn),
+            Self::VisaCvn18 | Self::VisaCvn22 | Self::CommonOptionB => {
+                icc_key_option_b_with(imk, pan, psn)
+            }
         }
     }
 
@@ -111,8 +125,19 @@ impl CryptogramScheme {
 /// # Errors
 /// [`KeyError::Length`] unless `imk` has 16 bytes, [`KeyError::Pan`] for the card number.
 pub fn arqc(scheme: CryptogramScheme, imk: &DesKey, request: &CardRequest<'_>) -> Result<[u8; 8], KeyError> {
-    let icc_key = scheme.icc_key(imk, request.pan, request.psn)?;
-    let session = scheme.session_key(&icc_key, request.atc, request.unpredictable)?;
+    arqc_of(scheme, &scheme.icc_key(imk, request.pan, request.psn)?, request)
+}
+
+/// [`arqc`] under the card key.
+///
+/// # Errors
+/// [`KeyError::Length`] unless `icc_key` has 16 bytes.
+pub fn arqc_of(
+    scheme: CryptogramScheme,
+    icc_key: &DesKey,
+    request: &CardRequest<'_>,
+) -> Result<[u8; 8], KeyError> {
+    let session = scheme.session_key(icc_key, request.atc, request.unpredictable)?;
     iso9797_alg3(&session, scheme.padding(), request.data)
 }
 

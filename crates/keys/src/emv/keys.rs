@@ -17,6 +17,15 @@ const TREE_HEIGHT_MAX: u8 = 16;
 /// [`KeyError::Length`] unless `imk` has 16 bytes, [`KeyError::Pan`] unless `pan` has 1 to 19
 /// digits and `psn` two.
 pub fn icc_key_option_a(imk: &DesKey, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
+    check_length(imk)?;
+    icc_key_option_a_with(&TdesCipher::new(imk), pan, psn)
+}
+
+/// [`icc_key_option_a`] with a cipher.
+///
+/// # Errors
+/// [`KeyError::Pan`] for the card.
+pub(crate) fn icc_key_option_a_with(imk: &TdesCipher, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
     check_card(pan, psn)?;
     let mut digits = Zeroizing::new([b'0'; 16]);
     for (place, digit) in digits.iter_mut().rev().zip(psn.iter().rev().chain(pan.iter().rev())) {
@@ -31,8 +40,17 @@ pub fn icc_key_option_a(imk: &DesKey, pan: &[u8], psn: &[u8; 2]) -> Result<DesKe
 /// # Errors
 /// As [`icc_key_option_a`].
 pub fn icc_key_option_b(imk: &DesKey, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
+    check_length(imk)?;
+    icc_key_option_b_with(&TdesCipher::new(imk), pan, psn)
+}
+
+/// [`icc_key_option_b`] with a cipher.
+///
+/// # Errors
+/// [`KeyError::Pan`] for the card.
+pub(crate) fn icc_key_option_b_with(imk: &TdesCipher, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
     if pan.len() <= 16 {
-        return icc_key_option_a(imk, pan, psn);
+        return icc_key_option_a_with(imk, pan, psn);
     }
     check_card(pan, psn)?;
     let mut nibbles = Zeroizing::new([0_u8; 22]);
@@ -133,19 +151,27 @@ pub fn session_key_tree(icc_key: &DesKey, atc: [u8; 2], height: u8, branch: u16)
 }
 
 /// Two blocks out of 16 digits: as they are, and complemented.
-fn card_key(imk: &DesKey, digits: &[u8; 16]) -> Result<DesKey, KeyError> {
+fn card_key(imk: &TdesCipher, digits: &[u8; 16]) -> Result<DesKey, KeyError> {
     let mut left = [0; 8];
     for (byte, [high, low]) in left.iter_mut().zip(digits.as_chunks::<2>().0) {
         *byte = (high - b'0') << 4 | (low - b'0');
     }
-    let key = derived(imk, left, left.map(|byte| !byte), true);
+    let key = enciphered(imk, left, left.map(|byte| !byte), true);
     left.zeroize();
     key
 }
 
 fn derived(key: &DesKey, left: [u8; 8], right: [u8; 8], odd_parity: bool) -> Result<DesKey, KeyError> {
     check_length(key)?;
-    let cipher = TdesCipher::new(key);
+    enciphered(&TdesCipher::new(key), left, right, odd_parity)
+}
+
+fn enciphered(
+    cipher: &TdesCipher,
+    left: [u8; 8],
+    right: [u8; 8],
+    odd_parity: bool,
+) -> Result<DesKey, KeyError> {
     let mut bytes = Zeroizing::new([0_u8; 16]);
     bytes[..8].copy_from_slice(&cipher.encrypt_block(left));
     bytes[8..].copy_from_slice(&cipher.encrypt_block(right));

@@ -7,7 +7,9 @@ mod cryptogram;
 mod keys;
 mod script;
 
-pub use self::cryptogram::{CardRequest, CryptogramScheme, arpc_method1, arpc_method2, arqc, verify_arqc};
+pub use self::cryptogram::{
+    CardRequest, CryptogramScheme, arpc_method1, arpc_method2, arqc, arqc_of, verify_arqc,
+};
 pub use self::keys::{
     icc_key_option_a, icc_key_option_b, session_key_common, session_key_mchip, session_key_pboc,
     session_key_tree, session_key_visa,

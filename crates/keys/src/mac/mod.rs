@@ -118,6 +118,30 @@ impl MacKey {
         Ok(Self { algorithm, schedule })
     }
 
+    /// A key whose ciphers are somewhere else: `last` enciphers with the whole key, `inner` with its left half.
+    ///
+    /// # Errors
+    /// [`KeyError::Input`] for an algorithm that is not one of triple DES.
+    pub fn with_ciphers(
+        algorithm: MacAlgorithm,
+        inner: TdesCipher,
+        last: TdesCipher,
+    ) -> Result<Self, KeyError> {
+        let schedule = match algorithm {
+            MacAlgorithm::CupEcb => Schedule::CupEcb(last),
+            MacAlgorithm::X99 | MacAlgorithm::X919 => Schedule::Cbc(inner, last),
+            MacAlgorithm::CmacTdes => Schedule::CmacTdes(CmacKey::new(last)),
+            MacAlgorithm::CmacAes | MacAlgorithm::Sm4Cup => return Err(KeyError::Input("mac algorithm")),
+        };
+        Ok(Self { algorithm, schedule })
+    }
+
+    /// [`MacKey::with_ciphers`] for CMAC with AES.
+    #[must_use]
+    pub fn with_aes(cipher: AesCipher) -> Self {
+        Self { algorithm: MacAlgorithm::CmacAes, schedule: Schedule::CmacAes(CmacKey::new(cipher)) }
+    }
+
     /// The algorithm this key was expanded for.
     #[must_use]
     pub const fn algorithm(&self) -> MacAlgorithm {

@@ -6,6 +6,7 @@
 mod header;
 mod protect;
 
+use crate::block::AesCipher;
 use crate::error::KeyError;
 use crate::secret::SecretBytes;
 
@@ -41,6 +42,27 @@ pub fn unwrap(kbpk: &[u8], block: &[u8]) -> Result<Unwrapped, KeyError> {
         Version::E => open_e(kbpk, &parsed)?,
     };
     Ok(Unwrapped { key: key_of(&payload, parsed.header.version)?, header: parsed.header })
+}
+
+/// [`unwrap`] for a version D block under a key block protection key that is somewhere else.
+///
+/// # Errors
+/// As [`unwrap`].
+pub fn unwrap_with(kbpk: AesCipher, kbpk_bytes: usize, block: &[u8]) -> Result<Unwrapped, KeyError> {
+    AesProtection::derived(kbpk, kbpk_bytes)?.unwrap(block)
+}
+
+/// [`wrap`] of a version D block under a key block protection key that is somewhere else.
+///
+/// # Errors
+/// As [`wrap`].
+pub fn wrap_with(
+    kbpk: AesCipher,
+    kbpk_bytes: usize,
+    header: &Header,
+    key: &[u8],
+) -> Result<Vec<u8>, KeyError> {
+    AesProtection::derived(kbpk, kbpk_bytes)?.seal(header, key)
 }
 
 /// Wraps `key` as `header` says, under `kbpk`. The key's length is hidden by padding up to

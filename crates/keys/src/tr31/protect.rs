@@ -27,9 +27,15 @@ pub(crate) struct AesProtection {
 
 impl AesProtection {
     pub(crate) fn new(kbpk: &[u8]) -> Result<Self, KeyError> {
+        Self::derived(AesCipher::new(kbpk)?, kbpk.len())
+    }
+
+    /// From a key block protection key of `bytes` bytes that is somewhere else.
+    pub(crate) fn derived(kbpk: AesCipher, bytes: usize) -> Result<Self, KeyError> {
+        let prf = CmacKey::new(kbpk);
         Ok(Self {
-            encryption: AesCipher::new(derive_aes(kbpk, Purpose::EncryptCbc)?.expose())?,
-            mac: CmacKey::new(AesCipher::new(derive_aes(kbpk, Purpose::Mac)?.expose())?),
+            encryption: AesCipher::new(derive_with(&prf, bytes, Purpose::EncryptCbc)?.expose())?,
+            mac: CmacKey::new(AesCipher::new(derive_with(&prf, bytes, Purpose::Mac)?.expose())?),
         })
     }
 
@@ -121,18 +127,25 @@ fn authenticated(expected: &[u8], received: &[u8], payload: SecretBytes) -> Resu
 
 /// CMAC in counter mode over purpose, algorithm and length (X9.143, NIST SP 800-108).
 fn derive_aes(kbpk: &[u8], purpose: Purpose) -> Result<SecretBytes, KeyError> {
-    let algorithm = match kbpk.len() {
+    derive_with(&CmacKey::new(AesCipher::new(kbpk)?), kbpk.len(), purpose)
+}
+
+fn derive_with(
+    prf: &CmacKey<16, AesCipher>,
+    bytes: usize,
+    purpose: Purpose,
+) -> Result<SecretBytes, KeyError> {
+    let algorithm = match bytes {
         16 => 2,
         24 => 3,
         32 => 4,
         have => return Err(KeyError::Length { need: "16, 24 or 32", have }),
     };
-    let prf = CmacKey::new(AesCipher::new(kbpk)?);
     let mut derived = SecretBytes::from_slice(&[0; 32]);
     for (counter, chunk) in (1..).zip(derived.expose_mut().chunks_exact_mut(16)) {
-        chunk.copy_from_slice(&prf.compute(&[&derivation_input(counter, purpose, algorithm, kbpk.len())]));
+        chunk.copy_from_slice(&prf.compute(&[&derivation_input(counter, purpose, algorithm, bytes)]));
     }
-    Ok(SecretBytes::from_slice(&derived.expose()[..kbpk.len()]))
+    Ok(SecretBytes::from_slice(&derived.expose()[..bytes]))
 }
 
 fn derive_tdes(kbpk: &[u8], purpose: Purpose) -> Result<DesKey, KeyError> {

@@ -1,29 +1,28 @@
-//! The key library as an HSM: every answer is ready at once.
-//!
-//! It is software: keys are in this process's memory while they are used, and it does not claim PCI PIN
-//! compliance.
-
-mod cache;
+//! Work with keys that something else opens: the software store, or a token behind PKCS#11. Every answer is
+//! ready at once; one that waits for a token blocks its thread.
 
 use std::future::ready;
 use std::sync::Arc;
 
 use switchyard_keys::dukpt::tdes::{self, Variant};
-use switchyard_keys::emv::{arpc_method1, verify_arqc};
-use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
+use switchyard_keys::emv::{arpc_method1, arqc_of};
+use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
 use switchyard_keys::mac::{Mac, MacKey};
 use switchyard_keys::pin::{self, Pin};
-use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, card_values, wrap_des_ecb};
+use switchyard_keys::tr31::{self, Header, Unwrapped, Version};
+use switchyard_keys::{
+    DesKey, KeyError, SecretBytes, TdesCipher, card_values, constant_time_eq, wrap_des_ecb,
+};
 
 use crate::api::{Answer, Health, Hsm};
 use crate::error::HsmError;
+use crate::fault;
 use crate::handle::KeyHandle;
+use crate::open::OpenKey;
 use crate::request::{
     ArqcRequest, EncryptedPin, GeneratedKey, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource,
     PinMethod, TranslatePin, VerifyCvv, VerifyPin,
 };
-
-use cache::{OpenKey, OpenKeys};
 
 /// Keys that a PIN block may come in under.
 const PIN_SOURCES: &[KeyUsage] = &[KeyUsage::Pik, KeyUsage::Zpk];
@@ -31,11 +30,22 @@ const PIN_SOURCES: &[KeyUsage] = &[KeyUsage::Pik, KeyUsage::Zpk];
 const TRANSPORTS: &[KeyUsage] = &[KeyUsage::Zmk];
 const MASTERS: &[KeyUsage] = &[KeyUsage::Tmk, KeyUsage::Zmk];
 
-/// An HSM in this process: handles refer to key blocks under its local master key.
-pub struct SoftwareHsm {
-    lmk: Lmk,
-    open: OpenKeys,
+/// Where keys are opened and kept.
+pub(crate) trait Store: Send + Sync {
+    /// Name of the backend.
+    fn name(&self) -> &'static str;
+    /// The key of a handle, its check value compared.
+    fn open(&self, handle: &KeyHandle) -> Result<Arc<OpenKey>, HsmError>;
+    /// Keeps a key.
+    fn keep(&self, spec: KeySpec, key: &SecretBytes) -> Result<KeyHandle, HsmError>;
+    /// A key in clear and whether it may leave: for a moment, to go under a transport key.
+    fn clear(&self, handle: &KeyHandle) -> Result<(SecretBytes, bool), HsmError>;
+    /// How it is.
+    fn health(&self) -> Result<Health, HsmError>;
 }
+
+/// An HSM over a store.
+pub struct Engine<S>(pub(crate) S);
 
 /// What opens a PIN block.
 enum PinKey {
@@ -52,21 +62,10 @@ impl PinKey {
     }
 }
 
-impl SoftwareHsm {
-    /// An HSM whose keys are under `lmk`.
-    #[must_use]
-    pub fn new(lmk: Lmk) -> Self {
-        Self { lmk, open: OpenKeys::new() }
-    }
-
-    fn open(&self, handle: &KeyHandle, usages: &[KeyUsage]) -> Result<Arc<OpenKey>, HsmError> {
+impl<S: Store> Engine<S> {
+    fn held(&self, handle: &KeyHandle, usages: &[KeyUsage]) -> Result<Arc<OpenKey>, HsmError> {
         handle.check(usages)?;
-        self.open.get(&self.lmk, handle)
-    }
-
-    /// A key as DES bytes, for derivations.
-    fn des_key(&self, handle: &KeyHandle, usages: &[KeyUsage]) -> Result<DesKey, HsmError> {
-        DesKey::from_slice(self.open(handle, usages)?.bytes().expose()).map_err(|source| handle.error(source))
+        self.0.open(handle)
     }
 
     fn transaction_key(
@@ -75,8 +74,9 @@ impl SoftwareHsm {
         ksn: &[u8; tdes::KSN_BYTES],
         variant: Variant,
     ) -> Result<DesKey, HsmError> {
-        let base_key = self.des_key(base, &[KeyUsage::Bdk])?;
-        tdes::initial_key(&base_key, ksn)
+        let key = self.held(base, &[KeyUsage::Bdk])?;
+        let masked = key.parts().masked().map_err(|source| base.error(source))?;
+        tdes::initial_key_with(key.des()?, &masked, ksn)
             .and_then(|initial| tdes::transaction_key(&initial, ksn))
             .and_then(|key| tdes::variant_key(&key, variant))
             .map_err(|source| base.error(source))
@@ -84,7 +84,7 @@ impl SoftwareHsm {
 
     fn pin_key(&self, source: PinKeySource<'_>) -> Result<PinKey, HsmError> {
         match source {
-            PinKeySource::Key(handle) => Ok(PinKey::Held(self.open(handle, PIN_SOURCES)?)),
+            PinKeySource::Key(handle) => Ok(PinKey::Held(self.held(handle, PIN_SOURCES)?)),
             PinKeySource::Dukpt { base, ksn } => {
                 let key = self.transaction_key(base, &ksn, Variant::Pin)?;
                 Ok(PinKey::OfTransaction(Box::new(TdesCipher::new(&key))))
@@ -94,7 +94,7 @@ impl SoftwareHsm {
 
     fn translated(&self, request: &TranslatePin<'_>) -> Result<EncryptedPin, HsmError> {
         let source = self.pin_key(request.source)?;
-        let target = self.open(request.target, &[KeyUsage::Zpk])?;
+        let target = self.held(request.target, &[KeyUsage::Zpk])?;
         let (block, pan) = (request.block, request.pan);
         match (request.from, request.to) {
             (PinBlockFormat::Des(from), PinBlockFormat::Des(to)) => {
@@ -146,12 +146,12 @@ impl SoftwareHsm {
         // The verification key first: whatever is wrong with it must not depend on the block.
         match request.method {
             PinMethod::Pvv { index, pvv } => {
-                let key = self.open(request.key, &[KeyUsage::Pvk])?;
+                let key = self.held(request.key, &[KeyUsage::Pvk])?;
                 let pin = self.pin_of(request)?;
                 Ok(pin::verify_pvv(key.des()?, request.pan, index, &pin, &pvv)?)
             }
             PinMethod::Ibm { parameters, offset } => {
-                let key = self.open(request.key, &[KeyUsage::PvkIbm])?;
+                let key = self.held(request.key, &[KeyUsage::PvkIbm])?;
                 let pin = self.pin_of(request)?;
                 Ok(parameters.verify(key.des()?, request.pan, offset, &pin)?)
             }
@@ -159,9 +159,13 @@ impl SoftwareHsm {
     }
 
     fn cvv_verified(&self, request: &VerifyCvv<'_>) -> Result<bool, HsmError> {
-        let key = self.des_key(request.key, &[KeyUsage::Cvk])?;
-        card_values::verify_cvv(&key, request.pan, &request.expiry, &request.service_code, request.value)
-            .map_err(|source| request.key.error(source))
+        let key = self.held(request.key, &[KeyUsage::Cvk])?;
+        let refused = |source| request.key.error(source);
+        let left = key.parts().left().map_err(refused)?;
+        let (expiry, service_code) = (&request.expiry, &request.service_code);
+        let expected =
+            card_values::cvv_with(&left, key.des()?, request.pan, expiry, service_code).map_err(refused)?;
+        Ok(constant_time_eq(&expected, request.value))
     }
 
     fn with_mac_key<T>(
@@ -183,90 +187,114 @@ impl SoftwareHsm {
         }
     }
 
-    fn cryptogram<T>(
-        &self,
-        request: &ArqcRequest<'_>,
-        work: impl FnOnce(&DesKey) -> Result<T, KeyError>,
-    ) -> Result<T, HsmError> {
-        let key = self.des_key(request.key, &[KeyUsage::EmvAc])?;
-        work(&key).map_err(|source| request.key.error(source))
+    /// The card's key under the issuer's master key.
+    fn card_key(&self, request: &ArqcRequest<'_>) -> Result<DesKey, HsmError> {
+        let key = self.held(request.key, &[KeyUsage::EmvAc])?;
+        let card = request.scheme.icc_key_with(key.des()?, request.card.pan, request.card.psn);
+        card.map_err(|source| request.key.error(source))
+    }
+
+    fn arqc_verified(&self, request: &ArqcRequest<'_>) -> Result<bool, HsmError> {
+        let expected = arqc_of(request.scheme, &self.card_key(request)?, &request.card);
+        Ok(constant_time_eq(&expected.map_err(|source| request.key.error(source))?, &request.arqc))
+    }
+
+    fn arpc(&self, request: &ArqcRequest<'_>, response_code: [u8; 2]) -> Result<[u8; 8], HsmError> {
+        let key = request.scheme.arpc_key(&self.card_key(request)?, request.card.atc);
+        let key = key.map_err(|source| request.key.error(source))?;
+        Ok(arpc_method1(&key, request.arqc, response_code))
     }
 
     fn imported(&self, block: &[u8], transport: &KeyHandle, usage: KeyUsage) -> Result<KeyHandle, HsmError> {
-        let kbpk = self.open(transport, TRANSPORTS)?;
+        let transport = self.held(transport, TRANSPORTS)?;
         let refused = |source| HsmError::Key { id: format!("imported {}", usage.name()), source };
-        let wrapped = self.lmk.import(kbpk.bytes().expose(), block, usage).map_err(refused)?;
-        let algorithm = self.lmk.inspect(&wrapped).map_err(refused)?.attributes.algorithm;
-        let key = self.lmk.unwrap(&wrapped, usage).map_err(refused)?;
-        named(wrapped.as_bytes(), usage, algorithm.check_value(key.expose()).map_err(refused)?)
+        let (kbpk, bytes) = transport.parts().aes().map_err(refused)?;
+        let Unwrapped { header, key } = tr31::unwrap_with(kbpk, bytes, block).map_err(refused)?;
+        if header.usage != usage.tr31_code() {
+            return Err(refused(KeyError::Usage { need: usage.name(), have: header.usage }));
+        }
+        let algorithm = KeyAlgorithm::from_code(header.algorithm);
+        let algorithm = algorithm.ok_or(refused(KeyError::Malformed { offset: 7 }))?;
+        let exportable = header.exportability == b'E';
+        let spec = KeySpec { exportable, ..KeySpec::new(usage, algorithm, key.len()) };
+        self.0.keep(spec, &key)
     }
 
     fn exported(&self, key: &KeyHandle, transport: &KeyHandle) -> Result<Vec<u8>, HsmError> {
-        let kbpk = self.open(transport, TRANSPORTS)?;
+        let transport = self.held(transport, TRANSPORTS)?;
+        let refused = |source| key.error(source);
         key.check(&[key.usage()])?;
-        let wrapped = switchyard_keys::lmk::WrappedKey::from_bytes(key.reference().as_bytes().to_vec());
-        self.lmk.export(&wrapped, key.usage(), kbpk.bytes().expose()).map_err(|source| key.error(source))
+        let (clear, exportable) = self.0.clear(key)?;
+        if !exportable {
+            return Err(refused(KeyError::Input("exportability")));
+        }
+        let (kbpk, bytes) = transport.parts().aes().map_err(refused)?;
+        let (code, algorithm) = (key.usage().tr31_code(), key.algorithm().code());
+        let header = Header::new(Version::D, code, algorithm, key.mode(), b'E');
+        tr31::wrap_with(kbpk, bytes, &header, clear.expose()).map_err(refused)
     }
 
     fn generated(&self, spec: KeySpec, under: Option<&KeyHandle>) -> Result<GeneratedKey, HsmError> {
         let refused = |source| HsmError::Key { id: format!("new {}", spec.usage.name()), source };
+        let master = under.map(|master| self.held(master, MASTERS)).transpose()?;
         let key = random_key(spec).map_err(refused)?;
-        let attributes =
-            KeyAttributes { algorithm: spec.algorithm, version: spec.version, exportable: spec.exportable };
-        let wrapped = self.lmk.wrap(key.expose(), spec.usage, attributes).map_err(refused)?;
-        let check_value = spec.algorithm.check_value(key.expose()).map_err(refused)?;
-        let under = under
-            .map(|master| {
-                let master = self.open(master, MASTERS)?;
-                wrap_des_ecb(master.des()?, key.expose()).map_err(refused)
-            })
-            .transpose()?;
-        Ok(GeneratedKey { handle: named(wrapped.as_bytes(), spec.usage, check_value)?, under })
+        let under = match &master {
+            Some(master) => Some(wrap_des_ecb(master.des()?, key.expose()).map_err(refused)?),
+            None => None,
+        };
+        Ok(GeneratedKey { handle: self.0.keep(spec, &key)?, under })
     }
 
     fn check_value(&self, key: &KeyHandle) -> Result<[u8; 4], HsmError> {
-        let open = self.open(key, &[key.usage()])?;
-        key.algorithm().check_value(open.bytes().expose()).map_err(|source| key.error(source))
+        let open = self.held(key, &[key.usage()])?;
+        open.parts().check_value().map_err(|source| key.error(source))
+    }
+
+    /// The answer of work that is done now. Whatever came out of it, it counts for nothing when a token failed
+    /// meanwhile.
+    fn now<'a, T: Send + 'a>(&self, work: impl FnOnce(&Self) -> Result<T, HsmError>) -> Answer<'a, T> {
+        fault::take();
+        let result = work(self);
+        let failed = fault::take();
+        Box::pin(ready(if failed {
+            Err(HsmError::Module("a token's cipher failed".to_owned()))
+        } else {
+            result
+        }))
     }
 }
 
-impl Hsm for SoftwareHsm {
+impl<S: Store> Hsm for Engine<S> {
     fn backend(&self) -> &'static str {
-        "software"
+        self.0.name()
     }
 
     fn translate_pin<'a>(&'a self, request: TranslatePin<'a>) -> Answer<'a, EncryptedPin> {
-        Box::pin(ready(self.translated(&request)))
+        self.now(|engine| engine.translated(&request))
     }
 
     fn verify_pin<'a>(&'a self, request: VerifyPin<'a>) -> Answer<'a, bool> {
-        Box::pin(ready(self.pin_verified(&request)))
+        self.now(|engine| engine.pin_verified(&request))
     }
 
     fn verify_cvv<'a>(&'a self, request: VerifyCvv<'a>) -> Answer<'a, bool> {
-        Box::pin(ready(self.cvv_verified(&request)))
+        self.now(|engine| engine.cvv_verified(&request))
     }
 
     fn generate_mac<'a>(&'a self, request: MacRequest<'a>) -> Answer<'a, Mac> {
-        Box::pin(ready(self.with_mac_key(&request, |key| key.compute(request.data))))
+        self.now(|engine| engine.with_mac_key(&request, |key| key.compute(request.data)))
     }
 
     fn verify_mac<'a>(&'a self, request: MacRequest<'a>, mac: &'a [u8]) -> Answer<'a, bool> {
-        Box::pin(ready(self.with_mac_key(&request, |key| key.verify(request.data, mac))))
+        self.now(|engine| engine.with_mac_key(&request, |key| key.verify(request.data, mac)))
     }
 
     fn verify_arqc<'a>(&'a self, request: ArqcRequest<'a>) -> Answer<'a, bool> {
-        let verify = |key: &DesKey| verify_arqc(request.scheme, key, &request.card, &request.arqc);
-        Box::pin(ready(self.cryptogram(&request, verify)))
+        self.now(|engine| engine.arqc_verified(&request))
     }
 
     fn generate_arpc<'a>(&'a self, request: ArqcRequest<'a>, response_code: [u8; 2]) -> Answer<'a, [u8; 8]> {
-        let answer = |key: &DesKey| {
-            let card_key = request.scheme.icc_key(key, request.card.pan, request.card.psn)?;
-            let key = request.scheme.arpc_key(&card_key, request.card.atc)?;
-            Ok(arpc_method1(&key, request.arqc, response_code))
-        };
-        Box::pin(ready(self.cryptogram(&request, answer)))
+        self.now(|engine| engine.arpc(&request, response_code))
     }
 
     fn import<'a>(
@@ -275,30 +303,29 @@ impl Hsm for SoftwareHsm {
         transport: &'a KeyHandle,
         usage: KeyUsage,
     ) -> Answer<'a, KeyHandle> {
-        Box::pin(ready(self.imported(block, transport, usage)))
+        self.now(|engine| engine.imported(block, transport, usage))
     }
 
     fn export<'a>(&'a self, key: &'a KeyHandle, transport: &'a KeyHandle) -> Answer<'a, Vec<u8>> {
-        Box::pin(ready(self.exported(key, transport)))
+        self.now(|engine| engine.exported(key, transport))
     }
 
     fn generate_key<'a>(&'a self, spec: KeySpec, under: Option<&'a KeyHandle>) -> Answer<'a, GeneratedKey> {
-        Box::pin(ready(self.generated(spec, under)))
+        self.now(|engine| engine.generated(spec, under))
     }
 
     fn kcv<'a>(&'a self, key: &'a KeyHandle) -> Answer<'a, [u8; 4]> {
-        Box::pin(ready(self.check_value(key)))
+        self.now(|engine| engine.check_value(key))
     }
 
     fn health(&self) -> Answer<'_, Health> {
-        let detail = format!("local master key {}", text_of(&self.lmk.kcv()[..3]));
-        Box::pin(ready(Ok(Health { backend: self.backend(), available: 1, configured: 1, detail })))
+        self.now(|engine| engine.0.health())
     }
 }
 
-impl std::fmt::Debug for SoftwareHsm {
+impl<S: Store> std::fmt::Debug for Engine<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SoftwareHsm(…)")
+        write!(f, "Engine({})", self.0.name())
     }
 }
 
