@@ -310,7 +310,7 @@ proptest! {
     ) {
         const ANSWERS: [u8; 2] = [38, 44];
         let body = build(dialect, mti, &values);
-        let of_three = |de: &u8| de % 3 != 0 && *de != 38;
+        let of_three = |de: &u8| !de.is_multiple_of(3) && *de != 38;
         let echo: Vec<u8> = dialect.elements().map(Element::de).filter(of_three).collect();
         let plan = ReplyPlan::new(dialect, &echo, &ANSWERS).unwrap();
         let texts = ["1".repeat(6), "7".repeat(length)];
