@@ -62,6 +62,7 @@ impl PinKey {
     }
 }
 
+#[expect(private_bounds, reason = "the two stores are ours; nobody else implements one")]
 impl<S: Store> Engine<S> {
     fn held(&self, handle: &KeyHandle, usages: &[KeyUsage]) -> Result<Arc<OpenKey>, HsmError> {
         handle.check(usages)?;
@@ -175,7 +176,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<T, HsmError> {
         match request.source {
             MacKeySource::Key(handle) => self
-                .open(handle, &[KeyUsage::Mak])?
+                .held(handle, &[KeyUsage::Mak])?
                 .with_mac(request.algorithm, work)
                 .map_err(|source| handle.error(source)),
             MacKeySource::Dukpt { base, ksn } => {

@@ -71,9 +71,7 @@ impl CryptogramScheme {
     pub fn icc_key_with(self, imk: &TdesCipher, pan: &[u8], psn: &[u8; 2]) -> Result<DesKey, KeyError> {
         match self {
             Self::VisaCvn10 | Self::MChip16 | Self::Pboc => icc_key_option_a_with(imk, pan, psn),
-            Self::VisaCvn18 | Self::VisaCvn22 | Self::CommonOptionB => {
-                icc_key_option_b_with(imk, pan, psn)
-            }
+            Self::VisaCvn18 | Self::VisaCvn22 | Self::CommonOptionB => icc_key_option_b_with(imk, pan, psn),
         }
     }
 
