@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use switchyard_core::{Command, CommandOutcome};
+use switchyard_core::{Command, CommandOutcome, Order};
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route,
-    Terminal, Transfer,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Reason, Record,
+    Route, Terminal, Transfer,
 };
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::hot_cards::{CardToBlock, ClearPan};
 use crate::registry::{Ask, answer};
 use crate::shared::{Phase, Shared, reached as reached_phase};
 use crate::status::status;
@@ -33,6 +34,9 @@ struct Envelope {
     /// Login of the person who asks.
     #[serde(default)]
     operator: Option<String>,
+    /// Version of the registry that the person looked at before.
+    #[serde(default)]
+    expect: Option<u64>,
     #[serde(flatten)]
     request: Request,
 }
@@ -59,6 +63,11 @@ enum Request {
     Reindex,
     SetAccountRules { account: AccountId, rules: AccountRules },
     Transfer { transfer: Transfer },
+    Order { order: Order },
+    BlockCards { cards: Vec<CardToBlock>, reason: Reason },
+    UnblockCard { pan: ClearPan, reason: Reason },
+    Links,
+    ReloadConfig,
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
@@ -160,6 +169,25 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::RecordSettlement { records } => Command::RecordSettlement { records },
         Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
         Request::Transfer { transfer } => Command::Transfer(transfer),
+        Request::Order { order } => Command::Order(order),
+        Request::BlockCards { cards, reason } => {
+            let cards = cards.iter().map(|card| card.blocked(|pan| shared.cards.hash(pan))).collect();
+            Command::Order(Order::BlockCards { cards, reason })
+        }
+        Request::UnblockCard { pan, reason } => {
+            Command::Order(Order::UnblockCard { card: shared.cards.hash(pan.pan()), reason })
+        }
+        Request::Links => Command::Links,
+        Request::ReloadConfig => {
+            return match crate::reload::reload(shared, actor).await {
+                Ok(reloaded) => success("config", json!(reloaded)),
+                Err(error) => failure(&error.to_string()),
+            };
+        }
+    };
+    let command = match envelope.expect {
+        Some(version) => Command::Expecting { version, command: Box::new(command) },
+        None => command,
     };
     match shared.command(actor, command).await {
         Ok(Ok(outcome)) => outcome_json(&outcome),
@@ -209,6 +237,10 @@ fn outcome_json(outcome: &CommandOutcome) -> Value {
     match outcome {
         CommandOutcome::Recorded => json!({"ok": true}),
         CommandOutcome::RecordedBefore => success("repeated", json!(true)),
+        CommandOutcome::Changed { count, unchanged } => {
+            json!({"ok": true, "changed": count, "unchanged": unchanged})
+        }
+        CommandOutcome::Links(links) => success("links", json!(links)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),
         CommandOutcome::TrialBalance(rows) => {

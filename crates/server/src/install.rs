@@ -137,6 +137,25 @@ pub fn carry_out_alone(
     alone(dir, config, actor, |_, _| Ok(command))
 }
 
+/// As [`carry_out_alone`], for a command that takes the directory's keys to make.
+///
+/// # Errors
+/// As [`carry_out_alone`], and what reading the keys yields.
+pub fn carry_out_alone_with(
+    dir: &Path,
+    config: &Config,
+    actor: Actor,
+    make: impl FnOnce(&Tools) -> Result<Command, KeyError>,
+) -> Result<CommandOutcome, InitError> {
+    alone(dir, config, actor, |data, core| {
+        let profile = config.general.profile;
+        let keys = KeyStore::new(&data.read_lmk(profile)?)?;
+        let hash_key = data.read_card_hash(profile)?;
+        let cards = Cards::open(&keys, core.state().registry().keys(), &hash_key, &data.card_keys())?;
+        Ok(make(&Tools { keys, cards })?)
+    })
+}
+
 /// Seals cards under a new key from now on, in a data directory that no switch serves.
 ///
 /// # Errors

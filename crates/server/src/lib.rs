@@ -31,6 +31,7 @@ pub mod config;
 mod connection;
 mod core_thread;
 mod data;
+mod hot_cards;
 mod http;
 pub mod index;
 mod install;
@@ -43,6 +44,7 @@ mod open;
 mod queue;
 pub mod registry;
 mod release;
+mod reload;
 mod shared;
 pub mod snapshots;
 mod space;
@@ -52,9 +54,13 @@ mod workers;
 
 pub use card_keys::CardKeyFiles;
 pub use data::{DataDir, DataError};
-pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise, rotate_card_key_alone};
+pub use hot_cards::{CardToBlock, ClearPan};
+pub use install::{
+    InitError, InitPlan, Tools, carry_out_alone, carry_out_alone_with, initialise, rotate_card_key_alone,
+};
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};
+pub use reload::Reload;
 pub use shared::{Fatal, Hooks, OnFatal};
 pub use status::{LinkStatus, Status};
 pub use switch::{Addresses, RunError, StartError, Switch, SwitchHandle};
