@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{Actor, BusinessDate};
+use switchyard_keys::KeyError;
 use switchyard_server::config::Config;
+use switchyard_server::{InitError, Tools};
 
 /// A way to have a command recorded.
 pub(crate) enum Admin {
@@ -37,15 +39,23 @@ impl Admin {
     pub(crate) fn command(self, command: Command) -> Result<CommandOutcome> {
         match self {
             Self::Alone(data, config) => {
-                Ok(switchyard_server::carry_out_alone(&data, &config, operator(), command)?)
+                plainly(switchyard_server::carry_out_alone(&data, &config, operator(), command))
             }
-            Self::Running(stream) => {
-                let answer = ask(&stream, to_json(command)?)?;
-                let Some(day) = answer["day"].as_str() else { return Ok(CommandOutcome::Recorded) };
-                let day = day.parse::<BusinessDate>();
-                let day = day.map_err(|_| anyhow::anyhow!("the switch answered {answer} as the day"))?;
-                Ok(CommandOutcome::DayCut { day })
+            Self::Running(stream) => outcome_of(&ask(&stream, to_json(command)?)?),
+        }
+    }
+
+    /// Has something done that takes keys: a running switch has them, and `request` asks it; else `make` gets them.
+    pub(crate) fn with_keys(
+        self,
+        request: impl FnOnce() -> Value,
+        make: impl FnOnce(&Tools) -> Result<Command, KeyError>,
+    ) -> Result<CommandOutcome> {
+        match self {
+            Self::Alone(data, config) => {
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, operator(), make))
             }
+            Self::Running(stream) => outcome_of(&ask(&stream, request())?),
         }
     }
 
@@ -77,6 +87,29 @@ fn login() -> String {
     std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".into())
 }
 
+/// A refusal by itself: which command of the plan it was means nothing to whoever gave one.
+fn plainly(done: Result<CommandOutcome, InitError>) -> Result<CommandOutcome> {
+    match done {
+        Err(InitError::Refused { source, .. }) => Err(source.into()),
+        other => Ok(other?),
+    }
+}
+
+/// What a running switch did.
+fn outcome_of(answer: &Value) -> Result<CommandOutcome> {
+    let number = |name: &str| answer[name].as_u64().and_then(|number| usize::try_from(number).ok());
+    if let Some(day) = answer["day"].as_str() {
+        let day = day.parse::<BusinessDate>();
+        let day = day.map_err(|_| anyhow::anyhow!("the switch answered {answer} as the day"))?;
+        return Ok(CommandOutcome::DayCut { day });
+    }
+    Ok(match (number("changed"), number("unchanged")) {
+        (Some(count), Some(unchanged)) => CommandOutcome::Changed { count, unchanged },
+        _ if answer["repeated"] == true => CommandOutcome::RecordedBefore,
+        _ => CommandOutcome::Recorded,
+    })
+}
+
 fn operator() -> Actor {
     Actor::Operator(login())
 }
@@ -90,6 +123,7 @@ fn to_json(command: Command) -> Result<Value> {
         Command::ShredCardKeys { keys, reason } => {
             json!({ "command": "shred-card-keys", "keys": keys, "reason": reason })
         }
+        Command::Order(order) => json!({ "command": "order", "order": order }),
         Command::Digest => json!({ "command": "digest" }),
         Command::TrialBalance => json!({ "command": "trial-balance" }),
         _ => bail!("this command is not offered to a running switch"),

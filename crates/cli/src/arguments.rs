@@ -1,5 +1,12 @@
 //! The command line, as people type it.
 
+mod operate;
+
+pub(crate) use operate::{
+    BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, LinkCommand, LinkTarget, Named,
+    SafCommand, TransactionCommand,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::{BusinessDate, Timestamp};
@@ -64,12 +71,33 @@ pub(crate) enum Command {
     /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query, statement, reindex.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Merchants that are registered: list, show.
+    /// Merchants: list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals that are registered: list, show.
+    /// Terminals: list, show, disable, enable, reset-batch, force-sign-on.
     #[command(subcommand)]
     Terminal(TerminalCommand),
+    /// Links to issuers: status, up, down, drain, sign-on.
+    #[command(subcommand)]
+    Link(LinkCommand),
+    /// Reversals on their way to issuers (store and forward): list, retry, resolve.
+    #[command(subcommand)]
+    Saf(SafCommand),
+    /// Terminals' batches: list, show, force-close.
+    #[command(subcommand)]
+    Batch(BatchCommand),
+    /// Differences between terminals' batches and the host's: list, show, resolve.
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// The hot-card list: list, block, unblock, import.
+    #[command(subcommand)]
+    Card(CardCommand),
+    /// Transactions: search.
+    #[command(subcommand)]
+    Transaction(TransactionCommand),
+    /// The configuration of a running switch: reload.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Business days: status, cut.
     Day {
         #[command(flatten)]
@@ -333,6 +361,11 @@ pub(crate) enum MerchantCommand {
         #[arg(value_name = "MID")]
         id: String,
     },
+    /// Refuse whatever its terminals ask, with 03.
+    #[command(after_help = "Example: switchyard merchant disable M00000000000001 --reason 'under review'")]
+    Disable(Named),
+    /// Let it trade again.
+    Enable(Named),
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -352,6 +385,24 @@ pub(crate) enum TerminalCommand {
         #[arg(value_name = "TID")]
         id: String,
     },
+    /// Refuse whatever it asks, with 58.
+    #[command(after_help = "Example: switchyard terminal disable T0000001 --reason 'stolen from the shop'")]
+    Disable(Named),
+    /// Let it speak again.
+    Enable(Named),
+    /// Go on under a higher batch number, which its next sign-on tells it; its batch has to be empty.
+    #[command(
+        after_help = "Example: switchyard terminal reset-batch T0000001 --number 120 --reason 'replaced device'"
+    )]
+    ResetBatch {
+        #[command(flatten)]
+        target: Named,
+        /// The number.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
+        number: u32,
+    },
+    /// Let it hear 77 until it has signed on again and has new keys.
+    ForceSignOn(Named),
 }
 
 #[derive(Debug, Clone, Subcommand)]

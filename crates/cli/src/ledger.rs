@@ -27,6 +27,8 @@ use switchyard_core::{Core, CoreConfig};
 use switchyard_domain::Record;
 use switchyard_ledger::{Finding, VerifyError, VerifyReport};
 
+pub(crate) use query::{card_hash, run as query};
+
 pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
         LedgerCommand::Verify(options) => match options.as_ref() {

@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 mod logging;
 mod message;
+mod operate;
 mod output;
 mod progress;
 mod registry;
@@ -20,7 +21,7 @@ mod serve;
 mod settle;
 mod sim;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ConfigCommand, TransactionCommand};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -89,6 +90,13 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Ledger(command) => ledger::run(&command, data, form),
         Command::Merchant(command) => registry::merchant(&command, data, form),
         Command::Terminal(command) => registry::terminal(&command, data, form),
+        Command::Link(command) => operate::link::run(&command, data, form),
+        Command::Saf(command) => operate::saf::run(&command, data, form),
+        Command::Batch(command) => operate::batch::run(&command, data, form),
+        Command::Case(command) => operate::case::run(&command, data, form),
+        Command::Card(command) => operate::card::run(&command, data, form),
+        Command::Transaction(TransactionCommand::Search(options)) => ledger::query(&options, data, form),
+        Command::Config(ConfigCommand::Reload) => operate::reload(data, form),
         Command::Day { config, command } => settle::day(&command, data, &serve::load(&config)?, form),
         Command::Settle { config, command } => settle::settle(&command, data, &serve::load(&config)?, form),
         Command::Sim(command) => sim::run(&command, data, form),

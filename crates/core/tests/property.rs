@@ -254,19 +254,6 @@ impl World {
                 self.bench.command(Command::CutDay).unwrap();
             }
             Act::Crash => self.crash(),
-            Act::Retry { .. }
-            | Act::Resolve { .. }
-            | Act::ForceClose { .. }
-            | Act::Link { .. }
-            | Act::Settle { .. }
-            | Act::Hot { .. } => self.act_operator(act),
-            Act::Issuer { .. }
-            | Act::Saf { .. }
-            | Act::NotSent { .. }
-            | Act::Connect { .. }
-            | Act::Lose { .. } => {
-                self.act_upstream(act);
-            }
             Act::Wait { millis } => self.bench.pass(millis),
             Act::Totals { terminal, wrong } => self.totals(terminal, wrong),
             Act::Upload { terminal, end } => self.upload(terminal, end),
@@ -275,6 +262,7 @@ impl World {
                 self.bench.request(terminal, Body::SignOff { stan: stan(3) });
                 self.bench.sign_on(terminal);
             }
+            _ => self.act_upstream(act),
         }
     }
 
@@ -310,7 +298,7 @@ impl World {
             }
             Act::Connect { link } => self.bench.connect(LinkIndex(link as u16)),
             Act::Lose { link } => self.bench.disconnect(LinkIndex(link as u16)),
-            _ => unreachable!("only what issuers and links do"),
+            _ => self.act_operator(act),
         }
     }
     fn act_operator(&mut self, act: &Act) {

@@ -31,17 +31,11 @@ impl State {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
-            Record::SafDelivered { id, code } => {
-                let delivered =
-                    self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.reversed_upstream(delivered.transaction, *code)
-            }
-            Record::ReversalQueued { saf } => self.queue(Some(saf)),
-            Record::SafDeadLettered { id, .. } => {
-                let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.saf.dead.insert(*id, dead);
-                Ok(())
-            }
+            Record::SafDelivered { .. }
+            | Record::ReversalQueued { .. }
+            | Record::SafDeadLettered { .. }
+            | Record::SafRetried { .. }
+            | Record::SafResolved { .. } => self.apply_saf(&stamped.record),
             Record::LateAnswer { transaction, cancels, .. } => self.apply_late(*transaction, *cancels),
             Record::SignedOn { .. }
             | Record::SignedOff { .. }
@@ -75,8 +69,6 @@ impl State {
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
             | Record::MerchantOrdered { .. }
-            | Record::SafRetried { .. }
-            | Record::SafResolved { .. }
             | Record::BatchForceClosed { .. }
             | Record::CaseResolved { .. }
             | Record::CardBlocked { .. }
@@ -291,7 +283,7 @@ impl State {
         self.settle(id, outcome, entry)
     }
 
-    fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
+    pub(super) fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
         let Some(entry) = saf else { return Ok(()) };
         let need = self.saf.next_id();
         if entry.id != need {

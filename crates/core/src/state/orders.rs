@@ -4,7 +4,7 @@ use crate::state::apply::missing_number;
 use crate::state::{ApplyError, LastClose, State};
 use switchyard_domain::{
     BatchVerdict, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId, Stamped,
-    TerminalIndex, TerminalOrder,
+    TerminalIndex, TerminalOrder, TransactionId,
 };
 
 impl State {
@@ -29,13 +29,6 @@ impl State {
                     MerchantOrder::Disable => self.registry.disabled_merchants.insert(*merchant),
                     MerchantOrder::Enable => self.registry.disabled_merchants.remove(merchant),
                 };
-            }
-            Record::SafRetried { id, .. } => {
-                self.saf.revive(*id).ok_or(missing_number("dead letter", id.0))?;
-            }
-            Record::SafResolved { id, finding, entry, .. } => {
-                self.book.apply(entry)?;
-                self.end_saf(*id, *finding)?;
             }
             Record::BatchForceClosed { terminal, batch, totals, cases, reply, .. } => {
                 self.used_reference(&reply.rrn);
@@ -68,6 +61,30 @@ impl State {
         Ok(())
     }
 
+    /// What happens to the entries of the queues.
+    pub(super) fn apply_saf(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let missing = |id: &SafId| missing_number("store-and-forward entry", id.0);
+        match record {
+            Record::SafDelivered { id, code } => {
+                let delivered = self.saf.remove(*id).ok_or(missing(id))?;
+                self.reversed_upstream(delivered.transaction, *code)
+            }
+            Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::SafDeadLettered { id, .. } => {
+                let dead = self.saf.remove(*id).ok_or(missing(id))?;
+                self.saf.dead.insert(*id, dead);
+                Ok(())
+            }
+            Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
+            Record::SafResolved { id, finding, entry, .. } => {
+                self.book.apply(entry)?;
+                let transaction = self.saf.end(*id).ok_or(missing(id))?.transaction;
+                self.end_saf(transaction, *finding)
+            }
+            _ => unreachable!("only records of the queues come here"),
+        }
+    }
+
     fn order_terminal(&mut self, terminal: TerminalIndex, order: TerminalOrder) -> Result<(), ApplyError> {
         match order {
             TerminalOrder::Disable | TerminalOrder::Enable => {
@@ -86,9 +103,7 @@ impl State {
 
     /// What an operator learned stands for the acknowledgement that did not come. Where the issuer keeps the
     /// transaction, what a follow-up took of its original stays taken: it must not be taken a second time.
-    fn end_saf(&mut self, id: SafId, finding: SafFinding) -> Result<(), ApplyError> {
-        let missing = missing_number("store-and-forward entry", id.0);
-        let transaction = self.saf.end(id).ok_or(missing)?.transaction;
+    fn end_saf(&mut self, transaction: TransactionId, finding: SafFinding) -> Result<(), ApplyError> {
         match finding {
             SafFinding::Undone => self.reversed_upstream(transaction, ResponseCode::APPROVED),
             SafFinding::NeverTaken => self.reversed_upstream(transaction, ResponseCode::ORIGINAL_NOT_FOUND),

@@ -84,19 +84,6 @@ impl Model {
                 let entry = self.saf.remove(id).expect("queued before");
                 self.dead.insert(*id, entry);
             }
-            Record::SafRetried { id, .. } => {
-                let entry = self.dead.remove(id).expect("given up before");
-                self.saf.insert(*id, entry);
-            }
-            Record::SafResolved { id, finding, .. } => self.resolve_saf(*id, *finding),
-            Record::BatchForceClosed { terminal, batch, totals, cases, reply, .. } => {
-                self.reference(reply.rrn);
-                assert_eq!(self.recount(*terminal, *batch), *totals, "totals are those of what stands");
-                self.arise(cases.len());
-            }
-            Record::CaseResolved { case, .. } => {
-                assert!(self.cases.remove(case), "a case is settled once");
-            }
             Record::LateAnswer { transaction, cancels: Some(id), .. } => {
                 self.saf.remove(id).expect("queued before");
                 let told = self.transactions.get_mut(transaction).unwrap();
@@ -113,6 +100,26 @@ impl Model {
             }
             Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
             Record::MerchantNetted { .. } => self.netted = true,
+            other => self.ordered(other),
+        }
+    }
+
+    /// What operators did.
+    fn ordered(&mut self, record: &Record) {
+        match record {
+            Record::SafRetried { id, .. } => {
+                let entry = self.dead.remove(id).expect("given up before");
+                self.saf.insert(*id, entry);
+            }
+            Record::SafResolved { id, finding, .. } => self.resolve_saf(*id, *finding),
+            Record::BatchForceClosed { terminal, batch, totals, cases, reply, .. } => {
+                self.reference(reply.rrn);
+                assert_eq!(self.recount(*terminal, *batch), *totals, "totals are those of what stands");
+                self.arise(cases.len());
+            }
+            Record::CaseResolved { case, .. } => {
+                assert!(self.cases.remove(case), "a case is settled once");
+            }
             _ => {}
         }
     }
