@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use switchyard_core::{Command, CommandOutcome};
-use switchyard_domain::{Actor, BusinessDate};
+use switchyard_domain::{BusinessDate, KeyRecord, KeyUse};
 use switchyard_keys::KeyError;
 use switchyard_server::config::Config;
-use switchyard_server::{InitError, Tools};
+use switchyard_server::{ClearKey, InitError, Tools, myself};
 
 /// A way to have a command recorded.
 pub(crate) enum Admin {
@@ -39,7 +39,7 @@ impl Admin {
     pub(crate) fn command(self, command: Command) -> Result<CommandOutcome> {
         match self {
             Self::Alone(data, config) => {
-                plainly(switchyard_server::carry_out_alone(&data, &config, operator(), command))
+                plainly(switchyard_server::carry_out_alone(&data, &config, myself(), command))
             }
             Self::Running(stream) => outcome_of(&ask(&stream, to_json(command)?)?),
         }
@@ -53,17 +53,40 @@ impl Admin {
     ) -> Result<CommandOutcome> {
         match self {
             Self::Alone(data, config) => {
-                plainly(switchyard_server::carry_out_alone_with(&data, &config, operator(), make))
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, myself(), make))
             }
             Self::Running(stream) => outcome_of(&ask(&stream, request())?),
         }
+    }
+
+    /// Has something registered that has a key: it is wrapped where the local master key is.
+    pub(crate) fn with_wrapped(
+        self,
+        usage: KeyUse,
+        key: &ClearKey,
+        make: impl FnOnce(KeyRecord) -> Command,
+    ) -> Result<()> {
+        match self {
+            Self::Alone(data, config) => {
+                let wrapped = |tools: &Tools| Ok(make(tools.keys.wrap(usage, key.expose())?));
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, myself(), wrapped))?;
+            }
+            Self::Running(stream) => {
+                let hex: String = key.expose().iter().map(|byte| format!("{byte:02X}")).collect();
+                let request = json!({ "command": "wrap-key", "usage": usage, "key": hex });
+                let record = ask(&stream, request)?["record"].take();
+                let record = serde_json::from_value(record).context("the switch answered no key")?;
+                ask(&stream, to_json(make(record))?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Seals cards under a new key; returns its number.
     pub(crate) fn rotate_card_key(self) -> Result<u32> {
         match self {
             Self::Alone(data, config) => {
-                Ok(switchyard_server::rotate_card_key_alone(&data, &config, operator())?)
+                Ok(switchyard_server::rotate_card_key_alone(&data, &config, myself())?)
             }
             Self::Running(stream) => {
                 let answer = ask(&stream, json!({ "command": "rotate-card-key" }))?;
@@ -80,11 +103,6 @@ pub(crate) fn ask_running(data: &Path, request: &Value) -> Result<Option<Result<
         Admin::Alone(..) => Ok(None),
         Admin::Running(stream) => converse(&stream, request).map(Some),
     }
-}
-
-/// Whoever is logged in.
-fn login() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".into())
 }
 
 /// A refusal by itself: which command of the plan it was means nothing to whoever gave one.
@@ -110,12 +128,21 @@ fn outcome_of(answer: &Value) -> Result<CommandOutcome> {
     })
 }
 
-fn operator() -> Actor {
-    Actor::Operator(login())
-}
-
 fn to_json(command: Command) -> Result<Value> {
     let value = match command {
+        Command::Expecting { version, command } => {
+            let mut value = to_json(*command)?;
+            value["expect"] = version.into();
+            value
+        }
+        Command::Register(merchant) => json!({ "command": "register-merchant", "merchant": merchant }),
+        Command::Bind(terminal) => json!({ "command": "bind-terminal", "terminal": terminal }),
+        Command::AddLink(link) => json!({ "command": "add-link", "link": link }),
+        Command::AddRoute(route) => json!({ "command": "add-route", "route": route }),
+        Command::SetFeePlan(plan) => json!({ "command": "set-fee-plan", "plan": plan }),
+        Command::SetAccountRules { account, rules } => {
+            json!({ "command": "set-account-rules", "account": account, "rules": rules })
+        }
         Command::CutDay => json!({ "command": "day-cut" }),
         Command::RecordSettlement { records } => {
             json!({ "command": "record-settlement", "records": records })
@@ -131,8 +158,7 @@ fn to_json(command: Command) -> Result<Value> {
     Ok(value)
 }
 
-fn ask(stream: &UnixStream, mut request: Value) -> Result<Value> {
-    request["operator"] = login().into();
+fn ask(stream: &UnixStream, request: Value) -> Result<Value> {
     converse(stream, &request)?.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 

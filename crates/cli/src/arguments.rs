@@ -1,10 +1,15 @@
 //! The command line, as people type it.
 
 mod operate;
+mod registry;
 
 pub(crate) use operate::{
-    BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, LinkCommand, LinkTarget, Named,
-    SafCommand, TransactionCommand,
+    BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
+    Named, SafCommand, TransactionCommand,
+};
+pub(crate) use registry::{
+    AddLink, AddMerchant, AddTerminal, Bound, Cards, Change, FeePlanCommand, LimitCommand, RouteCommand,
+    SetFeePlan,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -71,15 +76,24 @@ pub(crate) enum Command {
     /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query, statement, reindex.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Merchants: list, show, disable, enable.
+    /// Merchants: add, list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals: list, show, disable, enable, reset-batch, force-sign-on.
+    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on.
     #[command(subcommand)]
     Terminal(TerminalCommand),
-    /// Links to issuers: status, up, down, drain, sign-on.
+    /// Links to issuers: add, status, up, down, drain, sign-on.
     #[command(subcommand)]
     Link(LinkCommand),
+    /// Which card numbers go where: list, add, remove, diff.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// What merchants pay: list, set.
+    #[command(subcommand)]
+    FeePlan(FeePlanCommand),
+    /// What accounts take: list, set.
+    #[command(subcommand)]
+    Limit(LimitCommand),
     /// Reversals on their way to issuers (store and forward): list, retry, resolve.
     #[command(subcommand)]
     Saf(SafCommand),
@@ -95,6 +109,9 @@ pub(crate) enum Command {
     /// Transactions: search.
     #[command(subcommand)]
     Transaction(TransactionCommand),
+    /// Explain what became of something, message by message, decision by decision.
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// The configuration of a running switch: reload.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -346,6 +363,12 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum MerchantCommand {
+    /// Register a merchant.
+    #[command(
+        after_help = "Example: switchyard merchant add M00000000000001 --name 'Tea House' --mcc 5812 --fee-plan 1 \\
+                      --account-holder 'Tea House' --account-number 6222000011112222 --account-cnaps 102100099996"
+    )]
+    Add(AddMerchant),
     /// In the order of registration.
     List {
         /// Only those registered after the merchant with this number.
@@ -370,6 +393,10 @@ pub(crate) enum MerchantCommand {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TerminalCommand {
+    /// Register a terminal. Its master key comes on stdin, 32 or 48 hexadecimal digits, and is kept under the local
+    /// master key; its check value is printed, to be compared with the terminal's.
+    #[command(after_help = "Example: switchyard terminal add T0000001 --merchant M00000000000001 < tmk")]
+    Add(AddTerminal),
     /// In the order of registration.
     List {
         /// Only those registered after the terminal with this number.

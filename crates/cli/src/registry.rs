@@ -6,7 +6,7 @@
 use crate::admin;
 use crate::arguments::{MerchantCommand, Named, Output, TerminalCommand};
 use crate::progress::Bar;
-use crate::{Verdict, operate, output};
+use crate::{Verdict, operate, output, setup};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -26,6 +26,7 @@ pub(crate) fn merchant(command: &MerchantCommand, data: &Path, form: Output) -> 
             Ok(id) => show_one(&Ask::Merchant { id }, data, form),
             Err(_) => nobody(form),
         },
+        MerchantCommand::Add(options) => setup::add_merchant(options, data, form),
         MerchantCommand::Disable(named) => order_merchant(named, MerchantOrder::Disable, data, form),
         MerchantCommand::Enable(named) => order_merchant(named, MerchantOrder::Enable, data, form),
     }
@@ -53,6 +54,7 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
             Ok(id) => show_one(&Ask::Terminal { id }, data, form),
             Err(_) => nobody(form),
         },
+        TerminalCommand::Add(options) => setup::add_terminal(options, data, form),
         TerminalCommand::Disable(named) => order_terminal(named, TerminalOrder::Disable, data, form),
         TerminalCommand::Enable(named) => order_terminal(named, TerminalOrder::Enable, data, form),
         TerminalCommand::ForceSignOn(named) => order_terminal(named, TerminalOrder::ForceSignOn, data, form),

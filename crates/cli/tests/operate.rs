@@ -5,6 +5,8 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use support::{Process, Ran, World, free_ports, until};
 
 const WHY: [&str; 2] = ["--reason", "a test"];
@@ -112,7 +114,8 @@ fn orders_are_carried_out_on_the_data_of_a_switch_that_does_not_run() {
     let refused = world.run(&["config", "reload"]).expect(2);
     assert!(refused.stderr.contains("no switch serves"), "{refused:?}");
     world.run(&["ledger", "verify"]).expect(0);
-    assert_eq!(json(&world, &["transaction", "search", "--limit", "1"]), json!([]));
+    let nothing = world.run(&["transaction", "search", "--limit", "1", "--output", "json"]).expect(1);
+    assert_eq!(nothing.json(), json!([]));
 }
 
 #[test]
@@ -128,6 +131,7 @@ fn orders_are_carried_out_by_a_running_switch_and_outlive_it() {
     let status = |world: &World| row(&json(world, &["link", "status"]), "name", link);
     until("the link to be signed on", || status(&world)["status"] == "signed-on");
     order(&world, &["link", "sign-on", link]);
+    nobody_acts_as_another(&world);
     order(&world, &["link", "drain", link]);
     assert_eq!(
         (status(&world)["mode"].clone(), status(&world)["status"].clone()),
@@ -143,6 +147,21 @@ fn orders_are_carried_out_by_a_running_switch_and_outlive_it() {
     until("the link to be signed on", || status(&world)["status"] == "signed-on");
     serve.stop();
     world.run(&["ledger", "verify"]).expect(0);
+}
+
+/// The socket believes the system and not what a request says of its sender.
+fn nobody_acts_as_another(world: &World) {
+    let answer = |request: Value| {
+        let mut stream = UnixStream::connect(world.data().join("admin.sock")).unwrap();
+        writeln!(stream, "{request}").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    let refused = answer(json!({"command": "day-cut", "operator": "somebody-else"}));
+    assert_eq!(refused["ok"], false);
+    assert!(refused["error"].as_str().unwrap().contains("uid"), "{refused}");
+    assert_eq!(answer(json!({"command": "digest"}))["ok"], true);
 }
 
 #[test]
@@ -193,4 +212,36 @@ fn a_configuration_is_read_again_as_far_as_that_goes() {
     let wrong = world.run(&["config", "reload"]).expect(2);
     assert!(wrong.stderr.contains("core.pin_tries_max"), "{wrong:?}");
     serve.stop();
+}
+
+#[test]
+fn a_transaction_is_explained_whole_and_masked() {
+    let world = support::busy_world("120");
+    let all = json(&world, &["transaction", "search", "--limit", "100000"]);
+    let kinds = ["decided", "resolved", "reversal"];
+    let mut seen: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
+    for told in all.as_array().unwrap() {
+        let rrn = told["rrn"].as_str().unwrap();
+        let explained = json(&world, &["explain", "transaction", rrn]);
+        let head = &explained["transaction"];
+        assert_eq!((&head["outcome"], &head["code"]), (&told["outcome"], &told["code"]), "{rrn}");
+        let records: Vec<_> =
+            explained["events"].as_array().unwrap().iter().map(|e| e["sequence"].clone()).collect();
+        for sequence in told["records"].as_array().unwrap() {
+            assert!(records.contains(sequence), "{rrn}: {sequence} of {records:?}");
+        }
+        for event in explained["events"].as_array().unwrap() {
+            let name = event["record"].as_str().unwrap().to_lowercase();
+            seen.extend(kinds.iter().copied().filter(|kind| name.contains(kind)));
+            assert!(event["decision"].as_array().is_some_and(|d| !d.is_empty()), "{event}");
+        }
+        if seen.len() >= 2 && records.len() > 1 {
+            break;
+        }
+    }
+    let rrn = all[0]["rrn"].as_str().unwrap();
+    let text = world.run(&["explain", "transaction", rrn]).expect(0).stdout;
+    assert!(text.contains("<- ") && text.contains("-> reply") && text.contains("== "), "{text}");
+    world.run(&["explain", "transaction", "000000000000"]).expect(1);
+    world.run(&["explain", "transaction", "nonsense"]).expect(1);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output};
+use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output, State};
 use switchyard_domain::{AcquirerId, Actor, BusinessDate, KeyName, KeyRecord, KeyUse, Record, UtcOffset};
 use switchyard_keys::{KeyError, SecretBytes};
 use switchyard_ledger::{Error, Log, RecordBatch};
@@ -154,6 +154,17 @@ pub fn carry_out_alone_with(
         let cards = Cards::open(&keys, core.state().registry().keys(), &hash_key, &data.card_keys())?;
         Ok(make(&Tools { keys, cards })?)
     })
+}
+
+/// The keys that open the cards of a data directory, for a reader beside whoever writes there.
+///
+/// # Errors
+/// What reading the keys yields.
+pub fn cards_of(dir: &Path, config: &Config, state: &State) -> Result<Cards, InitError> {
+    let (data, profile) = (DataDir::new(dir, &config.keys), config.general.profile);
+    let keys = KeyStore::new(&data.read_lmk(profile)?)?;
+    let hash_key = data.read_card_hash(profile)?;
+    Ok(Cards::open(&keys, state.registry().keys(), &hash_key, &data.card_keys())?)
 }
 
 /// Seals cards under a new key from now on, in a data directory that no switch serves.

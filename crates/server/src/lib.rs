@@ -27,6 +27,7 @@
 
 mod admin;
 mod card_keys;
+mod clear_key;
 pub mod config;
 mod connection;
 mod core_thread;
@@ -41,6 +42,7 @@ mod keytable;
 mod links;
 pub mod metrics;
 mod open;
+mod people;
 mod queue;
 pub mod registry;
 mod release;
@@ -53,13 +55,16 @@ mod switch;
 mod workers;
 
 pub use card_keys::CardKeyFiles;
+pub use clear_key::{ClearKey, NoKey};
 pub use data::{DataDir, DataError};
 pub use hot_cards::{CardToBlock, ClearPan};
 pub use install::{
-    InitError, InitPlan, Tools, carry_out_alone, carry_out_alone_with, initialise, rotate_card_key_alone,
+    InitError, InitPlan, Tools, cards_of, carry_out_alone, carry_out_alone_with, initialise,
+    rotate_card_key_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};
+pub use people::{NoProof, myself};
 pub use reload::Reload;
 pub use shared::{Fatal, Hooks, OnFatal};
 pub use status::{LinkStatus, Status};

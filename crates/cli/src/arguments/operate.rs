@@ -1,6 +1,6 @@
 //! Operators' commands, as people type them.
 
-use super::{ConfigOption, QueryOptions};
+use super::{AddLink, ConfigOption, QueryOptions};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::{BlockCause, CaseFinding, Reason, SafFinding};
@@ -17,6 +17,10 @@ pub(crate) struct Because {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LinkCommand {
+    /// Register a link. The key under which PIN blocks travel on it comes on stdin, 32 or 48 hexadecimal digits; its
+    /// check value is printed.
+    #[command(after_help = "Example: switchyard link add harbour --address 10.0.0.7:8600 < zpk")]
+    Add(AddLink),
     /// Every link: what it is for, whether its host has signed it on, what is under way and what waits.
     Status,
     /// Connect, and take transactions again.
@@ -251,6 +255,18 @@ pub(crate) enum TransactionCommand {
         after_help = "Example: switchyard transaction search --card '622588******0008' --amount 1250 --date 2026-11-23"
     )]
     Search(Box<QueryOptions>),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ExplainCommand {
+    /// A transaction: its messages as far as records hold them, its decisions with their reasons, its postings. Exit 1
+    /// when there is none.
+    #[command(after_help = "Example: switchyard explain transaction 380000000001")]
+    Transaction {
+        /// Retrieval reference (DE 37).
+        #[arg(value_name = "RRN")]
+        rrn: String,
+    },
 }
 
 /// What becomes of a terminal or a merchant.

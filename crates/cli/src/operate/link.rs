@@ -12,6 +12,7 @@ use switchyard_domain::LinkOrder;
 
 pub(crate) fn run(command: &LinkCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
+        LinkCommand::Add(options) => crate::setup::add_link(options, data, form),
         LinkCommand::Status => status(data, form),
         LinkCommand::Up(target) => order(target, LinkOrder::Up, data, form),
         LinkCommand::Down(target) => order(target, LinkOrder::Down, data, form),
