@@ -388,6 +388,7 @@ pub(crate) enum MerchantCommand {
     #[command(after_help = "Example: switchyard merchant disable M00000000000001 --reason 'under review'")]
     Disable(Named),
     /// Let it trade again.
+    #[command(after_help = "Example: switchyard merchant enable M00000000000001 --reason 'review is over'")]
     Enable(Named),
 }
 
@@ -416,6 +417,7 @@ pub(crate) enum TerminalCommand {
     #[command(after_help = "Example: switchyard terminal disable T0000001 --reason 'stolen from the shop'")]
     Disable(Named),
     /// Let it speak again.
+    #[command(after_help = "Example: switchyard terminal enable T0000001 --reason 'found again'")]
     Enable(Named),
     /// Go on under a higher batch number, which its next sign-on tells it; its batch has to be empty.
     #[command(
@@ -429,6 +431,7 @@ pub(crate) enum TerminalCommand {
         number: u32,
     },
     /// Let it hear 77 until it has signed on again and has new keys.
+    #[command(after_help = "Example: switchyard terminal force-sign-on T0000001 --reason 'new keys'")]
     ForceSignOn(Named),
 }
 

@@ -245,3 +245,28 @@ fn a_transaction_is_explained_whole_and_masked() {
     world.run(&["explain", "transaction", "000000000000"]).expect(1);
     world.run(&["explain", "transaction", "nonsense"]).expect(1);
 }
+
+#[test]
+fn every_command_shows_an_example_of_itself() {
+    for (command, kinds) in [
+        ("link", "add status up down drain sign-on"),
+        ("saf", "list retry resolve"),
+        ("batch", "list show force-close"),
+        ("case", "list show resolve"),
+        ("card", "list block unblock import"),
+        ("terminal", "add disable enable reset-batch force-sign-on"),
+        ("merchant", "add disable enable"),
+        ("route", "list add remove diff"),
+        ("fee-plan", "list set"),
+        ("limit", "list set"),
+        ("explain", "transaction"),
+        ("transaction", "search"),
+        ("config", "reload"),
+    ] {
+        for kind in kinds.split(' ') {
+            let help = support::run([command, kind, "--help"]).expect(0).stdout;
+            let example = format!("Example: switchyard {command} {kind}");
+            assert!(help.contains(&example), "{example}: {help}");
+        }
+    }
+}

@@ -22,6 +22,7 @@ pub(crate) enum LinkCommand {
     #[command(after_help = "Example: switchyard link add harbour --address 10.0.0.7:8600 < zpk")]
     Add(AddLink),
     /// Every link: what it is for, whether its host has signed it on, what is under way and what waits.
+    #[command(after_help = "Example: switchyard link status --output json")]
     Status,
     /// Connect, and take transactions again.
     #[command(after_help = "Example: switchyard link up harbour --reason 'host maintenance is over'")]
@@ -49,6 +50,7 @@ pub(crate) struct LinkTarget {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum SafCommand {
     /// Reversals that no issuer has acknowledged: those that gave up first, then those that wait.
+    #[command(after_help = "Example: switchyard saf list --dead")]
     List {
         /// Only those that gave up.
         #[arg(long)]
@@ -103,12 +105,14 @@ impl From<Finding> for SafFinding {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum BatchCommand {
     /// The open batch of every terminal that has something in it.
+    #[command(after_help = "Example: switchyard batch list")]
     List {
         /// Empty ones too.
         #[arg(long)]
         all: bool,
     },
     /// A terminal's open batch with its totals and transactions; exit 1 when there is no such terminal.
+    #[command(after_help = "Example: switchyard batch show T0000001")]
     Show {
         /// Terminal id (DE 41).
         #[arg(value_name = "TID")]
@@ -134,12 +138,14 @@ pub(crate) enum BatchCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CaseCommand {
     /// Differences between terminals' batches and the host's that nobody has settled.
+    #[command(after_help = "Example: switchyard case list --all")]
     List {
         /// Settled ones too.
         #[arg(long)]
         all: bool,
     },
     /// One case, with how it was settled; exit 1 when there is none.
+    #[command(after_help = "Example: switchyard case show 3")]
     Show {
         /// Its number, as `case list` has it.
         #[arg(value_name = "N")]
@@ -182,6 +188,7 @@ impl From<Settled> for CaseFinding {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CardCommand {
     /// Cards on the hot-card list, with who put them there and why.
+    #[command(after_help = "Example: switchyard card list")]
     List,
     /// Put a card on the hot-card list. Its number comes on stdin: on the command line it would stay in the shell's
     /// history.
@@ -245,6 +252,7 @@ impl From<Cause> for BlockCause {
 pub(crate) enum ConfigCommand {
     /// Have the running switch read its configuration file again: limits of the core are in force at once, the rest
     /// is named and waits for a start. A file with a mistake changes nothing.
+    #[command(after_help = "Example: switchyard config reload")]
     Reload,
 }
 

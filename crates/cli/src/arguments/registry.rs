@@ -119,6 +119,7 @@ pub(crate) struct Cards {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum RouteCommand {
     /// Every range of card numbers, the narrowest first, and the version of the registry.
+    #[command(after_help = "Example: switchyard route list --output json")]
     List,
     /// Send a range of card numbers somewhere; the narrowest range that holds a number counts.
     #[command(
@@ -191,6 +192,7 @@ impl From<Class> for CardClass {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum FeePlanCommand {
     /// Every version of every fee plan.
+    #[command(after_help = "Example: switchyard fee-plan list")]
     List,
     /// Set a fee plan, or a new version of one that counts from a day on.
     #[command(
@@ -241,6 +243,7 @@ pub(crate) struct SetFeePlan {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LimitCommand {
     /// Accounts with rules of their own, and what they are.
+    #[command(after_help = "Example: switchyard limit list")]
     List,
     /// What an account takes from now on; what is not given stays as it is.
     #[command(after_help = "Example: switchyard limit set cardholder/3/CNY --debit 50000 --credit none")]
