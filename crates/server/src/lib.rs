@@ -52,6 +52,7 @@ pub mod snapshots;
 mod space;
 mod status;
 mod switch;
+mod tls;
 mod workers;
 
 pub use card_keys::CardKeyFiles;
@@ -69,3 +70,4 @@ pub use reload::Reload;
 pub use shared::{Fatal, Hooks, OnFatal};
 pub use status::{LinkStatus, Status};
 pub use switch::{Addresses, RunError, StartError, Switch, SwitchHandle};
+pub use tls::TlsError;
