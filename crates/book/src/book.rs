@@ -37,6 +37,10 @@ impl Book {
     pub fn rules(&self, account: AccountId) -> AccountRules {
         self.rules_of(account, self.account(account).ruled)
     }
+    /// The accounts that have rules of their own, and these rules.
+    pub fn own_rules(&self) -> impl Iterator<Item = (AccountId, AccountRules)> {
+        self.rules.iter().map(|(account, rules)| (*account, *rules))
+    }
     /// An open hold.
     pub fn hold(&self, hold: HoldId) -> Option<Hold> {
         self.holds.get(hold).copied()

@@ -6,8 +6,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use switchyard_core::{Command, CommandOutcome};
-use switchyard_domain::{Actor, BusinessDate};
+use switchyard_domain::{BusinessDate, KeyRecord, KeyUse};
+use switchyard_keys::KeyError;
 use switchyard_server::config::Config;
+use switchyard_server::{ClearKey, InitError, Tools, myself};
 
 /// A way to have a command recorded.
 pub(crate) enum Admin {
@@ -37,23 +39,54 @@ impl Admin {
     pub(crate) fn command(self, command: Command) -> Result<CommandOutcome> {
         match self {
             Self::Alone(data, config) => {
-                Ok(switchyard_server::carry_out_alone(&data, &config, operator(), command)?)
+                plainly(switchyard_server::carry_out_alone(&data, &config, myself(), command))
+            }
+            Self::Running(stream) => outcome_of(&ask(&stream, to_json(command)?)?),
+        }
+    }
+
+    /// Has something done that takes keys: a running switch has them, and `request` asks it; else `make` gets them.
+    pub(crate) fn with_keys(
+        self,
+        request: impl FnOnce() -> Value,
+        make: impl FnOnce(&Tools) -> Result<Command, KeyError>,
+    ) -> Result<CommandOutcome> {
+        match self {
+            Self::Alone(data, config) => {
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, myself(), make))
+            }
+            Self::Running(stream) => outcome_of(&ask(&stream, request())?),
+        }
+    }
+
+    /// Has something registered that has a key: it is wrapped where the local master key is.
+    pub(crate) fn with_wrapped(
+        self,
+        usage: KeyUse,
+        key: &ClearKey,
+        make: impl FnOnce(KeyRecord) -> Command,
+    ) -> Result<()> {
+        match self {
+            Self::Alone(data, config) => {
+                let wrapped = |tools: &Tools| Ok(make(tools.keys.wrap(usage, key.expose())?));
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, myself(), wrapped))?;
             }
             Self::Running(stream) => {
-                let answer = ask(&stream, to_json(command)?)?;
-                let Some(day) = answer["day"].as_str() else { return Ok(CommandOutcome::Recorded) };
-                let day = day.parse::<BusinessDate>();
-                let day = day.map_err(|_| anyhow::anyhow!("the switch answered {answer} as the day"))?;
-                Ok(CommandOutcome::DayCut { day })
+                let hex: String = key.expose().iter().map(|byte| format!("{byte:02X}")).collect();
+                let request = json!({ "command": "wrap-key", "usage": usage, "key": hex });
+                let record = ask(&stream, request)?["record"].take();
+                let record = serde_json::from_value(record).context("the switch answered no key")?;
+                ask(&stream, to_json(make(record))?)?;
             }
         }
+        Ok(())
     }
 
     /// Seals cards under a new key; returns its number.
     pub(crate) fn rotate_card_key(self) -> Result<u32> {
         match self {
             Self::Alone(data, config) => {
-                Ok(switchyard_server::rotate_card_key_alone(&data, &config, operator())?)
+                Ok(switchyard_server::rotate_card_key_alone(&data, &config, myself())?)
             }
             Self::Running(stream) => {
                 let answer = ask(&stream, json!({ "command": "rotate-card-key" }))?;
@@ -72,17 +105,44 @@ pub(crate) fn ask_running(data: &Path, request: &Value) -> Result<Option<Result<
     }
 }
 
-/// Whoever is logged in.
-fn login() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".into())
+/// A refusal by itself: which command of the plan it was means nothing to whoever gave one.
+fn plainly(done: Result<CommandOutcome, InitError>) -> Result<CommandOutcome> {
+    match done {
+        Err(InitError::Refused { source, .. }) => Err(source.into()),
+        other => Ok(other?),
+    }
 }
 
-fn operator() -> Actor {
-    Actor::Operator(login())
+/// What a running switch did.
+fn outcome_of(answer: &Value) -> Result<CommandOutcome> {
+    let number = |name: &str| answer[name].as_u64().and_then(|number| usize::try_from(number).ok());
+    if let Some(day) = answer["day"].as_str() {
+        let day = day.parse::<BusinessDate>();
+        let day = day.map_err(|_| anyhow::anyhow!("the switch answered {answer} as the day"))?;
+        return Ok(CommandOutcome::DayCut { day });
+    }
+    Ok(match (number("changed"), number("unchanged")) {
+        (Some(count), Some(unchanged)) => CommandOutcome::Changed { count, unchanged },
+        _ if answer["repeated"] == true => CommandOutcome::RecordedBefore,
+        _ => CommandOutcome::Recorded,
+    })
 }
 
 fn to_json(command: Command) -> Result<Value> {
     let value = match command {
+        Command::Expecting { version, command } => {
+            let mut value = to_json(*command)?;
+            value["expect"] = version.into();
+            value
+        }
+        Command::Register(merchant) => json!({ "command": "register-merchant", "merchant": merchant }),
+        Command::Bind(terminal) => json!({ "command": "bind-terminal", "terminal": terminal }),
+        Command::AddLink(link) => json!({ "command": "add-link", "link": link }),
+        Command::AddRoute(route) => json!({ "command": "add-route", "route": route }),
+        Command::SetFeePlan(plan) => json!({ "command": "set-fee-plan", "plan": plan }),
+        Command::SetAccountRules { account, rules } => {
+            json!({ "command": "set-account-rules", "account": account, "rules": rules })
+        }
         Command::CutDay => json!({ "command": "day-cut" }),
         Command::RecordSettlement { records } => {
             json!({ "command": "record-settlement", "records": records })
@@ -90,6 +150,7 @@ fn to_json(command: Command) -> Result<Value> {
         Command::ShredCardKeys { keys, reason } => {
             json!({ "command": "shred-card-keys", "keys": keys, "reason": reason })
         }
+        Command::Order(order) => json!({ "command": "order", "order": order }),
         Command::Digest => json!({ "command": "digest" }),
         Command::TrialBalance => json!({ "command": "trial-balance" }),
         _ => bail!("this command is not offered to a running switch"),
@@ -97,8 +158,7 @@ fn to_json(command: Command) -> Result<Value> {
     Ok(value)
 }
 
-fn ask(stream: &UnixStream, mut request: Value) -> Result<Value> {
-    request["operator"] = login().into();
+fn ask(stream: &UnixStream, request: Value) -> Result<Value> {
     converse(stream, &request)?.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 

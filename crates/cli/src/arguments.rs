@@ -1,5 +1,17 @@
 //! The command line, as people type it.
 
+mod operate;
+mod registry;
+
+pub(crate) use operate::{
+    BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
+    Named, SafCommand, TransactionCommand,
+};
+pub(crate) use registry::{
+    AddLink, AddMerchant, AddTerminal, Bound, Cards, Change, FeePlanCommand, LimitCommand, RouteCommand,
+    SetFeePlan,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::{BusinessDate, Timestamp};
@@ -64,12 +76,45 @@ pub(crate) enum Command {
     /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query, statement, reindex.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Merchants that are registered: list, show.
+    /// Merchants: add, list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals that are registered: list, show.
+    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on.
     #[command(subcommand)]
     Terminal(TerminalCommand),
+    /// Links to issuers: add, status, up, down, drain, sign-on.
+    #[command(subcommand)]
+    Link(LinkCommand),
+    /// Which card numbers go where: list, add, remove, diff.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// What merchants pay: list, set.
+    #[command(subcommand)]
+    FeePlan(FeePlanCommand),
+    /// What accounts take: list, set.
+    #[command(subcommand)]
+    Limit(LimitCommand),
+    /// Reversals on their way to issuers (store and forward): list, retry, resolve.
+    #[command(subcommand)]
+    Saf(SafCommand),
+    /// Terminals' batches: list, show, force-close.
+    #[command(subcommand)]
+    Batch(BatchCommand),
+    /// Differences between terminals' batches and the host's: list, show, resolve.
+    #[command(subcommand)]
+    Case(CaseCommand),
+    /// The hot-card list: list, block, unblock, import.
+    #[command(subcommand)]
+    Card(CardCommand),
+    /// Transactions: search.
+    #[command(subcommand)]
+    Transaction(TransactionCommand),
+    /// Explain what became of something, message by message, decision by decision.
+    #[command(subcommand)]
+    Explain(ExplainCommand),
+    /// The configuration of a running switch: reload.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Business days: status, cut.
     Day {
         #[command(flatten)]
@@ -318,6 +363,12 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum MerchantCommand {
+    /// Register a merchant.
+    #[command(
+        after_help = "Example: switchyard merchant add M00000000000001 --name 'Tea House' --mcc 5812 --fee-plan 1 \\
+                      --account-holder 'Tea House' --account-number 6222000011112222 --account-cnaps 102100099996"
+    )]
+    Add(AddMerchant),
     /// In the order of registration.
     List {
         /// Only those registered after the merchant with this number.
@@ -333,10 +384,20 @@ pub(crate) enum MerchantCommand {
         #[arg(value_name = "MID")]
         id: String,
     },
+    /// Refuse whatever its terminals ask, with 03.
+    #[command(after_help = "Example: switchyard merchant disable M00000000000001 --reason 'under review'")]
+    Disable(Named),
+    /// Let it trade again.
+    #[command(after_help = "Example: switchyard merchant enable M00000000000001 --reason 'review is over'")]
+    Enable(Named),
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TerminalCommand {
+    /// Register a terminal. Its master key comes on stdin, 32 or 48 hexadecimal digits, and is kept under the local
+    /// master key; its check value is printed, to be compared with the terminal's.
+    #[command(after_help = "Example: switchyard terminal add T0000001 --merchant M00000000000001 < tmk")]
+    Add(AddTerminal),
     /// In the order of registration.
     List {
         /// Only those registered after the terminal with this number.
@@ -352,6 +413,26 @@ pub(crate) enum TerminalCommand {
         #[arg(value_name = "TID")]
         id: String,
     },
+    /// Refuse whatever it asks, with 58.
+    #[command(after_help = "Example: switchyard terminal disable T0000001 --reason 'stolen from the shop'")]
+    Disable(Named),
+    /// Let it speak again.
+    #[command(after_help = "Example: switchyard terminal enable T0000001 --reason 'found again'")]
+    Enable(Named),
+    /// Go on under a higher batch number, which its next sign-on tells it; its batch has to be empty.
+    #[command(
+        after_help = "Example: switchyard terminal reset-batch T0000001 --number 120 --reason 'replaced device'"
+    )]
+    ResetBatch {
+        #[command(flatten)]
+        target: Named,
+        /// The number.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
+        number: u32,
+    },
+    /// Let it hear 77 until it has signed on again and has new keys.
+    #[command(after_help = "Example: switchyard terminal force-sign-on T0000001 --reason 'new keys'")]
+    ForceSignOn(Named),
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -75,7 +75,7 @@ impl Story {
                 (self.outcome, self.code) = (*outcome, Some(reply.code));
             }
             Record::ReversalTaken { effect: ReversalEffect::Undone, .. } => self.outcome = Outcome::Reversed,
-            Record::SafDelivered { .. } if self.outcome == Outcome::Unknown => {
+            Record::SafDelivered { .. } | Record::SafResolved { .. } if self.outcome == Outcome::Unknown => {
                 self.outcome = Outcome::Reversed;
             }
             Record::LateAnswer { cancels: Some(_), .. } => self.outcome = Outcome::Declined,
@@ -83,6 +83,8 @@ impl Story {
             | Record::ReversalQueued { .. }
             | Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
+            | Record::SafRetried { .. }
+            | Record::SafResolved { .. }
             | Record::LateAnswer { .. } => {}
             _ => return,
         }
@@ -158,7 +160,10 @@ impl History {
                 self.queued.insert(saf.id, saf.transaction);
                 self.change(sequence, saf.transaction, record);
             }
-            Record::SafDelivered { id, .. } | Record::SafDeadLettered { id, .. } => {
+            Record::SafDelivered { id, .. }
+            | Record::SafDeadLettered { id, .. }
+            | Record::SafRetried { id, .. }
+            | Record::SafResolved { id, .. } => {
                 if let Some(transaction) = self.queued.get(id).copied() {
                     self.change(sequence, transaction, record);
                 }

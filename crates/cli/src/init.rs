@@ -33,7 +33,7 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
         let plan = InitPlan { acquirer: acquirer.parse()?, offset: UtcOffset::CHINA, day: None, demo: false };
         initialise(data, &config, &plan, |_| Ok(Vec::new()))?;
         eprintln!(
-            "{}: made; next: `switchyard serve`, then register merchants and terminals through its admin.sock",
+            "{}: made; next: switchyard fee-plan set, merchant add, terminal add, link add, route add, then serve",
             data.display()
         );
         return Ok(Verdict::Fine);

@@ -1,6 +1,6 @@
 //! `ledger verify`, `ledger stats`, `ledger query`; checkpoints, proofs, copies and exports are below.
 
-mod account;
+pub(crate) mod account;
 mod copies;
 mod export;
 mod moment;
@@ -26,6 +26,8 @@ use std::path::Path;
 use switchyard_core::{Core, CoreConfig};
 use switchyard_domain::Record;
 use switchyard_ledger::{Finding, VerifyError, VerifyReport};
+
+pub(crate) use query::{card_hash, open as open_index, run as query};
 
 pub(crate) fn run(command: &LedgerCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {

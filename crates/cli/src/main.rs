@@ -7,20 +7,23 @@ mod admin;
 mod arguments;
 mod demo;
 mod dialect;
+mod explain;
 mod history;
 mod init;
 mod keys;
 mod ledger;
 mod logging;
 mod message;
+mod operate;
 mod output;
 mod progress;
 mod registry;
 mod serve;
 mod settle;
+mod setup;
 mod sim;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ConfigCommand, TransactionCommand};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -89,6 +92,17 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Ledger(command) => ledger::run(&command, data, form),
         Command::Merchant(command) => registry::merchant(&command, data, form),
         Command::Terminal(command) => registry::terminal(&command, data, form),
+        Command::Link(command) => operate::link::run(&command, data, form),
+        Command::Route(command) => setup::route::run(&command, data, form),
+        Command::FeePlan(command) => setup::fee_plan(&command, data, form),
+        Command::Limit(command) => setup::limit::run(&command, data, form),
+        Command::Saf(command) => operate::saf::run(&command, data, form),
+        Command::Batch(command) => operate::batch::run(&command, data, form),
+        Command::Case(command) => operate::case::run(&command, data, form),
+        Command::Card(command) => operate::card::run(&command, data, form),
+        Command::Transaction(TransactionCommand::Search(options)) => ledger::query(&options, data, form),
+        Command::Explain(command) => explain::run(&command, data, form),
+        Command::Config(ConfigCommand::Reload) => operate::reload(data, form),
         Command::Day { config, command } => settle::day(&command, data, &serve::load(&config)?, form),
         Command::Settle { config, command } => settle::settle(&command, data, &serve::load(&config)?, form),
         Command::Sim(command) => sim::run(&command, data, form),

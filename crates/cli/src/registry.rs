@@ -4,12 +4,14 @@
 //! where that cannot be, it reads the ledger.
 
 use crate::admin;
-use crate::arguments::{MerchantCommand, Output, TerminalCommand};
+use crate::arguments::{MerchantCommand, Named, Output, TerminalCommand};
 use crate::progress::Bar;
-use crate::{Verdict, output};
+use crate::{Verdict, operate, output, setup};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::path::Path;
+use switchyard_core::Order;
+use switchyard_domain::{BatchNumber, MerchantOrder, TerminalOrder};
 use switchyard_server::DataDir;
 use switchyard_server::config::KeyFiles;
 use switchyard_server::registry::{self, Ask};
@@ -24,7 +26,22 @@ pub(crate) fn merchant(command: &MerchantCommand, data: &Path, form: Output) -> 
             Ok(id) => show_one(&Ask::Merchant { id }, data, form),
             Err(_) => nobody(form),
         },
+        MerchantCommand::Add(options) => setup::add_merchant(options, data, form),
+        MerchantCommand::Disable(named) => order_merchant(named, MerchantOrder::Disable, data, form),
+        MerchantCommand::Enable(named) => order_merchant(named, MerchantOrder::Enable, data, form),
     }
+}
+
+fn order_merchant(named: &Named, what: MerchantOrder, data: &Path, form: Output) -> Result<Verdict> {
+    let merchant = named.id.parse()?;
+    let order = Order::Merchant { merchant, what, reason: named.because.reason.clone() };
+    operate::give(order, &named.because, data, form)
+}
+
+fn order_terminal(named: &Named, what: TerminalOrder, data: &Path, form: Output) -> Result<Verdict> {
+    let terminal = named.id.parse()?;
+    let order = Order::Terminal { terminal, what, reason: named.because.reason.clone() };
+    operate::give(order, &named.because, data, form)
 }
 
 pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> Result<Verdict> {
@@ -37,6 +54,14 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
             Ok(id) => show_one(&Ask::Terminal { id }, data, form),
             Err(_) => nobody(form),
         },
+        TerminalCommand::Add(options) => setup::add_terminal(options, data, form),
+        TerminalCommand::Disable(named) => order_terminal(named, TerminalOrder::Disable, data, form),
+        TerminalCommand::Enable(named) => order_terminal(named, TerminalOrder::Enable, data, form),
+        TerminalCommand::ForceSignOn(named) => order_terminal(named, TerminalOrder::ForceSignOn, data, form),
+        TerminalCommand::ResetBatch { target, number } => {
+            let number = BatchNumber::try_from(u64::from(*number))?;
+            order_terminal(target, TerminalOrder::ResetBatch(number), data, form)
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use crate::{Verdict, output};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::path::Path;
-use switchyard_server::Switch;
+use std::sync::Arc;
 use switchyard_server::config::{Config, ConfigError};
+use switchyard_server::{Hooks, Reload, Switch};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The configuration of a file, or the defaults.
@@ -47,7 +48,9 @@ pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let switch = Switch::start(config, data, None).await?;
+        let reload = option.config.clone().map(|path| -> Reload { Arc::new(move || Config::load(&path)) });
+        let hooks = Hooks { reload, ..Hooks::default() };
+        let switch = Switch::start_with(config, data, None, hooks).await?;
         let addresses = switch.addresses();
         eprintln!(
             "terminals on {}, http on {}; Ctrl-C stops in good order",

@@ -1,10 +1,11 @@
 //! What the core wants done. Each effect waits until every record before it is durable.
 
 use crate::input::{Financial, KeyForm, Origin, SlotId};
+use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
-    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, MerchantId, PinBlock,
-    ReplyFacts, ResponseCode, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, Timestamp,
+    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, LinkMode, MerchantId,
+    PinBlock, ReplyFacts, ResponseCode, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, Timestamp,
     TransactionOpened, UpstreamRef, WorkingKeys,
 };
 
@@ -228,6 +229,32 @@ pub enum CommandOutcome {
     Digest(u64),
     /// Debits and credits per currency, minor units.
     TrialBalance(Vec<(u16, u128, u128)>),
+    /// Of the things of one order, how many changed and how many were so before.
+    Changed {
+        /// How many have a record now.
+        count: usize,
+        /// How many needed none.
+        unchanged: usize,
+    },
+    /// The links asked for, in the order of registration.
+    Links(Vec<LinkFacts>),
+}
+
+/// How a link is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkFacts {
+    /// Its name.
+    pub name: String,
+    /// What it is for, by order.
+    pub mode: LinkMode,
+    /// `down`, `connected` or `signed-on`.
+    pub status: &'static str,
+    /// Transactions that wait for an answer.
+    pub in_flight: usize,
+    /// Store-and-forward entries that wait to be delivered.
+    pub saf_waiting: usize,
+    /// Those that gave up.
+    pub saf_dead: usize,
 }
 
 /// Why a command was refused; nothing changed.
@@ -271,6 +298,30 @@ pub enum CommandError {
     InUse {
         /// Kind of thing.
         what: &'static str,
+    },
+    /// It cannot be done as things stand; another time it might.
+    #[error("not now: {why}")]
+    NotNow {
+        /// What is in the way, and what to do.
+        why: &'static str,
+    },
+    /// The registry changed since somebody looked at it.
+    #[error("the registry is at version {have}, not {need}: look again, then decide again")]
+    Moved {
+        /// The version that the command was decided on.
+        need: u64,
+        /// The version that there is.
+        have: u64,
+    },
+    /// One order has too many things.
+    #[error("{have} {what} in one order, at most {max}")]
+    TooMany {
+        /// Kind of thing.
+        what: &'static str,
+        /// How many there are.
+        have: usize,
+        /// How many there may be.
+        max: usize,
     },
     /// An entry does not apply to the book.
     #[error("the entry does not apply")]

@@ -1,5 +1,7 @@
 //! What reaches the core.
 
+use crate::config::CoreConfig;
+use crate::order::Order;
 use switchyard_domain::{
     AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo,
     Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass,
@@ -362,6 +364,19 @@ pub enum Command {
     /// asked for. What is owed to merchants it cannot touch: that follows from transactions, and settlement proves
     /// it from them.
     Transfer(Transfer),
+    /// What an operator orders.
+    Order(Order),
+    /// A command that somebody decided on after looking at the registry: refused when that changed since.
+    Expecting {
+        /// Version of the registry that was looked at.
+        version: u64,
+        /// The command.
+        command: Box<Command>,
+    },
+    /// Other rules and limits from now on; nothing is recorded.
+    Configure(Box<CoreConfig>),
+    /// How each link is doing.
+    Links,
     /// A digest over the whole persistent state.
     Digest,
     /// Balances of the book, for reports.

@@ -15,14 +15,18 @@ mod effect;
 mod flight;
 mod input;
 mod machine;
+mod order;
 mod state;
 
 pub use config::CoreConfig;
 pub use machine::{Core, Output};
+pub use order::Order;
 pub use state::{
-    ApplyError, FORMAT as STATE_FORMAT, ImageError, Part, Registry, Restore, Section, SectionKind, State,
+    ApplyError, BatchView, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore, SafView,
+    Section, SectionKind, State,
 };
 
+pub use effect::LinkFacts;
 pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
 pub use input::{
     Answer, Body, Card, Command, Financial, Input, KeyForm, MacCheck, MadeKeys, Origin, OriginalRef,

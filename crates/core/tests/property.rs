@@ -8,9 +8,12 @@ mod support;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
-use switchyard_core::{Body, Command, Core, CoreConfig, Input, Reply, ReplyBody, SectionKind, State, Upload};
+use switchyard_core::{
+    Body, Command, CommandError, Core, CoreConfig, Input, Order, Reply, ReplyBody, SectionKind, State, Upload,
+};
 use switchyard_domain::{
-    AuthCode, BatchVerdict, LinkIndex, Outcome, Rrn, TerminalIndex, TransactionId, TransactionKind,
+    AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome, Rrn,
+    SafEntry, SafFinding, SafId, TerminalIndex, TransactionId, TransactionKind,
 };
 
 /// One thing that happens. Numbers choose among what is there at the time.
@@ -35,6 +38,12 @@ enum Act {
     SignOff { terminal: usize },
     Cut,
     Crash,
+    Retry { of: usize },
+    Resolve { of: usize, finding: u8 },
+    ForceClose { terminal: usize },
+    Link { link: usize, order: u8 },
+    Settle { of: usize },
+    Hot { card: usize, block: bool },
 }
 
 const CARDS: [&str; 6] = [ON_US, ON_US_OTHER, ON_US_EMPTY, CARD_A, CARD_A_OTHER, CARD_B];
@@ -48,7 +57,7 @@ const FOLLOW: [TransactionKind; 5] = [
     TransactionKind::CompletionVoid,
 ];
 const CODES: [&str; 8] = ["00", "00", "00", "51", "10", "98", "91", "55"];
-const SAF_CODES: [&str; 6] = ["00", "00", "00", "91", "25", "96"];
+const SAF_CODES: [&str; 7] = ["00", "00", "00", "91", "25", "96", "12"];
 
 fn minor() -> impl Strategy<Value = u64> {
     prop_oneof![Just(100_u64), Just(115), 1_u64..200, Just(400_000), Just(999_999)]
@@ -68,7 +77,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (t.clone(), 1_u32..3).prop_map(|(terminal, ahead)| Act::Early { terminal, ahead }),
         8 => (0_u8..8).prop_map(|outcome| Act::Pin { outcome }),
         14 => (n.clone(), 0_u8..8).prop_map(|(of, code)| Act::Issuer { of, code }),
-        3 => (n.clone(), 0_u8..6).prop_map(|(of, code)| Act::Saf { of, code }),
+        3 => (n.clone(), 0_u8..7).prop_map(|(of, code)| Act::Saf { of, code }),
         1 => n.clone().prop_map(|of| Act::NotSent { of }),
         5 => prop_oneof![Just(1_u64), Just(2_500), Just(LINK_TIMEOUT_MS), Just(60_000)]
             .prop_map(|millis| Act::Wait { millis }),
@@ -77,9 +86,15 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (t.clone(), any::<bool>()).prop_map(|(terminal, wrong)| Act::Totals { terminal, wrong }),
         2 => (t.clone(), any::<bool>()).prop_map(|(terminal, end)| Act::Upload { terminal, end }),
         1 => t.clone().prop_map(|terminal| Act::SignOn { terminal }),
-        1 => t.prop_map(|terminal| Act::SignOff { terminal }),
+        1 => t.clone().prop_map(|terminal| Act::SignOff { terminal }),
         1 => Just(Act::Cut),
         1 => Just(Act::Crash),
+        1 => n.clone().prop_map(|of| Act::Retry { of }),
+        2 => (n.clone(), 0_u8..3).prop_map(|(of, finding)| Act::Resolve { of, finding }),
+        1 => t.clone().prop_map(|terminal| Act::ForceClose { terminal }),
+        1 => (0_usize..2, 0_u8..4).prop_map(|(link, order)| Act::Link { link, order }),
+        1 => n.prop_map(|of| Act::Settle { of }),
+        1 => (0_usize..6, any::<bool>()).prop_map(|(card, block)| Act::Hot { card, block }),
     ]
 }
 
@@ -123,7 +138,7 @@ impl Issuers {
     }
     /// The answer to a reversal that was delivered.
     fn reverse(&mut self, id: TransactionId, code: &'static str) -> &'static str {
-        if ["91", "96"].contains(&code) {
+        if ["91", "96", "12"].contains(&code) {
             return code;
         }
         self.reversed.insert(id);
@@ -239,13 +254,6 @@ impl World {
                 self.bench.command(Command::CutDay).unwrap();
             }
             Act::Crash => self.crash(),
-            Act::Issuer { .. }
-            | Act::Saf { .. }
-            | Act::NotSent { .. }
-            | Act::Connect { .. }
-            | Act::Lose { .. } => {
-                self.act_upstream(act);
-            }
             Act::Wait { millis } => self.bench.pass(millis),
             Act::Totals { terminal, wrong } => self.totals(terminal, wrong),
             Act::Upload { terminal, end } => self.upload(terminal, end),
@@ -254,6 +262,7 @@ impl World {
                 self.bench.request(terminal, Body::SignOff { stan: stan(3) });
                 self.bench.sign_on(terminal);
             }
+            _ => self.act_upstream(act),
         }
     }
 
@@ -289,8 +298,83 @@ impl World {
             }
             Act::Connect { link } => self.bench.connect(LinkIndex(link as u16)),
             Act::Lose { link } => self.bench.disconnect(LinkIndex(link as u16)),
-            _ => unreachable!("only what issuers and links do"),
+            _ => self.act_operator(act),
         }
+    }
+    fn act_operator(&mut self, act: &Act) {
+        let entries: Vec<SafEntry> = self.bench.core.state().saf_entries().map(|v| *v.entry).collect();
+        let result = match *act {
+            Act::Retry { of } if !entries.is_empty() => {
+                let saf = entries[of % entries.len()].id;
+                self.bench.order(Order::RetrySaf { saf, reason: reason() }).map(drop)
+            }
+            Act::Resolve { of, finding } if !entries.is_empty() => {
+                self.resolve(entries[of % entries.len()], finding);
+                Ok(())
+            }
+            Act::ForceClose { terminal } => {
+                let id = TERMINALS[terminal].0.parse().unwrap();
+                let batch = named::batch(self.batches[terminal]);
+                let order = Order::CloseBatch { terminal: id, batch, reason: reason() };
+                self.bench.order(order).map(|_| {
+                    self.batches[terminal] += 1;
+                    self.uploaded[terminal] = 0;
+                })
+            }
+            Act::Link { link, order } => {
+                let what = [LinkOrder::Up, LinkOrder::Up, LinkOrder::Drain, LinkOrder::Down];
+                self.order_link(LinkIndex(link as u16), what[usize::from(order)])
+            }
+            Act::Settle { of } => {
+                let case = CaseId(of as u64 % 8);
+                let finding = CaseFinding::HostRight;
+                self.bench.order(Order::ResolveCase { case, finding, reason: reason() }).map(drop)
+            }
+            Act::Hot { card, block } => {
+                let card = card_hash(CARDS[card]);
+                let cards = vec![BlockedCard { card, masked: None, cause: BlockCause::Lost }];
+                self.bench
+                    .order(match block {
+                        true => Order::BlockCards { cards, reason: reason() },
+                        false => Order::UnblockCard { card, reason: reason() },
+                    })
+                    .map(drop)
+            }
+            _ => Ok(()),
+        };
+        let refused = matches!(result, Err(CommandError::NotNow { .. } | CommandError::Missing { .. }));
+        assert!(result.is_ok() || refused, "{act:?}: {result:?}");
+    }
+    fn order_link(&mut self, link: LinkIndex, what: LinkOrder) -> Result<(), CommandError> {
+        let name = ["a", "b"][usize::from(link.0)].to_owned();
+        let done = self.bench.order(Order::Link { link: name, what, reason: reason() }).map(drop);
+        if what == LinkOrder::Down {
+            // The server lets the connection go.
+            self.bench.disconnect(link);
+        }
+        done
+    }
+    /// An operator says what is so at the issuer, and nothing else.
+    fn resolve(&mut self, entry: SafEntry, finding: u8) {
+        let id = entry.transaction;
+        let was_sent = self.sent(|w| matches!(w, SentWhat::Reversal { .. })).iter().any(|s| about(s) == id);
+        let finding = match finding {
+            0 => {
+                self.issuers.decide(id, NEVER);
+                self.issuers.reverse(id, "00");
+                SafFinding::Undone
+            }
+            1 if self.issuers.decide(id, NEVER) == NEVER => SafFinding::NeverTaken,
+            2 if !was_sent && !self.issuers.reversed.contains(&id) => {
+                self.issuers.decide(id, "00");
+                if !self.issuers.took(id) {
+                    return;
+                }
+                SafFinding::Stands
+            }
+            _ => return,
+        };
+        self.bench.order(Order::ResolveSaf { saf: entry.id, finding, reason: reason() }).unwrap();
     }
     fn sent(&self, which: fn(&SentWhat) -> bool) -> Vec<Sent> {
         self.bench.sent.iter().filter(|s| which(&s.what)).copied().collect()
@@ -366,7 +450,10 @@ impl World {
     /// What failed, was reversed or never happened has given back all that it took of its original.
     fn refund_the_rest(&mut self) {
         for (sale, minor) in self.bench.model.refundable() {
-            if minor == 0 || self.bench.core.state().day().0 - sale.day.0 > 30 {
+            let model = &self.bench.model;
+            let kept = model.kept.iter().any(|id| model.transactions[id].opened.original == Some(sale.id));
+            // What an issuer kept of it is for an operator to give back.
+            if kept || minor == 0 || self.bench.core.state().day().0 - sale.day.0 > 30 {
                 continue;
             }
             let terminal = sale.key.terminal.0 as usize;
@@ -386,8 +473,14 @@ impl World {
             self.bench.pin_done(Pins::Right);
         }
         self.bench.pass(LINK_TIMEOUT_MS);
-        self.bench.connect(LINK_A);
-        self.bench.connect(LINK_B);
+        for link in [LINK_A, LINK_B] {
+            self.order_link(link, LinkOrder::Up).unwrap();
+            self.bench.connect(link);
+        }
+        let dead: Vec<SafId> = self.bench.model.dead.keys().copied().collect();
+        for saf in dead {
+            self.bench.order(Order::RetrySaf { saf, reason: reason() }).unwrap();
+        }
         // Whoever did not answer did take the money.
         for sent in self.sent(|w| matches!(w, SentWhat::Request { .. })) {
             self.issuers.decide(about(&sent), "00");
@@ -401,7 +494,7 @@ impl World {
             let id = told.opened.id;
             let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;
             if told.opened.upstream.is_some() && !inquiry {
-                let stands = told.outcome == Outcome::Approved;
+                let stands = told.outcome == Outcome::Approved || self.bench.model.kept.contains(&id);
                 assert_eq!(stands, self.issuers.stands(id), "{id}: the switch's books and the issuer's");
             }
             assert!(matches!(told.outcome, Outcome::Approved | Outcome::Declined | Outcome::Reversed));
@@ -462,7 +555,8 @@ proptest! {
 /// Every section of a state, for comparison byte by byte; tables in the order of their entries' bytes do not
 /// matter, the digest covers them.
 fn rows_of(state: &State) -> Vec<(SectionKind, u64, Vec<u8>)> {
-    let tables = [SectionKind::Requests, SectionKind::Tombstones, SectionKind::AuthCodes];
+    use SectionKind::{AuthCodes, Blocked, Requests, Tombstones};
+    let tables = [Requests, Tombstones, AuthCodes, Blocked];
     let sections = state.sections().filter(|section| !tables.contains(&section.kind));
     sections.map(|section| (section.kind, section.index, section.bytes.into_owned())).collect()
 }

@@ -46,6 +46,8 @@ codes! {
     NOT_SUPPORTED = b"40", "功能不支持", "function not supported";
     /// The card was reported lost.
     LOST_CARD = b"41", "挂失卡", "lost card";
+    /// The card was reported stolen.
+    STOLEN_CARD = b"43", "被窃卡", "stolen card";
     /// Not enough money.
     INSUFFICIENT_FUNDS = b"51", "余额不足", "insufficient funds";
     /// The card has expired.

@@ -21,6 +21,7 @@ mod card;
 mod code;
 mod ids;
 mod money;
+mod operation;
 mod party;
 mod posting;
 mod record;
@@ -36,6 +37,10 @@ pub use ids::{
     TerminalId, TerminalIndex, TransactionId,
 };
 pub use money::{Amount, Currency, MoneyError};
+pub use operation::{
+    BlockCause, BlockedCard, CaseFinding, CaseId, LinkMode, LinkOrder, MerchantOrder, Reason, SafFinding,
+    TerminalOrder,
+};
 pub use party::{
     BankAccount, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkDialect, Merchant, Route,
     RouteTarget, Terminal, TerminalMac, WorkingKeys, WrappedKey,

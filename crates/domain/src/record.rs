@@ -4,6 +4,9 @@ use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
+use crate::operation::{
+    BlockedCard, CaseFinding, CaseId, LinkOrder, MerchantOrder, Reason, SafFinding, TerminalOrder,
+};
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
@@ -142,6 +145,33 @@ pub enum Record {
     /// Keys that sealed cards are destroyed: what they sealed cannot be opened again, and no byte of the ledger
     /// changes. The reason is a person's.
     CardKeysShredded { keys: Vec<u16>, reason: String },
+    /// An operator changed what a link is for.
+    LinkOrdered { link: LinkIndex, order: LinkOrder, reason: Reason },
+    /// An operator changed what a terminal may do, or what is expected of it.
+    TerminalOrdered { terminal: TerminalIndex, order: TerminalOrder, reason: Reason },
+    /// An operator changed what a merchant may do.
+    MerchantOrdered { merchant: MerchantIndex, order: MerchantOrder, reason: Reason },
+    /// A store-and-forward entry that had given up is on its way again.
+    SafRetried { id: SafId, reason: Reason },
+    /// An operator learned what became of a store-and-forward entry's transaction; the entry is done.
+    SafResolved { id: SafId, finding: SafFinding, entry: Entry, reason: Reason },
+    /// A batch was closed without its terminal; what the terminal had uploaded until then was compared.
+    BatchForceClosed {
+        terminal: TerminalIndex,
+        batch: BatchNumber,
+        totals: BatchTotals,
+        cases: Vec<BatchCase>,
+        reply: ReplyFacts,
+        reason: Reason,
+    },
+    /// A difference between a terminal's batch and the host's was settled.
+    CaseResolved { case: CaseId, finding: CaseFinding, reason: Reason },
+    /// A card came onto the hot-card list, or is there for another cause.
+    CardBlocked { blocked: BlockedCard, reason: Reason },
+    /// A card left the hot-card list.
+    CardUnblocked { card: CardHash, reason: Reason },
+    /// A range of card numbers goes this way no more.
+    RouteRemoved { route: Route, reason: Reason },
 }
 
 impl Record {
@@ -156,6 +186,7 @@ impl Record {
             | Self::MerchantNetted { entry, .. }
             | Self::HoldExpired { entry, .. }
             | Self::HoldsExpired { entry }
+            | Self::SafResolved { entry, .. }
             | Self::Transferred(Transfer { entry, .. }) => Some(entry),
             Self::Genesis { .. }
             | Self::Started { .. }
@@ -181,7 +212,16 @@ impl Record {
             | Self::PinTried { .. }
             | Self::ReversalQueued { .. }
             | Self::AccountRulesSet { .. }
-            | Self::CardKeysShredded { .. } => None,
+            | Self::CardKeysShredded { .. }
+            | Self::LinkOrdered { .. }
+            | Self::TerminalOrdered { .. }
+            | Self::MerchantOrdered { .. }
+            | Self::SafRetried { .. }
+            | Self::BatchForceClosed { .. }
+            | Self::CaseResolved { .. }
+            | Self::CardBlocked { .. }
+            | Self::CardUnblocked { .. }
+            | Self::RouteRemoved { .. } => None,
         }
     }
 }

@@ -189,11 +189,57 @@ fn later_records() -> Vec<Record> {
     ]
 }
 
+fn operators_records() -> Vec<Record> {
+    let reason = || "asked for by phone".parse::<Reason>().unwrap();
+    let (terminal, batch) = (TerminalIndex(2), BatchNumber::FIRST);
+    let case = |kind| BatchCase { kind, stan: Stan::try_from(42).unwrap(), terminal_minor: 5, host_minor: 6 };
+    let blocked =
+        BlockedCard { card: CardHash([5; 16]), masked: Some(card().masked), cause: BlockCause::Stolen };
+    let route = Route {
+        low: 6_225_880_000_000_000_000,
+        high: 6_225_889_999_999_999_999,
+        class: CardClass::Credit,
+        target: RouteTarget::Link(LinkIndex(1)),
+        issuer: 3_010_000,
+    };
+    let findings = [SafFinding::Undone, SafFinding::NeverTaken, SafFinding::Stands];
+    let mut records = vec![
+        Record::LinkOrdered { link: LinkIndex(1), order: LinkOrder::Drain, reason: reason() },
+        Record::TerminalOrdered { terminal, order: TerminalOrder::ResetBatch(batch), reason: reason() },
+        Record::TerminalOrdered { terminal, order: TerminalOrder::ForceSignOn, reason: reason() },
+        Record::MerchantOrdered {
+            merchant: MerchantIndex(1),
+            order: MerchantOrder::Enable,
+            reason: reason(),
+        },
+        Record::SafRetried { id: SafId(4), reason: reason() },
+        Record::BatchForceClosed {
+            terminal,
+            batch,
+            totals: BatchTotals::default(),
+            cases: vec![case(BatchCaseKind::Amount), case(BatchCaseKind::HostOnly)],
+            reply: reply(),
+            reason: reason(),
+        },
+        Record::CaseResolved { case: CaseId(3), finding: CaseFinding::WrittenOff, reason: reason() },
+        Record::CardBlocked { blocked, reason: reason() },
+        Record::CardUnblocked { card: CardHash([5; 16]), reason: reason() },
+        Record::RouteRemoved { route, reason: reason() },
+    ];
+    records.extend(findings.map(|finding| Record::SafResolved {
+        id: SafId(4),
+        finding,
+        entry: entry(),
+        reason: reason(),
+    }));
+    records
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
-    for record in records().into_iter().chain(later_records()) {
+    for record in records().into_iter().chain(later_records()).chain(operators_records()) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();
         stamped.encode(&mut bytes);

@@ -1,38 +1,43 @@
 //! The administrators' socket: one JSON object a line in, one a line out.
 //!
-//! Request: `{"command": "day-cut"}`, with `"operator"` for the login that the record names and whatever
-//! else the command takes. Answer: `{"ok": true, …}` or `{"ok": false, "error": "…"}`. The socket has mode
-//! 0600 and stands in the data directory: whoever can open it could read the ledger too.
+//! Request: `{"command": "day-cut"}` and whatever else the command takes. Answer: `{"ok": true, …}` or
+//! `{"ok": false, "error": "…"}`. The record names the user at the other end, for whom the system vouches; a request
+//! that names another in `"operator"` is refused. The socket has mode 0600 and stands in the data directory: whoever
+//! can open it could read the ledger too.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use switchyard_core::{Command, CommandOutcome};
+use switchyard_core::{Command, CommandOutcome, Order};
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route,
-    Terminal, Transfer,
+    AccountId, AccountRules, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason, Record,
+    Route, Terminal, Transfer,
 };
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::clear_key::ClearKey;
+use crate::hot_cards::{CardToBlock, ClearPan};
+use crate::people;
 use crate::registry::{Ask, answer};
 use crate::shared::{Phase, Shared, reached as reached_phase};
 use crate::status::status;
 
 /// Longest request: a settlement run is recorded in one command.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Longest login that a record names.
-const OPERATOR_CHARACTERS_MAX: usize = 64;
 
 /// What an administrator asks for.
 #[derive(Deserialize)]
 struct Envelope {
-    /// Login of the person who asks.
+    /// Login of the person who asks: no other than the system says.
     #[serde(default)]
     operator: Option<String>,
+    /// Version of the registry that the person looked at before.
+    #[serde(default)]
+    expect: Option<u64>,
     #[serde(flatten)]
     request: Request,
 }
@@ -59,6 +64,12 @@ enum Request {
     Reindex,
     SetAccountRules { account: AccountId, rules: AccountRules },
     Transfer { transfer: Transfer },
+    Order { order: Order },
+    BlockCards { cards: Vec<CardToBlock>, reason: Reason },
+    UnblockCard { pan: ClearPan, reason: Reason },
+    Links,
+    ReloadConfig,
+    WrapKey { usage: KeyUse, key: ClearKey },
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
@@ -126,7 +137,10 @@ async fn converse(shared: &Arc<Shared>, stream: UnixStream) -> std::io::Result<(
 }
 
 async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) -> Value {
-    let Some(actor) = actor(user, envelope.operator) else { return failure("operator is not a login") };
+    let actor = match people::peer(user, envelope.operator.as_deref()) {
+        Ok(actor) => actor,
+        Err(error) => return failure(&error.to_string()),
+    };
     let command = match envelope.request {
         Request::Status => return success("status", json!(status(shared))),
         Request::Registry { ask } => {
@@ -160,6 +174,31 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::RecordSettlement { records } => Command::RecordSettlement { records },
         Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
         Request::Transfer { transfer } => Command::Transfer(transfer),
+        Request::Order { order } => Command::Order(order),
+        Request::BlockCards { cards, reason } => {
+            let cards = cards.iter().map(|card| card.blocked(|pan| shared.cards.hash(pan))).collect();
+            Command::Order(Order::BlockCards { cards, reason })
+        }
+        Request::UnblockCard { pan, reason } => {
+            Command::Order(Order::UnblockCard { card: shared.cards.hash(pan.pan()), reason })
+        }
+        Request::Links => Command::Links,
+        Request::WrapKey { usage, key } => {
+            return match shared.store.wrap(usage, key.expose()) {
+                Ok(record) => success("record", json!(record)),
+                Err(error) => failure(&error.to_string()),
+            };
+        }
+        Request::ReloadConfig => {
+            return match crate::reload::reload(shared, actor).await {
+                Ok(reloaded) => success("config", json!(reloaded)),
+                Err(error) => failure(&error.to_string()),
+            };
+        }
+    };
+    let command = match envelope.expect {
+        Some(version) => Command::Expecting { version, command: Box::new(command) },
+        None => command,
     };
     match shared.command(actor, command).await {
         Ok(Ok(outcome)) => outcome_json(&outcome),
@@ -190,25 +229,14 @@ fn reached(rows: &Rows) -> Result<Value, Trouble> {
     Ok(json!({"reached": reached.0, "durable": durable.0}))
 }
 
-/// The user id that the system vouches for, with the login that the person gave.
-fn actor(user: Option<u32>, operator: Option<String>) -> Option<Actor> {
-    let user = user.map_or_else(|| "uid ?".to_owned(), |user| format!("uid {user}"));
-    let name = match operator {
-        None => user,
-        Some(login) => {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
-            let good =
-                !login.is_empty() && login.len() <= OPERATOR_CHARACTERS_MAX && login.chars().all(plain);
-            good.then(|| format!("{login} ({user})"))?
-        }
-    };
-    Some(Actor::Operator(name))
-}
-
 fn outcome_json(outcome: &CommandOutcome) -> Value {
     match outcome {
         CommandOutcome::Recorded => json!({"ok": true}),
         CommandOutcome::RecordedBefore => success("repeated", json!(true)),
+        CommandOutcome::Changed { count, unchanged } => {
+            json!({"ok": true, "changed": count, "unchanged": unchanged})
+        }
+        CommandOutcome::Links(links) => success("links", json!(links)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),
         CommandOutcome::TrialBalance(rows) => {

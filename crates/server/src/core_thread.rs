@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchyard_core::{Core, Input, Output};
-use switchyard_domain::{BusinessDate, LinkIndex, Record, Stamped, Timestamp};
+use switchyard_domain::{BusinessDate, LinkIndex, LinkOrder, Record, Stamped, Timestamp};
 use switchyard_ledger::{Error, Measure, RecordBatch, Refused, Sequence, Submitter};
 
 use crate::release::{Pending, Registered};
@@ -169,6 +169,12 @@ impl CoreThread {
             }
             Record::CardKeysShredded { keys, .. } => {
                 pending.registered.push(Registered::Shredded(keys.clone()));
+            }
+            Record::LinkOrdered { link, order: LinkOrder::Up, .. } => {
+                pending.registered.push(Registered::LinkWanted(*link, true));
+            }
+            Record::LinkOrdered { link, order: LinkOrder::Down, .. } => {
+                pending.registered.push(Registered::LinkWanted(*link, false));
             }
             _ => {}
         }

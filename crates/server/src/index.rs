@@ -173,7 +173,10 @@ fn name_keys(record: &Record, keys: &mut Keys) {
             keys.push(of_transaction(saf.transaction));
             keys.push(of_saf(saf.id));
         }
-        Record::SafDelivered { id, .. } | Record::SafDeadLettered { id, .. } => keys.push(of_saf(*id)),
+        Record::SafDelivered { id, .. }
+        | Record::SafDeadLettered { id, .. }
+        | Record::SafRetried { id, .. }
+        | Record::SafResolved { id, .. } => keys.push(of_saf(*id)),
         Record::LateAnswer { transaction, cancels, .. } => {
             keys.push(of_transaction(*transaction));
             cancels.iter().for_each(|id| keys.push(of_saf(*id)));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output};
+use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output, State};
 use switchyard_domain::{AcquirerId, Actor, BusinessDate, KeyName, KeyRecord, KeyUse, Record, UtcOffset};
 use switchyard_keys::{KeyError, SecretBytes};
 use switchyard_ledger::{Error, Log, RecordBatch};
@@ -135,6 +135,36 @@ pub fn carry_out_alone(
     command: Command,
 ) -> Result<CommandOutcome, InitError> {
     alone(dir, config, actor, |_, _| Ok(command))
+}
+
+/// As [`carry_out_alone`], for a command that takes the directory's keys to make.
+///
+/// # Errors
+/// As [`carry_out_alone`], and what reading the keys yields.
+pub fn carry_out_alone_with(
+    dir: &Path,
+    config: &Config,
+    actor: Actor,
+    make: impl FnOnce(&Tools) -> Result<Command, KeyError>,
+) -> Result<CommandOutcome, InitError> {
+    alone(dir, config, actor, |data, core| {
+        let profile = config.general.profile;
+        let keys = KeyStore::new(&data.read_lmk(profile)?)?;
+        let hash_key = data.read_card_hash(profile)?;
+        let cards = Cards::open(&keys, core.state().registry().keys(), &hash_key, &data.card_keys())?;
+        Ok(make(&Tools { keys, cards })?)
+    })
+}
+
+/// The keys that open the cards of a data directory, for a reader beside whoever writes there.
+///
+/// # Errors
+/// What reading the keys yields.
+pub fn cards_of(dir: &Path, config: &Config, state: &State) -> Result<Cards, InitError> {
+    let (data, profile) = (DataDir::new(dir, &config.keys), config.general.profile);
+    let keys = KeyStore::new(&data.read_lmk(profile)?)?;
+    let hash_key = data.read_card_hash(profile)?;
+    Ok(Cards::open(&keys, state.registry().keys(), &hash_key, &data.card_keys())?)
 }
 
 /// Seals cards under a new key from now on, in a data directory that no switch serves.

@@ -27,11 +27,13 @@
 
 mod admin;
 mod card_keys;
+mod clear_key;
 pub mod config;
 mod connection;
 mod core_thread;
 mod data;
 mod harden;
+mod hot_cards;
 mod hsm;
 mod http;
 pub mod index;
@@ -42,9 +44,11 @@ mod keytable;
 mod links;
 pub mod metrics;
 mod open;
+mod people;
 mod queue;
 pub mod registry;
 mod release;
+mod reload;
 mod shared;
 pub mod snapshots;
 mod space;
@@ -54,12 +58,19 @@ mod tls;
 mod workers;
 
 pub use card_keys::CardKeyFiles;
+pub use clear_key::{ClearKey, NoKey};
 pub use data::{DataDir, DataError, KeptTransport, keep_key, keep_transport, kept_key};
 pub use harden::refuse_core_dumps;
+pub use hot_cards::{CardToBlock, ClearPan};
 pub use hsm::HsmStartError;
-pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise, rotate_card_key_alone};
+pub use install::{
+    InitError, InitPlan, Tools, cards_of, carry_out_alone, carry_out_alone_with, initialise,
+    rotate_card_key_alone,
+};
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};
+pub use people::{NoProof, myself};
+pub use reload::Reload;
 pub use shared::{Fatal, Hooks, OnFatal};
 pub use status::{LinkStatus, Status};
 pub use switch::{Addresses, RunError, StartError, Switch, SwitchHandle};

@@ -31,6 +31,8 @@ pub(crate) enum Registered {
     Key(KeyName, KeyRecord),
     /// Card keys to destroy.
     Shredded(Vec<u16>),
+    /// A link is to have a connection, or none.
+    LinkWanted(LinkIndex, bool),
 }
 
 /// Releases effects.
@@ -58,10 +60,11 @@ impl Release {
             for registered in batch.registered {
                 match registered {
                     Registered::Link(index, link) => {
-                        crate::links::start(&self.shared, &self.runtime, index, *link);
+                        crate::links::start(&self.shared, &self.runtime, index, *link, true);
                     }
                     Registered::Key(name, key) => self.use_key(name, &key),
                     Registered::Shredded(ids) => self.shred(&ids),
+                    Registered::LinkWanted(link, wanted) => self.shared.links.want(link, wanted),
                 }
             }
             self.let_go(batch.effects);

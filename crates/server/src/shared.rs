@@ -22,6 +22,7 @@ use crate::keytable::KeyTable;
 use crate::links::LinkTable;
 use crate::metrics::Metrics;
 use crate::queue::CoreQueue;
+use crate::reload::Reload;
 use crate::tls::Tls;
 use crate::workers::JobQueue;
 
@@ -81,18 +82,23 @@ pub struct Hooks {
     pub on_fatal: OnFatal,
     /// The ledger's files.
     pub files: Arc<dyn FileLayer>,
+    /// Reads the configuration again; absent where there is no file.
+    pub reload: Option<Reload>,
 }
 
 impl Default for Hooks {
     fn default() -> Self {
         let exit = |fatal: &Fatal| std::process::exit(fatal.exit_code());
-        Self { on_fatal: Arc::new(exit), files: Arc::new(OsFiles) }
+        Self { on_fatal: Arc::new(exit), files: Arc::new(OsFiles), reload: None }
     }
 }
 
 /// Everything shared.
 pub(crate) struct Shared {
+    /// As at the start; see `live` for what can change.
     pub(crate) config: Config,
+    /// With the values that were reloaded since.
+    pub(crate) live: Mutex<Config>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) queue: CoreQueue,
     pub(crate) table: KeyTable,
@@ -151,6 +157,7 @@ impl Shared {
             durable: AtomicU64::new(0),
             commands: Mutex::default(),
             next_command: AtomicU64::new(1),
+            live: Mutex::new(config.clone()),
             config,
             metrics,
             store,

@@ -217,6 +217,17 @@ pub(crate) fn follow(
     Ok(if stop() { None } else { reader.anchor().copied() })
 }
 
+/// The state that follows from everything that is in the ledger of a data directory, beside whoever writes there.
+///
+/// # Errors
+/// [`ReplayError`] when the ledger cannot be replayed.
+pub fn state_of(ledger: &Path, dir: &Path) -> Result<State, ReplayError> {
+    let end = Sequence(u64::MAX);
+    let (mut state, mut reader) = newest(ledger, dir, end)?;
+    follow(&mut state, &mut reader, end, &|| false)?;
+    Ok(state)
+}
+
 /// Makes a snapshot of the ledger's state at `end` or, when that is further than the log, at its end.
 ///
 /// Needs no lock: a switch may be writing to the log. `None` when there is nothing in the log.

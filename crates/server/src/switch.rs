@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
-use switchyard_domain::Actor;
+use switchyard_domain::{Actor, LinkMode};
 use switchyard_ledger::index::{Index, Indexer};
 use switchyard_ledger::projection::{Follower, Rows};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
@@ -360,8 +360,8 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
         shared.keys.use_key(name, key);
     }
     let runtime = tokio::runtime::Handle::current();
-    for (index, link) in registry.links() {
-        crate::links::start(shared, &runtime, index, link.clone());
+    for ((index, link), mode) in registry.links().zip(registry.link_modes()) {
+        crate::links::start(shared, &runtime, index, link.clone(), *mode != LinkMode::Down);
     }
 }
 

@@ -81,7 +81,12 @@ impl OpenFacts {
             }
             Record::ReversalTaken { saf, .. } => self.enqueue(saf.as_ref(), fenced),
             Record::ReversalQueued { saf } => self.enqueue(Some(saf), fenced),
-            Record::SafDelivered { id, .. } => self.delivered(*id),
+            Record::SafDelivered { id, .. } | Record::SafResolved { id, .. } => self.delivered(*id),
+            Record::SafRetried { id, .. } => {
+                if let Some(transaction) = self.dead.remove(id) {
+                    self.queued.insert(*id, transaction);
+                }
+            }
             Record::SafDeadLettered { id, .. } => {
                 if let Some(transaction) = self.queued.remove(id) {
                     self.dead.insert(*id, transaction);
@@ -94,7 +99,8 @@ impl OpenFacts {
                 }
             }
             Record::BatchReconciled { terminal, batch, verdict: BatchVerdict::Balanced, .. }
-            | Record::BatchUploadEnded { terminal, batch, .. } => self.close(*terminal, *batch),
+            | Record::BatchUploadEnded { terminal, batch, .. }
+            | Record::BatchForceClosed { terminal, batch, .. } => self.close(*terminal, *batch),
             _ => {}
         }
     }

@@ -102,7 +102,8 @@ fn fits(options: &QueryOptions, record: &Record) -> bool {
     batch && amount && day
 }
 
-fn card_hash(text: &str) -> Result<CardHash> {
+/// A card hash in the form that answers have.
+pub(crate) fn card_hash(text: &str) -> Result<CardHash> {
     let wrong = || anyhow!("--card-hash needs 32 hexadecimal digits");
     let mut bytes = [0; 16];
     if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

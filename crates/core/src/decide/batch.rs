@@ -103,7 +103,7 @@ impl Core {
 
     /// Item by item: the terminal's upload against the host's batch. A side that balanced is not uploaded,
     /// so its transactions are not missed.
-    fn compare(&self, terminal: TerminalIndex, last: &LastClose) -> Vec<BatchCase> {
+    pub(super) fn compare(&self, terminal: TerminalIndex, last: &LastClose) -> Vec<BatchCase> {
         let Some(state) = self.state.batches.get(terminal) else { return Vec::new() };
         let BatchStage::Uploading { items } = &state.stage else { return Vec::new() };
         let domestic_differs = last.terminal_totals.domestic != last.host_totals.domestic;

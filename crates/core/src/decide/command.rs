@@ -30,6 +30,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) -> Result<CommandOutcome, CommandError> {
+        let command = self.unchanged_since(command)?;
         let exists = self.state.is_initialised();
         if exists == matches!(command, Command::Genesis(_)) {
             return Err(CommandError::Genesis { exists });
@@ -77,10 +78,24 @@ impl Core {
             }
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
             Command::SetAccountRules { account, rules } => Record::AccountRulesSet { account, rules },
+            Command::Order(order) => return self.order(actor, order, now, out),
+            Command::Configure(config) => {
+                self.config = *config;
+                return Ok(CommandOutcome::RecordedBefore);
+            }
+            Command::Links => return Ok(CommandOutcome::Links(self.link_facts())),
+            Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
             Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
+    }
+
+    /// The command without the version that it expects, when the registry is at that version.
+    fn unchanged_since(&self, command: Command) -> Result<Command, CommandError> {
+        let Command::Expecting { version: need, command } = command else { return Ok(command) };
+        let have = self.state.registry.version();
+        if have == need { Ok(*command) } else { Err(CommandError::Moved { need, have }) }
     }
 
     fn trial_balance(&self) -> CommandOutcome {

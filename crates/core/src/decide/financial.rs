@@ -8,9 +8,9 @@ use crate::input::{Financial, PinOutcome, SlotId};
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, Amount, CardClass, CardRef, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, RequestKey,
-    ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind, TransactionOpened,
-    UpstreamRef,
+    Actor, Amount, CardClass, CardRef, Entry, LinkIndex, LinkMode, Outcome, PinBlock, Record, ReplyFacts,
+    RequestKey, ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind,
+    TransactionOpened, UpstreamRef,
 };
 
 /// Where a transaction is decided, and what was found out on the way there.
@@ -175,13 +175,20 @@ impl Core {
             plan.target = original.opened.upstream.map_or(RouteTarget::OnUs, |u| RouteTarget::Link(u.link));
         } else {
             route.ok_or(ResponseCode::NO_SUCH_ISSUER)?;
+            // A hot card is refused wherever it belongs; what gives its holder money back is not.
+            let hot = plan.card.as_ref().and_then(|card| self.state.registry.blocked.get(&card.hash));
+            if let Some(cause) = hot {
+                return Err(cause.code());
+            }
             let expiry = request.card.as_ref().and_then(|c| c.expiry);
             if expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
                 return Err(ResponseCode::EXPIRED_CARD);
             }
         }
         match plan.target {
-            RouteTarget::Link(link) if !self.flight.is_signed_on(link) => {
+            RouteTarget::Link(link)
+                if !self.flight.is_signed_on(link) || self.state.registry.link_mode(link) != LinkMode::Up =>
+            {
                 Err(ResponseCode::ISSUER_INOPERATIVE)
             }
             RouteTarget::Link(_) => Ok(()),

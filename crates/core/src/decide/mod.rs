@@ -5,6 +5,7 @@ mod card_keys;
 mod command;
 mod financial;
 mod issuer;
+mod order;
 mod original;
 mod postings;
 mod restart;

@@ -45,6 +45,24 @@ pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
     }
 }
 
+/// Postings for what an issuer keeps although it was to be undone: as an approval, with suspense in the merchant's
+/// place, where it stands until somebody gives it to whom it belongs. A hold at an issuer moves nothing here.
+pub(crate) fn kept(opened: &TransactionOpened, source: AccountId) -> Entry {
+    let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
+    let minor = opened.amount.minor;
+    match opened.kind {
+        TransactionKind::Sale | TransactionKind::Completion => {
+            Entry::one(source, suspense, minor, Phase::Posted)
+        }
+        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
+            Entry::one(suspense, source, minor, Phase::Posted)
+        }
+        TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => {
+            Entry::NONE
+        }
+    }
+}
+
 /// What an approval means for the merchant.
 pub(crate) fn movement(
     opened: &TransactionOpened,

@@ -4,7 +4,9 @@ use crate::effect::{Effect, Upstream};
 use crate::flight::{Asked, LinkStatus};
 use crate::input::Answer;
 use crate::machine::{Core, NETWORK_STAN_FIRST, Output};
-use switchyard_domain::{Actor, LinkIndex, Outcome, Record, ResponseCode, SafEntry, SafId, Stan, Timestamp};
+use switchyard_domain::{
+    Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, Stan, Timestamp,
+};
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
 const SIGN_ON_RETRY_MS: u64 = 5_000;
@@ -40,7 +42,7 @@ impl Core {
         }
     }
 
-    fn sign_on_upstream(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
+    pub(super) fn sign_on_upstream(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
         let flight = self.flight.link(link);
         flight.network_stan = (flight.network_stan + 1) % 1_000;
         let stan = Stan::try_from(u64::from(NETWORK_STAN_FIRST + flight.network_stan)).expect("six digits");
@@ -89,6 +91,9 @@ impl Core {
 
     /// One entry at a time and in order: the next waits until this one is acknowledged.
     fn drive_saf(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
+        if self.state.registry.link_mode(link) == LinkMode::Down {
+            return;
+        }
         let flight = self.flight.link(link);
         if let Some((id, deadline)) = flight.saf {
             if deadline > now {

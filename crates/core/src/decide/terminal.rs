@@ -66,8 +66,11 @@ impl Core {
         let merchant =
             registry.terminal(terminal).map(|t| t.terminal.merchant).expect("an index of the registry");
         let named = registry.merchant_by_id.get(&request.merchant);
-        if named != Some(&merchant) {
+        if named != Some(&merchant) || registry.is_merchant_disabled(merchant) {
             return Err(ResponseCode::INVALID_MERCHANT);
+        }
+        if registry.is_disabled(terminal) == Some(true) {
+            return Err(ResponseCode::TERMINAL_NOT_PERMITTED);
         }
         Ok(Caller { terminal, merchant, origin: request.origin })
     }

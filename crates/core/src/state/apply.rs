@@ -4,7 +4,7 @@ use crate::state::registry::{IssuedCard, TerminalState};
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record, ReplyFacts,
+    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, LinkMode, Outcome, Record, ReplyFacts,
     ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId,
     TransactionKind, TransactionOpened,
 };
@@ -31,23 +31,17 @@ impl State {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
-            Record::SafDelivered { id, code } => {
-                let delivered =
-                    self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.reversed_upstream(delivered.transaction, *code)
-            }
-            Record::ReversalQueued { saf } => self.queue(Some(saf)),
-            Record::SafDeadLettered { id, .. } => {
-                let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.saf.dead.insert(*id, dead);
-                Ok(())
-            }
+            Record::SafDelivered { .. }
+            | Record::ReversalQueued { .. }
+            | Record::SafDeadLettered { .. }
+            | Record::SafRetried { .. }
+            | Record::SafResolved { .. } => self.apply_saf(&stamped.record),
             Record::LateAnswer { transaction, cancels, .. } => self.apply_late(*transaction, *cancels),
             Record::SignedOn { .. }
             | Record::SignedOff { .. }
             | Record::BatchReconciled { .. }
             | Record::BatchUploaded { .. }
-            | Record::BatchUploadEnded { .. } => self.apply_terminal(&stamped.record),
+            | Record::BatchUploadEnded { .. } => self.apply_terminal(stamped),
             Record::DayCut { day, next } => {
                 self.days_to_net.push(*day);
                 self.day = Some(*next);
@@ -72,6 +66,14 @@ impl State {
                 Ok(())
             }
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
+            Record::LinkOrdered { .. }
+            | Record::TerminalOrdered { .. }
+            | Record::MerchantOrdered { .. }
+            | Record::BatchForceClosed { .. }
+            | Record::CaseResolved { .. }
+            | Record::CardBlocked { .. }
+            | Record::CardUnblocked { .. }
+            | Record::RouteRemoved { .. } => self.apply_order(stamped),
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
             | Record::CardKeysShredded { .. }
@@ -86,6 +88,9 @@ impl State {
 
     fn apply_registry(&mut self, record: &Record) -> Result<(), ApplyError> {
         let registry = &mut self.registry;
+        if !matches!(record, Record::KeyInstalled { .. } | Record::CardKeysShredded { .. }) {
+            registry.version += 1;
+        }
         match record {
             Record::Genesis { partition, acquirer, offset, day, demo } => {
                 self.origin =
@@ -115,11 +120,13 @@ impl State {
                     keys: None,
                     signed_on: false,
                     signed_off: None,
+                    disabled: false,
                 });
                 self.batches.by_terminal.push(Default::default());
             }
             Record::LinkRegistered(link) => {
                 registry.links.push(link.clone());
+                registry.link_modes.push(LinkMode::Up);
                 self.link_stans.push(0);
             }
             Record::RouteAdded(route) => {
@@ -276,7 +283,7 @@ impl State {
         self.settle(id, outcome, entry)
     }
 
-    fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
+    pub(super) fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
         let Some(entry) = saf else { return Ok(()) };
         let need = self.saf.next_id();
         if entry.id != need {
@@ -339,13 +346,27 @@ impl State {
     }
 
     /// The issuer acknowledged a reversal: an unknown outcome is now known.
-    fn reversed_upstream(&mut self, id: TransactionId, code: ResponseCode) -> Result<(), ApplyError> {
+    pub(super) fn reversed_upstream(
+        &mut self,
+        id: TransactionId,
+        code: ResponseCode,
+    ) -> Result<(), ApplyError> {
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
         transaction.unfound = code == ResponseCode::ORIGINAL_NOT_FOUND;
         if transaction.outcome == Outcome::Unknown {
             transaction.outcome = Outcome::Reversed;
             let opened = transaction.opened.clone();
             self.claim(&opened, false)?;
+            self.transactions.settle_indexes(id);
+        }
+        Ok(())
+    }
+
+    /// The issuer keeps what was to be undone: for the merchant it is undone all the same.
+    pub(super) fn kept_upstream(&mut self, id: TransactionId) -> Result<(), ApplyError> {
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        if transaction.outcome == Outcome::Unknown {
+            transaction.outcome = Outcome::Reversed;
             self.transactions.settle_indexes(id);
         }
         Ok(())
@@ -366,8 +387,8 @@ impl State {
         Ok(())
     }
 
-    fn apply_terminal(&mut self, record: &Record) -> Result<(), ApplyError> {
-        match record {
+    fn apply_terminal(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
+        match &stamped.record {
             Record::SignedOn { terminal, keys, reply, .. } => {
                 self.used_reference(&reply.rrn);
                 let state = self.terminal_mut(*terminal)?;
@@ -407,8 +428,9 @@ impl State {
                     known.extend(items.iter().map(|item| (item.stan, *item)));
                 }
             }
-            Record::BatchUploadEnded { terminal, reply, .. } => {
+            Record::BatchUploadEnded { terminal, batch, cases, reply, .. } => {
                 self.used_reference(&reply.rrn);
+                self.cases.arise(*terminal, *batch, cases, stamped.at);
                 let state = self.batch_mut(*terminal)?;
                 if let Some(last) = &mut state.last {
                     last.ended = Some(*reply);
@@ -420,16 +442,19 @@ impl State {
         Ok(())
     }
 
-    fn terminal_mut(&mut self, index: TerminalIndex) -> Result<&mut TerminalState, ApplyError> {
+    pub(super) fn terminal_mut(&mut self, index: TerminalIndex) -> Result<&mut TerminalState, ApplyError> {
         let missing = missing_number("terminal", u64::from(index.0));
         self.registry.terminals.get_mut(index.0 as usize).ok_or(missing)
     }
-    fn batch_mut(&mut self, index: TerminalIndex) -> Result<&mut crate::state::batches::Batch, ApplyError> {
+    pub(super) fn batch_mut(
+        &mut self,
+        index: TerminalIndex,
+    ) -> Result<&mut crate::state::batches::Batch, ApplyError> {
         self.batches.get_mut(index).ok_or(missing_number("terminal", u64::from(index.0)))
     }
 
     /// Reference numbers carry the counter in their last eight digits: whoever sees one knows the next.
-    fn used_reference(&mut self, rrn: &Rrn) {
+    pub(super) fn used_reference(&mut self, rrn: &Rrn) {
         let counter =
             rrn.as_bytes()[4..].iter().fold(0, |n, b| n * 10 + u64::from(b.wrapping_sub(b'0') % 10));
         self.references = counter + 1;
@@ -441,6 +466,6 @@ impl State {
     }
 }
 
-fn missing_number(what: &'static str, number: u64) -> ApplyError {
+pub(super) fn missing_number(what: &'static str, number: u64) -> ApplyError {
     ApplyError::Missing { what, number }
 }

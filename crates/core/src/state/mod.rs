@@ -5,7 +5,9 @@
 
 mod apply;
 mod batches;
+mod cases;
 mod image;
+mod orders;
 mod references;
 mod registry;
 mod requests;
@@ -13,15 +15,19 @@ mod rows;
 mod saf;
 mod sharded;
 mod transactions;
+mod view;
 
+pub use cases::OpenCase;
 pub use image::{FORMAT, ImageError, Part, Restore, Section, SectionKind};
 pub use registry::Registry;
+pub use view::{BatchView, SafView};
 
 pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
 pub(crate) use transactions::Transaction;
 
 use crate::state::batches::Batches;
+use crate::state::cases::Cases;
 use crate::state::requests::Requests;
 use crate::state::saf::Saf;
 use crate::state::transactions::Transactions;
@@ -83,6 +89,7 @@ pub struct State {
     pub(crate) transactions: Transactions,
     pub(crate) requests: Requests,
     pub(crate) saf: Saf,
+    pub(crate) cases: Cases,
     pub(crate) book: Book,
     /// Counts reference numbers given out.
     pub(crate) references: u64,

@@ -1,11 +1,14 @@
 //! Who and what is registered.
 
+use crate::state::sharded::Sharded;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use switchyard_domain::{
-    CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, Merchant, MerchantId,
-    MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
+    BlockCause, CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkMode,
+    Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex,
+    WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -16,6 +19,8 @@ pub(crate) struct TerminalState {
     pub(crate) signed_on: bool,
     /// The answer to its sign-off, for its repeat.
     pub(crate) signed_off: Option<ReplyFacts>,
+    /// An operator disabled it.
+    pub(crate) disabled: bool,
 }
 
 /// A card of the embedded issuer.
@@ -33,16 +38,44 @@ pub struct Registry {
     pub(crate) merchant_by_id: HashMap<MerchantId, MerchantIndex, FixedState>,
     pub(crate) terminals: Vec<TerminalState>,
     pub(crate) terminal_by_id: HashMap<TerminalId, TerminalIndex, FixedState>,
+    /// Merchants that an operator disabled.
+    pub(crate) disabled_merchants: BTreeSet<MerchantIndex>,
     pub(crate) links: Vec<Link>,
+    /// What each link is for.
+    pub(crate) link_modes: Vec<LinkMode>,
     /// Narrowest range first, so that the first match is the most specific.
     pub(crate) routes: Vec<Route>,
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     pub(crate) cards: Vec<IssuedCard>,
     pub(crate) card_by_hash: HashMap<CardHash, u32, FixedState>,
     pub(crate) fee_plans: Vec<FeePlan>,
+    /// The hot-card list.
+    pub(crate) blocked: Sharded<CardHash, BlockCause>,
+    /// Counts the changes of what operators register, so that one who decides on what is out of date is told.
+    pub(crate) version: u64,
 }
 
 impl Registry {
+    /// Counts the changes of merchants, terminals, links, routes and fee plans.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+    /// What each link is for, in the order of registration.
+    pub fn link_modes(&self) -> &[LinkMode] {
+        &self.link_modes
+    }
+    /// Whether an operator disabled a terminal; `None` for one that is not registered.
+    pub fn is_disabled(&self, index: TerminalIndex) -> Option<bool> {
+        self.terminal(index).map(|state| state.disabled)
+    }
+    /// Whether an operator disabled a merchant.
+    pub fn is_merchant_disabled(&self, index: MerchantIndex) -> bool {
+        self.disabled_merchants.contains(&index)
+    }
+    /// The hot-card list, in no order that means anything.
+    pub fn blocked_cards(&self) -> impl Iterator<Item = (CardHash, BlockCause)> {
+        self.blocked.iter().copied()
+    }
     /// Every terminal with its working keys.
     pub fn terminals(&self) -> impl Iterator<Item = (TerminalIndex, &Terminal, Option<&WorkingKeys>)> {
         self.terminals.iter().zip(0..).map(|(t, index)| (TerminalIndex(index), &t.terminal, t.keys.as_ref()))
@@ -89,6 +122,15 @@ impl Registry {
     /// A terminal by its index.
     pub(crate) fn terminal(&self, index: TerminalIndex) -> Option<&TerminalState> {
         self.terminals.get(index.0 as usize)
+    }
+    /// What a link is for.
+    pub(crate) fn link_mode(&self, link: LinkIndex) -> LinkMode {
+        self.link_modes.get(usize::from(link.0)).copied().unwrap_or_default()
+    }
+    /// The link of this name.
+    pub(crate) fn link_named(&self, name: &str) -> Option<LinkIndex> {
+        let index = self.links.iter().position(|link| link.name == name)?;
+        u16::try_from(index).ok().map(LinkIndex)
     }
     /// A merchant by its index.
     pub(crate) fn merchant(&self, index: MerchantIndex) -> Option<&Merchant> {

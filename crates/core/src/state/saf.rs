@@ -32,6 +32,21 @@ impl Saf {
         self.queues.remove(&(entry.upstream.link, id));
         Some(entry)
     }
+    /// An entry that waits to be delivered, or that gave up.
+    pub(crate) fn get(&self, id: SafId) -> Option<&SafEntry> {
+        self.waiting.get(&id).or_else(|| self.dead.get(&id))
+    }
+    /// An entry that had given up waits again, in its old place.
+    pub(crate) fn revive(&mut self, id: SafId) -> Option<()> {
+        let entry = self.dead.remove(&id)?;
+        self.queues.insert((entry.upstream.link, id));
+        self.waiting.insert(id, entry);
+        Some(())
+    }
+    /// Takes an entry out, wherever it is.
+    pub(crate) fn end(&mut self, id: SafId) -> Option<SafEntry> {
+        self.remove(id).or_else(|| self.dead.remove(&id))
+    }
     /// The oldest entry for a link.
     pub(crate) fn first_for(&self, link: LinkIndex) -> Option<&SafEntry> {
         let (owner, id) = self.queues.range((link, SafId(0))..).next()?;

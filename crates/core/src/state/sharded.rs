@@ -51,6 +51,15 @@ impl<K: Hash + Eq, V> Sharded<K, V> {
             }
         }
     }
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        let hash = hash_of(key);
+        let entry = self.tables[shard_of(hash)].find_entry(hash, |(k, _)| k == key).ok()?;
+        Some(entry.remove().0.1)
+    }
+    /// Every entry, in the order of the tables.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.tables.iter().flat_map(|table| table.iter())
+    }
     /// The entries of one table.
     pub(crate) fn shard(&self, shard: usize) -> impl Iterator<Item = &(K, V)> {
         self.tables[shard].iter()

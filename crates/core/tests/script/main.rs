@@ -13,6 +13,7 @@ mod duplicates;
 mod follow_up;
 mod link;
 mod on_us;
+mod orders;
 mod restart;
 mod reversal;
 mod transfer;

@@ -13,14 +13,15 @@ pub(crate) use model::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
     Answer, Body, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial, Input, KeyForm,
-    MacCheck, MadeKeys, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody, Request, Restore,
+    MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody, Request, Restore,
     Section, SlotId, State, Upload, Upstream,
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, BusinessDate, CardClass, CardHash, CardIssued,
     CardRef, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant, MerchantIndex, Pan, PinBlock,
-    Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn, SafEntry, SealedPan, Stamped, Stan, Terminal,
-    TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
+    Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn, SafEntry, SealedPan, Stamped, Stan,
+    Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset, WorkingKeys,
+    WrappedKey,
 };
 
 /// 2026-11-18 06:26:40 at UTC.
@@ -289,6 +290,8 @@ impl Bench {
         }
         assert_eq!(state.unresolved(), self.model.unresolved(), "transactions without a final outcome");
         assert_eq!(state.saf_waiting(), self.model.saf_waiting());
+        assert_eq!(state.saf_dead(), self.model.dead.len());
+        assert!(state.open_cases().map(|(id, _)| id).eq(self.model.cases.iter().copied()));
     }
 
     // Set-up.
@@ -332,6 +335,10 @@ impl Bench {
         let actor = Actor::Operator("anna".into());
         self.step(Input::Command { ticket: 1, actor, command: Box::new(command) });
         self.last_command.take().expect("every command is answered")
+    }
+
+    pub(crate) fn order(&mut self, order: Order) -> Result<CommandOutcome, CommandError> {
+        self.command(Command::Order(order))
     }
 
     // Terminals.
@@ -516,6 +523,9 @@ impl Bench {
 
 // Nouns.
 
+pub(crate) fn reason() -> Reason {
+    "on purpose".parse().unwrap()
+}
 pub(crate) fn stan(number: u32) -> Stan {
     Stan::try_from(u64::from(number)).unwrap()
 }
@@ -639,6 +649,7 @@ fn rrn_of(record: &Record) -> Option<Rrn> {
         | Record::Resolved { reply, .. }
         | Record::ReversalTaken { reply, .. }
         | Record::BatchReconciled { reply, .. }
+        | Record::BatchForceClosed { reply, .. }
         | Record::BatchUploadEnded { reply, .. } => Some(reply.rrn),
         _ => None,
     }

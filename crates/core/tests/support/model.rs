@@ -3,9 +3,9 @@
 use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchTotals, CardClass, Currency, MerchantIndex, Movement, Outcome, Record,
-    ReversalEffect, Rrn, SafEntry, SafId, Stamped, TerminalIndex, TransactionId, TransactionKind,
-    TransactionOpened,
+    BatchNumber, BatchSide, BatchTotals, CardClass, CaseId, Currency, MerchantIndex, Movement, Outcome,
+    Record, ReversalEffect, Rrn, SafEntry, SafFinding, SafId, Stamped, TerminalIndex, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -22,7 +22,11 @@ pub(crate) struct Model {
     saf: BTreeMap<SafId, SafEntry>,
     /// Taken back by the terminal before the issuer answered.
     wanted: BTreeSet<TransactionId>,
-    pub(crate) dead: usize,
+    pub(crate) dead: BTreeMap<SafId, SafEntry>,
+    /// What operators found to stand at an issuer although it was to be undone.
+    pub(crate) kept: BTreeSet<TransactionId>,
+    pub(crate) cases: BTreeSet<CaseId>,
+    cases_next: u64,
     pub(crate) netted: bool,
 }
 
@@ -77,8 +81,8 @@ impl Model {
                 assert_eq!(told.outcome, Outcome::Reversed);
             }
             Record::SafDeadLettered { id, .. } => {
-                self.saf.remove(id).expect("queued before");
-                self.dead += 1;
+                let entry = self.saf.remove(id).expect("queued before");
+                self.dead.insert(*id, entry);
             }
             Record::LateAnswer { transaction, cancels: Some(id), .. } => {
                 self.saf.remove(id).expect("queued before");
@@ -90,14 +94,51 @@ impl Model {
                 self.reference(reply.rrn);
                 assert_eq!(self.recount(*terminal, *batch), *host_totals, "totals are those of what stands");
             }
-            Record::BatchUploadEnded { reply, .. }
-            | Record::SignedOn { reply, .. }
-            | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
+            Record::BatchUploadEnded { reply, cases, .. } => {
+                self.reference(reply.rrn);
+                self.arise(cases.len());
+            }
+            Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
             Record::MerchantNetted { .. } => self.netted = true,
+            other => self.ordered(other),
+        }
+    }
+
+    /// What operators did.
+    fn ordered(&mut self, record: &Record) {
+        match record {
+            Record::SafRetried { id, .. } => {
+                let entry = self.dead.remove(id).expect("given up before");
+                self.saf.insert(*id, entry);
+            }
+            Record::SafResolved { id, finding, .. } => self.resolve_saf(*id, *finding),
+            Record::BatchForceClosed { terminal, batch, totals, cases, reply, .. } => {
+                self.reference(reply.rrn);
+                assert_eq!(self.recount(*terminal, *batch), *totals, "totals are those of what stands");
+                self.arise(cases.len());
+            }
+            Record::CaseResolved { case, .. } => {
+                assert!(self.cases.remove(case), "a case is settled once");
+            }
             _ => {}
         }
     }
 
+    fn arise(&mut self, count: usize) {
+        for _ in 0..count {
+            self.cases.insert(CaseId(self.cases_next));
+            self.cases_next += 1;
+        }
+    }
+    fn resolve_saf(&mut self, id: SafId, finding: SafFinding) {
+        let entry = self.saf.remove(&id).or_else(|| self.dead.remove(&id)).expect("queued before");
+        let told = self.transactions.get_mut(&entry.transaction).unwrap();
+        assert!(matches!(told.outcome, Outcome::Unknown | Outcome::Reversed));
+        told.outcome = Outcome::Reversed;
+        if finding == SafFinding::Stands {
+            self.kept.insert(entry.transaction);
+        }
+    }
     fn open(&mut self, opened: &TransactionOpened, outcome: Outcome) {
         self.reference(opened.rrn);
         assert_eq!(opened.id.0, self.transactions.len() as u64);

@@ -138,6 +138,20 @@ impl Config {
         out
     }
 
+    /// The keys, with their sections, that have other values in `other`.
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        let (mut left, mut right) = (self.clone(), other.clone());
+        let general = self.general.values().into_iter().zip(other.general.values());
+        let mut changes: Vec<String> =
+            general.filter(|(a, b)| a != b).map(|((key, _), _)| key.to_owned()).collect();
+        for ((name, a), (_, b)) in left.sections().into_iter().zip(right.sections()) {
+            let values = a.values().into_iter().zip(b.values());
+            let changed = values.filter(|(a, b)| a != b);
+            changes.extend(changed.map(|((key, _), _)| format!("{name}.{key}")));
+        }
+        changes
+    }
+
     fn sections(&mut self) -> [(&'static str, &mut dyn Section); 9] {
         [
             ("terminals", &mut self.terminals),

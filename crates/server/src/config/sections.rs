@@ -12,6 +12,8 @@ use super::value::{HsmBackend, LogFormat, LogLevel, Profile, SyncMethod, Value, 
 pub(crate) trait Section {
     /// Reads one key into the section: `None` when there is no such key, else whether its value is good.
     fn set(&mut self, key: &str, value: &DeValue<'_>) -> Option<Result<(), String>>;
+    /// Every key with its value as the file would have it.
+    fn values(&self) -> Vec<(&'static str, String)>;
     /// Writes every key with its documentation, range and default.
     fn write_reference(&self, out: &mut String);
 }
@@ -40,6 +42,9 @@ macro_rules! section {
                     })*
                     _ => None,
                 }
+            }
+            fn values(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($key), self.$key.literal()),)*]
             }
             fn write_reference(&self, out: &mut String) {
                 $(

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use switchyard_core::Upstream;
 use switchyard_domain::{Link, LinkIndex};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::shared::{Phase, Shared, reached, vital};
 
@@ -22,6 +22,8 @@ pub(crate) struct LinkQueue {
     waiting: Mutex<VecDeque<(u32, Box<Upstream>)>>,
     notify: Notify,
     messages_max: usize,
+    /// Whether the link is to have a connection at all: an operator may want it down.
+    wanted: watch::Sender<bool>,
 }
 
 /// Every link.
@@ -33,6 +35,14 @@ pub(crate) struct LinkTable {
 impl LinkQueue {
     fn take(&self, messages: &mut VecDeque<(u32, Box<Upstream>)>) {
         messages.append(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    fn is_wanted(&self) -> bool {
+        *self.wanted.borrow()
+    }
+    /// Resolves when an operator wants the link up, or down.
+    async fn until_wanted(&self, wanted: bool) {
+        // The sender is this queue's own: the wait does not end in an error.
+        let _ = self.wanted.subscribe().wait_for(|now| *now == wanted).await;
     }
     async fn filled(&self) {
         self.notify.notified().await;
@@ -59,6 +69,14 @@ impl LinkTable {
         Ok(())
     }
 
+    /// Lets a link connect, or go without a connection.
+    pub(crate) fn want(&self, link: LinkIndex, wanted: bool) {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(usize::from(link.0)) {
+            queue.wanted.send_replace(wanted);
+        }
+    }
+
     /// Names of the links and whether they have a connection.
     pub(crate) fn status(&self) -> Vec<(String, bool)> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
@@ -66,8 +84,15 @@ impl LinkTable {
     }
 }
 
-/// A link is registered: its key is in force and its task starts. Links come in the order of their indices.
-pub(crate) fn start(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle, index: LinkIndex, link: Link) {
+/// A link is registered: its key is in force and its task starts, which connects when the link is `wanted`. Links come
+/// in the order of their indices.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    runtime: &tokio::runtime::Handle,
+    index: LinkIndex,
+    link: Link,
+    wanted: bool,
+) {
     shared.keys.use_zone(index, &link.pin_key);
     let queue = Arc::new(LinkQueue {
         name: link.name.clone(),
@@ -75,6 +100,7 @@ pub(crate) fn start(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle, inde
         waiting: Mutex::default(),
         notify: Notify::new(),
         messages_max: shared.config.links.queue_messages_max as usize,
+        wanted: watch::channel(wanted).0,
     });
     let mut queues = shared.links.queues.write().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(queues.len(), usize::from(index.0), "links are registered in order");

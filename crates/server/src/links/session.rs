@@ -35,7 +35,8 @@ pub(super) enum Lost {
     Frame(#[from] FrameError),
     #[error("the host does not answer an echo")]
     Silent,
-    #[error("the switch stops")]
+    /// The switch stops, or an operator wants the link down.
+    #[error("it is to end")]
     Stopped,
 }
 

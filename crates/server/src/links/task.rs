@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use switchyard_core::{Input, Upstream};
@@ -45,6 +45,15 @@ impl LinkTask {
         };
         let mut backoff = Backoff::new(&self.shared);
         loop {
+            if !self.queue.is_wanted() {
+                let wanted = self.queue.until_wanted(true);
+                let (ending, stopped) = either(&mut stop, wanted);
+                self.reject_until(ending, None).await;
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                backoff.current = None;
+            }
             let connecting = self.connect();
             let stream = tokio::select! {
                 biased;
@@ -54,9 +63,15 @@ impl LinkTask {
             let started = Instant::now();
             match stream {
                 Ok(stream) => {
-                    let lost = self.serve(&speech, stream, &mut stop).await;
-                    if matches!(lost, Lost::Stopped) {
+                    let queue = Arc::clone(&self.queue);
+                    let (ending, stopped) = either(&mut stop, queue.until_wanted(false));
+                    let lost = self.serve(&speech, stream, ending).await;
+                    if stopped.load(Ordering::Relaxed) {
                         return;
+                    }
+                    if matches!(lost, Lost::Stopped) {
+                        tracing::info!(link = %self.link.name, "link is down by order");
+                        continue;
                     }
                     tracing::warn!(link = %self.link.name, error = %lost, "link lost");
                 }
@@ -66,13 +81,10 @@ impl LinkTask {
                 Err(error) => tracing::debug!(link = %self.link.name, %error, "link cannot be connected"),
             }
             let wait = backoff.next(started.elapsed());
-            let mut stopped = false;
-            let stopping = async {
-                (&mut stop).await;
-                stopped = true;
-            };
-            self.reject_until(stopping, Some(wait)).await;
-            if stopped {
+            // An order need not wait for the end of the back-off.
+            let (ending, stopped) = either(&mut stop, self.queue.until_wanted(false));
+            self.reject_until(ending, Some(wait)).await;
+            if stopped.load(Ordering::Relaxed) {
                 return;
             }
         }
@@ -148,6 +160,23 @@ impl LinkTask {
             }
         }
     }
+}
+
+/// Ends with the first of the two; the flag says whether that was the first named.
+fn either(
+    stop: impl Future<Output = ()>,
+    other: impl Future<Output = ()>,
+) -> (impl Future<Output = ()>, Arc<AtomicBool>) {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    let ending = async move {
+        tokio::select! {
+            biased;
+            () = stop => flag.store(true, Ordering::Relaxed),
+            () = other => {}
+        }
+    };
+    (ending, stopped)
 }
 
 /// Waits between attempts: each twice as long as the one before, shortened at random so that many

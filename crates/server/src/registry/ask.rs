@@ -69,7 +69,7 @@ fn merchant_json(row: &MerchantRow) -> Value {
         "number": row.number, "mid": merchant.id, "name": merchant.name,
         "mcc": format!("{:04}", merchant.mcc), "fee_plan": merchant.fee_plan,
         "account": {"holder": merchant.account.holder, "number": format!("…{shown}"), "cnaps": merchant.account.cnaps},
-        "registered_at": row.registered_at.to_string(),
+        "disabled": row.disabled, "registered_at": row.registered_at.to_string(),
     })
 }
 
@@ -81,6 +81,6 @@ fn terminal_json(source: &mut impl Source, row: &TerminalRow) -> Result<Value, T
         "number": row.number, "tid": row.id, "mid": merchant.map(|row| row.merchant.id),
         "mac": row.mac, "kcv": check_value, "signed_on": row.signed_on, "key_version": row.key_version,
         "batch": row.batch, "signed_on_at": row.signed_on_at.map(|at| at.to_string()),
-        "registered_at": row.registered_at.to_string(),
+        "disabled": row.disabled, "registered_at": row.registered_at.to_string(),
     }))
 }

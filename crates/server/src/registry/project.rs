@@ -7,7 +7,10 @@
 //! | `#` and kind | how many rows of the kind there are |
 
 use serde::{Serialize, de::DeserializeOwned};
-use switchyard_domain::{MerchantId, Record, Stamped, Terminal, TerminalId, TerminalIndex, Timestamp};
+use std::ops::RangeInclusive;
+use switchyard_domain::{
+    MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId, TerminalOrder, Timestamp,
+};
 use switchyard_ledger::Sequence;
 use switchyard_ledger::projection::{Projection, Tree, Trouble};
 
@@ -18,7 +21,7 @@ use super::rows::{CardRow, FeePlanRow, LinkRow, MerchantRow, RouteRow, TerminalR
 pub const NAME: &str = "registry";
 
 /// Counts up when rows change; they are then made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Projects the registry.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +38,7 @@ impl Projection for RegistryProjection {
 
     fn wants(&self, record: &[u8]) -> bool {
         // Whatever cannot be told apart is decoded, and refused there if it is no record.
-        Stamped::variant(record).is_none_or(|variant| (FIRST_VARIANT..=LAST_VARIANT).contains(&variant))
+        Stamped::variant(record).is_none_or(|variant| VARIANTS.iter().any(|some| some.contains(&variant)))
     }
 
     fn apply(&self, sequence: Sequence, record: &[u8], tree: &mut Tree<'_>) -> Result<(), Trouble> {
@@ -44,7 +47,8 @@ impl Projection for RegistryProjection {
         match stamped.record {
             Record::MerchantRegistered(merchant) => {
                 let name = merchant_id(&merchant.id);
-                let number = add(tree, |number| MerchantRow { number, merchant, registered_at: at })?;
+                let number =
+                    add(tree, |number| MerchantRow { number, merchant, registered_at: at, disabled: false })?;
                 tree.put(&name, number.to_be_bytes().to_vec())
             }
             Record::TerminalRegistered(terminal) => {
@@ -62,7 +66,9 @@ impl Projection for RegistryProjection {
                 answer_timeout_ms: link.answer_timeout_ms,
             })
             .map(drop),
-            Record::RouteAdded(route) => add(tree, |number| RouteRow { number, route }).map(drop),
+            Record::RouteAdded(route) => {
+                add(tree, |number| RouteRow { number, route, removed: false }).map(drop)
+            }
             Record::FeePlanSet(plan) => add(tree, |number| FeePlanRow { number, plan }).map(drop),
             Record::CardIssued(issued) => add(tree, |number| CardRow {
                 number,
@@ -71,22 +77,39 @@ impl Projection for RegistryProjection {
                 issued_at: at,
             })
             .map(drop),
-            Record::SignedOn { terminal, keys, batch, .. } => change(tree, terminal, broken, |row| {
-                row.signed_on = true;
-                row.key_version = keys.version;
-                row.batch = Some(batch);
-                row.signed_on_at = Some(at);
-            }),
-            Record::SignedOff { terminal, .. } => change(tree, terminal, broken, |row| row.signed_on = false),
+            Record::SignedOn { terminal, keys, batch, .. } => {
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| {
+                    row.signed_on = true;
+                    row.key_version = keys.version;
+                    row.batch = Some(batch);
+                    row.signed_on_at = Some(at);
+                })
+            }
+            Record::SignedOff { terminal, .. } => {
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.signed_on = false)
+            }
+            Record::TerminalOrdered { terminal, order, .. } => {
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| match order {
+                    TerminalOrder::Disable => row.disabled = true,
+                    TerminalOrder::Enable => row.disabled = false,
+                    TerminalOrder::ResetBatch(_) | TerminalOrder::ForceSignOn => row.signed_on = false,
+                })
+            }
+            Record::MerchantOrdered { merchant, order, .. } => {
+                change(tree, merchant.0, broken, |row: &mut MerchantRow| {
+                    row.disabled = order == MerchantOrder::Disable;
+                })
+            }
+            Record::RouteRemoved { route, .. } => remove_route(tree, &route, broken),
             _ => Ok(()),
         }
     }
 }
 
-/// Places of [`Record::MerchantRegistered`] and [`Record::SignedOff`] among the variants, which the on-disk format
-/// fixes: all that changes the registry lies between them.
-const FIRST_VARIANT: u32 = 3;
-const LAST_VARIANT: u32 = 11;
+/// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
+/// [`Record::MerchantRegistered`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
+/// [`Record::MerchantOrdered`], and [`Record::RouteRemoved`].
+const VARIANTS: [RangeInclusive<u32>; 3] = [3..=11, 34..=35, 42..=42];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {
@@ -100,6 +123,7 @@ fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
         key_version: 0,
         batch: None,
         signed_on_at: None,
+        disabled: false,
     }
 }
 
@@ -130,17 +154,29 @@ fn add<T: Kind + Serialize>(tree: &mut Tree<'_>, row: impl FnOnce(u32) -> T) -> 
     Ok(number)
 }
 
-/// Changes a terminal's row.
-fn change(
+/// Changes a row.
+fn change<T: Kind + Serialize>(
     tree: &mut Tree<'_>,
-    terminal: TerminalIndex,
+    number: u32,
     broken: Trouble,
-    change: impl FnOnce(&mut TerminalRow),
+    change: impl FnOnce(&mut T),
 ) -> Result<(), Trouble> {
-    let key = key(TerminalRow::PREFIX, terminal.0);
-    let mut row: TerminalRow = decode(&tree.get(&key)?.ok_or(broken)?)?;
+    let key = key(T::PREFIX, number);
+    let mut row: T = decode(&tree.get(&key)?.ok_or(broken)?)?;
     change(&mut row);
     tree.put(&key, encode(&row)?)
+}
+
+/// Marks the route that went: the oldest that is like it and still stands, as the core takes it.
+fn remove_route(tree: &mut Tree<'_>, route: &Route, broken: Trouble) -> Result<(), Trouble> {
+    for number in 0.. {
+        let Some(bytes) = tree.get(&key(RouteRow::PREFIX, number))? else { break };
+        let row: RouteRow = decode(&bytes)?;
+        if row.route == *route && !row.removed {
+            return change(tree, number, broken, |row: &mut RouteRow| row.removed = true);
+        }
+    }
+    Err(broken)
 }
 
 fn encode(row: &impl Serialize) -> Result<Vec<u8>, Trouble> {
@@ -149,4 +185,31 @@ fn encode(row: &impl Serialize) -> Result<Vec<u8>, Trouble> {
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
     serde_json::from_slice(bytes).map_err(|_| Trouble::Digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use switchyard_domain::{Actor, CardClass, MerchantIndex, RouteTarget, TerminalIndex};
+
+    #[test]
+    fn the_projection_wants_what_it_applies() {
+        let reason = || "because".parse().unwrap();
+        let route = Route { low: 1, high: 2, class: CardClass::Debit, target: RouteTarget::OnUs, issuer: 1 };
+        let order = TerminalOrder::Disable;
+        for record in [
+            Record::RouteAdded(route.clone()),
+            Record::TerminalOrdered { terminal: TerminalIndex(0), order, reason: reason() },
+            Record::MerchantOrdered {
+                merchant: MerchantIndex(0),
+                order: MerchantOrder::Enable,
+                reason: reason(),
+            },
+            Record::RouteRemoved { route, reason: reason() },
+        ] {
+            let mut bytes = Vec::new();
+            Stamped { at: Timestamp(0), actor: Actor::Switch, record }.encode(&mut bytes);
+            assert!(RegistryProjection.wants(&bytes));
+        }
+    }
 }

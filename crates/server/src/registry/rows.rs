@@ -17,6 +17,8 @@ pub struct MerchantRow {
     pub merchant: Merchant,
     /// When.
     pub registered_at: Timestamp,
+    /// Whether an operator disabled it.
+    pub disabled: bool,
 }
 
 /// A terminal.
@@ -42,6 +44,8 @@ pub struct TerminalRow {
     pub batch: Option<BatchNumber>,
     /// When it last signed on.
     pub signed_on_at: Option<Timestamp>,
+    /// Whether an operator disabled it.
+    pub disabled: bool,
 }
 
 /// A link.
@@ -70,6 +74,8 @@ pub struct RouteRow {
     pub number: u32,
     /// As it was added.
     pub route: Route,
+    /// Whether an operator took it out.
+    pub removed: bool,
 }
 
 /// A card of the embedded issuer.

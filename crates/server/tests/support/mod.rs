@@ -144,7 +144,7 @@ pub async fn start_on(
     let fatal = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&fatal);
     let on_fatal = Arc::new(move |cause: &Fatal| *seen.lock().unwrap() = Some(cause.clone()));
-    (Switch::start_with(config, dir, None, Hooks { on_fatal, files }).await.unwrap(), fatal)
+    (Switch::start_with(config, dir, None, Hooks { on_fatal, files, reload: None }).await.unwrap(), fatal)
 }
 
 pub fn dialect() -> &'static Dialect {

@@ -12,16 +12,18 @@ mod write;
 pub use read::{Part, Restore};
 
 use crate::state::Origin;
+use crate::state::cases::Cases;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use switchyard_domain::{
-    AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, MerchantIndex, Route, SafEntry, SafId,
-    Timestamp, TransactionId,
+    AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, Route, SafEntry,
+    SafId, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -54,11 +56,13 @@ pub enum SectionKind {
     Reversals = 11,
     /// Transactions.
     Transactions = 12,
+    /// The hot-card list.
+    Blocked = 13,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -71,6 +75,7 @@ impl SectionKind {
         Self::AuthCodes,
         Self::Reversals,
         Self::Transactions,
+        Self::Blocked,
     ];
 }
 
@@ -126,6 +131,7 @@ struct Head {
     waiting: Vec<(SafId, SafEntry)>,
     dead: Vec<(SafId, SafEntry)>,
     next_saf: u64,
+    cases: Cases,
     transactions: u64,
     reversals: u64,
 }
@@ -133,7 +139,10 @@ struct Head {
 /// The order of fields is the format.
 #[derive(Serialize, Deserialize)]
 struct Terms {
+    version: u64,
+    disabled_merchants: BTreeSet<MerchantIndex>,
     links: Vec<Link>,
+    link_modes: Vec<LinkMode>,
     routes: Vec<Route>,
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,

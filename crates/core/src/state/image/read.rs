@@ -17,7 +17,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hash;
 use switchyard_book::Book;
-use switchyard_domain::{Merchant, MerchantIndex, Outcome, TerminalIndex, TransactionId};
+use switchyard_domain::{
+    BlockCause, CardHash, Merchant, MerchantIndex, Outcome, TerminalIndex, TransactionId,
+};
 
 /// A section that was read and found to be in order.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ enum Content {
     Requests { table: HashTable<(Place, Number)>, transactions: u64, reversals: u64 },
     Tombstones(HashTable<(Place, ())>),
     AuthCodes(HashTable<AuthCodes>),
+    Blocked(HashTable<(CardHash, BlockCause)>),
     Reversals { packed: Box<[u8]>, count: usize },
     Transactions { packed: Box<[u8]>, count: usize, span: Option<Span>, unresolved: Vec<TransactionId> },
 }
@@ -75,6 +78,9 @@ impl Part {
             }
             SectionKind::AuthCodes => {
                 table(index, &bytes).map(|(table, digest)| (Content::AuthCodes(table), digest))
+            }
+            SectionKind::Blocked => {
+                table(index, &bytes).map(|(table, digest)| (Content::Blocked(table), digest))
             }
             SectionKind::Reversals => unpack_up_to::<ReversalTaken>(&bytes, ROWS_PER_PAGE)
                 .ok()
@@ -208,9 +214,7 @@ impl Build {
             Content::Batches(items) => extend(&mut state.batches.by_terminal, index, items)?,
             Content::Terms(terms) => {
                 self.has_terms = index == 0;
-                let Terms { links, routes, keys, fee_plans } = *terms;
-                state.registry =
-                    Registry { links, routes, keys, fee_plans, ..std::mem::take(&mut state.registry) };
+                take_terms(&mut state.registry, *terms)?;
             }
             Content::Book(book) => {
                 self.has_book = index == 0;
@@ -223,6 +227,7 @@ impl Build {
             }
             Content::Tombstones(table) => state.requests.tombstones.set_table(index as usize, table)?,
             Content::AuthCodes(table) => state.transactions.by_auth_code.set_table(index as usize, table)?,
+            Content::Blocked(table) => state.registry.blocked.set_table(index as usize, table)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
             Content::Transactions { packed, count, span, unresolved } => {
                 // Pages that were given up leave a gap.
@@ -252,6 +257,17 @@ impl Build {
         fill_head(&mut state, head);
         Ok(state)
     }
+}
+
+fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
+    let Terms { version, disabled_merchants, links, link_modes, routes, keys, fee_plans } = terms;
+    if links.len() != link_modes.len() {
+        return None;
+    }
+    let before = std::mem::take(registry);
+    *registry =
+        Registry { version, disabled_merchants, links, link_modes, routes, keys, fee_plans, ..before };
+    Some(())
 }
 
 /// A list comes in sections that are all full but the last.
@@ -286,6 +302,7 @@ fn fill_head(state: &mut State, head: Head) {
         waiting,
         dead,
         next_saf,
+        cases,
         transactions: _,
         reversals: _,
     } = head;
@@ -294,6 +311,7 @@ fn fill_head(state: &mut State, head: Head) {
     saf.dead = dead.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;
+    state.cases = cases;
     state.origin = origin;
     state.day = day;
     state.days_to_net = days_to_net;

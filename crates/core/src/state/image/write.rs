@@ -20,6 +20,7 @@ impl State {
             .chain(tables)
             .chain(rows(SectionKind::Reversals, &self.requests.reversals))
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
+            .chain(table(SectionKind::Blocked, &self.registry.blocked))
     }
 
     /// A digest over everything that the records determine. It detects a difference; it proves nothing
@@ -32,14 +33,18 @@ impl State {
         let pages = rows(SectionKind::Reversals, &self.requests.reversals)
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
             .map(|s| (s.kind, s.index, s.digest));
-        digest_of_whole(small.chain(tables).chain(pages))
+        let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
+        digest_of_whole(small.chain(tables).chain(pages).chain(blocked))
     }
 
     /// Everything but tables and rows.
     fn small_sections(&self) -> impl Iterator<Item = Section<'_>> {
         let registry = &self.registry;
         let terms = Terms {
+            version: registry.version,
+            disabled_merchants: registry.disabled_merchants.clone(),
             links: registry.links.clone(),
+            link_modes: registry.link_modes.clone(),
             routes: registry.routes.clone(),
             keys: registry.keys.clone(),
             fee_plans: registry.fee_plans.clone(),
@@ -64,6 +69,7 @@ impl State {
             transactions,
             requests,
             saf,
+            cases,
             book: _,
             references,
             link_stans,
@@ -81,6 +87,7 @@ impl State {
             waiting: saf.waiting.iter().map(|(id, entry)| (*id, *entry)).collect(),
             dead: saf.dead.iter().map(|(id, entry)| (*id, *entry)).collect(),
             next_saf: saf.next,
+            cases: cases.clone(),
             transactions: transactions.all.len(),
             reversals: requests.reversals.len(),
         }

@@ -1,0 +1,333 @@
+//! Records as sentences: what came in, what was decided and why, what was posted, what went out.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use switchyard_domain::{
+    Actor, Entry, LinkIndex, MerchantId, MessageClass, Outcome, Phase, Record, ReplyFacts, ResponseCode,
+    ReversalEffect, SafEntry, SafFinding, Stamped, TerminalId, TransactionOpened, UpstreamRef,
+};
+use switchyard_ledger::Sequence;
+use switchyard_server::index::Names;
+
+/// Tells one transaction.
+pub(super) struct Teller<'t> {
+    opened: &'t TransactionOpened,
+    links: &'t [String],
+    terminal: TerminalId,
+    merchant: MerchantId,
+    outcome: Outcome,
+    reply: Option<ReplyFacts>,
+    trace: Vec<u64>,
+}
+
+/// What one record tells.
+#[derive(Default)]
+struct Told {
+    came: Vec<String>,
+    decision: Vec<String>,
+    went: Vec<String>,
+}
+
+impl<'t> Teller<'t> {
+    pub(super) fn new(
+        opened: &'t TransactionOpened,
+        links: &'t [String],
+        names: &mut Names<'_>,
+    ) -> Result<Self> {
+        let terminal =
+            names.terminal(opened.key.terminal)?.context("a transaction of an unknown terminal")?;
+        let merchant =
+            names.merchant(opened.key.merchant)?.context("a transaction of an unknown merchant")?;
+        let (terminal, merchant) = (terminal.id, merchant.id);
+        Ok(Self {
+            opened,
+            links,
+            terminal,
+            merchant,
+            outcome: Outcome::Pending,
+            reply: None,
+            trace: Vec::new(),
+        })
+    }
+
+    /// What the transaction is, and how it stands after the records told so far.
+    pub(super) fn head(&self) -> Value {
+        let opened = self.opened;
+        json!({
+            "rrn": opened.rrn, "transaction": opened.id.0, "kind": opened.kind,
+            "amount_minor": opened.amount.minor, "currency": opened.amount.currency.to_string(),
+            "card": opened.card.as_ref().map(|card| card.masked.to_string()), "card_class": opened.card_class,
+            "merchant": self.merchant, "terminal": self.terminal, "batch": opened.key.batch,
+            "stan": opened.key.stan, "day": opened.day.to_string(),
+            "link": opened.upstream.map(|upstream| self.link(upstream.link)),
+            "outcome": self.outcome, "code": self.reply.map(|reply| reply.code),
+            "auth_code": self.reply.and_then(|reply| reply.auth_code), "records": self.trace,
+        })
+    }
+
+    pub(super) fn event(&mut self, sequence: Sequence, stamped: &Stamped) -> Value {
+        self.trace.push(sequence.0);
+        let told = self.told(&stamped.record);
+        json!({
+            "sequence": sequence.0, "at": stamped.at.to_string(), "by": self.actor(&stamped.actor),
+            "record": crate::ledger::name_of(&stamped.record), "in": told.came, "decision": told.decision,
+            "postings": stamped.record.entry().map(postings).unwrap_or_default(), "out": told.went,
+        })
+    }
+
+    fn told(&mut self, record: &Record) -> Told {
+        match record {
+            Record::Opened(opened) => Told {
+                came: vec![self.request(opened)],
+                decision: vec![
+                    "authentic, new under its key, and the rules allow it: the issuer decides".into(),
+                ],
+                went: opened.upstream.iter().map(|up| self.upstream("request", up)).collect(),
+            },
+            Record::Decided { opened, outcome, reply, .. } => {
+                (self.outcome, self.reply) = (*outcome, Some(*reply));
+                let why = if *outcome == Outcome::Approved {
+                    "approved by the embedded issuer: card, PIN and balance are in order".to_owned()
+                } else {
+                    format!("{} by the switch: {}", word(*outcome), why_refused(reply.code))
+                };
+                Told {
+                    came: vec![self.request(opened)],
+                    decision: vec![why],
+                    went: vec![self.reply_to_terminal(reply)],
+                }
+            }
+            Record::Resolved { outcome, reply, saf, .. } => self.resolved(*outcome, reply, saf.as_ref()),
+            Record::ReversalTaken { reason, effect, original, reply, saf, .. } => {
+                let ours = *original == Some(self.opened.id);
+                if ours && *effect == ReversalEffect::Undone {
+                    self.outcome = Outcome::Reversed;
+                }
+                Told {
+                    came: vec![format!(
+                        "0400 from terminal {}: reversal, because of {reason:?}",
+                        self.terminal
+                    )],
+                    decision: vec![effect_of(*effect).to_owned()],
+                    went: self.replied_and_queued(reply, saf.as_ref()),
+                }
+            }
+            Record::SafDelivered { .. }
+            | Record::SafDeadLettered { .. }
+            | Record::SafRetried { .. }
+            | Record::SafResolved { .. }
+            | Record::ReversalQueued { .. } => self.queue(record),
+            Record::LateAnswer { code, cancels, .. } => {
+                let mut decision = vec!["it came after the outcome was decided".to_owned()];
+                if cancels.is_some() {
+                    self.outcome = Outcome::Declined;
+                    decision.push("a refusal, and the reversal was not sent yet: it is not needed".into());
+                }
+                Told {
+                    came: vec![format!("answer {} from the issuer", named(*code))],
+                    decision,
+                    ..Told::default()
+                }
+            }
+            Record::HoldExpired { .. } => Told {
+                decision: vec!["nobody completed the pre-authorization in time: its hold ends".into()],
+                ..Told::default()
+            },
+            _ => Told::default(),
+        }
+    }
+
+    fn resolved(&mut self, outcome: Outcome, reply: &ReplyFacts, saf: Option<&SafEntry>) -> Told {
+        (self.outcome, self.reply) = (outcome, Some(*reply));
+        let (came, why) = match outcome {
+            Outcome::Approved => (Some(named(reply.code)), "approved by the issuer"),
+            Outcome::Declined if reply.code == ResponseCode::ISSUER_INOPERATIVE => {
+                (None, "declined: the issuer said so, or the request never left for it")
+            }
+            Outcome::Declined => (Some(named(reply.code)), "declined by the issuer"),
+            Outcome::Unknown => (None, "nobody knows: no usable answer came in time, so it is taken back"),
+            Outcome::Reversed => {
+                (None, "approved by the issuer, but the terminal had taken it back meanwhile")
+            }
+            Outcome::Pending => (None, "still pending"),
+        };
+        Told {
+            came: came.into_iter().map(|code| format!("answer {code} from the issuer")).collect(),
+            decision: vec![why.to_owned()],
+            went: self.replied_and_queued(reply, saf),
+        }
+    }
+
+    /// What became of a reversal in the queue.
+    fn queue(&mut self, record: &Record) -> Told {
+        let mut told = Told::default();
+        let known = |outcome| if outcome == Outcome::Unknown { Outcome::Reversed } else { outcome };
+        match record {
+            Record::SafDelivered { id, code } => {
+                self.outcome = known(self.outcome);
+                told.came.push(format!("answer {} to the reversal {} from the issuer", named(*code), id.0));
+                told.decision.push("the issuer knows of the reversal: it is done".into());
+            }
+            Record::SafDeadLettered { id, attempts } => told.decision.push(format!(
+                "the reversal {} gave up after {attempts} sends: it waits for an operator",
+                id.0
+            )),
+            Record::SafRetried { id, reason } => {
+                told.decision.push(format!("an operator sends the reversal {} again: {reason}", id.0));
+            }
+            Record::SafResolved { id, finding, reason, .. } => {
+                self.outcome = known(self.outcome);
+                let says = match finding {
+                    SafFinding::Undone => "took it back",
+                    SafFinding::NeverTaken => "never had it",
+                    SafFinding::Stands => "keeps it, and what follows stands in suspense",
+                };
+                told.decision
+                    .push(format!("by an operator's word on reversal {} the issuer {says}: {reason}", id.0));
+            }
+            Record::ReversalQueued { saf } => {
+                told.decision
+                    .push("the issuer approved what it had said it never had: it is told once more".into());
+                told.went.push(self.upstream("reversal, queued", &saf.upstream));
+            }
+            _ => {}
+        }
+        told
+    }
+
+    fn request(&self, opened: &TransactionOpened) -> String {
+        let class = match opened.key.class {
+            MessageClass::Authorization => "01",
+            MessageClass::Financial => "02",
+            MessageClass::Reversal => "04",
+        };
+        let card = opened.card.as_ref().map_or("no card".to_owned(), |card| card.masked.to_string());
+        let entry = opened.echo.entry_mode.map_or(String::new(), |mode| format!(", entry mode {mode:03}"));
+        let Teller { terminal, merchant, .. } = self;
+        format!(
+            "{class}xx from terminal {terminal} of merchant {merchant}: {:?} of {}, {card}{entry}, batch {}, trace number {}",
+            opened.kind, opened.amount, opened.key.batch, opened.key.stan
+        )
+    }
+
+    fn replied_and_queued(&self, reply: &ReplyFacts, saf: Option<&SafEntry>) -> Vec<String> {
+        let queued = saf.map(|saf| self.upstream("reversal, queued", &saf.upstream));
+        std::iter::once(self.reply_to_terminal(reply)).chain(queued).collect()
+    }
+
+    fn reply_to_terminal(&self, reply: &ReplyFacts) -> String {
+        let auth = reply.auth_code.map_or(String::new(), |code| format!(", authorization {code}"));
+        format!("reply {} to terminal {}, reference {}{auth}", named(reply.code), self.terminal, reply.rrn)
+    }
+
+    fn upstream(&self, what: &str, upstream: &UpstreamRef) -> String {
+        let at = upstream.transmitted_at.transmission_digits();
+        let (link, at) = (self.link(upstream.link), String::from_utf8_lossy(&at).into_owned());
+        format!(
+            "{what}: {:04} over link {link}, trace number {}, transmitted {at}",
+            upstream.mti, upstream.stan
+        )
+    }
+
+    fn link(&self, link: LinkIndex) -> String {
+        self.links.get(usize::from(link.0)).cloned().unwrap_or_else(|| format!("number {}", link.0))
+    }
+
+    fn actor(&self, actor: &Actor) -> String {
+        match actor {
+            Actor::Switch => "the switch".into(),
+            Actor::Terminal(index) if *index == self.opened.key.terminal => {
+                format!("terminal {}", self.terminal)
+            }
+            Actor::Terminal(index) => format!("terminal number {}", index.0),
+            Actor::Link(link) => format!("link {}", self.link(*link)),
+            Actor::Operator(login) => login.clone(),
+            Actor::Installer => "the installer".into(),
+        }
+    }
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pending => "pending",
+        Outcome::Approved => "approved",
+        Outcome::Declined => "declined",
+        Outcome::Unknown => "unknown",
+        Outcome::Reversed => "reversed",
+    }
+}
+
+/// A code with what it means.
+fn named(code: ResponseCode) -> String {
+    match code.meaning() {
+        Some((_, meaning)) => format!("{code} ({meaning})"),
+        None => code.to_string(),
+    }
+}
+
+/// Which of the switch's own rules gives this code.
+fn why_refused(code: ResponseCode) -> String {
+    let rule = match code {
+        ResponseCode::LOST_CARD | ResponseCode::STOLEN_CARD => "the card is on the hot-card list",
+        ResponseCode::RESTRICTED_CARD => "the card is on the hot-card list, or its account is closed",
+        ResponseCode::NO_SUCH_ISSUER => "no route holds the card number",
+        ResponseCode::INVALID_CARD => "the embedded issuer has no such card, or it is not the original's",
+        ResponseCode::EXPIRED_CARD => "the card has expired",
+        ResponseCode::WRONG_PIN => "the PIN is wrong, or there is none where one is needed",
+        ResponseCode::PIN_TRIES_EXCEEDED => "too many wrong PINs in a row",
+        ResponseCode::PIN_FORMAT => "the PIN block is malformed",
+        ResponseCode::INSUFFICIENT_FUNDS => "the account does not hold the amount",
+        ResponseCode::INVALID_AMOUNT => "the amount is zero, or larger than any can be",
+        ResponseCode::ISSUER_INOPERATIVE => "the issuer's link is not signed on, or takes nothing by order",
+        ResponseCode::NO_ROUTE => "the issuer's link is not registered",
+        ResponseCode::ORIGINAL_NOT_FOUND => "there is no original that allows this",
+        ResponseCode::ORIGINAL_AMOUNT => "the amount is not the original's",
+        ResponseCode::AMOUNT_LIMIT => "more than the original, or than a limit, allows",
+        ResponseCode::MALFUNCTION => "the related transaction is in doubt",
+        ResponseCode::SECURITY_FAILURE => "the PIN could not be worked on",
+        _ => return named(code),
+    };
+    format!("{rule}: {}", named(code))
+}
+
+fn effect_of(effect: ReversalEffect) -> &'static str {
+    match effect {
+        ReversalEffect::Tombstone => {
+            "there is no original yet: one that comes later under the key is refused"
+        }
+        ReversalEffect::WhenResolved => "the issuer has not answered yet: it is undone when it has",
+        ReversalEffect::Undone => "the original was approved and is undone",
+        ReversalEffect::Nothing => "there is nothing to undo",
+        ReversalEffect::Refused => {
+            "refused: another amount, a closed day, or something followed the original"
+        }
+    }
+}
+
+fn postings(entry: &Entry) -> Vec<String> {
+    let told = entry.0.iter().map(|posting| {
+        let phase = match posting.phase {
+            Phase::Posted => String::new(),
+            Phase::Pending(hold) => format!(" (hold {})", hold.0),
+            Phase::PostPending(hold) => format!(" (ends hold {})", hold.0),
+            Phase::VoidPending(hold) => format!(" (frees hold {})", hold.0),
+        };
+        format!("debit {} credit {}: {}{phase}", posting.debit, posting.credit, posting.amount_minor)
+    });
+    told.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_its_rule_and_its_code() {
+        for (code, rule) in
+            [("41", "hot-card"), ("91", "link"), ("51", "account"), ("25", "original"), ("05", "honour")]
+        {
+            let text = why_refused(code.parse().unwrap());
+            assert!(text.contains(rule) && text.contains(code), "{text}");
+        }
+    }
+}

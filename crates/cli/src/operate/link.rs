@@ -1,0 +1,56 @@
+//! `link`: what links are for, and how they are doing.
+
+use super::{give, rows, state};
+use crate::Verdict;
+use crate::admin;
+use crate::arguments::{LinkCommand, LinkTarget, Output};
+use anyhow::{Result, anyhow};
+use serde_json::{Value, json};
+use std::path::Path;
+use switchyard_core::Order;
+use switchyard_domain::LinkOrder;
+
+pub(crate) fn run(command: &LinkCommand, data: &Path, form: Output) -> Result<Verdict> {
+    match command {
+        LinkCommand::Add(options) => crate::setup::add_link(options, data, form),
+        LinkCommand::Status => status(data, form),
+        LinkCommand::Up(target) => order(target, LinkOrder::Up, data, form),
+        LinkCommand::Down(target) => order(target, LinkOrder::Down, data, form),
+        LinkCommand::Drain(target) => order(target, LinkOrder::Drain, data, form),
+        LinkCommand::SignOn(target) => order(target, LinkOrder::SignOn, data, form),
+    }
+}
+
+fn order(target: &LinkTarget, what: LinkOrder, data: &Path, form: Output) -> Result<Verdict> {
+    let (link, reason) = (target.link.clone(), target.because.reason.clone());
+    give(Order::Link { link, what, reason }, &target.because, data, form)
+}
+
+fn status(data: &Path, form: Output) -> Result<Verdict> {
+    let columns = ["name", "mode", "status", "in_flight", "saf_waiting", "saf_dead"];
+    let links = match admin::ask_running(data, &json!({"command": "links"}))? {
+        Some(answer) => match answer.map_err(|reason| anyhow!("{reason}"))?["links"].take() {
+            Value::Array(links) => links,
+            _ => return Err(anyhow!("the switch answered without links")),
+        },
+        None => recorded(data)?,
+    };
+    rows(&columns, links, form)
+}
+
+/// Without a switch no link has a connection; what it is for and what waits is in the ledger.
+fn recorded(data: &Path) -> Result<Vec<Value>> {
+    let state = state(data)?;
+    let registry = state.registry();
+    let links = registry.links().zip(registry.link_modes()).map(|((index, link), mode)| {
+        let of_link = |dead: bool| {
+            let entries = state.saf_entries().filter(|view| view.entry.upstream.link == index);
+            entries.filter(|view| view.is_dead == dead).count()
+        };
+        json!({
+            "name": link.name, "mode": mode, "status": "not running", "in_flight": 0,
+            "saf_waiting": of_link(false), "saf_dead": of_link(true),
+        })
+    });
+    Ok(links.collect())
+}

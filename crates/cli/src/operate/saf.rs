@@ -1,0 +1,46 @@
+//! `saf`: reversals on their way to issuers.
+
+use super::{give, rows, state};
+use crate::Verdict;
+use crate::arguments::{Output, SafCommand};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::Path;
+use switchyard_core::{Order, SafView, State};
+use switchyard_domain::SafId;
+
+pub(crate) fn run(command: &SafCommand, data: &Path, form: Output) -> Result<Verdict> {
+    match command {
+        SafCommand::List { dead } => {
+            let state = state(data)?;
+            let entries = state.saf_entries().filter(|view| view.is_dead || !dead);
+            let columns =
+                ["id", "state", "link", "rrn", "terminal", "kind", "amount_minor", "outcome", "since"];
+            rows(&columns, entries.map(|view| row(&state, &view)).collect(), form)
+        }
+        SafCommand::Retry { id, because } => {
+            let order = Order::RetrySaf { saf: SafId(*id), reason: because.reason.clone() };
+            give(order, because, data, form)
+        }
+        SafCommand::Resolve { id, finding, because } => {
+            let (saf, finding) = (SafId(*id), (*finding).into());
+            let order = Order::ResolveSaf { saf, finding, reason: because.reason.clone() };
+            give(order, because, data, form)
+        }
+    }
+}
+
+fn row(state: &State, view: &SafView<'_>) -> Value {
+    let (entry, opened) = (view.entry, view.opened);
+    let registry = state.registry();
+    let terminal = registry.terminals().find(|(index, ..)| *index == opened.key.terminal);
+    let link = registry.links().find(|(index, _)| *index == entry.upstream.link);
+    json!({
+        "id": entry.id.0, "state": if view.is_dead { "dead" } else { "waiting" },
+        "link": link.map(|(_, link)| link.name.clone()), "stan": entry.upstream.stan,
+        "since": entry.upstream.transmitted_at.to_string(), "reason": entry.reason,
+        "transaction": opened.id.0, "rrn": opened.rrn, "terminal": terminal.map(|(_, t, _)| t.id),
+        "kind": opened.kind, "amount_minor": opened.amount.minor, "currency": opened.amount.currency.to_string(),
+        "card": opened.card.as_ref().map(|card| card.masked.to_string()), "outcome": view.outcome,
+    })
+}

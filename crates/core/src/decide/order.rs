@@ -1,0 +1,279 @@
+//! Operators' hands: links, terminals, merchants, queues, batches, cases, hot cards.
+
+use crate::decide::postings;
+use crate::effect::{CommandError, CommandOutcome, LinkFacts};
+use crate::flight::LinkStatus;
+use crate::machine::{Core, Output};
+use crate::order::Order;
+use crate::state::BatchStage;
+use switchyard_domain::{
+    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Entry, LinkMode, LinkOrder, MerchantId,
+    MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, TerminalId, TerminalIndex,
+    TerminalOrder, Timestamp,
+};
+
+/// What an order leads to.
+type Verdict = Result<CommandOutcome, CommandError>;
+
+/// Who orders, and when: what every record of an order has besides itself.
+struct Desk<'o> {
+    actor: Actor,
+    now: Timestamp,
+    out: &'o mut Output,
+}
+
+impl Core {
+    /// Carries out an order. What is so already is not recorded again.
+    pub(super) fn order(&mut self, actor: Actor, order: Order, now: Timestamp, out: &mut Output) -> Verdict {
+        let mut desk = Desk { actor, now, out };
+        match order {
+            Order::Link { link, what, reason } => self.order_link(&link, what, reason, &mut desk),
+            Order::Terminal { terminal, what, reason } => {
+                self.order_terminal(&terminal, what, reason, &mut desk)
+            }
+            Order::Merchant { merchant, what, reason } => {
+                self.order_merchant(&merchant, what, reason, &mut desk)
+            }
+            Order::RetrySaf { saf, reason } => self.retry_saf(saf, reason, &mut desk),
+            Order::ResolveSaf { saf, finding, reason } => self.resolve_saf(saf, finding, reason, &mut desk),
+            Order::CloseBatch { terminal, batch, reason } => {
+                self.close_batch(&terminal, batch, reason, &mut desk)
+            }
+            Order::ResolveCase { case, finding, reason } => {
+                self.resolve_case(case, finding, reason, &mut desk)
+            }
+            Order::BlockCards { cards, reason } => self.block_cards(&cards, &reason, &mut desk),
+            Order::UnblockCard { card, reason } => self.unblock_card(card, reason, &mut desk),
+            Order::RemoveRoute { low, high, reason } => self.remove_route(low, high, reason, &mut desk),
+        }
+    }
+
+    fn ordered(&mut self, record: Record, desk: &mut Desk<'_>) -> Verdict {
+        self.emit(record, desk.actor.clone(), desk.now, desk.out);
+        Ok(CommandOutcome::Recorded)
+    }
+
+    fn order_link(&mut self, name: &str, order: LinkOrder, reason: Reason, desk: &mut Desk<'_>) -> Verdict {
+        let link = self.state.registry.link_named(name).ok_or(CommandError::Missing { what: "link" })?;
+        let (mode, status) = (self.state.registry.link_mode(link), self.flight.link(link).status);
+        let so_already = match order {
+            LinkOrder::Up => mode == LinkMode::Up,
+            LinkOrder::Drain => mode == LinkMode::Draining,
+            LinkOrder::Down => mode == LinkMode::Down,
+            LinkOrder::SignOn if status == LinkStatus::Down => {
+                return Err(CommandError::NotNow { why: "the link has no connection to sign on over" });
+            }
+            LinkOrder::SignOn => false,
+        };
+        if order == LinkOrder::Drain && mode == LinkMode::Down {
+            return Err(CommandError::NotNow { why: "the link is down: there is nothing to drain" });
+        }
+        if so_already {
+            return Ok(CommandOutcome::RecordedBefore);
+        }
+        self.emit(Record::LinkOrdered { link, order, reason }, desk.actor.clone(), desk.now, desk.out);
+        if order == LinkOrder::SignOn {
+            self.sign_on_upstream(link, desk.now, desk.out);
+        }
+        Ok(CommandOutcome::Recorded)
+    }
+
+    fn terminal_of(&self, id: &TerminalId) -> Result<TerminalIndex, CommandError> {
+        self.state.registry.terminal_named(id).ok_or(CommandError::Missing { what: "terminal" })
+    }
+
+    fn order_terminal(
+        &mut self,
+        id: &TerminalId,
+        order: TerminalOrder,
+        reason: Reason,
+        desk: &mut Desk<'_>,
+    ) -> Verdict {
+        let terminal = self.terminal_of(id)?;
+        let state = self.state.registry.terminal(terminal).expect("an index of the registry");
+        let so_already = match order {
+            TerminalOrder::Disable => state.disabled,
+            TerminalOrder::Enable => !state.disabled,
+            TerminalOrder::ForceSignOn => !state.signed_on,
+            TerminalOrder::ResetBatch(number) => self.may_reset(terminal, number)?,
+        };
+        if so_already {
+            return Ok(CommandOutcome::RecordedBefore);
+        }
+        self.ordered(Record::TerminalOrdered { terminal, order, reason }, desk)
+    }
+
+    /// A batch number is used once: requests of the terminal are told apart by it. True when the batch has it
+    /// already.
+    fn may_reset(&self, terminal: TerminalIndex, number: BatchNumber) -> Result<bool, CommandError> {
+        let batch = self.state.batches.get(terminal).expect("every terminal has a batch");
+        if batch.number == number {
+            return Ok(true);
+        }
+        if !batch.transactions.is_empty() || batch.stage != BatchStage::Open {
+            return Err(CommandError::NotNow { why: "the batch is not empty: force-close it first" });
+        }
+        if number < batch.number {
+            return Err(CommandError::NotNow {
+                why: "the number is lower than the batch's: it was used before, and would make new requests repeats",
+            });
+        }
+        Ok(false)
+    }
+
+    fn order_merchant(
+        &mut self,
+        id: &MerchantId,
+        order: MerchantOrder,
+        reason: Reason,
+        desk: &mut Desk<'_>,
+    ) -> Verdict {
+        let merchant = self.state.registry.merchant_by_id.get(id).copied();
+        let merchant = merchant.ok_or(CommandError::Missing { what: "merchant" })?;
+        if self.state.registry.is_merchant_disabled(merchant) == (order == MerchantOrder::Disable) {
+            return Ok(CommandOutcome::RecordedBefore);
+        }
+        self.ordered(Record::MerchantOrdered { merchant, order, reason }, desk)
+    }
+
+    fn retry_saf(&mut self, id: SafId, reason: Reason, desk: &mut Desk<'_>) -> Verdict {
+        let missing = CommandError::Missing { what: "store-and-forward entry" };
+        let entry = *self.state.saf.get(id).ok_or(missing)?;
+        let was_dead = self.state.saf.dead.contains_key(&id);
+        let flight = self.flight.link(entry.upstream.link);
+        if was_dead {
+            // It was sent before it gave up: whatever goes out now is a repeat.
+            flight.saf_attempts.insert(id, 0);
+        }
+        if flight.saf.is_none() {
+            flight.saf_after = Some(desk.now);
+        }
+        if was_dead {
+            self.emit(Record::SafRetried { id, reason }, desk.actor.clone(), desk.now, desk.out);
+        }
+        self.hurry(Some(&entry), desk.now, desk.out);
+        Ok(if was_dead { CommandOutcome::Recorded } else { CommandOutcome::RecordedBefore })
+    }
+
+    fn resolve_saf(
+        &mut self,
+        id: SafId,
+        finding: SafFinding,
+        reason: Reason,
+        desk: &mut Desk<'_>,
+    ) -> Verdict {
+        let missing = CommandError::Missing { what: "store-and-forward entry" };
+        let saf = *self.state.saf.get(id).ok_or(missing)?;
+        let transaction = self.state.transactions.get(saf.transaction);
+        let transaction = transaction.ok_or(CommandError::Missing { what: "transaction" })?;
+        let entry = match finding {
+            SafFinding::Undone | SafFinding::NeverTaken => Entry::NONE,
+            SafFinding::Stands => postings::kept(&transaction.opened, transaction.source),
+        };
+        self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
+        let flight = self.flight.link(saf.upstream.link);
+        flight.saf_attempts.remove(&id);
+        if flight.saf.is_some_and(|(under_way, _)| under_way == id) {
+            flight.saf = None;
+        }
+        self.ordered(Record::SafResolved { id, finding, entry, reason }, desk)
+    }
+
+    fn close_batch(
+        &mut self,
+        id: &TerminalId,
+        number: BatchNumber,
+        reason: Reason,
+        desk: &mut Desk<'_>,
+    ) -> Verdict {
+        let terminal = self.terminal_of(id)?;
+        let batch = self.state.batches.get(terminal).expect("every terminal has a batch");
+        if batch.number != number {
+            return Err(CommandError::NotNow {
+                why: "another batch of the terminal is open: see `batch show`",
+            });
+        }
+        let outcome = |id| self.state.transactions.get(id).map(|t| t.outcome);
+        if batch.transactions.iter().any(|id| outcome(*id) == Some(Outcome::Pending)) {
+            return Err(CommandError::NotNow {
+                why: "an issuer has not answered a transaction of the batch: try again in a moment",
+            });
+        }
+        if batch.transactions.is_empty() && batch.stage == BatchStage::Open {
+            return Err(CommandError::NotNow { why: "the batch is empty: there is nothing to close" });
+        }
+        let cases = match (&batch.stage, &batch.last) {
+            (BatchStage::Uploading { .. }, Some(last)) => self.compare(terminal, last),
+            (BatchStage::Open | BatchStage::Uploading { .. }, _) => Vec::new(),
+        };
+        let (batch, totals) = (batch.number, batch.totals);
+        let reply = self.facts(ResponseCode::APPROVED, desk.now);
+        self.ordered(Record::BatchForceClosed { terminal, batch, totals, cases, reply, reason }, desk)
+    }
+
+    fn resolve_case(
+        &mut self,
+        case: CaseId,
+        finding: CaseFinding,
+        reason: Reason,
+        desk: &mut Desk<'_>,
+    ) -> Verdict {
+        if !self.state.cases.open.contains_key(&case) {
+            return Err(CommandError::Missing { what: "open case" });
+        }
+        self.ordered(Record::CaseResolved { case, finding, reason }, desk)
+    }
+
+    fn block_cards(&mut self, cards: &[BlockedCard], reason: &Reason, desk: &mut Desk<'_>) -> Verdict {
+        if cards.len() > Order::CARDS_MAX {
+            return Err(CommandError::TooMany { what: "cards", have: cards.len(), max: Order::CARDS_MAX });
+        }
+        let mut count = 0;
+        for blocked in cards {
+            if self.state.registry.blocked.get(&blocked.card) != Some(&blocked.cause) {
+                let record = Record::CardBlocked { blocked: *blocked, reason: reason.clone() };
+                self.emit(record, desk.actor.clone(), desk.now, desk.out);
+                count += 1;
+            }
+        }
+        Ok(CommandOutcome::Changed { count, unchanged: cards.len() - count })
+    }
+
+    fn unblock_card(&mut self, card: CardHash, reason: Reason, desk: &mut Desk<'_>) -> Verdict {
+        if !self.state.registry.blocked.contains(&card) {
+            return Err(CommandError::Missing { what: "blocked card" });
+        }
+        self.ordered(Record::CardUnblocked { card, reason }, desk)
+    }
+
+    fn remove_route(&mut self, low: u64, high: u64, reason: Reason, desk: &mut Desk<'_>) -> Verdict {
+        let route = self.state.registry.routes.iter().find(|r| (r.low, r.high) == (low, high));
+        let route = route.cloned().ok_or(CommandError::Missing { what: "route" })?;
+        self.ordered(Record::RouteRemoved { route, reason }, desk)
+    }
+
+    /// How each link is doing.
+    pub(super) fn link_facts(&self) -> Vec<LinkFacts> {
+        let facts = self.state.registry.links().map(|(index, link)| {
+            let flight = self.flight.links.get(usize::from(index.0));
+            let (saf_waiting, saf_dead) = self.state.saf_of(index);
+            let of_link = |id| {
+                let transaction = self.state.transactions.get(id);
+                transaction.and_then(|t| t.opened.upstream).is_some_and(|u| u.link == index)
+            };
+            LinkFacts {
+                name: link.name.clone(),
+                mode: self.state.registry.link_mode(index),
+                status: match flight.map_or(LinkStatus::Down, |flight| flight.status) {
+                    LinkStatus::Down => "down",
+                    LinkStatus::Connected => "connected",
+                    LinkStatus::SignedOn => "signed-on",
+                },
+                in_flight: self.flight.upstream.keys().filter(|id| of_link(**id)).count(),
+                saf_waiting,
+                saf_dead,
+            }
+        });
+        facts.collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! What operators order. Orders name things as people do, travel as JSON, and each leads to one record a thing.
+
+use serde::{Deserialize, Serialize};
+use switchyard_domain::{
+    BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, LinkOrder, MerchantId, MerchantOrder, Reason,
+    SafFinding, SafId, TerminalId, TerminalOrder,
+};
+
+/// An order. Whoever gives it says why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+pub enum Order {
+    /// Changes what a link is for, or signs it on again.
+    Link {
+        /// Its name.
+        link: String,
+        /// What it is to do.
+        what: LinkOrder,
+        /// Why.
+        reason: Reason,
+    },
+    /// Changes what a terminal may do, or what is expected of it.
+    Terminal {
+        /// DE 41.
+        terminal: TerminalId,
+        /// What becomes of it.
+        what: TerminalOrder,
+        /// Why.
+        reason: Reason,
+    },
+    /// Changes what a merchant may do.
+    Merchant {
+        /// DE 42.
+        merchant: MerchantId,
+        /// What becomes of it.
+        what: MerchantOrder,
+        /// Why.
+        reason: Reason,
+    },
+    /// Sends a store-and-forward entry again: one that had given up, or sooner than it is due.
+    RetrySaf {
+        /// The entry.
+        saf: SafId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Ends a store-and-forward entry, and the doubt about its transaction, by what the issuer says.
+    ResolveSaf {
+        /// The entry.
+        saf: SafId,
+        /// What the issuer says.
+        finding: SafFinding,
+        /// Why it is believed.
+        reason: Reason,
+    },
+    /// Closes a batch whose terminal does not.
+    CloseBatch {
+        /// DE 41.
+        terminal: TerminalId,
+        /// Its batch: the one that is open.
+        batch: BatchNumber,
+        /// Why.
+        reason: Reason,
+    },
+    /// Settles a difference between a terminal's batch and the host's.
+    ResolveCase {
+        /// The case.
+        case: CaseId,
+        /// How.
+        finding: CaseFinding,
+        /// Why.
+        reason: Reason,
+    },
+    /// Puts cards on the hot-card list: all of them or, when one cannot be, none.
+    BlockCards {
+        /// The cards, [`Order::CARDS_MAX`] at most.
+        cards: Vec<BlockedCard>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Takes a card off the hot-card list.
+    UnblockCard {
+        /// The card.
+        card: CardHash,
+        /// Why.
+        reason: Reason,
+    },
+    /// Takes a range of card numbers out of the routes.
+    RemoveRoute {
+        /// First card number, left-aligned in 19 digits.
+        low: u64,
+        /// Last card number, left-aligned in 19 digits.
+        high: u64,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+impl Order {
+    /// Most cards of one order: it is decided in one go, while terminals wait.
+    pub const CARDS_MAX: usize = 1_000;
+}

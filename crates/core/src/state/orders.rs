@@ -1,0 +1,113 @@
+//! How operators' records change the state.
+
+use crate::state::apply::missing_number;
+use crate::state::{ApplyError, LastClose, State};
+use switchyard_domain::{
+    BatchVerdict, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId, Stamped,
+    TerminalIndex, TerminalOrder, TransactionId,
+};
+
+impl State {
+    pub(super) fn apply_order(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
+        match &stamped.record {
+            Record::LinkOrdered { link, order, .. } => {
+                let mode = self.registry.link_modes.get_mut(usize::from(link.0));
+                let mode = mode.ok_or(missing_number("link", u64::from(link.0)))?;
+                *mode = match order {
+                    LinkOrder::Up => LinkMode::Up,
+                    LinkOrder::Drain => LinkMode::Draining,
+                    LinkOrder::Down => LinkMode::Down,
+                    LinkOrder::SignOn => *mode,
+                };
+            }
+            Record::TerminalOrdered { terminal, order, .. } => self.order_terminal(*terminal, *order)?,
+            Record::MerchantOrdered { merchant, order, .. } => {
+                let number = u64::from(merchant.0);
+                self.registry.merchant(*merchant).ok_or(missing_number("merchant", number))?;
+                self.registry.version += 1;
+                match order {
+                    MerchantOrder::Disable => self.registry.disabled_merchants.insert(*merchant),
+                    MerchantOrder::Enable => self.registry.disabled_merchants.remove(merchant),
+                };
+            }
+            Record::BatchForceClosed { terminal, batch, totals, cases, reply, .. } => {
+                self.used_reference(&reply.rrn);
+                self.cases.arise(*terminal, *batch, cases, stamped.at);
+                let state = self.batch_mut(*terminal)?;
+                state.last = Some(LastClose {
+                    batch: *batch,
+                    terminal_totals: *totals,
+                    host_totals: *totals,
+                    verdict: BatchVerdict::Balanced,
+                    reply: *reply,
+                    ended: Some(*reply),
+                });
+                state.advance();
+            }
+            Record::CaseResolved { case, .. } => {
+                self.cases.open.remove(case).ok_or(missing_number("case", case.0))?;
+            }
+            Record::CardBlocked { blocked, .. } => self.registry.blocked.insert(blocked.card, blocked.cause),
+            Record::CardUnblocked { card, .. } => {
+                self.registry.blocked.remove(card).ok_or(missing_number("blocked card", 0))?;
+            }
+            Record::RouteRemoved { route, .. } => {
+                let place = self.registry.routes.iter().position(|known| known == route);
+                self.registry.routes.remove(place.ok_or(missing_number("route", route.low))?);
+                self.registry.version += 1;
+            }
+            _ => unreachable!("only operators' records come here"),
+        }
+        Ok(())
+    }
+
+    /// What happens to the entries of the queues.
+    pub(super) fn apply_saf(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let missing = |id: &SafId| missing_number("store-and-forward entry", id.0);
+        match record {
+            Record::SafDelivered { id, code } => {
+                let delivered = self.saf.remove(*id).ok_or(missing(id))?;
+                self.reversed_upstream(delivered.transaction, *code)
+            }
+            Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::SafDeadLettered { id, .. } => {
+                let dead = self.saf.remove(*id).ok_or(missing(id))?;
+                self.saf.dead.insert(*id, dead);
+                Ok(())
+            }
+            Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
+            Record::SafResolved { id, finding, entry, .. } => {
+                self.book.apply(entry)?;
+                let transaction = self.saf.end(*id).ok_or(missing(id))?.transaction;
+                self.end_saf(transaction, *finding)
+            }
+            _ => unreachable!("only records of the queues come here"),
+        }
+    }
+
+    fn order_terminal(&mut self, terminal: TerminalIndex, order: TerminalOrder) -> Result<(), ApplyError> {
+        match order {
+            TerminalOrder::Disable | TerminalOrder::Enable => {
+                self.terminal_mut(terminal)?.disabled = order == TerminalOrder::Disable;
+                self.registry.version += 1;
+            }
+            TerminalOrder::ForceSignOn => self.terminal_mut(terminal)?.signed_on = false,
+            TerminalOrder::ResetBatch(number) => {
+                // It learns the number at its next sign-on, and must not go on without it.
+                self.terminal_mut(terminal)?.signed_on = false;
+                self.batch_mut(terminal)?.number = number;
+            }
+        }
+        Ok(())
+    }
+
+    /// What an operator learned stands for the acknowledgement that did not come. Where the issuer keeps the
+    /// transaction, what a follow-up took of its original stays taken: it must not be taken a second time.
+    fn end_saf(&mut self, transaction: TransactionId, finding: SafFinding) -> Result<(), ApplyError> {
+        match finding {
+            SafFinding::Undone => self.reversed_upstream(transaction, ResponseCode::APPROVED),
+            SafFinding::NeverTaken => self.reversed_upstream(transaction, ResponseCode::ORIGINAL_NOT_FOUND),
+            SafFinding::Stands => self.kept_upstream(transaction),
+        }
+    }
+}

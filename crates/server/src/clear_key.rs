@@ -1,0 +1,74 @@
+//! A clear key on its way in: from a person's digits to the wrap under the local master key.
+
+use serde::{Deserialize, Deserializer, de};
+use switchyard_keys::{DesKey, SecretBytes};
+
+use crate::keystore::wipe;
+
+/// A double- or triple-length DES key that somebody brought. It has no form to be printed in.
+#[derive(Debug)]
+pub struct ClearKey(SecretBytes);
+
+/// Why digits are no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoKey {
+    /// Other characters, or another count of them.
+    #[error("a key is 32 or 48 hexadecimal digits")]
+    Digits,
+    /// A key that gives no protection.
+    #[error("the key is weak: all zeros, or halves that are alike")]
+    Weak,
+}
+
+impl ClearKey {
+    /// Reads hexadecimal digits; whoever calls wipes them.
+    ///
+    /// # Errors
+    /// [`NoKey`], which never quotes what was read.
+    pub fn from_hex(text: &[u8]) -> Result<Self, NoKey> {
+        if !matches!(text.len(), 32 | 48) {
+            return Err(NoKey::Digits);
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        let pairs = text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?));
+        let bytes = pairs.collect::<Option<Vec<u8>>>().ok_or(NoKey::Digits)?;
+        let key = SecretBytes::from(bytes);
+        let quality = DesKey::from_slice(key.expose()).and_then(|key| key.check_quality());
+        if quality.is_ok() { Ok(Self(key)) } else { Err(NoKey::Weak) }
+    }
+
+    /// The key's bytes, to be wrapped or sent to where it is wrapped.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+impl<'de> Deserialize<'de> for ClearKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut text = String::deserialize(deserializer)?.into_bytes();
+        let key = Self::from_hex(&text).map_err(de::Error::custom);
+        wipe(&mut text);
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_good_key_is_one() {
+        let good = "0123456789ABCDEFfedcba9876543210";
+        assert_eq!(ClearKey::from_hex(good.as_bytes()).unwrap().expose().len(), 16);
+        for (text, why) in [
+            ("", NoKey::Digits),
+            ("0123456789ABCDEF", NoKey::Digits),
+            ("0123456789ABCDEF0123456789ABCDEX", NoKey::Digits),
+            ("0123456789ABCDEF0123456789ABCDEF", NoKey::Weak),
+            ("00000000000000000000000000000000", NoKey::Weak),
+        ] {
+            assert_eq!(ClearKey::from_hex(text.as_bytes()).err(), Some(why), "{text}");
+        }
+    }
+}
