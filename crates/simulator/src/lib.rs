@@ -27,7 +27,7 @@ mod hex;
 pub mod issuer;
 pub mod journal;
 pub mod load;
-mod random;
+pub mod random;
 pub mod terminal;
 pub mod world;
 

@@ -10,7 +10,7 @@ use switchyard_keys::working_keys::{MakLength, WorkingKeyBlock};
 
 /// What a sign-on gave.
 #[derive(Debug)]
-pub(crate) struct SessionKeys {
+pub struct SessionKeys {
     pin: TdesCipher,
     pub(crate) mac: MacKey,
     pub(crate) track: Option<TdesCipher>,
@@ -18,7 +18,10 @@ pub(crate) struct SessionKeys {
 
 impl SessionKeys {
     /// Opens F62 under the terminal's master key; every check value has to be right.
-    pub(crate) fn open(terminal: &DemoTerminal, block: &[u8]) -> Result<Self, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::WorkingKeys`] for a check value, [`SimError::Untrusted`] for a block of another form.
+    pub fn open(terminal: &DemoTerminal, block: &[u8]) -> Result<Self, SimError> {
         let (algorithm, length) = match terminal.mac {
             TerminalMac::CupEcb => (MacAlgorithm::CupEcb, MakLength::Single),
             TerminalMac::CupEcbDouble => (MacAlgorithm::CupEcb, MakLength::Double),
