@@ -1,0 +1,141 @@
+//! An issuer with books of its own, and with everything that issuers do wrong.
+
+use crate::env::{Env, Event};
+use crate::plan::ISSUER_TIMEOUT;
+use crate::schedule::{Micros, millis, seconds};
+use std::collections::BTreeMap;
+use switchyard_keys::TdesCipher;
+use switchyard_simulator::SimError;
+use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, Session};
+use switchyard_simulator::world::{DemoLink, DemoWorld};
+use switchyard_wire::{De, Dialect, Framing, Message, MtiClass, Scan};
+
+/// Refuses larger amounts with 61.
+const AMOUNT_MINOR_MAX: u64 = 5_000_000;
+/// The month in which every simulation begins, for cards that expired.
+const YEAR_MONTH: [u8; 4] = *b"2611";
+/// Largest frame that it takes.
+const FRAME_BYTES_MAX: usize = 4_096;
+const AMOUNT_DE: De = 4;
+
+/// The issuer behind one link.
+pub(crate) struct Host {
+    desk: Desk,
+    dialect: &'static Dialect,
+    framing: Framing,
+    /// By connection.
+    sessions: BTreeMap<u64, Session>,
+}
+
+/// What happens to one request.
+#[derive(Default)]
+struct Fate {
+    silent: bool,
+    double: bool,
+    wait: Micros,
+}
+
+impl Host {
+    pub(crate) fn new(world: &DemoWorld, link: &DemoLink) -> Result<Self, SimError> {
+        let accounts: Vec<Account> = world.cards_of(&link.name).map(Account::of).collect::<Result<_, _>>()?;
+        let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH);
+        let desk = Desk::new(book, link.dialect, TdesCipher::new(&link.zpk.des()))?;
+        let dialect = Dialect::builtin(link.dialect.name()).ok_or(SimError::World { what: "dialect" })?;
+        Ok(Self { desk, dialect, framing: link.framing()?, sessions: BTreeMap::new() })
+    }
+
+    /// Everything that it posted.
+    pub(crate) fn entries(&self) -> &[IssuerEntry] {
+        self.desk.book.entries()
+    }
+
+    /// Hears a frame; its answers are planned.
+    pub(crate) fn hear(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
+        let Scan::Frame { start, end, .. } = self.framing.scan(bytes, FRAME_BYTES_MAX) else { return };
+        let mut body = bytes[start..end].to_vec();
+        let is_network =
+            self.dialect.parse(&body).is_ok_and(|message| message.mti().class() == MtiClass::Network);
+        let faults = env.plan.host;
+        let mut fate = Fate { wait: env.random.between(millis(2), millis(200)), ..Fate::default() };
+        let mut session = *self.sessions.entry(line).or_default();
+        if !is_network {
+            if env.fault(faults.deaf) {
+                env.tally.host_deaf += 1;
+                return env.note("issuer does not hear", [line, 0, 0]);
+            }
+            if env.fault(faults.busy) {
+                // A desk that nobody has signed on to says 91 and does nothing.
+                env.tally.host_busy += 1;
+                session.is_signed_on = false;
+            } else if env.fault(faults.wrong_amount) {
+                env.tally.host_wrong_amount += u64::from(self.alter(&mut body));
+            }
+            fate.draw(env);
+        }
+        let mut answer = Vec::new();
+        let handled = self.framing.try_write(&mut answer, |out| -> Result<(), SimError> {
+            self.desk.handle(&body, &mut session, out).map(drop)
+        });
+        if handled.is_err() {
+            return env.note("issuer cannot read", [line, 0, 0]);
+        }
+        if is_network {
+            self.sessions.insert(line, session);
+        }
+        env.note("issuer answers", [line, fate.wait, u64::from(fate.silent)]);
+        if !fate.silent {
+            if fate.double {
+                env.schedule.after(fate.wait + millis(1), Event::Answer { line, bytes: answer.clone() });
+            }
+            env.schedule.after(fate.wait, Event::Answer { line, bytes: answer });
+        }
+    }
+
+    /// Makes a request one of another amount; false for what has none, and for reversals, whose amount undoes all.
+    fn alter(&self, body: &mut Vec<u8>) -> bool {
+        let Ok(message) = self.dialect.parse(body) else { return false };
+        let Some(minor) = message.number(AMOUNT_DE).filter(|minor| *minor > 1) else { return false };
+        if message.mti().class() == MtiClass::Reversal || message.has(90) {
+            return false;
+        }
+        let Some(altered) = with_amount(self.dialect, &message, minor - 1) else { return false };
+        *body = altered;
+        true
+    }
+}
+
+/// The same message with another DE 4.
+fn with_amount(dialect: &Dialect, message: &Message<'_, '_>, minor: u64) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut builder = dialect.builder(&mut out, message.mti());
+    for de in message.elements() {
+        if de == AMOUNT_DE {
+            builder.number(de, minor).ok()?;
+        } else {
+            builder.echo(message, de).ok()?;
+        }
+    }
+    builder.finish().ok()?;
+    Some(out)
+}
+
+impl Fate {
+    fn draw(&mut self, env: &mut Env) {
+        let faults = env.plan.host;
+        if env.fault(faults.slow) {
+            env.tally.host_slow += 1;
+            self.wait += env.random.between(seconds(1), ISSUER_TIMEOUT);
+        } else if env.fault(faults.late) {
+            env.tally.host_late += 1;
+            self.wait += ISSUER_TIMEOUT + env.random.between(millis(1), seconds(60));
+        }
+        if env.fault(faults.silent) {
+            env.tally.host_silent += 1;
+            self.silent = true;
+        }
+        if env.fault(faults.double) {
+            env.tally.host_double += 1;
+            self.double = true;
+        }
+    }
+}
