@@ -40,6 +40,8 @@ pub(crate) enum Event {
     Tick { process: u64 },
     /// The switch crashes.
     Crash,
+    /// It crashes in the middle of a write.
+    CrashInWrite { process: u64 },
     /// It starts again.
     Restart,
     /// Its wall clock jumps.

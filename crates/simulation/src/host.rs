@@ -25,6 +25,16 @@ pub(crate) struct Host {
     framing: Framing,
     /// By connection.
     sessions: BTreeMap<u64, Session>,
+    /// Every request as it came, so that a copy of it fares the same.
+    lots: BTreeMap<Vec<u8>, Lot>,
+}
+
+/// What a request comes to at the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lot {
+    Plain,
+    Busy,
+    WrongAmount,
 }
 
 /// What happens to one request.
@@ -41,7 +51,8 @@ impl Host {
         let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH);
         let desk = Desk::new(book, link.dialect, TdesCipher::new(&link.zpk.des()))?;
         let dialect = Dialect::builtin(link.dialect.name()).ok_or(SimError::World { what: "dialect" })?;
-        Ok(Self { desk, dialect, framing: link.framing()?, sessions: BTreeMap::new() })
+        let (sessions, lots) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { desk, dialect, framing: link.framing()?, sessions, lots })
     }
 
     /// Everything that it posted.
@@ -63,12 +74,11 @@ impl Host {
                 env.tally.host_deaf += 1;
                 return env.note("issuer does not hear", [line, 0, 0]);
             }
-            if env.fault(faults.busy) {
+            match self.lot_of(env, &body) {
+                Lot::Plain => {}
                 // A desk that nobody has signed on to says 91 and does nothing.
-                env.tally.host_busy += 1;
-                session.is_signed_on = false;
-            } else if env.fault(faults.wrong_amount) {
-                env.tally.host_wrong_amount += u64::from(self.alter(&mut body));
+                Lot::Busy => session.is_signed_on = false,
+                Lot::WrongAmount => self.alter(&mut body),
             }
             fate.draw(env);
         }
@@ -91,16 +101,36 @@ impl Host {
         }
     }
 
-    /// Makes a request one of another amount; false for what has none, and for reversals, whose amount undoes all.
-    fn alter(&self, body: &mut Vec<u8>) -> bool {
-        let Ok(message) = self.dialect.parse(body) else { return false };
-        let Some(minor) = message.number(AMOUNT_DE).filter(|minor| *minor > 1) else { return false };
-        if message.mti().class() == MtiClass::Reversal || message.has(90) {
-            return false;
-        }
-        let Some(altered) = with_amount(self.dialect, &message, minor - 1) else { return false };
-        *body = altered;
-        true
+    fn lot_of(&mut self, env: &mut Env, body: &[u8]) -> Lot {
+        let faults = env.plan.host;
+        let known = self.lots.get(body).copied();
+        let is_reversal =
+            self.dialect.parse(body).is_ok_and(|message| message.mti().class() == MtiClass::Reversal);
+        let lot = match known {
+            // A reversal that was told to come again is taken when it does.
+            Some(Lot::Busy) if is_reversal => Lot::Plain,
+            Some(lot) => lot,
+            None if env.fault(faults.busy) => {
+                env.tally.host_busy += 1;
+                Lot::Busy
+            }
+            None if !is_reversal && env.fault(faults.wrong_amount) => {
+                env.tally.host_wrong_amount += 1;
+                Lot::WrongAmount
+            }
+            None => Lot::Plain,
+        };
+        self.lots.insert(body.to_vec(), lot);
+        lot
+    }
+
+    /// Makes a request one of another amount. What has none, or follows another, stays as it is.
+    fn alter(&self, body: &mut Vec<u8>) {
+        let altered = self.dialect.parse(body).ok().filter(|message| !message.has(90)).and_then(|message| {
+            let minor = message.number(AMOUNT_DE).filter(|minor| *minor > 1)?;
+            with_amount(self.dialect, &message, minor - 1)
+        });
+        *body = altered.unwrap_or_else(|| std::mem::take(body));
     }
 }
 

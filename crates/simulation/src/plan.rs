@@ -19,7 +19,7 @@ pub enum Sabotage {
     SwallowReversals,
     /// A restart forgets which requests were answered: repeats are taken for new.
     ForgetRequests,
-    /// The issuer is asked for one cent more than the terminal was.
+    /// The issuer is asked for one cent more than the terminal was, and its answer is not looked at for that.
     AlterAmount,
     /// An answer to a terminal is changed on its way out: a decline becomes an approval.
     ApproveDeclines,
@@ -167,7 +167,7 @@ impl Plan {
                 reorder: some(random, 200),
                 disconnect: some(random, 20),
             },
-            disk: DiskFaults { stall: some(random, 30), error: some(random, 2) },
+            disk: DiskFaults { stall: some(random, 60), error: some(random, 4) },
             host: HostFaults {
                 slow: some(random, 150),
                 late: some(random, 60),

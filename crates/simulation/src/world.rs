@@ -173,6 +173,7 @@ impl World {
             | Event::Written { process }
             | Event::Worked { process, .. }
             | Event::Tick { process }
+            | Event::CrashInWrite { process }
                 if !is_current(process) => {}
             Event::Connect { link, .. } => self.with_switch(|process, env| process.connect_link(env, link)),
             Event::Depart { link, .. } => self.with_switch(|process, env| process.depart(env, link)),
@@ -187,6 +188,11 @@ impl World {
             Event::Crash => {
                 self.plan_next_crash();
                 if self.switch.is_some() && !self.env.draining {
+                    self.die();
+                }
+            }
+            Event::CrashInWrite { .. } => {
+                if !self.env.draining {
                     self.die();
                 }
             }

@@ -27,13 +27,13 @@ pub(super) struct LinkSide {
 /// Why a message cannot be sent.
 #[derive(Debug)]
 enum SendError {
-    Build(BuildError),
+    Build,
     Frame,
 }
 
 impl From<BuildError> for SendError {
-    fn from(error: BuildError) -> Self {
-        Self::Build(error)
+    fn from(_: BuildError) -> Self {
+        Self::Build
     }
 }
 impl From<FrameError> for SendError {
@@ -110,6 +110,7 @@ impl Process {
                 stan: saf.upstream.stan,
                 transmitted: saf.upstream.transmitted_at.transmission_digits(),
                 rrn: None,
+                amount_minor: None,
                 code: Some(ResponseCode::APPROVED),
                 auth_code: None,
                 balance: None,
@@ -174,7 +175,10 @@ impl Process {
         let Ok(message) = side.dialect.parse(&bytes[start..end]) else { return };
         let read = iso87::read_answer(&message);
         env.hold(crate::check::ensure(read.is_ok(), "answers can be read", || format!("{read:?}")));
-        let Ok(answer) = read else { return };
+        let Ok(mut answer) = read else { return };
+        if env.is(Sabotage::AlterAmount) {
+            answer.amount_minor = None;
+        }
         let (link, generation) = (LinkIndex(index as u16), side.generation);
         env.note("an issuer's answer", [u64::from(answer.mti), u64::from(answer.stan.get()), index as u64]);
         self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });

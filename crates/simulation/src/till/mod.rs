@@ -15,7 +15,7 @@ use shop::Open;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use switchyard_domain::{BatchNumber, BatchTotals, ResponseCode, Rrn, Stan};
-use switchyard_simulator::terminal::{Expectation, FinalState, Order, SessionKeys, TerminalState, UploadItem};
+use switchyard_simulator::terminal::{Expectation, FinalState, Order, SessionKeys, Tamper, TerminalState, UploadItem};
 use switchyard_simulator::world::{DemoCard, DemoTerminal};
 
 /// What a request is for.
@@ -147,10 +147,13 @@ impl Till {
     }
 
     /// What is done about a request without an answer that counts.
-    fn unanswered(&mut self, asked: Asked) {
-        match asked.task {
-            // A reversal is pending, or the order cannot have one and is repeated.
-            Task::Order { .. } if self.state.pending.is_none() => self.insists = Some(asked),
+    fn unanswered(&mut self, mut asked: Asked) {
+        match &mut asked.task {
+            // A reversal is pending, or the order cannot have one and is repeated, now as it should have been.
+            Task::Order { order, .. } if self.state.pending.is_none() => {
+                order.tamper = Tamper::None;
+                self.insists = Some(asked);
+            }
             Task::SignOff => self.needs_sign_on = true,
             Task::Order { .. }
             | Task::Again { .. }
