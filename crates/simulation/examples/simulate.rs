@@ -165,6 +165,9 @@ fn show(report: &Report) {
         println!("{:<22} {count}", name.replace('_', " "));
     }
     for found in &report.failures {
-        println!("\nseed {} at step {}: {}: {}\n  {}", found.seed, found.step, found.rule, found.found, found.again);
+        println!(
+            "\nseed {} at step {}: {}: {}\n  {}",
+            found.seed, found.step, found.rule, found.found, found.again
+        );
     }
 }

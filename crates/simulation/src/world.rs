@@ -14,8 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use switchyard_core::{Command, CommandError, Core, Effect, Input, Output};
 use switchyard_domain::{
-    Actor, BankAccount, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex,
-    Merchant, MerchantIndex, Pan, Record, Route, RouteTarget, Terminal, TerminalIndex, UtcOffset,
+    Actor, BankAccount, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, Merchant,
+    MerchantIndex, Pan, Record, Route, RouteTarget, Terminal, TerminalIndex, UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
@@ -99,7 +99,8 @@ struct World {
 
 impl World {
     fn new(options: &Options) -> Result<Self, Breach> {
-        let broken = |error: switchyard_simulator::SimError| Breach { rule: "set-up", found: error.to_string() };
+        let broken =
+            |error: switchyard_simulator::SimError| Breach { rule: "set-up", found: error.to_string() };
         let mut random = Random::new(options.seed);
         let plan = Plan::draw(&mut random);
         let size = DemoSize { merchants: 2, terminals: plan.tills, cards_on_us: 5, cards_linked: 6 };
@@ -145,9 +146,8 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) -> Checked {
-        let (env, is_current) = (&mut self.env, |number| {
-            self.switch.as_ref().is_some_and(|process| process.number == number)
-        });
+        let (env, is_current) =
+            (&mut self.env, |number| self.switch.as_ref().is_some_and(|process| process.number == number));
         match event {
             Event::Till { till, alarm } => self.tills[till].wake(env, alarm),
             Event::Request { line, bytes } => self.request(line, &bytes),
@@ -296,7 +296,8 @@ impl World {
             }
             let late = self.env.now() > until;
             ensure(!late, "queues drain", || {
-                let open: Vec<_> = self.tills.iter().filter(|till| !till.is_done()).map(|till| till.index).collect();
+                let open: Vec<_> =
+                    self.tills.iter().filter(|till| !till.is_done()).map(|till| till.index).collect();
                 let story = &self.env.oracle.story;
                 format!("terminals {open:?}, {} in the queue, {} open", story.saf_waiting(), story.unresolved)
             })?;
@@ -312,7 +313,9 @@ impl World {
         self.env.oracle.compare(again.state())?;
         self.env.tally.digests += 1;
         let story = &self.env.oracle.story;
-        ensure(story.dead_letters == 0, "reversals reach their issuers", || format!("{} dead letters", story.dead_letters))?;
+        ensure(story.dead_letters == 0, "reversals reach their issuers", || {
+            format!("{} dead letters", story.dead_letters)
+        })?;
         self.env.tally.cases = story.cases.len() as u64;
         for till in &self.tills {
             let journal = Journals {
@@ -349,7 +352,9 @@ fn install(env: &mut Env, demo: &DemoWorld) -> Checked {
         Effect::CommandDone { result: Err(error), .. } => Some(error.clone()),
         _ => None,
     });
-    ensure(refused.is_none(), "set-up", || refused.as_ref().map_or_else(String::new, CommandError::to_string))?;
+    ensure(refused.is_none(), "set-up", || {
+        refused.as_ref().map_or_else(String::new, CommandError::to_string)
+    })?;
     let mut batch = RecordBatch::new();
     for stamped in &output.records {
         batch.push(|buffer| stamped.encode(buffer)).map_err(unwritable)?;
@@ -376,7 +381,8 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
         })));
     }
     for terminal in &demo.terminals {
-        let owner = demo.merchants.iter().position(|m| m.mid == terminal.mid).ok_or_else(|| broken("merchant"))?;
+        let owner =
+            demo.merchants.iter().position(|m| m.mid == terminal.mid).ok_or_else(|| broken("merchant"))?;
         out.push(Command::Bind(Box::new(Terminal {
             id: terminal.tid,
             merchant: MerchantIndex(owner as u32),
@@ -398,7 +404,8 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
             answer_timeout_ms: (ISSUER_TIMEOUT / 1_000) as u32,
         })));
         let target = RouteTarget::Link(LinkIndex(index));
-        let routes = link.routes.iter().map(|r| route(&r.low, &r.high, r.class, target, 3_010_000 + u64::from(index)));
+        let routes =
+            link.routes.iter().map(|r| route(&r.low, &r.high, r.class, target, 3_010_000 + u64::from(index)));
         out.extend(routes.collect::<Option<Vec<_>>>().ok_or_else(|| broken("route"))?);
     }
     let own = route(ON_US_BIN, ON_US_BIN, CardClass::Debit, RouteTarget::OnUs, 1_020_000);

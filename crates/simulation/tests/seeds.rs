@@ -61,7 +61,10 @@ fn a_lost_posting_is_found() {
 
 #[test]
 fn a_disk_that_forgets_is_found() {
-    is_found(Sabotage::LoseBlock, &["what is durable stays", "the log can be opened", "replay gives the state"]);
+    is_found(
+        Sabotage::LoseBlock,
+        &["what is durable stays", "the log can be opened", "replay gives the state"],
+    );
 }
 
 #[test]

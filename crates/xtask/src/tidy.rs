@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("settlement", &["domain", "book", "ledger"]),
     ("server", &["domain", "wire", "book", "keys", "core", "ledger", "settlement"]),
     ("simulator", &["domain", "wire", "keys"]),
+    ("simulation", &["domain", "wire", "keys", "core", "ledger", "simulator"]),
     ("cli", &["domain", "wire", "book", "keys", "core", "ledger", "settlement", "server", "simulator"]),
     ("xtask", &[]),
     ("benches", &["domain", "wire", "book", "keys", "core", "ledger", "settlement", "server", "simulator"]),

@@ -278,9 +278,12 @@ fn half_an_approval_is_undone() {
 
 #[test]
 fn an_approval_of_another_amount_is_undone() {
-    for (minor, outcome) in
-        [(None, Outcome::Approved), (Some(500), Outcome::Approved), (Some(499), Outcome::Reversed), (Some(501), Outcome::Reversed)]
-    {
+    for (minor, outcome) in [
+        (None, Outcome::Approved),
+        (Some(500), Outcome::Approved),
+        (Some(499), Outcome::Reversed),
+        (Some(501), Outcome::Reversed),
+    ] {
         let mut bench = Bench::new();
         let ticket = bench.ask(&Ask::sale_a(10, 500));
         let sent = bench.last_request();

@@ -4,9 +4,7 @@ use super::story::Story;
 use super::{Checked, Tale, ensure};
 use crate::tally::Tally;
 use std::collections::{BTreeMap, BTreeSet};
-use switchyard_domain::{
-    BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalIndex, TransactionKind,
-};
+use switchyard_domain::{BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalIndex, TransactionKind};
 use switchyard_simulator::issuer::IssuerEntry;
 use switchyard_simulator::terminal::FinalState;
 
@@ -52,13 +50,18 @@ impl Journals<'_> {
             let is_case = tale.is_some_and(|t| t.refused) && believed.state == FinalState::Reversed;
             tally.operator_cases += u64::from(is_case);
             ensure(agrees(believed, tale), "terminals' journal = ledger", || {
-                let told = tale.map(|t| (t.opened.kind, t.opened.amount.minor, t.outcome, t.reply.map(|r| r.code)));
+                let told =
+                    tale.map(|t| (t.opened.kind, t.opened.amount.minor, t.outcome, t.reply.map(|r| r.code)));
                 format!("terminal {} {}/{}: {believed:?}, ledger {told:?}", terminal.0, place.0, place.1)
             })?;
         }
         let unasked = ledger.into_iter().next();
         ensure(unasked.is_none(), "terminals' journal = ledger", || {
-            format!("terminal {} never asked for {:?}", terminal.0, unasked.map(|(place, tale)| (place, tale.opened.id)))
+            format!(
+                "terminal {} never asked for {:?}",
+                terminal.0,
+                unasked.map(|(place, tale)| (place, tale.opened.id))
+            )
         })?;
         self.explain_cases(story)
     }
@@ -67,9 +70,10 @@ impl Journals<'_> {
     fn explain_cases(&self, story: &Story) -> Checked {
         for (terminal, batch, stan) in story.cases.iter().filter(|case| case.0 == self.terminal) {
             let lied = self.miscounted.contains(&(*batch, *stan));
-            let mut tales = story.by_key.iter().filter(|(key, _)| {
-                (key.terminal, key.batch, key.stan) == (*terminal, *batch, *stan)
-            });
+            let mut tales = story
+                .by_key
+                .iter()
+                .filter(|(key, _)| (key.terminal, key.batch, key.stan) == (*terminal, *batch, *stan));
             let refused = tales.any(|(_, id)| story.transactions[id].refused);
             ensure(lied || refused, "batches add up", || {
                 format!("terminal {} {batch}/{stan} differs and nobody knows why", terminal.0)
@@ -115,7 +119,8 @@ impl Books<'_> {
             let ours = tale.outcome == Outcome::Approved && opened.kind != TransactionKind::BalanceInquiry;
             let entry = posted.remove(&opened.rrn);
             let theirs = entry.is_some_and(|entry| !entry.reversed);
-            let same = entry.is_none_or(|e| !ours || (e.kind, e.amount_minor) == (opened.kind, opened.amount.minor));
+            let same =
+                entry.is_none_or(|e| !ours || (e.kind, e.amount_minor) == (opened.kind, opened.amount.minor));
             ensure(ours == theirs && same, "ledger = issuers' books", || {
                 let theirs = entry.map(|e| (e.kind, e.amount_minor, e.reversed));
                 let (id, kind, minor) = (opened.id, opened.kind, opened.amount.minor);

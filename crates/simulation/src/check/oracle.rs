@@ -61,14 +61,20 @@ impl Oracle {
         let stamped = Stamped::decode(bytes)
             .map_err(|error| Breach { rule: "records can be read", found: error.to_string() })?;
         self.records += 1;
-        self.shadow
-            .apply(&stamped)
-            .map_err(|error| Breach { rule: "records follow", found: format!("record {sequence}: {error}") })?;
+        self.shadow.apply(&stamped).map_err(|error| Breach {
+            rule: "records follow",
+            found: format!("record {sequence}: {error}"),
+        })?;
         self.story.take(&stamped)
     }
 
     /// A core made anew from the disk, as a start makes it. With `forgets` it gets requests under other keys than theirs.
-    pub(crate) fn replay(&self, disk: &MemoryDisk, config: CoreConfig, forgets: bool) -> Result<Core, Breach> {
+    pub(crate) fn replay(
+        &self,
+        disk: &MemoryDisk,
+        config: CoreConfig,
+        forgets: bool,
+    ) -> Result<Core, Breach> {
         let mut core = Core::new(config);
         let mut failed = None;
         let read = disk.for_each(BlockNumber(0), |sequence, bytes| {
@@ -152,9 +158,11 @@ impl Oracle {
     /// Balances and holds of a state's book against those that were added up here.
     pub(crate) fn compare_book(&self, state: &State) -> Checked {
         let live = state.book().accounts();
-        let live: Vec<_> = live.iter().map(|(id, b)| (*id, b.net_credit_minor())).filter(|b| b.1 != 0).collect();
+        let live: Vec<_> =
+            live.iter().map(|(id, b)| (*id, b.net_credit_minor())).filter(|b| b.1 != 0).collect();
         let told: Vec<_> = self.story.balances().collect();
-        let differs = live.iter().find(|pair| !told.contains(pair)).or_else(|| told.iter().find(|p| !live.contains(p)));
+        let differs =
+            live.iter().find(|pair| !told.contains(pair)).or_else(|| told.iter().find(|p| !live.contains(p)));
         ensure(differs.is_none(), "debits equal credits", || format!("{differs:?}"))?;
         let holds = state.book().holds().len();
         ensure(holds == self.story.holds(), "a hold is used once", || {

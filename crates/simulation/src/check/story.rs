@@ -112,7 +112,9 @@ impl Story {
                 let tale = self.tale(*transaction)?;
                 let whole = !tale.ended;
                 tale.ended = true;
-                ensure(whole, "a hold is used once", || format!("hold of {transaction} expired after its end"))
+                ensure(whole, "a hold is used once", || {
+                    format!("hold of {transaction} expired after its end")
+                })
             }
             _ => Ok(()),
         }
@@ -162,8 +164,7 @@ impl Story {
             self.claim(opened)?;
         }
         self.unresolved += usize::from(outcome == Outcome::Pending);
-        let tale =
-            Tale { opened: opened.clone(), outcome, reply, refused: false, followed: 0, ended: false };
+        let tale = Tale { opened: opened.clone(), outcome, reply, refused: false, followed: 0, ended: false };
         self.transactions.insert(id, tale);
         Ok(())
     }
@@ -187,7 +188,9 @@ impl Story {
         } else {
             tale.ended = true;
         }
-        ensure(stands, "a follow-up has an original", || format!("{id} follows {original}, which does not stand"))?;
+        ensure(stands, "a follow-up has an original", || {
+            format!("{id} follows {original}, which does not stand")
+        })?;
         ensure(fits, "follow-ups stay within what was captured", || {
             format!("{id}, a {kind:?} of {asked}, follows {original} of {whole}")
         })
@@ -259,9 +262,11 @@ impl Story {
 
     fn reverse(&mut self, original: Option<TransactionId>, effect: ReversalEffect, moves: bool) -> Checked {
         let Some(id) = original else {
-            return ensure(effect == ReversalEffect::Tombstone && !moves, "a reversal has one effect", || {
-                format!("{effect:?} without an original")
-            });
+            return ensure(
+                effect == ReversalEffect::Tombstone && !moves,
+                "a reversal has one effect",
+                || format!("{effect:?} without an original"),
+            );
         };
         let tale = self.tale(id)?;
         let before = tale.outcome;
@@ -311,7 +316,9 @@ impl Story {
                 self.unclaim(id)
             }
             Outcome::Reversed if outcome == Outcome::Reversed => Ok(()),
-            other => Err(Breach { rule: "one outcome", found: format!("{id} was {other:?}, now {outcome:?}") }),
+            other => {
+                Err(Breach { rule: "one outcome", found: format!("{id} was {other:?}, now {outcome:?}") })
+            }
         }
     }
 

@@ -56,7 +56,9 @@ impl Process {
     /// Takes one frame of a terminal.
     pub(crate) fn take_frame(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
         let Scan::Frame { start, end, .. } = FRAMING.scan(bytes, FRAME_BYTES_MAX) else { return };
-        let Ok((envelope, body)) = Envelope::split(&bytes[start..end], EnvelopeKind::TpduHeader) else { return };
+        let Ok((envelope, body)) = Envelope::split(&bytes[start..end], EnvelopeKind::TpduHeader) else {
+            return;
+        };
         let Ok(message) = dialect().parse(body) else { return };
         let terminal = |id| self.by_id.get(&id).copied();
         let parsed = match unionpay::read(&message) {
@@ -155,7 +157,9 @@ impl Process {
         if encoded.is_err() {
             encoded = self.encode(retained, &Reply::refused(ResponseCode::SYSTEM_MALFUNCTION), &mut frame);
         }
-        env.hold(crate::check::ensure(encoded.is_ok(), "every request is answered", || format!("{encoded:?}")));
+        env.hold(crate::check::ensure(encoded.is_ok(), "every request is answered", || {
+            format!("{encoded:?}")
+        }));
         if env.is_open(retained.line) && !env.transmit(retained.line, Way::FromSwitch, frame) {
             env.disconnect(retained.line);
         }

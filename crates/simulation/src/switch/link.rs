@@ -83,7 +83,8 @@ impl Process {
         env.disconnect(line);
         env.note("link lost", [index as u64, u64::from(side.generation), 0]);
         let (link, generation) = (LinkIndex(index as u16), side.generation);
-        let unsent: Vec<_> = side.waiting.drain(..).filter_map(|(_, message)| transaction_of(&message)).collect();
+        let unsent: Vec<_> =
+            side.waiting.drain(..).filter_map(|(_, message)| transaction_of(&message)).collect();
         for transaction in unsent {
             self.handle(env, Input::NotSent { link, transaction });
         }
@@ -129,14 +130,17 @@ impl Process {
 
     /// The oldest message of a link goes out, unless it may not any more.
     pub(crate) fn depart(&mut self, env: &mut Env, index: usize) {
-        let (offset, acquirer, wall) = (self.offset, self.acquirer, env.wall());
+        let (offset, acquirer, now) = (self.offset, self.acquirer, self.clock.now());
         let side = &mut self.links[index];
-        let (Some(line), Some((generation, mut message))) = (side.line, side.waiting.pop_front()) else { return };
+        let (Some(line), Some((generation, mut message))) = (side.line, side.waiting.pop_front()) else {
+            return;
+        };
         // The core has stopped waiting for it: its reversal is behind it.
         let overdue = match &*message {
-            Upstream::Request(request) => request.opened.upstream.is_some_and(|upstream| {
-                wall.micros_since(upstream.transmitted_at) >= side.timeout_micros
-            }),
+            Upstream::Request(request) => request
+                .opened
+                .upstream
+                .is_some_and(|upstream| now.micros_since(upstream.transmitted_at) >= side.timeout_micros),
             Upstream::Reversal { .. } | Upstream::Network { .. } => false,
         };
         let transaction = transaction_of(&message);

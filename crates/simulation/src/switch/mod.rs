@@ -15,9 +15,7 @@ use switchyard_core::{Clock, Core, CoreConfig, Effect, Input, Output};
 use switchyard_domain::{
     AcquirerId, Actor, Stamped, Terminal, TerminalId, TerminalIndex, Timestamp, UtcOffset, WorkingKeys,
 };
-use switchyard_ledger::{
-    LedgerId, Log, Options as LogOptions, Partition, PowerCut, RecordBatch, Sequence,
-};
+use switchyard_ledger::{LedgerId, Log, Options as LogOptions, Partition, PowerCut, RecordBatch, Sequence};
 
 /// Partition of every simulation.
 pub(crate) const PARTITION: Partition = Partition(0);
@@ -91,8 +89,10 @@ pub(crate) fn log_options(env: &Env) -> LogOptions {
 impl Process {
     /// Opens the log, replays it, and begins to work. The state has to be the one that followed from the disk before.
     pub(crate) fn start(env: &mut Env, number: u64) -> Result<Self, Breach> {
-        let unreadable =
-            |error: switchyard_ledger::Error| Breach { rule: "the log can be opened", found: error.to_string() };
+        let unreadable = |error: switchyard_ledger::Error| Breach {
+            rule: "the log can be opened",
+            found: error.to_string(),
+        };
         let (log, recovery) =
             Log::over(Box::new(env.disk.handle()), &log_options(env)).map_err(unreadable)?;
         env.tally.torn_writes += u64::from(recovery.cut.is_some());
@@ -279,7 +279,9 @@ impl Process {
             return true;
         }
         let appended = self.log.append_group(taken.iter().map(|submission| &submission.batch), env.wall().0);
-        env.hold(ensure(appended.is_ok(), "the log can be written", || format!("{:?}", appended.as_ref().err())));
+        env.hold(ensure(appended.is_ok(), "the log can be written", || {
+            format!("{:?}", appended.as_ref().err())
+        }));
         appended.is_ok()
     }
 

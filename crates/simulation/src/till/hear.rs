@@ -22,7 +22,9 @@ impl Till {
             return;
         }
         let Some(asked) = self.asked.take() else { return };
-        let Scan::Frame { start, end, .. } = Framing::Len2BeExclusive.scan(bytes, FRAME_BYTES_MAX) else { return };
+        let Scan::Frame { start, end, .. } = Framing::Len2BeExclusive.scan(bytes, FRAME_BYTES_MAX) else {
+            return;
+        };
         match Reply::read(&bytes[start..end], &self.spec, self.keys.as_ref(), &asked.expected) {
             // An answer to something else: it goes on waiting.
             Ok(None) => self.asked = Some(asked),
@@ -81,7 +83,10 @@ impl Till {
                 if reply.is_approved() {
                     self.enter_next_batch(env);
                 } else if reply.code == Some(ResponseCode::UPLOAD_MISMATCH) {
-                    env.hold(Err(Breach { rule: "batches add up", found: "an upload was not counted right".into() }));
+                    env.hold(Err(Breach {
+                        rule: "batches add up",
+                        found: "an upload was not counted right".into(),
+                    }));
                 }
             }
         }
@@ -157,7 +162,9 @@ impl Till {
 
     /// The host's verdict on the totals.
     fn compared(&mut self, reply: &Reply) {
-        let Some((domestic, foreign)) = reply.verdicts.filter(|(d, f)| *d != b'0' && *f != b'0') else { return };
+        let Some((domestic, foreign)) = reply.verdicts.filter(|(d, f)| *d != b'0' && *f != b'0') else {
+            return;
+        };
         if (domestic, foreign) == (b'1', b'1') {
             self.closing = None;
             return self.state.enter_batch(self.state.batch.next());

@@ -15,8 +15,13 @@ use shop::Open;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use switchyard_domain::{BatchNumber, BatchTotals, ResponseCode, Rrn, Stan};
-use switchyard_simulator::terminal::{Expectation, FinalState, Order, SessionKeys, Tamper, TerminalState, UploadItem};
+use switchyard_simulator::terminal::{
+    Expectation, FinalState, Order, SessionKeys, Tamper, TerminalState, UploadItem,
+};
 use switchyard_simulator::world::{DemoCard, DemoTerminal};
+
+/// Code and reference of an answer.
+type Heard = (Option<ResponseCode>, Option<Rrn>);
 
 /// What a request is for.
 #[derive(Debug, Clone)]
@@ -25,9 +30,15 @@ pub(crate) enum Task {
     SignOff,
     Echo,
     /// A transaction; the number counts its sends.
-    Order { order: Order, followed: Option<usize> },
+    Order {
+        order: Order,
+        followed: Option<usize>,
+    },
     /// The same transaction once more, to hear the same answer: code and reference.
-    Again { order: Order, heard: (Option<ResponseCode>, Option<Rrn>) },
+    Again {
+        order: Order,
+        heard: Heard,
+    },
     Reversal,
     Totals,
     Upload,
@@ -72,7 +83,7 @@ pub(crate) struct Till {
     /// Number of the alarm that counts.
     alarm: u64,
     open: Vec<Open>,
-    last: Option<(Asked, (Option<ResponseCode>, Option<Rrn>))>,
+    last: Option<(Asked, Heard)>,
     pub(crate) believed: BTreeMap<(BatchNumber, Stan), Believed>,
     pub(crate) miscounted: BTreeSet<(BatchNumber, Stan)>,
 }
@@ -172,11 +183,10 @@ impl Till {
             self.line = Some(env.connect(Peer::Till(self.index)));
         }
         let line = self.line.expect("connected above");
-        env.note("terminal asks", [
-            self.index as u64,
-            u64::from(asked.stan.get()),
-            u64::from(asked.expected.mti.as_u16()),
-        ]);
+        env.note(
+            "terminal asks",
+            [self.index as u64, u64::from(asked.stan.get()), u64::from(asked.expected.mti.as_u16())],
+        );
         self.asked = Some(asked);
         self.wake_in(env, TERMINAL_TIMEOUT);
         if !env.transmit(line, Way::ToSwitch, frame) {

@@ -82,13 +82,17 @@ impl Till {
 
     pub(super) fn batch_is_empty(&self) -> bool {
         let totals = self.state.totals(None);
-        let sides = [totals.domestic.debit, totals.domestic.credit, totals.foreign.debit, totals.foreign.credit];
+        let sides =
+            [totals.domestic.debit, totals.domestic.credit, totals.foreign.debit, totals.foreign.credit];
         sides.iter().all(|side| side.count == 0)
     }
 
     fn batch_count(&self) -> usize {
         let totals = self.state.totals(None);
-        [totals.domestic, totals.foreign].iter().map(|sums| (sums.debit.count + sums.credit.count) as usize).sum()
+        [totals.domestic, totals.foreign]
+            .iter()
+            .map(|sums| (sums.debit.count + sums.credit.count) as usize)
+            .sum()
     }
 
     fn serve(&mut self, env: &mut Env) {
@@ -205,7 +209,11 @@ impl Till {
         let order = Order {
             kind,
             amount_minor: minor,
-            entry: if kind == TransactionKind::Completion { EntryMode::Manual } else { entry(&mut env.random) },
+            entry: if kind == TransactionKind::Completion {
+                EntryMode::Manual
+            } else {
+                entry(&mut env.random)
+            },
             pin: None,
             card: Arc::clone(&open.card),
             original: Some(open.original),
@@ -252,5 +260,6 @@ impl Till {
 }
 
 fn entry(random: &mut Random) -> EntryMode {
-    [EntryMode::Stripe, EntryMode::Contact, EntryMode::Contactless, EntryMode::Manual][random.below(4) as usize]
+    [EntryMode::Stripe, EntryMode::Contact, EntryMode::Contactless, EntryMode::Manual]
+        [random.below(4) as usize]
 }

@@ -23,9 +23,7 @@ pub use close::{CloseMode, CloseReport};
 pub use compose::{Composer, UploadItem};
 pub use keys::SessionKeys;
 pub use machine::{Terminal, TerminalCounts, TerminalOptions};
-pub use order::{
-    AdminKind, Done, FinalState, MessageKind, Order, Selector, Tamper, is_reversible, selector,
-};
+pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Selector, Tamper, is_reversible, selector};
 pub use recover::Recovered;
 pub use reply::{Expectation, Reply};
 pub use state::{BATCH_TRANSACTIONS_MAX, PendingReversal, TerminalState};
