@@ -18,16 +18,17 @@ use crate::store::{Appended, BlockStore, MarkFacts, Tail, check_partition, may_a
 use crate::walk::Walker;
 use crate::{BlockNumber, Epoch, Error, Partition, Result, SegmentNumber, Sequence};
 
-/// What a disk writes whole or not at all.
-const SECTOR_BYTES: usize = 512;
+/// What is written whole or not at all. A disk has sectors of 512 bytes or more; finer pieces tear small blocks too, and
+/// recovery may not lean on the sector's size anyway.
+const PIECE_BYTES: usize = 64;
 
 /// The power fails, or the disk does, during a write to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PowerCut {
     /// Writes that still succeed. The first block of a segment takes two: the header page is written before it.
     pub after_writes: u32,
-    /// Sector `n` of the write that fails reaches the disk if bit `n % 64` is set.
-    pub sectors: u64,
+    /// Piece `n` of 64 bytes of the write that fails reaches the disk if bit `n % 64` is set.
+    pub pieces: u64,
 }
 
 /// Segments in memory. A clone is another process's handle on the same disk; a handle of which a write failed is poisoned,
@@ -135,10 +136,10 @@ impl Platter {
             file[at..at + bytes.len()].copy_from_slice(bytes);
             return Ok(());
         };
-        for (index, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-            if cut.sectors >> (index % 64) & 1 == 1 {
-                let at = at + index * SECTOR_BYTES;
-                file[at..at + sector.len()].copy_from_slice(sector);
+        for (index, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
+            if cut.pieces >> (index % 64) & 1 == 1 {
+                let at = at + index * PIECE_BYTES;
+                file[at..at + piece.len()].copy_from_slice(piece);
             }
         }
         Err(Error::io("write to", PathBuf::new())(std::io::Error::other("the power was cut")))

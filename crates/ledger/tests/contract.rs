@@ -32,8 +32,8 @@ impl Bench for Disk {
         Ok(Box::new(self.0.handle()))
     }
     fn doubt_next(&mut self, doubt: Doubt) -> bool {
-        let sectors = if doubt == Doubt::Taken { u64::MAX } else { 0 };
-        self.0.cut_power(PowerCut { after_writes: 0, sectors });
+        let pieces = if doubt == Doubt::Taken { u64::MAX } else { 0 };
+        self.0.cut_power(PowerCut { after_writes: 0, pieces });
         true
     }
 }
@@ -135,14 +135,14 @@ fn a_disk_that_was_torn_anywhere_keeps_what_was_acknowledged() {
         assert!(kept.starts_with(&acknowledged) && kept.len() <= acknowledged.len() + 2, "round {round}");
         acknowledged = kept;
         torn += usize::from(recovery.cut.is_some());
-        let sectors = match round % 4 {
+        let pieces = match round % 4 {
             0 => 0,
             1 => u64::MAX,
             _ => round.wrapping_mul(0x9E37_79B9_7F4A_7C15),
         };
-        disk.cut_power(PowerCut { after_writes: (round % 5) as u32, sectors });
+        disk.cut_power(PowerCut { after_writes: (round % 5) as u32, pieces });
         for write in 0_u64.. {
-            // Longer than a sector, so that a part of a block can be left.
+            // Long enough that a part of a block can be left.
             let pair = [round.to_le_bytes().repeat(200), write.to_le_bytes().repeat(200)];
             match log.append(&batch(&pair), 1) {
                 Ok(_) => acknowledged.extend(pair),

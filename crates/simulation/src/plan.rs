@@ -102,7 +102,7 @@ pub(crate) struct NetworkFaults {
 pub(crate) struct DiskFaults {
     /// It takes up to a second.
     pub(crate) stall: u16,
-    /// It fails with an error, and leaves some sectors written.
+    /// It fails with an error, and leaves parts of it written.
     pub(crate) error: u16,
 }
 

@@ -59,6 +59,8 @@ counters! {
     crashes,
     /// Crashes in the middle of a write.
     crashes_in_write,
+    /// Starts from a snapshot and the records behind it.
+    snapshot_starts,
     /// Blocks that a crash had torn, found and cut.
     torn_writes,
     /// Blocks that a crash let through whole although nobody had heard so.

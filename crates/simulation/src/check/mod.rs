@@ -2,6 +2,7 @@
 
 mod journals;
 mod oracle;
+mod snapshot;
 mod story;
 
 pub(crate) use journals::{Believed, Books, Journals};

@@ -1,5 +1,6 @@
 //! Reads what became durable from the disk itself, tells the story of it, and keeps a state that follows from it alone.
 
+use super::snapshot::Snapshot;
 use super::story::Story;
 use super::{Breach, Checked, ensure};
 use switchyard_core::{Core, CoreConfig, Effect, Reply, ReplyBody, State, Upstream};
@@ -16,13 +17,14 @@ pub(crate) struct Oracle {
     pub(crate) story: Story,
     /// A state that saw nothing but the disk.
     shadow: State,
+    snapshot: Option<Snapshot>,
     blocks: u64,
     records: u64,
 }
 
 impl Oracle {
     pub(crate) fn new() -> Self {
-        Self { story: Story::default(), shadow: State::default(), blocks: 0, records: 0 }
+        Self { story: Story::default(), shadow: State::default(), snapshot: None, blocks: 0, records: 0 }
     }
     /// Records that are durable.
     pub(crate) fn records(&self) -> u64 {
@@ -95,6 +97,17 @@ impl Oracle {
             Some(found) => Err(Breach { rule: "the log can be replayed", found }),
             None => Ok(core),
         }
+    }
+
+    /// Keeps what is durable now as a snapshot.
+    pub(crate) fn keep_snapshot(&mut self) {
+        self.snapshot = Some(Snapshot::of(&self.shadow));
+    }
+
+    /// The core that starts from the snapshot, if one was kept.
+    pub(crate) fn resume(&self, disk: &MemoryDisk, config: CoreConfig) -> Result<Option<Core>, Breach> {
+        let Some(snapshot) = &self.snapshot else { return Ok(None) };
+        Ok(Some(Core::resume(config, snapshot.restore(disk)?)))
     }
 
     /// Whether a state is the one that follows from the disk.

@@ -26,6 +26,8 @@ const ANSWER_WITHIN: Micros = seconds(60);
 /// Between two looks at requests that nobody answered.
 const LOOK_EVERY: Micros = seconds(5);
 
+/// Per thousand writes after which a snapshot is made.
+const SNAPSHOT: u16 = 3;
 /// Per thousand writes during which a switch that crashes at all does so.
 const CRASH_IN_WRITE: u16 = 4;
 
@@ -99,7 +101,7 @@ impl Process {
         let before = env.oracle.records();
         env.oracle.follow(&env.disk)?;
         env.tally.unheard_writes += u64::from(env.oracle.records() > before);
-        let core = env.oracle.replay(&env.disk, core_config(&env.plan), env.is(Sabotage::ForgetRequests))?;
+        let core = Self::recall(env)?;
         if !env.is(Sabotage::ForgetRequests) {
             env.oracle.compare(core.state())?;
             env.tally.digests += 1;
@@ -140,6 +142,19 @@ impl Process {
             env.schedule.after(millis(1), Event::Connect { process: number, link });
         }
         Ok(process)
+    }
+
+    /// The core as it follows from the disk: from the snapshot where there is one, every other time.
+    fn recall(env: &mut Env) -> Result<Core, Breach> {
+        let (config, forgets) = (core_config(&env.plan), env.is(Sabotage::ForgetRequests));
+        if !forgets
+            && env.random.chance(500)
+            && let Some(core) = env.oracle.resume(&env.disk, config.clone())?
+        {
+            env.tally.snapshot_starts += 1;
+            return Ok(core);
+        }
+        env.oracle.replay(&env.disk, config, forgets)
     }
 
     fn publish(&mut self) {
@@ -269,6 +284,9 @@ impl Process {
         for submission in taken {
             self.release(env, submission.effects, submission.position);
         }
+        if env.random.chance(SNAPSHOT) {
+            env.oracle.keep_snapshot();
+        }
         self.write(env);
         self.check(env);
         true
@@ -285,19 +303,19 @@ impl Process {
         appended.is_ok()
     }
 
-    /// A write that ends in the middle: some sectors are written, nobody hears of it.
+    /// A write that ends in the middle: parts of it are written, nobody hears of it.
     fn tear(&mut self, env: &mut Env, taken: &[Submission]) {
         if taken.iter().all(|submission| submission.batch.is_empty()) {
             return;
         }
-        let sectors = match env.random.below(4) {
+        let pieces = match env.random.below(4) {
             0 => 0,
             1 => u64::MAX,
             _ => env.random.next(),
         };
         // Now and then it is through, and nobody lives to hear so.
         let after_writes = u32::from(env.random.chance(250));
-        env.disk.cut_power(PowerCut { after_writes, sectors });
+        env.disk.cut_power(PowerCut { after_writes, pieces });
         // Its error is the point: whoever wrote does not live to see it.
         let _ = self.log.append_group(taken.iter().map(|submission| &submission.batch), env.wall().0);
     }

@@ -70,7 +70,7 @@ impl Till {
                 }
             }
             Task::Reversal => self.reversed(reply),
-            Task::Totals => self.compared(reply),
+            Task::Totals => self.compared(env, reply),
             Task::Upload => {
                 let Some(closing) = self.closing.as_mut().filter(|_| reply.is_approved()) else { return };
                 if let Some(parts) = &mut closing.upload
@@ -161,13 +161,12 @@ impl Till {
     }
 
     /// The host's verdict on the totals.
-    fn compared(&mut self, reply: &Reply) {
+    fn compared(&mut self, env: &mut Env, reply: &Reply) {
         let Some((domestic, foreign)) = reply.verdicts.filter(|(d, f)| *d != b'0' && *f != b'0') else {
             return;
         };
         if (domestic, foreign) == (b'1', b'1') {
-            self.closing = None;
-            return self.state.enter_batch(self.state.batch.next());
+            return self.enter_next_batch(env);
         }
         let Some(closing) = &mut self.closing else { return };
         if closing.upload.is_none() {

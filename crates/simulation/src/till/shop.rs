@@ -111,10 +111,10 @@ impl Till {
             0 => self.ask(env, Task::Echo, None),
             1 => self.ask(env, Task::SignOff, None),
             2 => self.ask(env, Task::SignOn, None),
-            3 => self.close_batch(env),
+            3..=5 => self.close_batch(env),
             _ if self.batch_count() >= BATCH_MAX => self.close_batch(env),
             draw => {
-                let follows = draw < 45 && !self.open.is_empty();
+                let follows = draw < 48 && !self.open.is_empty();
                 let (order, followed) = if follows { self.follow(env) } else { (self.first(env), None) };
                 env.tally.transactions += 1;
                 self.ask(env, Task::Order { order, followed }, None);
