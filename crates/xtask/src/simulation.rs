@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// Seeds of every run of the tests. They are a number and not a time, so that every run plays the same; on the two
 /// cores of the build machine they take under two minutes without optimization.
-const SEEDS: &str = "150";
+const SEEDS: &str = "200";
 /// Events of each before its queues drain.
 const STEPS: &str = "20000";
 
