@@ -8,7 +8,7 @@ use switchyard_keys::TdesCipher;
 use switchyard_simulator::SimError;
 use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, Session};
 use switchyard_simulator::world::{DemoLink, DemoWorld};
-use switchyard_wire::{De, Dialect, Framing, Message, MtiClass, Scan};
+use switchyard_wire::{Builder, De, Dialect, Framing, Message, MtiClass, Scan};
 
 /// Refuses larger amounts with 61.
 const AMOUNT_MINOR_MAX: u64 = 5_000_000;
@@ -17,6 +17,7 @@ const YEAR_MONTH: [u8; 4] = *b"2611";
 /// Largest frame that it takes.
 const FRAME_BYTES_MAX: usize = 4_096;
 const AMOUNT_DE: De = 4;
+const CODE_DE: De = 39;
 
 /// The issuer behind one link.
 pub(crate) struct Host {
@@ -82,13 +83,9 @@ impl Host {
             }
             fate.draw(env);
         }
-        let mut answer = Vec::new();
-        let handled = self.framing.try_write(&mut answer, |out| -> Result<(), SimError> {
-            self.desk.handle(&body, &mut session, out).map(drop)
-        });
-        if handled.is_err() {
+        let Ok(answer) = self.answer(env, &body, &mut session) else {
             return env.note("issuer cannot read", [line, 0, 0]);
-        }
+        };
         if is_network {
             self.sessions.insert(line, session);
         }
@@ -99,6 +96,23 @@ impl Host {
             }
             env.schedule.after(fate.wait, Event::Answer { line, bytes: answer });
         }
+    }
+
+    /// The desk's answer in its frame. Some hosts say 25 to the reversal of what they never had, where others say 00.
+    fn answer(&mut self, env: &mut Env, body: &[u8], session: &mut Session) -> Result<Vec<u8>, SimError> {
+        let unheard_of = self.desk.book.counts().tombstones;
+        let mut answer = Vec::new();
+        self.desk.handle(body, session, &mut answer)?;
+        if self.desk.book.counts().tombstones > unheard_of && env.fault(env.plan.host.unfound) {
+            env.tally.host_unfound += 1;
+            let not_found = self.dialect.parse(&answer).ok().and_then(|message| {
+                with(self.dialect, &message, CODE_DE, |builder| builder.text(CODE_DE, "25").is_ok())
+            });
+            answer = not_found.unwrap_or(answer);
+        }
+        let mut frame = Vec::with_capacity(answer.len() + 4);
+        self.framing.write(&mut frame, |out| out.extend_from_slice(&answer))?;
+        Ok(frame)
     }
 
     fn lot_of(&mut self, env: &mut Env, body: &[u8]) -> Lot {
@@ -128,22 +142,25 @@ impl Host {
     fn alter(&self, body: &mut Vec<u8>) {
         let altered = self.dialect.parse(body).ok().filter(|message| !message.has(90)).and_then(|message| {
             let minor = message.number(AMOUNT_DE).filter(|minor| *minor > 1)?;
-            with_amount(self.dialect, &message, minor - 1)
+            let amount = |builder: &mut Builder<'_, '_>| builder.number(AMOUNT_DE, minor - 1).is_ok();
+            with(self.dialect, &message, AMOUNT_DE, amount)
         });
         *body = altered.unwrap_or_else(|| std::mem::take(body));
     }
 }
 
-/// The same message with another DE 4.
-fn with_amount(dialect: &Dialect, message: &Message<'_, '_>, minor: u64) -> Option<Vec<u8>> {
+/// The same message with another element in place of `de`.
+fn with(
+    dialect: &Dialect,
+    message: &Message<'_, '_>,
+    de: De,
+    put: impl Fn(&mut Builder<'_, '_>) -> bool,
+) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut builder = dialect.builder(&mut out, message.mti());
-    for de in message.elements() {
-        if de == AMOUNT_DE {
-            builder.number(de, minor).ok()?;
-        } else {
-            builder.echo(message, de).ok()?;
-        }
+    for element in message.elements() {
+        let done = if element == de { put(&mut builder) } else { builder.echo(message, element).is_ok() };
+        done.then_some(())?;
     }
     builder.finish().ok()?;
     Some(out)

@@ -121,6 +121,8 @@ pub(crate) struct HostFaults {
     pub(crate) double: u16,
     /// It is busy: 91.
     pub(crate) busy: u16,
+    /// It says that it never had what is reversed: 25.
+    pub(crate) unfound: u16,
     /// It does it with another amount, and says so in DE 4.
     pub(crate) wrong_amount: u16,
 }
@@ -175,6 +177,7 @@ impl Plan {
                 silent: some(random, 40),
                 double: some(random, 100),
                 busy: some(random, 100),
+                unfound: some(random, 1_000),
                 wrong_amount: some(random, 20),
             },
             till: TillFaults {

@@ -85,6 +85,8 @@ counters! {
     host_double,
     /// Requests that an issuer was too busy for.
     host_busy,
+    /// Reversals of what an issuer never had, to which it said 25.
+    host_unfound,
     /// Requests that an issuer took for another amount.
     host_wrong_amount,
     /// Terminals that lost power.
@@ -114,38 +116,14 @@ counters! {
 impl Tally {
     /// Faults of every kind.
     pub fn faults(&self) -> u64 {
-        let Self { dropped, duplicated, delayed, reordered, disconnects, crashes, disk_errors, .. } = self;
-        let Self { disk_stalls, clock_forward, clock_backward, host_slow, host_late, host_deaf, .. } = self;
-        let Self { host_silent, host_double, host_busy, host_wrong_amount, till_power_losses, .. } = self;
-        let Self { till_regrets, till_repeats, till_wrong_pins, till_bad_macs, till_greedy, .. } = self;
-        [
-            dropped,
-            duplicated,
-            delayed,
-            reordered,
-            disconnects,
-            crashes,
-            disk_errors,
-            disk_stalls,
-            clock_forward,
-            clock_backward,
-            host_slow,
-            host_late,
-            host_deaf,
-            host_silent,
-            host_double,
-            host_busy,
-            host_wrong_amount,
-            till_power_losses,
-            till_regrets,
-            till_repeats,
-            till_wrong_pins,
-            till_bad_macs,
-            till_greedy,
-            &self.till_miscounts,
-        ]
-        .into_iter()
-        .sum()
+        let of_network = self.dropped + self.duplicated + self.delayed + self.reordered + self.disconnects;
+        let of_switch =
+            self.crashes + self.disk_errors + self.disk_stalls + self.clock_forward + self.clock_backward;
+        let of_hosts = self.host_slow + self.host_late + self.host_deaf + self.host_silent + self.host_double;
+        let said_by_hosts = self.host_busy + self.host_unfound + self.host_wrong_amount;
+        let of_tills = self.till_power_losses + self.till_regrets + self.till_repeats + self.till_miscounts;
+        let of_people = self.till_wrong_pins + self.till_bad_macs + self.till_greedy;
+        of_network + of_switch + of_hosts + said_by_hosts + of_tills + of_people
     }
     /// Hours that went by in the simulation.
     pub fn simulated_hours(&self) -> f64 {
