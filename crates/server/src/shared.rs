@@ -21,6 +21,7 @@ use crate::keytable::KeyTable;
 use crate::links::LinkTable;
 use crate::metrics::Metrics;
 use crate::queue::CoreQueue;
+use crate::tls::Tls;
 use crate::workers::JobQueue;
 
 /// Where a switch is in its life. Only ever goes on to a later one.
@@ -110,6 +111,7 @@ pub(crate) struct Shared {
     /// The time as the core was told last, microseconds since 1970: what it waits for is measured by this.
     pub(crate) clock: AtomicU64,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) hooks: Hooks,
     /// Tells the index of records how far the ledger is durable; absent when there is no index.
     pub(crate) index_durable: OnceLock<Durable>,
@@ -128,12 +130,13 @@ pub(crate) struct Parts {
     pub(crate) acquirer: AcquirerId,
     pub(crate) offset: UtcOffset,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) hooks: Hooks,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, metrics, store, cards, acquirer, offset, phase, hooks } = parts;
+        let Parts { config, metrics, store, cards, acquirer, offset, phase, tls, hooks } = parts;
         let core = &config.core;
         Self {
             queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
@@ -155,6 +158,7 @@ impl Shared {
             acquirer,
             offset,
             phase,
+            tls,
             hooks,
             index_durable: OnceLock::new(),
             rows: OnceLock::new(),
@@ -266,6 +270,7 @@ pub(crate) mod tests {
             acquirer: "48720000".parse().unwrap(),
             offset: UtcOffset::CHINA,
             phase: watch::channel(Phase::Serving).0,
+            tls: Arc::default(),
             hooks: Hooks {
                 on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
                 ..Hooks::default()
