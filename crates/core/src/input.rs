@@ -300,6 +300,8 @@ pub struct Answer {
     pub transmitted: [u8; 10],
     /// DE 37.
     pub rrn: Option<Rrn>,
+    /// DE 4, where the answer repeats it.
+    pub amount_minor: Option<u64>,
     /// DE 39.
     pub code: Option<ResponseCode>,
     /// DE 38.

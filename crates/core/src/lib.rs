@@ -8,6 +8,7 @@
 //! What it is **not**: it knows no socket, file, clock, random number, thread or log subscriber. Only the
 //! module [`dialect`] knows that messages are made of bytes, and the state machine does not use it.
 
+mod clock;
 mod config;
 mod decide;
 pub mod dialect;
@@ -18,6 +19,7 @@ mod machine;
 mod order;
 mod state;
 
+pub use clock::Clock;
 pub use config::CoreConfig;
 pub use machine::{Core, Output};
 pub use order::Order;

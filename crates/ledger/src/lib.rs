@@ -12,8 +12,8 @@
 //! are what an outsider keeps and checks.
 //!
 //! All that a log needs of its storage is a [`BlockStore`]: segments on this disk ([`SegmentStore`], which
-//! [`Log::open`] takes), memory ([`MemoryStore`]), or another engine that keeps the [`contract`], under
-//! [`Log::over`].
+//! [`Log::open`] takes), memory ([`MemoryStore`]), segments in memory that a power cut tears ([`MemoryDisk`]), or
+//! another engine that keeps the [`contract`], under [`Log::over`].
 //!
 //! # Files of a log
 //! | file | what it holds |
@@ -35,6 +35,7 @@ pub mod checkpoint;
 mod committer;
 pub mod contract;
 mod direct;
+mod disk;
 mod error;
 mod file;
 mod follow;
@@ -67,6 +68,7 @@ pub use archive::{ArchiveReport, archive};
 pub use backup::{BackupReport, backup};
 pub use batch::RecordBatch;
 pub use committer::{Committer, Outcome, Refused, Stats, Submitter, Ticket};
+pub use disk::{MemoryDisk, PowerCut};
 pub use error::{Error, Fault, Finding, Measure, ProofError, ProofPart, Result};
 pub use file::{FileLayer, OsFiles};
 pub use ids::{BlockNumber, Epoch, Hash, LedgerId, Partition, SegmentNumber, Sequence};

@@ -2,9 +2,10 @@
 //! them to be durable.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use switchyard_core::{Core, Input, Output};
+use switchyard_core::{Clock, Core, Input, Output};
 use switchyard_domain::{BusinessDate, LinkIndex, LinkOrder, Record, Stamped, Timestamp};
 use switchyard_ledger::{Error, Measure, RecordBatch, Refused, Sequence, Submitter};
 
@@ -36,7 +37,9 @@ pub(crate) struct CoreThread {
     next: Sequence,
     output: Output,
     links: u16,
-    clock: Timestamp,
+    clock: Clock,
+    /// When the clock was read last.
+    read_at: Instant,
     /// Records were submitted since the log was last put out of doubt.
     unsealed: bool,
     recorded_at: Timestamp,
@@ -58,7 +61,8 @@ impl CoreThread {
             next,
             output: Output::default(),
             links,
-            clock,
+            clock: Clock::new(clock),
+            read_at: Instant::now(),
             unsealed: false,
             recorded_at: clock,
         }
@@ -76,7 +80,7 @@ impl CoreThread {
             going = self.turn(&mut inputs);
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TICK;
-                self.core.handle(Input::Tick, self.clock, &mut self.output);
+                self.core.handle(Input::Tick, self.clock.now(), &mut self.output);
                 going = going && self.submit();
                 self.publish();
                 self.seal_when_idle();
@@ -88,22 +92,31 @@ impl CoreThread {
 
     /// After a gap the log is sealed: its last block is then beyond the doubt that a crash could leave.
     fn seal_when_idle(&mut self) {
-        if self.unsealed && self.clock.micros_since(self.recorded_at) >= SEAL_AFTER_MICROS {
+        if self.unsealed && self.clock.now().micros_since(self.recorded_at) >= SEAL_AFTER_MICROS {
             self.submitter.seal();
             self.unsealed = false;
         }
     }
 
+    /// Records keep their order in time, and deadlines their pace, even when the wall clock is set back.
+    fn read_clock(&mut self) -> Timestamp {
+        let read_at = Instant::now();
+        let elapsed = read_at.saturating_duration_since(self.read_at);
+        self.read_at = read_at;
+        let clock = self.clock.advance(now(), elapsed.as_micros() as u64);
+        self.shared.clock.store(clock.0, Ordering::Relaxed);
+        clock
+    }
+
     fn turn(&mut self, inputs: &mut Vec<Input>) -> bool {
-        // Records keep their order in time even when the wall clock is set back.
-        self.clock = self.clock.max(now());
+        let clock = self.read_clock();
         if !inputs.is_empty() {
             self.shared.metrics.core_batch_inputs.record(inputs.len() as f64);
         }
         let per_batch = self.shared.config.core.batch_inputs_max as usize;
         let mut count = 0;
         for input in inputs.drain(..) {
-            self.core.handle(input, self.clock, &mut self.output);
+            self.core.handle(input, clock, &mut self.output);
             count += 1;
             if count % per_batch == 0 && !self.submit() {
                 return false;
@@ -141,7 +154,7 @@ impl CoreThread {
         }
         if !batch.is_empty() {
             self.shared.metrics.ledger_records.increment(batch.count() as u64);
-            (self.unsealed, self.recorded_at) = (true, self.clock);
+            (self.unsealed, self.recorded_at) = (true, self.clock.now());
         }
         pending.effects = std::mem::take(&mut self.output.effects);
         self.hand_over(batch, pending)

@@ -116,6 +116,8 @@ pub(crate) struct Shared {
     pub(crate) ledger_full: AtomicBool,
     /// Records that are durable.
     pub(crate) durable: AtomicU64,
+    /// The time as the core was told last, microseconds since 1970: what it waits for is measured by this.
+    pub(crate) clock: AtomicU64,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) tls: Arc<Tls>,
     pub(crate) hooks: Hooks,
@@ -155,6 +157,7 @@ impl Shared {
             facts: Mutex::default(),
             ledger_full: AtomicBool::new(false),
             durable: AtomicU64::new(0),
+            clock: AtomicU64::new(0),
             commands: Mutex::default(),
             next_command: AtomicU64::new(1),
             live: Mutex::new(config.clone()),

@@ -389,7 +389,8 @@ fn start_core(
     recovery: &Recovery,
 ) -> Result<(JoinHandle<Option<Core>>, Committer<Pending>), StartError> {
     let mut started = Output::default();
-    let clock = now();
+    // A wall clock behind the latest record does not hold the switch up until it has caught up.
+    let clock = now().max(core.state().last_at());
     let cut_bytes = recovery.cut.as_ref().map_or(0, |cut| cut.bytes);
     core.start(recovery.epoch.0, cut_bytes, clock, &mut started);
     shared.durable.store(recovery.next_seq.0, Ordering::Release);

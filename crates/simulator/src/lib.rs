@@ -28,7 +28,7 @@ pub mod hsm;
 pub mod issuer;
 pub mod journal;
 pub mod load;
-mod random;
+pub mod random;
 pub mod terminal;
 pub mod world;
 

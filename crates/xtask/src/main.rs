@@ -4,6 +4,7 @@ mod bench;
 mod fuzz;
 mod peers;
 mod report;
+mod simulation;
 mod steps;
 mod supply;
 mod tidy;
@@ -16,15 +17,18 @@ use std::process::ExitCode;
 const HELP: &str = "\
 Developer commands of Switchyard
 
-  cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, peers, fuzz smoke
-  cargo xtask test --only STEP   one step of it: fmt, tidy, supply, clippy, tools, tests, peers, fuzz
+  cargo xtask test               everything CI runs: format, lints, tests, doc tests, simulation, tidy, peers, fuzz smoke
+  cargo xtask test --only STEP   one step of it: fmt, tidy, supply, clippy, tools, tests, simulation, peers, fuzz
   cargo xtask tools              fetch what tests compare with: Python and Node packages, tshark, strace
   cargo xtask tidy               the arrows between the crates, and what may not be in them
   cargo xtask supply             licences, sources and versions of everything that is built in (deny.toml)
   cargo xtask sbom               the bill of materials of the binary, CycloneDX 1.5
   cargo xtask bench --gate       instruction counts of the hot paths against their limits (valgrind, gungraun)
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
-  cargo xtask soak               the nightly form: 200 kills, 32 power cuts, every fuzz target for two minutes
+  cargo xtask simulate [--seeds N] [--seed S] [--steps K] [--seconds T] [--output json]
+                                 a whole switch with terminals, issuers, network and disk, one seed after another
+  cargo xtask soak               the nightly form: 200 kills, 32 power cuts, 2,000 seeds of the simulation,
+                                 every fuzz target for two minutes
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +59,7 @@ fn run() -> Result<bool> {
         ["bench", "--gate"] => bench::gate(&mut report),
         ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),
+        ["simulate", arguments @ ..] => return simulation::play(arguments),
         ["soak"] => steps::soak(&mut report),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -1,14 +1,14 @@
 //! The steps of `cargo xtask test`.
 
 use crate::report::Report;
-use crate::{fuzz, peers, root, supply, tidy, tools};
+use crate::{fuzz, peers, root, simulation, supply, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Every step, in the order in which a mistake is cheapest to hear of.
 pub(crate) fn all(report: &mut Report) {
-    for step in ["fmt", "tidy", "supply", "clippy", "tools", "tests", "peers", "fuzz"] {
+    for step in ["fmt", "tidy", "supply", "clippy", "tools", "tests", "simulation", "peers", "fuzz"] {
         only(step, report).expect("the steps of this list exist");
     }
 }
@@ -27,6 +27,9 @@ pub(crate) fn soak(report: &mut Report) {
             counted(report, command.args(arguments).env(variable, rounds).current_dir(root()))
         });
     }
+    report.step("simulation, 2,000 seeds", |_| {
+        if simulation::play(&["--seeds", "2000"])? { Ok(()) } else { bail!("an invariant broke") }
+    });
     fuzz::smoke(report, fuzz::SECONDS_SOAK);
 }
 
@@ -38,6 +41,7 @@ pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
             cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
         }),
         "tests" => report.step("tests and doc tests", tests),
+        "simulation" => simulation::fixed(report),
         "peers" => report.step("other crates on the same messages", peers::test),
         "tidy" => report.step("tidy", tidy::check),
         "supply" => report.step("supply chain", supply::check),
@@ -46,7 +50,9 @@ pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
             Ok(())
         }),
         "fuzz" => fuzz::smoke(report, fuzz::SECONDS_DEFAULT),
-        other => bail!("there is no step {other:?}: fmt, tidy, supply, clippy, tools, tests, peers, fuzz"),
+        other => bail!(
+            "there is no step {other:?}: fmt, tidy, supply, clippy, tools, tests, simulation, peers, fuzz"
+        ),
     }
     Ok(())
 }

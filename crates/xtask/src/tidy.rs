@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("settlement", &["domain", "book", "ledger"]),
     ("server", &["domain", "wire", "book", "keys", "hsm", "core", "ledger", "settlement"]),
     ("simulator", &["domain", "wire", "keys"]),
+    ("simulation", &["domain", "wire", "keys", "core", "ledger", "simulator"]),
     (
         "cli",
         &["domain", "wire", "book", "keys", "hsm", "core", "ledger", "settlement", "server", "simulator"],

@@ -124,10 +124,11 @@ impl Core {
         let transaction = self.state.transactions.get(id).expect("checked by the caller");
         let opened = transaction.opened.clone();
         let (source, wanted) = (transaction.source, transaction.reversal_wanted);
-        let whole = code == ResponseCode::APPROVED || code.as_bytes() == b"11";
+        let as_asked = answer.amount_minor.is_none_or(|minor| minor == opened.amount.minor);
+        let whole = (code == ResponseCode::APPROVED || code.as_bytes() == b"11") && as_asked;
         if code.is_unknown() || (code.is_approval() && !whole) {
-            // The network does not know either; or it is approved, but not as asked for (a part of it): it
-            // cannot stand, so it is undone.
+            // The network does not know either; or it is approved, but not as asked for (a part of it, another
+            // amount): it cannot stand, so it is undone.
             return self.resolve_unknown(id, ReversalReason::Other, now, out);
         }
         if whole && wanted {

@@ -134,6 +134,10 @@ impl State {
     pub fn book(&self) -> &Book {
         &self.book
     }
+    /// Time of the latest record.
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
     /// Records applied so far.
     pub fn records(&self) -> u64 {
         self.records

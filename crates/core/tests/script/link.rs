@@ -277,6 +277,27 @@ fn half_an_approval_is_undone() {
 }
 
 #[test]
+fn an_approval_of_another_amount_is_undone() {
+    for (minor, outcome) in [
+        (None, Outcome::Approved),
+        (Some(500), Outcome::Approved),
+        (Some(499), Outcome::Reversed),
+        (Some(501), Outcome::Reversed),
+    ] {
+        let mut bench = Bench::new();
+        let ticket = bench.ask(&Ask::sale_a(10, 500));
+        let sent = bench.last_request();
+        let answer = Box::new(Answer { amount_minor: minor, ..answer_to(&sent, "00".parse().unwrap()) });
+        bench.step(Input::Answer { link: sent.link, generation: sent.generation, answer });
+        bench.drain();
+        assert_eq!(bench.model.outcome(0), outcome, "{minor:?}");
+        let stands = outcome == Outcome::Approved;
+        assert_eq!(bench.code_of(ticket), if stands { "00" } else { "98" });
+        assert_eq!(bench.payable(0), if stands { 500 } else { 0 });
+    }
+}
+
+#[test]
 fn an_inquiry_is_never_reversed_upstream() {
     use switchyard_domain::TransactionKind::BalanceInquiry;
     let mut bench = Bench::new();

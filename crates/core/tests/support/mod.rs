@@ -598,6 +598,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
         stan: sent.stan,
         transmitted: sent.at.transmission_digits(),
         rrn,
+        amount_minor: None,
         code: Some(code),
         auth_code: code.is_approval().then(|| "A12345".parse().unwrap()),
         balance: None,

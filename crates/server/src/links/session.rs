@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use switchyard_core::dialect::iso87::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream};
-use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, TransactionId};
+use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, Timestamp, TransactionId};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -216,7 +217,9 @@ impl<'a> Session<'a> {
     fn is_overdue(&self, message: &Upstream) -> bool {
         match message {
             Upstream::Request(request) => request.opened.upstream.is_some_and(|upstream| {
-                let waited = crate::shared::now().micros_since(upstream.transmitted_at);
+                // The core's own time: the wall clock may have been set back since.
+                let now = Timestamp(self.shared.clock.load(Ordering::Relaxed));
+                let waited = now.micros_since(upstream.transmitted_at);
                 Duration::from_micros(waited) >= self.speech.answer_timeout
             }),
             Upstream::Reversal { .. } | Upstream::Network { .. } => false,

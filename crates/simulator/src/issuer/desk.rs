@@ -17,13 +17,14 @@ const ECHO_TEST: u64 = 301;
 
 /// What one connection has agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Session {
-    pub(super) is_signed_on: bool,
+pub struct Session {
+    /// Whether the switch has signed on.
+    pub is_signed_on: bool,
 }
 
 /// What became of a request.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub enum Heard {
     /// Network management: answered, no fault is played on it.
     Management,
     /// A financial request or a reversal; the entry that it posted or reversed.
@@ -32,14 +33,19 @@ pub(super) enum Heard {
 
 /// Reads, decides and answers.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) book: IssuerBook,
+pub struct Desk {
+    /// Its books.
+    pub book: IssuerBook,
     dialect: &'static Dialect,
     zpk: TdesCipher,
 }
 
 impl Desk {
-    pub(super) fn new(book: IssuerBook, dialect: LinkDialect, zpk: TdesCipher) -> Result<Self, SimError> {
+    /// A desk that speaks a built-in dialect and reads PIN blocks under `zpk`.
+    ///
+    /// # Errors
+    /// [`SimError::World`] when there is no such dialect.
+    pub fn new(book: IssuerBook, dialect: LinkDialect, zpk: TdesCipher) -> Result<Self, SimError> {
         let dialect = Dialect::builtin(dialect.name()).ok_or(SimError::World { what: "dialect" })?;
         Ok(Self { book, dialect, zpk })
     }
@@ -48,7 +54,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`SimError::Parse`] when the body is no message: the connection cannot be trusted any more.
-    pub(super) fn handle(
+    pub fn handle(
         &mut self,
         body: &[u8],
         session: &mut Session,

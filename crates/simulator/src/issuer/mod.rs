@@ -17,6 +17,7 @@ mod tests;
 
 pub use account::Account;
 pub use book::{Answer, EFFECTS_MAX, IssuerBook, IssuerCounts};
+pub use desk::{Desk, Heard, Session};
 pub use entry::IssuerEntry;
 pub use faults::IssuerFaults;
 pub use host::{IssuerConfig, IssuerHost};

@@ -26,19 +26,26 @@ pub(crate) const UNKNOWN_TERMINAL: &str = "ZZ999999";
 
 /// One transaction of an upload.
 #[derive(Debug, Clone)]
-pub(crate) struct UploadItem {
-    pub(crate) is_foreign: bool,
-    pub(crate) stan: Stan,
-    pub(crate) pan: crate::world::Concealed,
-    pub(crate) amount_minor: u64,
+pub struct UploadItem {
+    /// Whether it counts among the foreign cards.
+    pub is_foreign: bool,
+    /// Trace number.
+    pub stan: Stan,
+    /// The card.
+    pub pan: crate::world::Concealed,
+    /// Minor units.
+    pub amount_minor: u64,
 }
 
 /// Builds requests of one terminal in one batch.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Composer<'a> {
-    pub(crate) terminal: &'a DemoTerminal,
-    pub(crate) batch: BatchNumber,
-    pub(crate) keys: Option<&'a SessionKeys>,
+pub struct Composer<'a> {
+    /// Who sends.
+    pub terminal: &'a DemoTerminal,
+    /// DE 60.2.
+    pub batch: BatchNumber,
+    /// For MAC, PIN and track; a sign-on needs none.
+    pub keys: Option<&'a SessionKeys>,
 }
 
 /// The UnionPay dialect.
@@ -48,7 +55,10 @@ pub(crate) fn dialect() -> &'static Dialect {
 
 impl Composer<'_> {
     /// A financial request.
-    pub(crate) fn transaction(&self, order: &Order, stan: Stan) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn transaction(&self, order: &Order, stan: Stan) -> Result<Vec<u8>, SimError> {
         let selector = selector(order.kind);
         let is_chip = matches!(order.entry, EntryMode::Contact | EntryMode::Contactless);
         let card = order.card.as_ref();
@@ -104,7 +114,10 @@ impl Composer<'_> {
     }
 
     /// A 0400 with the original's trace number, amount, F3 and F60; `reason` is F39.
-    pub(crate) fn reversal(&self, order: &Order, stan: Stan, reason: &str) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn reversal(&self, order: &Order, stan: Stan, reason: &str) -> Result<Vec<u8>, SimError> {
         let selector = selector(order.kind);
         let mut body = Vec::with_capacity(200);
         let mut b = dialect().builder(&mut body, Mti::new(0x0400));
@@ -126,16 +139,25 @@ impl Composer<'_> {
     }
 
     /// 0800: 003, or 004 where the profile has a track key.
-    pub(crate) fn sign_on(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn sign_on(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
         let code = if self.terminal.track_key { "004" } else { "003" };
         self.management(0x0800, Some(stan), code, true)
     }
     /// 0820, 002.
-    pub(crate) fn sign_off(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn sign_off(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
         self.management(0x0820, Some(stan), "002", false)
     }
     /// 0820, 301.
-    pub(crate) fn echo_test(&self) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn echo_test(&self) -> Result<Vec<u8>, SimError> {
         self.management(0x0820, None, "301", false)
     }
     fn management(
@@ -160,7 +182,10 @@ impl Composer<'_> {
     }
 
     /// 0500 with the terminal's totals.
-    pub(crate) fn settlement(&self, stan: Stan, totals: &BatchTotals) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn settlement(&self, stan: Stan, totals: &BatchTotals) -> Result<Vec<u8>, SimError> {
         let mut body = Vec::with_capacity(120);
         let mut b = dialect().builder(&mut body, Mti::new(0x0500));
         b.digits(11, &stan.digits())?;
@@ -170,7 +195,10 @@ impl Composer<'_> {
         self.frame(&body, false)
     }
     /// 0320, 201: at most eight transactions.
-    pub(crate) fn upload(&self, stan: Stan, items: &[UploadItem]) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn upload(&self, stan: Stan, items: &[UploadItem]) -> Result<Vec<u8>, SimError> {
         let mut digits = format!("{:02}", items.len());
         for item in items {
             let kind = if item.is_foreign { "01" } else { "00" };
@@ -179,7 +207,10 @@ impl Composer<'_> {
         self.upload_message(stan, &digits, "201")
     }
     /// 0320 that ends an upload: 202 after an unbalanced close.
-    pub(crate) fn upload_end(&self, stan: Stan, count: usize) -> Result<Vec<u8>, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
+    pub fn upload_end(&self, stan: Stan, count: usize) -> Result<Vec<u8>, SimError> {
         self.upload_message(stan, &format!("{count:04}"), "202")
     }
     fn upload_message(&self, stan: Stan, digits: &str, code: &str) -> Result<Vec<u8>, SimError> {

@@ -24,7 +24,7 @@ pub(crate) fn profile(mac: TerminalMac) -> (MacAlgorithm, MakLength, KeyAlgorith
 
 /// What a sign-on gave.
 #[derive(Debug)]
-pub(crate) struct SessionKeys {
+pub struct SessionKeys {
     pin: TdesCipher,
     pub(crate) mac: MacKey,
     pub(crate) track: Option<TdesCipher>,
@@ -32,7 +32,10 @@ pub(crate) struct SessionKeys {
 
 impl SessionKeys {
     /// Opens F62 under the terminal's master key; every check value has to be right.
-    pub(crate) fn open(terminal: &DemoTerminal, block: &[u8]) -> Result<Self, SimError> {
+    ///
+    /// # Errors
+    /// [`SimError::WorkingKeys`] for a check value, [`SimError::Untrusted`] for a block of another form.
+    pub fn open(terminal: &DemoTerminal, block: &[u8]) -> Result<Self, SimError> {
         let (algorithm, length, cipher) = profile(terminal.mac);
         let keys = WorkingKeyBlock::open_with(&terminal.tmk.des(), block, length, cipher)?;
         if terminal.track_key != keys.tdk.is_some() {

@@ -20,10 +20,13 @@ mod tests;
 mod undo;
 
 pub use close::{CloseMode, CloseReport};
+pub use compose::{Composer, UploadItem};
+pub use keys::SessionKeys;
 pub use machine::{Terminal, TerminalCounts, TerminalOptions};
-pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper};
+pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Selector, Tamper, is_reversible, selector};
 pub use recover::Recovered;
-pub use state::BATCH_TRANSACTIONS_MAX;
+pub use reply::{Expectation, Reply};
+pub use state::{BATCH_TRANSACTIONS_MAX, PendingReversal, TerminalState};
 
 pub(crate) use compose::dialect;
 #[cfg(test)]
@@ -31,5 +34,3 @@ pub(crate) use compose::totals_digits;
 #[cfg(test)]
 pub(crate) use keys::profile;
 pub(crate) use machine::latency_histogram;
-#[cfg(test)]
-pub(crate) use order::{Selector, selector};

@@ -139,15 +139,19 @@ impl Done {
 
 /// The selector of a transaction: message type, F3, F25, 60.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Selector {
-    pub(crate) mti: Mti,
-    pub(crate) processing_code: u64,
-    pub(crate) condition: u64,
-    pub(crate) type_code: u8,
+pub struct Selector {
+    /// Message type.
+    pub mti: Mti,
+    /// F3.
+    pub processing_code: u64,
+    /// F25.
+    pub condition: u64,
+    /// F60.1.
+    pub type_code: u8,
 }
 
 /// The table of section 5 of the UnionPay notes.
-pub(crate) fn selector(kind: TransactionKind) -> Selector {
+pub fn selector(kind: TransactionKind) -> Selector {
     let (mti, processing_code, condition, type_code) = match kind {
         TransactionKind::Sale => (0x0200, 0, 0, 22),
         TransactionKind::Void => (0x0200, 200_000, 0, 23),
@@ -163,6 +167,6 @@ pub(crate) fn selector(kind: TransactionKind) -> Selector {
 
 /// Whether a terminal undoes it with a 0400 when no answer comes. A refund is an advice: it is repeated
 /// instead. An inquiry moves nothing.
-pub(crate) fn is_reversible(kind: TransactionKind) -> bool {
+pub fn is_reversible(kind: TransactionKind) -> bool {
     !matches!(kind, TransactionKind::Refund | TransactionKind::BalanceInquiry)
 }

@@ -15,33 +15,48 @@ const MAC_DE: De = 64;
 
 /// A verified reply.
 #[derive(Debug, Clone)]
-pub(crate) struct Reply {
-    pub(crate) mti: Mti,
-    pub(crate) stan: Option<Stan>,
-    pub(crate) code: Option<ResponseCode>,
-    pub(crate) rrn: Option<Rrn>,
-    pub(crate) auth: Option<String>,
-    pub(crate) date: Option<String>,
-    pub(crate) batch: Option<BatchNumber>,
-    pub(crate) balance_minor: Option<u64>,
+pub struct Reply {
+    /// Message type.
+    pub mti: Mti,
+    /// F11.
+    pub stan: Option<Stan>,
+    /// F39.
+    pub code: Option<ResponseCode>,
+    /// F37.
+    pub rrn: Option<Rrn>,
+    /// F38.
+    pub auth: Option<String>,
+    /// F13.
+    pub date: Option<String>,
+    /// F60.2.
+    pub batch: Option<BatchNumber>,
+    /// F54.
+    pub balance_minor: Option<u64>,
     /// Result digits of F48: domestic, foreign.
-    pub(crate) verdicts: Option<(u8, u8)>,
+    pub verdicts: Option<(u8, u8)>,
     /// F62.
-    pub(crate) keys: Option<Vec<u8>>,
-    pub(crate) must_sign_on: bool,
+    pub keys: Option<Vec<u8>>,
+    /// The host wants the terminal to sign on again.
+    pub must_sign_on: bool,
+    /// Whether it carries F64: a refusal without one may be anybody's.
+    pub has_mac: bool,
     /// Every element but F2 and F64, for the comparison of two replies.
-    pub(crate) image: Vec<(De, Vec<u8>)>,
+    pub image: Vec<(De, Vec<u8>)>,
 }
 
 /// What a request lets its reply be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Expectation {
-    pub(crate) mti: Mti,
-    pub(crate) stan: Option<Stan>,
-    pub(crate) amount_minor: Option<u64>,
-    pub(crate) has_mac: bool,
+pub struct Expectation {
+    /// Message type.
+    pub mti: Mti,
+    /// F11.
+    pub stan: Option<Stan>,
+    /// F4, if the reply has one.
+    pub amount_minor: Option<u64>,
+    /// Whether it has to carry F64.
+    pub has_mac: bool,
     /// The request was broken on purpose: the reply may lack what the host could not read.
-    pub(crate) is_loose: bool,
+    pub is_loose: bool,
 }
 
 impl Reply {
@@ -50,7 +65,7 @@ impl Reply {
     /// # Errors
     /// [`SimError::Parse`] and [`SimError::Frame`] for what is no message, [`SimError::Untrusted`] for a
     /// wrong MAC or an echo that is none.
-    pub(crate) fn read(
+    pub fn read(
         frame: &[u8],
         terminal: &DemoTerminal,
         keys: Option<&SessionKeys>,
@@ -89,6 +104,7 @@ impl Reply {
             keys: message.raw(62).map(<[u8]>::to_vec),
             must_sign_on: envelope.processing_requirement() == Some(REQUIREMENT_SIGN_ON)
                 || code.is_some_and(|c| c == ResponseCode::SIGN_ON_REQUIRED || c == ResponseCode::MAC_ERROR),
+            has_mac: message.has(MAC_DE),
             image: message
                 .elements()
                 .filter(|de| !matches!(de, 2 | 64))
@@ -143,7 +159,7 @@ impl Reply {
     }
 
     /// Whether DE 39 says yes.
-    pub(crate) fn is_approved(&self) -> bool {
+    pub fn is_approved(&self) -> bool {
         self.code.is_some_and(ResponseCode::is_approval)
     }
 }

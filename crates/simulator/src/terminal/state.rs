@@ -22,12 +22,15 @@ struct BatchItem {
 
 /// A reversal that has to be answered before anything else is sent.
 #[derive(Debug, Clone)]
-pub(crate) struct PendingReversal {
-    pub(crate) order: Order,
-    pub(crate) batch: BatchNumber,
-    pub(crate) stan: Stan,
+pub struct PendingReversal {
+    /// What was asked.
+    pub order: Order,
+    /// In which batch.
+    pub batch: BatchNumber,
+    /// Under which trace number.
+    pub stan: Stan,
     /// F39: 98, 96, A0 or 06.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
 }
 
 /// A request of which a journal does not know the end.
@@ -41,27 +44,30 @@ pub(crate) struct Unanswered {
 
 /// The state.
 #[derive(Debug)]
-pub(crate) struct TerminalState {
-    pub(crate) batch: BatchNumber,
+pub struct TerminalState {
+    /// The open batch.
+    pub batch: BatchNumber,
     next_stan: u32,
     items: BTreeMap<Stan, BatchItem>,
-    pub(crate) pending: Option<PendingReversal>,
+    /// What has to be reversed before anything else is sent.
+    pub pending: Option<PendingReversal>,
     /// A 0500 went out for the open batch: the host may take nothing but its upload until it is closed.
-    pub(crate) is_closing: bool,
+    pub is_closing: bool,
 }
 
 impl TerminalState {
-    pub(crate) fn new(batch: BatchNumber) -> Self {
+    /// The state of a terminal that was never used.
+    pub fn new(batch: BatchNumber) -> Self {
         Self { batch, next_stan: 1, items: BTreeMap::new(), pending: None, is_closing: false }
     }
     /// The next trace number: 000001 to 999999 and round again.
-    pub(crate) fn take_stan(&mut self) -> Stan {
+    pub fn take_stan(&mut self) -> Stan {
         let stan = Stan::try_from(u64::from(self.next_stan)).expect("kept between 1 and 999999");
         self.next_stan = self.next_stan % 999_999 + 1;
         stan
     }
     /// Counts an approved transaction.
-    pub(crate) fn count(&mut self, order: &Order, stan: Stan) {
+    pub fn count(&mut self, order: &Order, stan: Stan) {
         if let Some(side) = order.kind.batch_side() {
             let item = BatchItem {
                 side,
@@ -73,18 +79,19 @@ impl TerminalState {
         }
     }
     /// Takes a reversed one out again.
-    pub(crate) fn uncount(&mut self, stan: Stan) {
+    pub fn uncount(&mut self, stan: Stan) {
         self.items.remove(&stan);
     }
-    pub(crate) fn is_batch_full(&self) -> bool {
+    /// Whether the batch has to be closed before more goes into it.
+    pub fn is_batch_full(&self) -> bool {
         self.items.len() >= BATCH_TRANSACTIONS_MAX
     }
     /// The trace number of a sale that a faulty close can leave out.
-    pub(crate) fn any_debit(&self) -> Option<Stan> {
+    pub fn any_debit(&self) -> Option<Stan> {
         self.items.iter().find(|(_, item)| item.side == BatchSide::Debit).map(|(stan, _)| *stan)
     }
     /// Totals without the one left out.
-    pub(crate) fn totals(&self, omitted: Option<Stan>) -> BatchTotals {
+    pub fn totals(&self, omitted: Option<Stan>) -> BatchTotals {
         let mut totals = BatchTotals::default();
         for (_, item) in self.items.iter().filter(|(stan, _)| Some(**stan) != omitted) {
             let sums = if item.is_foreign { &mut totals.foreign } else { &mut totals.domestic };
@@ -97,7 +104,7 @@ impl TerminalState {
         totals
     }
     /// What goes up for the groups that do not balance.
-    pub(crate) fn upload(&self, domestic: bool, foreign: bool, omitted: Option<Stan>) -> Vec<UploadItem> {
+    pub fn upload(&self, domestic: bool, foreign: bool, omitted: Option<Stan>) -> Vec<UploadItem> {
         self.items
             .iter()
             .filter(|(stan, item)| {
@@ -112,7 +119,7 @@ impl TerminalState {
             .collect()
     }
     /// Goes on in `batch`, which the host names; another batch starts empty.
-    pub(crate) fn enter_batch(&mut self, batch: BatchNumber) {
+    pub fn enter_batch(&mut self, batch: BatchNumber) {
         if batch != self.batch {
             self.batch = batch;
             self.items.clear();

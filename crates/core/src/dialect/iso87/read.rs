@@ -28,8 +28,8 @@ const BALANCE_CHARACTERS: usize = 20;
 /// Reads an issuer's answer. A repeat bit in its MTI is dropped: 0131 answers like 0130.
 ///
 /// # Errors
-/// [`AnswerError`] for a request, and for an answer whose DE 7 or 11 is absent or whose DE 7, 11, 37, 38, 39
-/// or 70 is malformed. A balance that cannot be read is left out: nothing is decided by it.
+/// [`AnswerError`] for a request, and for an answer whose DE 7 or 11 is absent or whose DE 4, 7, 11, 37,
+/// 38, 39 or 70 is malformed. A balance that cannot be read is left out: nothing is decided by it.
 pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
     let mti = message.mti();
     if !mti.is_response() {
@@ -45,6 +45,7 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         mti: mti_number(mti),
         stan: Stan::try_from(stan).map_err(|_| AnswerError::Malformed(11))?,
         transmitted: transmitted.ok_or(AnswerError::Malformed(7))?,
+        amount_minor: number(message, 4)?,
         rrn: characters(message, 37, |bytes| Rrn::try_from(bytes))?,
         code: characters(message, 39, |bytes| ResponseCode::try_from(bytes))?,
         auth_code: characters(message, 38, |bytes| AuthCode::try_from(bytes))?,

@@ -1,0 +1,133 @@
+//! The three journals, once every queue has drained: what the terminals believe, what the ledger says, what the issuers posted.
+
+use super::story::Story;
+use super::{Checked, Tale, ensure};
+use crate::tally::Tally;
+use std::collections::{BTreeMap, BTreeSet};
+use switchyard_domain::{BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalIndex, TransactionKind};
+use switchyard_simulator::issuer::IssuerEntry;
+use switchyard_simulator::terminal::FinalState;
+
+/// A transaction as its terminal's journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Believed {
+    pub(crate) kind: TransactionKind,
+    pub(crate) minor: u64,
+    pub(crate) state: FinalState,
+    /// DE 39 of the answer, where one came that could be trusted.
+    pub(crate) code: Option<ResponseCode>,
+    pub(crate) rrn: Option<Rrn>,
+}
+
+/// What a terminal knows at the end.
+#[derive(Debug)]
+pub(crate) struct Journals<'a> {
+    pub(crate) terminal: TerminalIndex,
+    pub(crate) believed: &'a BTreeMap<(BatchNumber, Stan), Believed>,
+    /// Trace numbers of batches that it counted wrong on purpose.
+    pub(crate) miscounted: &'a BTreeSet<(BatchNumber, Stan)>,
+}
+
+/// What the issuers posted.
+#[derive(Debug)]
+pub(crate) struct Books<'a> {
+    pub(crate) entries: Vec<&'a [IssuerEntry]>,
+}
+
+impl Journals<'_> {
+    /// The terminal's journal against the ledger.
+    pub(crate) fn compare(&self, story: &Story, tally: &mut Tally) -> Checked {
+        let terminal = self.terminal;
+        let mut ledger: BTreeMap<(BatchNumber, Stan), &Tale> = story
+            .by_key
+            .iter()
+            .filter(|(key, _)| key.terminal == terminal)
+            .map(|(key, id)| ((key.batch, key.stan), &story.transactions[id]))
+            .collect();
+        for (place, believed) in self.believed {
+            tally.compared_terminals += 1;
+            let tale = ledger.remove(place);
+            let is_case = tale.is_some_and(|t| t.refused) && believed.state == FinalState::Reversed;
+            tally.operator_cases += u64::from(is_case);
+            ensure(agrees(believed, tale), "terminals' journal = ledger", || {
+                let told =
+                    tale.map(|t| (t.opened.kind, t.opened.amount.minor, t.outcome, t.reply.map(|r| r.code)));
+                format!("terminal {} {}/{}: {believed:?}, ledger {told:?}", terminal.0, place.0, place.1)
+            })?;
+        }
+        let unasked = ledger.into_iter().next();
+        ensure(unasked.is_none(), "terminals' journal = ledger", || {
+            format!(
+                "terminal {} never asked for {:?}",
+                terminal.0,
+                unasked.map(|(place, tale)| (place, tale.opened.id))
+            )
+        })?;
+        self.explain_cases(story)
+    }
+
+    /// Every difference of a batch is one that the terminal made, or a reversal that was refused.
+    fn explain_cases(&self, story: &Story) -> Checked {
+        for (terminal, batch, stan) in story.cases.iter().filter(|case| case.0 == self.terminal) {
+            let lied = self.miscounted.contains(&(*batch, *stan));
+            let mut tales = story
+                .by_key
+                .iter()
+                .filter(|(key, _)| (key.terminal, key.batch, key.stan) == (*terminal, *batch, *stan));
+            let refused = tales.any(|(_, id)| story.transactions[id].refused);
+            ensure(lied || refused, "batches add up", || {
+                format!("terminal {} {batch}/{stan} differs and nobody knows why", terminal.0)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn agrees(believed: &Believed, tale: Option<&Tale>) -> bool {
+    let Some(tale) = tale else {
+        // Refused without a record, never heard, or undone before it was taken.
+        return believed.state != FinalState::Approved && believed.rrn.is_none();
+    };
+    let outcome = tale.outcome;
+    let state = match believed.state {
+        FinalState::Approved => outcome == Outcome::Approved,
+        FinalState::Declined => matches!(outcome, Outcome::Declined | Outcome::Reversed),
+        FinalState::Reversed => {
+            matches!(outcome, Outcome::Declined | Outcome::Reversed)
+                || outcome == Outcome::Approved && tale.refused
+        }
+        // An inquiry that was never answered moves nothing.
+        FinalState::Unknown => tale.opened.kind == TransactionKind::BalanceInquiry,
+    };
+    let same_code = believed.rrn.is_none() || believed.code == tale.reply.map(|reply| reply.code);
+    let same_reference = believed.rrn.is_none_or(|rrn| rrn == tale.opened.rrn);
+    let same_order = (believed.kind, believed.minor) == (tale.opened.kind, tale.opened.amount.minor);
+    state && same_code && same_reference && same_order
+}
+
+impl Books<'_> {
+    /// The ledger against the issuers' books.
+    pub(crate) fn compare(&self, story: &Story, tally: &mut Tally) -> Checked {
+        let mut posted: BTreeMap<Rrn, &IssuerEntry> = BTreeMap::new();
+        for entry in self.entries.iter().copied().flatten() {
+            let first = posted.insert(entry.rrn, entry).is_none();
+            ensure(first, "ledger = issuers' books", || format!("{} is posted twice", entry.rrn))?;
+        }
+        for tale in story.transactions.values().filter(|tale| tale.opened.upstream.is_some()) {
+            tally.compared_issuers += 1;
+            let opened = &tale.opened;
+            let ours = tale.outcome == Outcome::Approved && opened.kind != TransactionKind::BalanceInquiry;
+            let entry = posted.remove(&opened.rrn);
+            let theirs = entry.is_some_and(|entry| !entry.reversed);
+            let same =
+                entry.is_none_or(|e| !ours || (e.kind, e.amount_minor) == (opened.kind, opened.amount.minor));
+            ensure(ours == theirs && same, "ledger = issuers' books", || {
+                let theirs = entry.map(|e| (e.kind, e.amount_minor, e.reversed));
+                let (id, kind, minor) = (opened.id, opened.kind, opened.amount.minor);
+                format!("{id} {kind:?} of {minor} is {:?}, the issuer has {theirs:?}", tale.outcome)
+            })?;
+        }
+        let unknown = posted.into_keys().next();
+        ensure(unknown.is_none(), "ledger = issuers' books", || format!("nobody knows {unknown:?}"))
+    }
+}

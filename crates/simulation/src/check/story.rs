@@ -1,0 +1,366 @@
+//! The plainest account of what the records on the disk say, kept apart from the core's own.
+
+use super::{Breach, Checked, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use switchyard_domain::{
+    AccountId, AccountKind, BatchNumber, BatchSide, Entry, HoldId, Movement, Outcome, Phase, Record,
+    ReplyFacts, RequestKey, ReversalEffect, Rrn, SafEntry, SafId, Stamped, Stan, TerminalIndex, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened,
+};
+
+/// A completion may be this many percent of its hold.
+const COMPLETION_PERCENT_MAX: u64 = 115;
+
+/// A transaction as the records tell it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tale {
+    pub(crate) opened: TransactionOpened,
+    pub(crate) outcome: Outcome,
+    pub(crate) reply: Option<ReplyFacts>,
+    /// A reversal was refused with 25 although it stands: an operator's case.
+    pub(crate) refused: bool,
+    /// Minor units that follow-ups took, and those on their way.
+    followed: u64,
+    /// A void or completion took it, or is on its way.
+    ended: bool,
+}
+
+/// Everything that the records told so far.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    pub(crate) transactions: BTreeMap<TransactionId, Tale>,
+    pub(crate) by_key: BTreeMap<RequestKey, TransactionId>,
+    /// Answers that were recorded, by reference.
+    replies: BTreeMap<Rrn, ReplyFacts>,
+    pub(crate) references: BTreeSet<Rrn>,
+    saf: BTreeMap<SafId, SafEntry>,
+    saf_ever: BTreeSet<SafId>,
+    pub(crate) dead_letters: u64,
+    pub(crate) unresolved: usize,
+    wanted: BTreeSet<TransactionId>,
+    /// Net credit in minor units.
+    balances: BTreeMap<AccountId, i128>,
+    holds: BTreeMap<HoldId, (AccountId, u64)>,
+    held: BTreeMap<AccountId, u64>,
+    /// Differences found at the end of an upload.
+    pub(crate) cases: BTreeSet<(TerminalIndex, BatchNumber, Stan)>,
+    pub(crate) last_at: Timestamp,
+    pub(crate) batches_closed: u64,
+    pub(crate) days: u64,
+}
+
+impl Story {
+    /// Takes the next record.
+    pub(crate) fn take(&mut self, stamped: &Stamped) -> Checked {
+        ensure(stamped.at >= self.last_at, "time goes forward", || {
+            format!("record at {} after {}", stamped.at.0, self.last_at.0)
+        })?;
+        self.last_at = stamped.at;
+        if let Some(entry) = stamped.record.entry() {
+            self.post(entry)?;
+        }
+        self.tell(&stamped.record)
+    }
+
+    fn tell(&mut self, record: &Record) -> Checked {
+        match record {
+            Record::Opened(opened) => self.open(opened, Outcome::Pending, None),
+            Record::Decided { opened, outcome, reply, movement, .. } => {
+                ensure(opened.rrn == reply.rrn, "one reference", || format!("{} {}", opened.rrn, reply.rrn))?;
+                self.open(opened, *outcome, Some(*reply))?;
+                self.moved(opened, *outcome, movement.as_ref())
+            }
+            Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
+                self.resolve(*transaction, *outcome, *reply, movement.as_ref(), saf.as_ref())
+            }
+            Record::ReversalTaken { original, effect, reply, movement, saf, entry, .. } => {
+                self.reference(reply.rrn, reply)?;
+                let moves = movement.is_some() || !entry.is_empty() || saf.is_some();
+                self.reverse(*original, *effect, moves)?;
+                self.queue(saf.as_ref())
+            }
+            Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::SafDelivered { id, .. } => {
+                let entry = self.unqueue(*id)?;
+                self.end_unknown(entry.transaction, Outcome::Reversed)
+            }
+            Record::SafDeadLettered { id, .. } => {
+                self.dead_letters += 1;
+                self.unqueue(*id).map(drop)
+            }
+            Record::LateAnswer { transaction, cancels: Some(id), .. } => {
+                self.unqueue(*id)?;
+                self.end_unknown(*transaction, Outcome::Declined)
+            }
+            Record::BatchReconciled { verdict, reply, .. } => {
+                self.batches_closed += u64::from(*verdict == switchyard_domain::BatchVerdict::Balanced);
+                self.reference(reply.rrn, reply)
+            }
+            Record::BatchUploadEnded { terminal, batch, cases, reply, .. } => {
+                self.batches_closed += 1;
+                self.cases.extend(cases.iter().map(|case| (*terminal, *batch, case.stan)));
+                self.reference(reply.rrn, reply)
+            }
+            Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => {
+                self.reference(reply.rrn, reply)
+            }
+            Record::DayCut { .. } => {
+                self.days += 1;
+                Ok(())
+            }
+            Record::HoldExpired { transaction, .. } => {
+                let tale = self.tale(*transaction)?;
+                let whole = !tale.ended;
+                tale.ended = true;
+                ensure(whole, "a hold is used once", || {
+                    format!("hold of {transaction} expired after its end")
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an answer that leaves is one that was recorded.
+    pub(crate) fn knows_reply(&self, facts: &ReplyFacts) -> bool {
+        let same = |known: &ReplyFacts| known.code == facts.code && known.auth_code == facts.auth_code;
+        self.replies.get(&facts.rrn).is_some_and(same)
+    }
+    /// Whether an entry was ever queued.
+    pub(crate) fn knew_saf(&self, id: SafId) -> bool {
+        self.saf_ever.contains(&id)
+    }
+    pub(crate) fn saf_waiting(&self) -> usize {
+        self.saf.len()
+    }
+    /// Accounts with their net credit, those at zero left out.
+    pub(crate) fn balances(&self) -> impl Iterator<Item = (AccountId, i128)> + '_ {
+        self.balances.iter().filter(|(_, minor)| **minor != 0).map(|(account, minor)| (*account, *minor))
+    }
+    pub(crate) fn holds(&self) -> usize {
+        self.holds.len()
+    }
+
+    fn tale(&mut self, id: TransactionId) -> Result<&mut Tale, Breach> {
+        let missing = || Breach { rule: "records follow", found: format!("{id} was never opened") };
+        self.transactions.get_mut(&id).ok_or_else(missing)
+    }
+
+    fn reference(&mut self, rrn: Rrn, reply: &ReplyFacts) -> Checked {
+        ensure(self.references.insert(rrn), "a reference is given once", || format!("{rrn} again"))?;
+        self.replies.insert(rrn, *reply);
+        Ok(())
+    }
+
+    fn open(&mut self, opened: &TransactionOpened, outcome: Outcome, reply: Option<ReplyFacts>) -> Checked {
+        let id = opened.id;
+        ensure(id.0 == self.transactions.len() as u64, "records follow", || format!("{id} is not next"))?;
+        ensure(self.references.insert(opened.rrn), "a reference is given once", || opened.rrn.to_string())?;
+        let first = self.by_key.insert(opened.key, id).is_none();
+        ensure(first, "one request, one effect", || format!("{id} is a second transaction under its key"))?;
+        if let Some(reply) = reply {
+            self.replies.insert(reply.rrn, reply);
+        }
+        if outcome != Outcome::Declined {
+            self.claim(opened)?;
+        }
+        self.unresolved += usize::from(outcome == Outcome::Pending);
+        let tale = Tale { opened: opened.clone(), outcome, reply, refused: false, followed: 0, ended: false };
+        self.transactions.insert(id, tale);
+        Ok(())
+    }
+
+    /// What a follow-up takes is taken when it is sent: two of them never hold the same.
+    fn claim(&mut self, opened: &TransactionOpened) -> Checked {
+        let Some(original) = opened.original.filter(|_| opened.kind.follows_another()) else { return Ok(()) };
+        let (kind, asked, id) = (opened.kind, opened.amount.minor, opened.id);
+        let (merchant, tale) = (opened.key.merchant, self.tale(original)?);
+        let whole = tale.opened.amount.minor;
+        let stands = tale.outcome == Outcome::Approved && tale.opened.key.merchant == merchant;
+        let fits = match kind {
+            TransactionKind::Refund => !tale.ended && tale.followed + asked <= whole,
+            TransactionKind::Completion => {
+                !tale.ended && asked * 100 <= whole * COMPLETION_PERCENT_MAX && tale.followed == 0
+            }
+            _ => !tale.ended && tale.followed == 0 && asked == whole,
+        };
+        if kind == TransactionKind::Refund {
+            tale.followed += asked;
+        } else {
+            tale.ended = true;
+        }
+        ensure(stands, "a follow-up has an original", || {
+            format!("{id} follows {original}, which does not stand")
+        })?;
+        ensure(fits, "follow-ups stay within what was captured", || {
+            format!("{id}, a {kind:?} of {asked}, follows {original} of {whole}")
+        })
+    }
+
+    /// A follow-up came to nothing.
+    fn unclaim(&mut self, id: TransactionId) -> Checked {
+        let opened = &self.tale(id)?.opened;
+        let (kind, minor) = (opened.kind, opened.amount.minor);
+        let Some(original) = opened.original.filter(|_| kind.follows_another()) else { return Ok(()) };
+        let tale = self.tale(original)?;
+        if kind == TransactionKind::Refund {
+            tale.followed -= minor;
+        } else {
+            tale.ended = false;
+        }
+        Ok(())
+    }
+
+    fn resolve(
+        &mut self,
+        id: TransactionId,
+        outcome: Outcome,
+        reply: ReplyFacts,
+        movement: Option<&Movement>,
+        saf: Option<&SafEntry>,
+    ) -> Checked {
+        let taken_back = self.wanted.contains(&id);
+        let tale = self.tale(id)?;
+        let (before, opened) = (tale.outcome, tale.opened.clone());
+        (tale.outcome, tale.reply) = (outcome, Some(reply));
+        ensure(before == Outcome::Pending, "one outcome", || format!("{id} is resolved twice"))?;
+        ensure(outcome != Outcome::Pending, "one outcome", || format!("{id} is resolved to nothing"))?;
+        ensure(opened.rrn == reply.rrn, "one reference", || format!("{} {}", opened.rrn, reply.rrn))?;
+        ensure(!(outcome == Outcome::Approved && taken_back), "a reversal has one effect", || {
+            format!("{id} was taken back and is approved")
+        })?;
+        let inquiry = opened.kind == TransactionKind::BalanceInquiry;
+        let undone = matches!(outcome, Outcome::Unknown | Outcome::Reversed) && !inquiry;
+        ensure(undone == saf.is_some(), "whatever may stand upstream is taken back", || {
+            format!("{id} ended {outcome:?}, reversal queued: {}", saf.is_some())
+        })?;
+        self.replies.insert(reply.rrn, reply);
+        match outcome {
+            Outcome::Unknown => {}
+            Outcome::Declined | Outcome::Reversed => {
+                self.unresolved -= 1;
+                self.unclaim(id)?;
+            }
+            Outcome::Approved | Outcome::Pending => self.unresolved -= 1,
+        }
+        self.queue(saf)?;
+        self.moved(&opened, outcome, movement)
+    }
+
+    fn moved(&self, opened: &TransactionOpened, outcome: Outcome, movement: Option<&Movement>) -> Checked {
+        let side = opened.kind.batch_side();
+        let moves = outcome == Outcome::Approved && side.is_some();
+        let right = match movement {
+            None => !moves,
+            Some(movement) => {
+                moves
+                    && (movement.amount, movement.transaction) == (opened.amount, opened.id)
+                    && movement.gain == (side == Some(BatchSide::Debit))
+            }
+        };
+        ensure(right, "what stands moves, once", || format!("{} ended {outcome:?}", opened.id))
+    }
+
+    fn reverse(&mut self, original: Option<TransactionId>, effect: ReversalEffect, moves: bool) -> Checked {
+        let Some(id) = original else {
+            return ensure(
+                effect == ReversalEffect::Tombstone && !moves,
+                "a reversal has one effect",
+                || format!("{effect:?} without an original"),
+            );
+        };
+        let tale = self.tale(id)?;
+        let before = tale.outcome;
+        let inquiry = tale.opened.kind == TransactionKind::BalanceInquiry;
+        let right = match effect {
+            ReversalEffect::Undone => {
+                tale.outcome = Outcome::Reversed;
+                before == Outcome::Approved && (moves || inquiry || !tale.opened.kind.follows_another())
+            }
+            ReversalEffect::WhenResolved => before == Outcome::Pending && !moves,
+            ReversalEffect::Refused => {
+                tale.refused |= before == Outcome::Approved;
+                !moves
+            }
+            ReversalEffect::Nothing => before != Outcome::Approved && before != Outcome::Pending && !moves,
+            ReversalEffect::Tombstone => false,
+        };
+        ensure(right, "a reversal has one effect", || format!("{effect:?} of {id}, which was {before:?}"))?;
+        match effect {
+            ReversalEffect::Undone => self.unclaim(id),
+            ReversalEffect::WhenResolved => {
+                self.wanted.insert(id);
+                Ok(())
+            }
+            ReversalEffect::Refused | ReversalEffect::Nothing | ReversalEffect::Tombstone => Ok(()),
+        }
+    }
+
+    fn queue(&mut self, saf: Option<&SafEntry>) -> Checked {
+        let Some(entry) = saf else { return Ok(()) };
+        let id = entry.id;
+        self.saf_ever.insert(id);
+        ensure(self.saf.insert(id, *entry).is_none(), "records follow", || format!("entry {} twice", id.0))
+    }
+
+    fn unqueue(&mut self, id: SafId) -> Result<SafEntry, Breach> {
+        let missing = || Breach { rule: "a reversal is delivered once", found: format!("entry {}", id.0) };
+        self.saf.remove(&id).ok_or_else(missing)
+    }
+
+    fn end_unknown(&mut self, id: TransactionId, outcome: Outcome) -> Checked {
+        let tale = self.tale(id)?;
+        match tale.outcome {
+            Outcome::Unknown => {
+                tale.outcome = outcome;
+                self.unresolved -= 1;
+                self.unclaim(id)
+            }
+            Outcome::Reversed if outcome == Outcome::Reversed => Ok(()),
+            other => {
+                Err(Breach { rule: "one outcome", found: format!("{id} was {other:?}, now {outcome:?}") })
+            }
+        }
+    }
+
+    fn post(&mut self, entry: &Entry) -> Checked {
+        for posting in &entry.0 {
+            let (debit, credit, minor) = (posting.debit, posting.credit, posting.amount_minor);
+            ensure(debit.currency == credit.currency && debit != credit, "debits equal credits", || {
+                format!("{debit} and {credit}")
+            })?;
+            let (moves, ends) = match posting.phase {
+                Phase::Posted => (true, None),
+                Phase::Pending(hold) => {
+                    let fresh = self.holds.insert(hold, (debit, minor)).is_none();
+                    *self.held.entry(debit).or_default() += minor;
+                    ensure(fresh, "a hold is used once", || format!("hold {} placed twice", hold.0))?;
+                    (false, None)
+                }
+                Phase::PostPending(hold) => (true, Some(hold)),
+                Phase::VoidPending(hold) => (false, Some(hold)),
+            };
+            if let Some(hold) = ends {
+                let missing = || Breach { rule: "a hold is used once", found: format!("no hold {}", hold.0) };
+                let (account, held) = self.holds.remove(&hold).ok_or_else(missing)?;
+                *self.held.entry(account).or_default() -= held;
+            }
+            if moves {
+                *self.balances.entry(debit).or_default() -= i128::from(minor);
+                *self.balances.entry(credit).or_default() += i128::from(minor);
+            }
+        }
+        // All postings of an entry stand together: looked at one by one it could seem overdrawn.
+        entry.0.iter().try_for_each(|posting| self.covered(posting.debit))
+    }
+
+    fn covered(&self, account: AccountId) -> Checked {
+        if account.kind != AccountKind::Cardholder {
+            return Ok(());
+        }
+        let balance = self.balances.get(&account).copied().unwrap_or(0);
+        let held = i128::from(self.held.get(&account).copied().unwrap_or(0));
+        ensure(balance >= held, "a cardholder is not overdrawn", || {
+            format!("{account} has {balance}, of which {held} is held")
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! The switch's end of its links.
+
+use super::Process;
+use crate::env::{Env, Event, Peer, Way};
+use crate::plan::Sabotage;
+use crate::schedule::{millis, seconds};
+use std::collections::VecDeque;
+use switchyard_core::dialect::iso87::{self, LinkContext};
+use switchyard_core::{Answer, Input, Upstream};
+use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode, TransactionId};
+use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
+
+/// Largest frame of an issuer.
+const FRAME_BYTES_MAX: usize = 4_096;
+
+/// One link.
+pub(super) struct LinkSide {
+    line: Option<u64>,
+    generation: u32,
+    /// Handed over, not a byte of it sent.
+    waiting: VecDeque<(u32, Box<Upstream>)>,
+    dialect: &'static Dialect,
+    framing: Framing,
+    timeout_micros: u64,
+}
+
+/// Why a message cannot be sent.
+#[derive(Debug)]
+enum SendError {
+    Build,
+    Frame,
+}
+
+impl From<BuildError> for SendError {
+    fn from(_: BuildError) -> Self {
+        Self::Build
+    }
+}
+impl From<FrameError> for SendError {
+    fn from(_: FrameError) -> Self {
+        Self::Frame
+    }
+}
+
+impl LinkSide {
+    pub(super) fn new(link: &Link) -> Option<Self> {
+        Some(Self {
+            line: None,
+            generation: 0,
+            waiting: VecDeque::new(),
+            dialect: Dialect::builtin(link.dialect.name())?,
+            framing: link.framing.parse().ok()?,
+            timeout_micros: u64::from(link.answer_timeout_ms) * 1_000,
+        })
+    }
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl Process {
+    /// Tries to connect a link.
+    pub(crate) fn connect_link(&mut self, env: &mut Env, link: usize) {
+        let side = &mut self.links[link];
+        if side.line.is_some() {
+            return;
+        }
+        if env.fault(env.plan.network.disconnect.saturating_mul(10)) {
+            let wait = env.random.between(millis(100), seconds(10));
+            return env.schedule.after(wait, Event::Connect { process: self.number, link });
+        }
+        side.generation += 1;
+        side.line = Some(env.connect(Peer::Host(link)));
+        let generation = side.generation;
+        env.note("link connected", [link as u64, u64::from(generation), 0]);
+        self.handle(env, Input::LinkConnected { link: LinkIndex(link as u16), generation });
+    }
+
+    /// A connection of a link broke: what never left goes back before the loss is told.
+    fn link_lost(&mut self, env: &mut Env, index: usize) {
+        let side = &mut self.links[index];
+        let Some(line) = side.line.take() else { return };
+        env.disconnect(line);
+        env.note("link lost", [index as u64, u64::from(side.generation), 0]);
+        let (link, generation) = (LinkIndex(index as u16), side.generation);
+        let unsent: Vec<_> =
+            side.waiting.drain(..).filter_map(|(_, message)| transaction_of(&message)).collect();
+        for transaction in unsent {
+            self.handle(env, Input::NotSent { link, transaction });
+        }
+        self.handle(env, Input::LinkLost { link, generation });
+        let wait = env.random.between(millis(50), seconds(3));
+        env.schedule.after(wait, Event::Connect { process: self.number, link: index });
+    }
+
+    /// Takes a message for a link. It goes out when those before it have.
+    pub(super) fn send(&mut self, env: &mut Env, link: LinkIndex, generation: u32, message: Box<Upstream>) {
+        let index = usize::from(link.0);
+        let Some(side) = self.links.get_mut(index) else { return };
+        if side.line.is_none() {
+            if let Some(transaction) = transaction_of(&message) {
+                self.handle(env, Input::NotSent { link, transaction });
+            }
+            return;
+        }
+        if env.is(Sabotage::SwallowReversals)
+            && let Upstream::Reversal { saf, .. } = &*message
+        {
+            let answer = Answer {
+                mti: 430,
+                stan: saf.upstream.stan,
+                transmitted: saf.upstream.transmitted_at.transmission_digits(),
+                rrn: None,
+                amount_minor: None,
+                code: Some(ResponseCode::APPROVED),
+                auth_code: None,
+                balance: None,
+                network_code: None,
+            };
+            return self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
+        }
+        side.waiting.push_back((generation, message));
+        let mut wait = env.random.between(50, millis(1));
+        if env.fault(env.plan.network.delay) {
+            // The socket takes nothing for a while.
+            wait += env.random.between(millis(100), seconds(15));
+        }
+        env.schedule.after(wait, Event::Depart { process: self.number, link: index });
+    }
+
+    /// The oldest message of a link goes out, unless it may not any more.
+    pub(crate) fn depart(&mut self, env: &mut Env, index: usize) {
+        let (offset, acquirer, now) = (self.offset, self.acquirer, self.clock.now());
+        let side = &mut self.links[index];
+        let (Some(line), Some((generation, mut message))) = (side.line, side.waiting.pop_front()) else {
+            return;
+        };
+        // The core has stopped waiting for it: its reversal is behind it.
+        let overdue = match &*message {
+            Upstream::Request(request) => request
+                .opened
+                .upstream
+                .is_some_and(|upstream| now.micros_since(upstream.transmitted_at) >= side.timeout_micros),
+            Upstream::Reversal { .. } | Upstream::Network { .. } => false,
+        };
+        let transaction = transaction_of(&message);
+        let mut frame = Vec::with_capacity(256);
+        let may_leave = generation == side.generation && !overdue;
+        if may_leave {
+            if env.is(Sabotage::AlterAmount)
+                && let Upstream::Request(request) = &mut *message
+            {
+                request.opened.amount.minor += 1;
+                request.request.amount.minor += 1;
+            }
+            let card = sealed_card(&message).and_then(|card| env.hsm.open_card(card));
+            let context = LinkContext { offset, acquirer };
+            let built = side.framing.try_write(&mut frame, |out| -> Result<(), SendError> {
+                iso87::write(side.dialect, &message, card.as_ref(), &context, out)?;
+                Ok(())
+            });
+            env.hold(crate::check::ensure(built.is_ok(), "messages can be built", || format!("{built:?}")));
+        }
+        if !may_leave {
+            if let Some(transaction) = transaction {
+                let link = LinkIndex(index as u16);
+                self.handle(env, Input::NotSent { link, transaction });
+            }
+        } else if !env.transmit(line, Way::FromSwitch, frame) {
+            self.link_lost(env, index);
+        }
+    }
+
+    /// An issuer's frame arrives.
+    pub(crate) fn answered(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
+        let Some(index) = self.links.iter().position(|side| side.line == Some(line)) else { return };
+        let side = &self.links[index];
+        let Scan::Frame { start, end, .. } = side.framing.scan(bytes, FRAME_BYTES_MAX) else { return };
+        let Ok(message) = side.dialect.parse(&bytes[start..end]) else { return };
+        let read = iso87::read_answer(&message);
+        env.hold(crate::check::ensure(read.is_ok(), "answers can be read", || format!("{read:?}")));
+        let Ok(mut answer) = read else { return };
+        if env.is(Sabotage::AlterAmount) {
+            answer.amount_minor = None;
+        }
+        let (link, generation) = (LinkIndex(index as u16), side.generation);
+        env.note("an issuer's answer", [u64::from(answer.mti), u64::from(answer.stan.get()), index as u64]);
+        self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
+    }
+}
+
+fn transaction_of(message: &Upstream) -> Option<TransactionId> {
+    match message {
+        Upstream::Request(request) => Some(request.opened.id),
+        Upstream::Reversal { .. } | Upstream::Network { .. } => None,
+    }
+}
+
+/// The sealed card of a message that has none in clear.
+fn sealed_card(message: &Upstream) -> Option<&CardRef> {
+    match message {
+        Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
+        Upstream::Reversal { opened, .. } => opened.card.as_ref(),
+        Upstream::Request(_) | Upstream::Network { .. } => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! From what is wanted to a frame.
+
+use super::{Asked, Task, Till};
+use crate::env::Env;
+use crate::schedule::seconds;
+use switchyard_domain::Stan;
+use switchyard_simulator::SimError;
+use switchyard_simulator::terminal::{
+    Composer, Expectation, FinalState, Order, PendingReversal, Tamper, is_reversible, selector,
+};
+use switchyard_wire::Mti;
+
+impl Till {
+    /// Asks for something; `again` is the request that it repeats.
+    pub(super) fn ask(&mut self, env: &mut Env, task: Task, again: Option<Asked>) {
+        let attempt = again.as_ref().map_or(1, |asked| asked.attempt + 1);
+        let (batch, stan) = match (&again, &task, &self.state.pending, &self.closing) {
+            (Some(asked), ..) => (asked.batch, asked.stan),
+            (None, Task::Reversal, Some(pending), _) => (pending.batch, pending.stan),
+            (None, Task::Totals, _, Some(closing)) if closing.totals_stan.is_some() => {
+                (self.state.batch, closing.totals_stan.unwrap_or_else(|| self.state.take_stan()))
+            }
+            (None, ..) => (self.state.batch, self.state.take_stan()),
+        };
+        if let (Task::Totals, Some(closing)) = (&task, &mut self.closing) {
+            closing.totals_stan = Some(stan);
+        }
+        let expected = self.expected(&task, stan);
+        let asked = Asked { task, batch, stan, expected, attempt };
+        let frame = match self.compose(&asked) {
+            Ok(frame) => frame,
+            Err(error) => {
+                return env.hold(Err(crate::check::Breach {
+                    rule: "terminals can build their requests",
+                    found: error.to_string(),
+                }));
+            }
+        };
+        if let Task::Order { order, .. } = &asked.task {
+            // Before it is sent the journal has it, and that it may have to be taken back.
+            self.believe(&asked, FinalState::Unknown, None);
+            if is_reversible(order.kind) && again.is_none() {
+                let order = Order { tamper: Tamper::None, ..order.clone() };
+                self.state.pending = Some(PendingReversal { order, batch, stan, reason: "98" });
+            }
+        }
+        self.send(env, asked, frame);
+    }
+
+    fn compose(&self, asked: &Asked) -> Result<Vec<u8>, SimError> {
+        let composer = Composer { terminal: &self.spec, batch: asked.batch, keys: self.keys.as_ref() };
+        let stan = asked.stan;
+        match &asked.task {
+            Task::SignOn => composer.sign_on(stan),
+            Task::SignOff => composer.sign_off(stan),
+            Task::Echo => composer.echo_test(),
+            Task::Order { order, .. } | Task::Again { order, .. } => composer.transaction(order, stan),
+            Task::Reversal => match &self.state.pending {
+                Some(pending) => composer.reversal(&pending.order, stan, pending.reason),
+                None => Err(SimError::Limit { what: "no reversal pending" }),
+            },
+            Task::Totals | Task::Upload | Task::UploadEnd => {
+                let Some(closing) = &self.closing else {
+                    return Err(SimError::Limit { what: "no batch to close" });
+                };
+                match &asked.task {
+                    Task::Totals => composer.settlement(stan, &closing.totals),
+                    Task::UploadEnd => composer.upload_end(stan, closing.uploaded),
+                    _ => {
+                        let part = closing.upload.as_ref().and_then(|parts| parts.first());
+                        composer.upload(stan, part.map_or(&[], Vec::as_slice))
+                    }
+                }
+            }
+        }
+    }
+
+    fn expected(&self, task: &Task, stan: Stan) -> Expectation {
+        let admin = |mti: u16, stan| Expectation {
+            mti: Mti::new(mti),
+            stan,
+            amount_minor: None,
+            has_mac: false,
+            is_loose: false,
+        };
+        let money = |mti: Mti, minor: u64| Expectation {
+            mti,
+            stan: Some(stan),
+            amount_minor: (minor > 0).then_some(minor),
+            has_mac: true,
+            is_loose: false,
+        };
+        match task {
+            Task::SignOn => admin(0x0810, Some(stan)),
+            Task::SignOff => admin(0x0830, Some(stan)),
+            Task::Echo => admin(0x0830, None),
+            Task::Order { order, .. } | Task::Again { order, .. } => {
+                money(selector(order.kind).mti.reply(), order.amount_minor)
+            }
+            Task::Reversal => {
+                money(Mti::new(0x0410), self.state.pending.as_ref().map_or(0, |p| p.order.amount_minor))
+            }
+            Task::Totals => admin(0x0510, Some(stan)),
+            Task::Upload | Task::UploadEnd => admin(0x0330, Some(stan)),
+        }
+    }
+
+    /// The terminal is switched on.
+    pub(crate) fn begin(&mut self, env: &mut Env) {
+        let wait = env.random.between(0, seconds(5));
+        self.wake_in(env, wait);
+    }
+}

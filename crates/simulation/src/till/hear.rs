@@ -1,0 +1,199 @@
+//! From a frame to what it means.
+
+use super::{Asked, Task, Till};
+use crate::check::Breach;
+use crate::env::Env;
+use crate::schedule::{millis, seconds};
+use switchyard_domain::ResponseCode;
+use switchyard_simulator::terminal::{
+    Done, FinalState, Order, PendingReversal, Reply, SessionKeys, Tamper, is_reversible,
+};
+use switchyard_wire::{Framing, Scan};
+
+/// Largest reply that a terminal takes.
+const FRAME_BYTES_MAX: usize = 4_096;
+/// Transactions of one upload message.
+const UPLOAD_ITEMS_MAX: usize = 8;
+
+impl Till {
+    /// A frame arrives on its line.
+    pub(crate) fn hear(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
+        if self.line != Some(line) {
+            return;
+        }
+        let Some(asked) = self.asked.take() else { return };
+        let Scan::Frame { start, end, .. } = Framing::Len2BeExclusive.scan(bytes, FRAME_BYTES_MAX) else {
+            return;
+        };
+        match Reply::read(&bytes[start..end], &self.spec, self.keys.as_ref(), &asked.expected) {
+            // An answer to something else: it goes on waiting.
+            Ok(None) => self.asked = Some(asked),
+            Ok(Some(reply)) => {
+                let code = reply.code.map_or(0, |code| u64::from(u16::from_be_bytes(*code.as_bytes())));
+                env.note("terminal hears", [self.index as u64, u64::from(asked.stan.get()), code]);
+                self.needs_sign_on |= reply.must_sign_on;
+                self.understand(env, asked, &reply);
+                self.pause_or_hurry(env);
+            }
+            Err(_) => {
+                env.note("terminal does not trust", [self.index as u64, u64::from(asked.stan.get()), 0]);
+                if let Some(pending) = &mut self.state.pending {
+                    pending.reason = "A0";
+                }
+                self.unanswered(asked);
+                self.pause_or_hurry(env);
+            }
+        }
+    }
+
+    fn pause_or_hurry(&mut self, env: &mut Env) {
+        if self.is_quiet() {
+            self.pause(env);
+        } else {
+            let wait = env.random.between(millis(5), seconds(1));
+            self.wake_in(env, wait);
+        }
+    }
+
+    fn understand(&mut self, env: &mut Env, asked: Asked, reply: &Reply) {
+        match asked.task {
+            Task::SignOn => self.signed_on(env, reply),
+            Task::SignOff => self.needs_sign_on = true,
+            Task::Echo => {}
+            Task::Order { .. } => self.decided(env, asked, reply),
+            Task::Again { heard, .. } => {
+                // A refusal without a record (sign on again, busy) says nothing about the transaction.
+                let same = (reply.code, reply.rrn) == heard;
+                if reply.rrn.is_some() && !same {
+                    let found = format!("first {heard:?}, then {:?} {:?}", reply.code, reply.rrn);
+                    env.hold(Err(Breach { rule: "a repeat hears the same", found }));
+                }
+            }
+            Task::Reversal => self.reversed(reply),
+            Task::Totals => self.compared(env, reply),
+            Task::Upload => {
+                let Some(closing) = self.closing.as_mut().filter(|_| reply.is_approved()) else { return };
+                if let Some(parts) = &mut closing.upload
+                    && !parts.is_empty()
+                {
+                    closing.uploaded += parts.remove(0).len();
+                }
+            }
+            Task::UploadEnd => {
+                if reply.is_approved() {
+                    self.enter_next_batch(env);
+                } else if reply.code == Some(ResponseCode::UPLOAD_MISMATCH) {
+                    env.hold(Err(Breach {
+                        rule: "batches add up",
+                        found: "an upload was not counted right".into(),
+                    }));
+                }
+            }
+        }
+    }
+
+    fn signed_on(&mut self, env: &mut Env, reply: &Reply) {
+        if !reply.is_approved() {
+            return;
+        }
+        let keys = reply.keys.as_deref().map(|block| SessionKeys::open(&self.spec, block));
+        let (Some(Ok(keys)), Some(batch)) = (keys, reply.batch) else {
+            let found = format!("terminal {}", self.index);
+            return env.hold(Err(Breach { rule: "working keys can be opened", found }));
+        };
+        self.keys = Some(keys);
+        self.needs_sign_on = false;
+        if batch != self.state.batch {
+            // An answer to the close was lost: the host has closed the batch all the same.
+            self.closing = None;
+            env.tally.batches += 1;
+            self.state.enter_batch(batch);
+        }
+    }
+
+    /// The answer to a transaction.
+    fn decided(&mut self, env: &mut Env, asked: Asked, reply: &Reply) {
+        let Task::Order { order, followed } = &asked.task else { return };
+        let Some(code) = reply.code else { return };
+        // Anybody can say no without a MAC, and who is busy with one copy of a request may have taken another.
+        let is_final = reply.has_mac && reply.rrn.is_some();
+        if !is_final {
+            let harmless = code == ResponseCode::MALFUNCTION || code == ResponseCode::DUPLICATE;
+            if harmless && reply.has_mac {
+                self.state.pending = None;
+                return self.believe(&asked, FinalState::Declined, Some((code, None)));
+            }
+            return self.unanswered(asked);
+        }
+        let approved = code.is_approval();
+        env.tally.approved += u64::from(approved);
+        let state = if approved { FinalState::Approved } else { FinalState::Declined };
+        self.believe(&asked, state, Some((code, reply.rrn)));
+        let pending = self.state.pending.take();
+        let done = done(&asked, order, reply, state);
+        self.remember(order, &done, *followed);
+        if approved && asked.batch == self.state.batch {
+            self.state.count(order, asked.stan);
+        }
+        if approved && is_reversible(order.kind) && env.fault(env.plan.till.regret) {
+            env.tally.till_regrets += 1;
+            let reason = if env.random.chance(500) { "96" } else { "06" };
+            self.state.pending = pending.map(|pending| PendingReversal { reason, ..pending });
+        }
+        let heard = (reply.code, reply.rrn);
+        let plain = order.tamper == Tamper::None;
+        self.last = plain.then_some((asked, heard));
+    }
+
+    /// 00, 12 and 25 end a reversal; after anything else it is repeated.
+    fn reversed(&mut self, reply: &Reply) {
+        let over = reply.code.is_some_and(|code| matches!(code.as_bytes(), b"00" | b"12" | b"25"));
+        if !over || !reply.has_mac {
+            return;
+        }
+        let Some(pending) = self.state.pending.take() else { return };
+        self.state.uncount(pending.stan);
+        self.forget(pending.batch, pending.stan);
+        self.last = None;
+        if let Some(believed) = self.believed.get_mut(&(pending.batch, pending.stan)) {
+            believed.state = FinalState::Reversed;
+        }
+    }
+
+    /// The host's verdict on the totals.
+    fn compared(&mut self, env: &mut Env, reply: &Reply) {
+        let Some((domestic, foreign)) = reply.verdicts.filter(|(d, f)| *d != b'0' && *f != b'0') else {
+            return;
+        };
+        if (domestic, foreign) == (b'1', b'1') {
+            return self.enter_next_batch(env);
+        }
+        let Some(closing) = &mut self.closing else { return };
+        if closing.upload.is_none() {
+            let items = self.state.upload(domestic != b'1', foreign != b'1', closing.omitted);
+            closing.upload = Some(items.chunks(UPLOAD_ITEMS_MAX).map(<[_]>::to_vec).collect());
+        }
+    }
+
+    fn enter_next_batch(&mut self, env: &mut Env) {
+        if self.closing.take().is_some() {
+            env.tally.batches += 1;
+            self.state.enter_batch(self.state.batch.next());
+        }
+    }
+}
+
+fn done(asked: &Asked, order: &Order, reply: &Reply, state: FinalState) -> Done {
+    Done {
+        kind: order.kind,
+        batch: asked.batch,
+        stan: asked.stan,
+        amount_minor: order.amount_minor,
+        code: reply.code,
+        rrn: reply.rrn,
+        auth: reply.auth.clone(),
+        date: reply.date.clone(),
+        balance_minor: reply.balance_minor,
+        state,
+    }
+}

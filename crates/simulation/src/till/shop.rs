@@ -1,0 +1,265 @@
+//! What customers and cashiers want of a terminal.
+
+use super::{Closing, Task, Till};
+use crate::env::Env;
+use crate::schedule::{millis, seconds};
+use std::sync::Arc;
+use switchyard_domain::{BatchNumber, Stan, TransactionKind};
+use switchyard_simulator::journal::{EntryMode, OriginalRef};
+use switchyard_simulator::random::Random;
+use switchyard_simulator::terminal::{Done, FinalState, Order, Tamper};
+use switchyard_simulator::world::{Concealed, DemoCard};
+
+/// Originals that it remembers; the oldest go first.
+const OPEN_MAX: usize = 40;
+/// A batch is closed with this many transactions at the latest.
+const BATCH_MAX: usize = 60;
+
+/// Something that can be followed.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    kind: TransactionKind,
+    original: OriginalRef,
+    card: Arc<DemoCard>,
+    minor: u64,
+    refunded: u64,
+}
+
+const FIRST: [TransactionKind; 6] = [
+    TransactionKind::Sale,
+    TransactionKind::Sale,
+    TransactionKind::Sale,
+    TransactionKind::PreAuth,
+    TransactionKind::PreAuth,
+    TransactionKind::BalanceInquiry,
+];
+
+/// What may follow a transaction.
+fn followers(kind: TransactionKind) -> &'static [TransactionKind] {
+    match kind {
+        TransactionKind::Sale => &[TransactionKind::Void, TransactionKind::Refund],
+        TransactionKind::PreAuth => &[TransactionKind::PreAuthVoid, TransactionKind::Completion],
+        TransactionKind::Completion => &[TransactionKind::CompletionVoid, TransactionKind::Refund],
+        TransactionKind::Void
+        | TransactionKind::Refund
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::PreAuthVoid
+        | TransactionKind::CompletionVoid => &[],
+    }
+}
+
+impl Till {
+    /// The next thing to do: what is owed first, then whatever somebody wants.
+    pub(super) fn proceed(&mut self, env: &mut Env) {
+        if env.draining && self.is_quiet() && self.batch_is_empty() {
+            return;
+        }
+        if self.needs_sign_on || self.keys.is_none() {
+            return self.ask(env, Task::SignOn, None);
+        }
+        if self.state.pending.is_some() {
+            env.tally.reversals += 1;
+            return self.ask(env, Task::Reversal, None);
+        }
+        if let Some(asked) = self.insists.take() {
+            return self.ask(env, asked.task.clone(), Some(asked));
+        }
+        if self.closing.is_some() {
+            return self.go_on_closing(env);
+        }
+        if env.draining {
+            return self.close_batch(env);
+        }
+        self.serve(env);
+    }
+
+    /// Pauses before the next customer.
+    pub(super) fn pause(&mut self, env: &mut Env) {
+        let longest = if env.draining { seconds(2) } else { env.plan.pause_max };
+        let wait = env.random.between(millis(10), longest);
+        self.wake_in(env, wait);
+    }
+
+    pub(super) fn batch_is_empty(&self) -> bool {
+        let totals = self.state.totals(None);
+        let sides =
+            [totals.domestic.debit, totals.domestic.credit, totals.foreign.debit, totals.foreign.credit];
+        sides.iter().all(|side| side.count == 0)
+    }
+
+    fn batch_count(&self) -> usize {
+        let totals = self.state.totals(None);
+        [totals.domestic, totals.foreign]
+            .iter()
+            .map(|sums| (sums.debit.count + sums.credit.count) as usize)
+            .sum()
+    }
+
+    fn serve(&mut self, env: &mut Env) {
+        if env.fault(env.plan.till.power_loss) {
+            env.tally.till_power_losses += 1;
+            if let Some(line) = self.line.take() {
+                env.disconnect(line);
+            }
+            self.keys = None;
+            return self.pause(env);
+        }
+        if self.last.is_some() && env.fault(env.plan.till.repeat) {
+            return self.repeat(env);
+        }
+        match env.random.below(100) {
+            0 => self.ask(env, Task::Echo, None),
+            1 => self.ask(env, Task::SignOff, None),
+            2 => self.ask(env, Task::SignOn, None),
+            3..=5 => self.close_batch(env),
+            _ if self.batch_count() >= BATCH_MAX => self.close_batch(env),
+            draw => {
+                let follows = draw < 48 && !self.open.is_empty();
+                let (order, followed) = if follows { self.follow(env) } else { (self.first(env), None) };
+                env.tally.transactions += 1;
+                self.ask(env, Task::Order { order, followed }, None);
+            }
+        }
+    }
+
+    fn repeat(&mut self, env: &mut Env) {
+        let Some((asked, heard)) = self.last.take() else { return };
+        let Task::Order { order, .. } = &asked.task else { return };
+        env.tally.till_repeats += 1;
+        let task = Task::Again { order: order.clone(), heard };
+        self.ask(env, task, Some(asked));
+    }
+
+    fn close_batch(&mut self, env: &mut Env) {
+        let forgets = env.fault(env.plan.till.miscount);
+        let omitted = if forgets { self.state.any_debit() } else { None };
+        if let Some(stan) = omitted {
+            env.tally.till_miscounts += 1;
+            self.miscounted.insert((self.state.batch, stan));
+        }
+        self.closing = Some(Closing {
+            totals: self.state.totals(omitted),
+            omitted,
+            totals_stan: None,
+            upload: None,
+            uploaded: 0,
+        });
+        self.go_on_closing(env);
+    }
+
+    fn go_on_closing(&mut self, env: &mut Env) {
+        let Some(closing) = &self.closing else { return };
+        let task = match &closing.upload {
+            None => Task::Totals,
+            Some(parts) if parts.is_empty() => Task::UploadEnd,
+            Some(_) => Task::Upload,
+        };
+        self.ask(env, task, None);
+    }
+
+    /// A customer who buys, reserves or asks.
+    fn first(&self, env: &mut Env) -> Order {
+        let kind = FIRST[env.random.below(FIRST.len() as u64) as usize];
+        let card = Arc::clone(&self.cards[env.random.below(self.cards.len() as u64) as usize]);
+        let minor = match env.random.below(20) {
+            0 => env.random.between(1, 3),
+            1 => env.random.between(4_900_000, 5_100_000),
+            _ => env.random.between(100, 50_000),
+        };
+        let inquiry = kind == TransactionKind::BalanceInquiry;
+        let mut order = Order {
+            kind,
+            amount_minor: if inquiry { 0 } else { minor },
+            entry: entry(&mut env.random),
+            pin: (inquiry || env.random.chance(600)).then(|| card.pin.clone()),
+            card,
+            original: None,
+            tamper: Tamper::None,
+        };
+        self.spoil(env, &mut order);
+        order
+    }
+
+    fn spoil(&self, env: &mut Env, order: &mut Order) {
+        if order.pin.is_some() && env.fault(env.plan.till.wrong_pin) {
+            env.tally.till_wrong_pins += 1;
+            order.pin = Some(Concealed::new("000001"));
+        }
+        if env.fault(env.plan.till.bad_mac) {
+            env.tally.till_bad_macs += 1;
+            order.tamper = Tamper::Mac;
+        }
+    }
+
+    /// Something that follows what was approved before, now and then for more than there is.
+    fn follow(&mut self, env: &mut Env) -> (Order, Option<usize>) {
+        let at = env.random.below(self.open.len() as u64) as usize;
+        let open = self.open[at].clone();
+        let kinds = followers(open.kind);
+        let kind = kinds[env.random.below(kinds.len() as u64) as usize];
+        let left = open.minor - open.refunded;
+        let greedy = env.fault(env.plan.till.greedy);
+        env.tally.till_greedy += u64::from(greedy);
+        let extra = if greedy { env.random.between(1, open.minor) } else { 0 };
+        let minor = match kind {
+            TransactionKind::Refund => env.random.between(1, left.max(1)) + extra,
+            TransactionKind::Completion => env.random.between(1, (open.minor * 115 / 100).max(1)) + extra,
+            _ => open.minor + extra,
+        };
+        let order = Order {
+            kind,
+            amount_minor: minor,
+            entry: if kind == TransactionKind::Completion {
+                EntryMode::Manual
+            } else {
+                entry(&mut env.random)
+            },
+            pin: None,
+            card: Arc::clone(&open.card),
+            original: Some(open.original),
+            tamper: Tamper::None,
+        };
+        (order, Some(at))
+    }
+
+    /// Keeps what can be followed, and forgets what is used up. A place that moved meanwhile is only worse luck.
+    pub(super) fn remember(&mut self, order: &Order, done: &Done, followed: Option<usize>) {
+        if let (Some(at), FinalState::Approved) = (followed, done.state)
+            && at < self.open.len()
+            && Some(&self.open[at].original) == order.original.as_ref()
+        {
+            let open = &mut self.open[at];
+            if order.kind == TransactionKind::Refund {
+                open.refunded = (open.refunded + order.amount_minor).min(open.minor);
+            } else if !self.keeps_the_used() {
+                self.open.remove(at);
+            }
+        }
+        let Some(original) = done.as_original() else { return };
+        if followers(order.kind).is_empty() {
+            return;
+        }
+        if self.open.len() >= OPEN_MAX {
+            self.open.remove(0);
+        }
+        let (card, minor) = (Arc::clone(&order.card), order.amount_minor);
+        self.open.push(Open { kind: order.kind, original, card, minor, refunded: 0 });
+    }
+
+    /// Every third terminal forgets nothing, and asks again for what it had: the switch has to say no.
+    fn keeps_the_used(&self) -> bool {
+        self.index % 3 == 2
+    }
+
+    /// What was approved is taken back and cannot be followed any more.
+    pub(super) fn forget(&mut self, batch: BatchNumber, stan: Stan) {
+        if !self.keeps_the_used() {
+            self.open.retain(|open| (open.original.batch, open.original.stan) != (batch, stan));
+        }
+    }
+}
+
+fn entry(random: &mut Random) -> EntryMode {
+    [EntryMode::Stripe, EntryMode::Contact, EntryMode::Contactless, EntryMode::Manual]
+        [random.below(4) as usize]
+}

@@ -1,0 +1,445 @@
+//! Puts everybody together and goes step by step.
+
+use crate::check::{Books, Breach, Checked, Journals, ensure};
+use crate::env::{Env, Event, Peer};
+use crate::host::Host;
+use crate::hsm::Hsm;
+use crate::plan::{ISSUER_TIMEOUT, Options, Plan, Sabotage};
+use crate::schedule::{Micros, millis, seconds};
+use crate::switch::{PARTITION, Process, core_config, log_options};
+use crate::tally::Tally;
+use crate::till::Till;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use switchyard_core::{Command, CommandError, Core, Effect, Input, Output};
+use switchyard_domain::{
+    Actor, BankAccount, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, Merchant,
+    MerchantIndex, Pan, Record, Route, RouteTarget, Terminal, TerminalIndex, UtcOffset,
+};
+use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
+use switchyard_simulator::random::Random;
+use switchyard_simulator::world::{DemoCard, DemoSize, DemoWorld, KeySource, ON_US_BIN};
+
+/// Small segments, so that every run meets the seams between them.
+pub(crate) const SEGMENT_BYTES: u64 = 1 << 20;
+/// Time in which the queues drain once nothing goes wrong any more: a hundred times what a reversal waits between two sends.
+const DRAIN_MAX: Micros = seconds(4 * 3_600);
+/// Events that may be planned at one time.
+const PLANNED_MAX: usize = 100_000;
+
+/// What a seed found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The run.
+    pub options: Options,
+    /// The step at which it was noticed.
+    pub step: u64,
+    /// The invariant.
+    pub rule: String,
+    /// What was found.
+    pub found: String,
+    /// The last events before.
+    pub trace: Vec<String>,
+}
+
+impl Failure {
+    /// The command that plays it again.
+    pub fn command(&self) -> String {
+        let Options { seed, steps, sabotage } = self.options;
+        let name = sabotage.and_then(|sabotage| Sabotage::ALL.iter().find(|(kind, _)| *kind == sabotage));
+        let sabotage = name.map_or_else(String::new, |(_, name)| format!(" --sabotage {name}"));
+        format!("cargo xtask simulate --seed {seed} --steps {steps}{sabotage}")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.trace.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        writeln!(f, "seed {} broke at step {}: {}", self.options.seed, self.step, self.rule)?;
+        writeln!(f, "  {}", self.found)?;
+        write!(f, "  again: {}", self.command())
+    }
+}
+
+/// Plays one run from its seed to the end.
+///
+/// # Errors
+/// [`Failure`] at the first step after which an invariant does not hold.
+pub fn simulate(options: &Options) -> Result<Tally, Box<Failure>> {
+    let failed = |env: Option<&Env>, breach: Breach| {
+        Box::new(Failure {
+            options: *options,
+            step: env.map_or(0, |env| env.tally.steps),
+            rule: breach.rule.to_owned(),
+            found: breach.found,
+            trace: env.map_or_else(Vec::new, |env| env.trace.lines()),
+        })
+    };
+    let mut world = World::new(options).map_err(|breach| failed(None, breach))?;
+    // The core stops when a decision contradicts its own state: that is a finding like any other.
+    let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let ran = ran.unwrap_or_else(|_| {
+        Err(Breach { rule: "nothing panics", found: "the panic's message stands above".into() })
+    });
+    world.env.tally.simulated_micros = world.env.now();
+    world.env.tally.records = world.env.oracle.records();
+    world.env.tally.blocks = world.env.oracle.blocks();
+    ran.map_err(|breach| failed(Some(&world.env), breach))?;
+    Ok(world.env.tally)
+}
+
+struct World {
+    env: Env,
+    switch: Option<Process>,
+    started: u64,
+    tills: Vec<Till>,
+    hosts: Vec<Host>,
+}
+
+impl World {
+    fn new(options: &Options) -> Result<Self, Breach> {
+        let broken =
+            |error: switchyard_simulator::SimError| Breach { rule: "set-up", found: error.to_string() };
+        let mut random = Random::new(options.seed);
+        let plan = Plan::draw(&mut random);
+        let size = DemoSize { merchants: 2, terminals: plan.tills, cards_on_us: 5, cards_linked: 6 };
+        let demo = DemoWorld::generate(options.seed, &size, KeySource::Seeded).map_err(broken)?;
+        let hsm = Hsm::new(options.seed, &demo);
+        let disk = MemoryDisk::new(PARTITION, SEGMENT_BYTES);
+        let mut env = Env::new(*options, plan, random, disk, hsm);
+        install(&mut env, &demo)?;
+        let cards: Arc<[Arc<DemoCard>]> = demo.cards.iter().cloned().map(Arc::new).collect();
+        let tills: Vec<Till> = demo
+            .terminals
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| Till::new(index, spec.clone(), Arc::clone(&cards)))
+            .collect();
+        let hosts: Result<Vec<_>, _> = demo.links.iter().map(|link| Host::new(&demo, link)).collect();
+        Ok(Self { env, switch: None, started: 0, tills, hosts: hosts.map_err(broken)? })
+    }
+
+    fn run(&mut self) -> Checked {
+        self.env.schedule.after(0, Event::Restart);
+        self.plan_next_crash();
+        self.plan_next_jump();
+        self.plan_next_day();
+        self.tills.iter_mut().for_each(|till| till.begin(&mut self.env));
+        while self.env.tally.steps < self.env.options.steps {
+            self.step()?;
+        }
+        self.drain()?;
+        self.compare()
+    }
+
+    /// One event, and everything that has to hold after it.
+    fn step(&mut self) -> Checked {
+        let Some(event) = self.env.schedule.next() else {
+            return Err(Breach { rule: "something always goes on", found: "nothing is planned".into() });
+        };
+        self.env.tally.steps += 1;
+        self.happen(event)?;
+        let planned = self.env.schedule.len();
+        ensure(planned <= PLANNED_MAX, "queues are bounded", || format!("{planned} events are planned"))?;
+        self.env.breach.take().map_or(Ok(()), Err)
+    }
+
+    fn happen(&mut self, event: Event) -> Checked {
+        let (env, is_current) =
+            (&mut self.env, |number| self.switch.as_ref().is_some_and(|process| process.number == number));
+        match event {
+            Event::Till { till, alarm } => self.tills[till].wake(env, alarm),
+            Event::Request { line, bytes } => self.request(line, &bytes),
+            Event::Reply { line, bytes } => {
+                if let Some(Peer::Till(till)) = env.peer(line) {
+                    self.tills[till].hear(env, line, &bytes);
+                }
+            }
+            Event::Upstream { line, bytes } => {
+                if let Some(Peer::Host(host)) = env.peer(line) {
+                    self.hosts[host].hear(env, line, &bytes);
+                }
+            }
+            Event::Answer { line, bytes } => {
+                if env.is_open(line)
+                    && let Some(process) = &mut self.switch
+                {
+                    process.answered(env, line, &bytes);
+                }
+            }
+            Event::Connect { process, .. }
+            | Event::Depart { process, .. }
+            | Event::Written { process }
+            | Event::Worked { process, .. }
+            | Event::Tick { process }
+            | Event::CrashInWrite { process }
+                if !is_current(process) => {}
+            Event::Connect { link, .. } => self.with_switch(|process, env| process.connect_link(env, link)),
+            Event::Depart { link, .. } => self.with_switch(|process, env| process.depart(env, link)),
+            Event::Worked { input, .. } => self.with_switch(|process, env| process.handle(env, *input)),
+            Event::Tick { .. } => self.with_switch(Process::tick),
+            Event::Written { .. } => {
+                let alive = self.switch.as_mut().is_some_and(|process| process.written(env));
+                if !alive {
+                    self.die();
+                }
+            }
+            Event::Crash => {
+                self.plan_next_crash();
+                if self.switch.is_some() && !self.env.draining {
+                    self.die();
+                }
+            }
+            Event::CrashInWrite { .. } => {
+                if !self.env.draining {
+                    self.die();
+                }
+            }
+            Event::Restart => self.restart()?,
+            Event::ClockJump => self.jump(),
+            Event::DayEnds => {
+                self.plan_next_day();
+                self.env.tally.days += 1;
+                self.with_switch(Process::cut_day);
+            }
+        }
+        Ok(())
+    }
+
+    fn with_switch(&mut self, work: impl FnOnce(&mut Process, &mut Env)) {
+        if let Some(process) = &mut self.switch {
+            work(process, &mut self.env);
+        }
+    }
+
+    /// A terminal's frame arrives, if there is anybody to take it. What was sent before a connection broke may still.
+    fn request(&mut self, line: u64, bytes: &[u8]) {
+        let gone = !self.env.is_open(line) && self.env.random.chance(500);
+        if gone {
+            return;
+        }
+        self.with_switch(|process, env| process.take_frame(env, line, bytes));
+    }
+
+    /// The process ends without a word.
+    fn die(&mut self) {
+        let Some(process) = self.switch.take() else { return };
+        self.env.tally.crashes += 1;
+        self.env.note("the switch crashes", [process.number, self.env.oracle.records(), 0]);
+        process.crash(&mut self.env);
+        self.env.disconnect_all();
+        for till in &mut self.tills {
+            till.lost(&mut self.env);
+        }
+        if self.env.sabotages(Sabotage::LoseBlock, 500) {
+            self.env.disk.lose_last_block();
+        }
+        let wait = self.env.random.between(millis(10), seconds(20));
+        self.env.schedule.after(wait, Event::Restart);
+    }
+
+    fn restart(&mut self) -> Checked {
+        self.started += 1;
+        let process = Process::start(&mut self.env, self.started)?;
+        self.env.note("the switch starts", [self.started, self.env.oracle.records(), 0]);
+        self.switch = Some(process);
+        Ok(())
+    }
+
+    fn plan_next_crash(&mut self) {
+        if let Some(longest) = self.env.plan.crash_every {
+            let wait = self.env.random.between(seconds(1), longest);
+            self.env.schedule.after(wait, Event::Crash);
+        }
+    }
+
+    fn plan_next_jump(&mut self) {
+        if let Some(longest) = self.env.plan.clock_every {
+            let wait = self.env.random.between(seconds(1), longest);
+            self.env.schedule.after(wait, Event::ClockJump);
+        }
+    }
+
+    fn plan_next_day(&mut self) {
+        let wait = self.env.random.between(seconds(30), self.env.plan.day_every);
+        self.env.schedule.after(wait, Event::DayEnds);
+    }
+
+    /// The wall clock jumps, by seconds or by hours.
+    fn jump(&mut self) {
+        self.plan_next_jump();
+        if self.env.draining {
+            return;
+        }
+        let far = [seconds(2), seconds(120), seconds(7_200)][self.env.random.below(3) as usize];
+        let by = self.env.random.between(millis(1), far) as i64;
+        if self.env.random.chance(500) {
+            self.env.tally.clock_forward += 1;
+            self.env.wall_offset += by;
+        } else {
+            self.env.tally.clock_backward += 1;
+            self.env.wall_offset -= by;
+        }
+    }
+
+    /// Nothing goes wrong any more and nobody buys: everything that is owed has to come to its end.
+    fn drain(&mut self) -> Checked {
+        self.env.draining = true;
+        self.env.note("queues drain", [0; 3]);
+        self.tills.iter_mut().for_each(|till| till.hurry(&mut self.env));
+        let until = self.env.now() + DRAIN_MAX;
+        loop {
+            let quiet = self.tills.iter().all(Till::is_done);
+            if quiet && self.switch.as_ref().is_some_and(Process::is_quiet) {
+                return Ok(());
+            }
+            let late = self.env.now() > until;
+            ensure(!late, "queues drain", || {
+                let open: Vec<_> =
+                    self.tills.iter().filter(|till| !till.is_done()).map(|till| till.index).collect();
+                let story = &self.env.oracle.story;
+                format!("terminals {open:?}, {} in the queue, {} open", story.saf_waiting(), story.unresolved)
+            })?;
+            self.step()?;
+        }
+    }
+
+    /// The three journals, and one more replay.
+    fn compare(&mut self) -> Checked {
+        let Some(process) = &self.switch else { return Ok(()) };
+        process.compare(&mut self.env)?;
+        let again = self.env.oracle.replay(&self.env.disk, core_config(&self.env.plan), false)?;
+        self.env.oracle.compare(again.state())?;
+        self.env.tally.digests += 1;
+        let story = &self.env.oracle.story;
+        ensure(story.dead_letters == 0, "reversals reach their issuers", || {
+            format!("{} dead letters", story.dead_letters)
+        })?;
+        self.env.tally.cases = story.cases.len() as u64;
+        for till in &self.tills {
+            let journal = Journals {
+                terminal: TerminalIndex(till.index as u32),
+                believed: &till.believed,
+                miscounted: &till.miscounted,
+            };
+            journal.compare(story, &mut self.env.tally)?;
+        }
+        let books = Books { entries: self.hosts.iter().map(Host::entries).collect() };
+        books.compare(story, &mut self.env.tally)
+    }
+}
+
+/// The first records: keys, merchants, terminals, links, routes, cards.
+fn install(env: &mut Env, demo: &DemoWorld) -> Checked {
+    let unwritable = |error: switchyard_ledger::Error| Breach { rule: "set-up", found: error.to_string() };
+    let (mut log, _) = Log::over(Box::new(env.disk.handle()), &log_options(env)).map_err(unwritable)?;
+    let mut core = Core::new(core_config(&env.plan));
+    let mut output = Output::default();
+    let genesis = Record::Genesis {
+        partition: PARTITION.0 as u8,
+        acquirer: demo.acquirer,
+        offset: UtcOffset::CHINA,
+        day: BusinessDate::at(env.wall(), UtcOffset::CHINA),
+        demo: true,
+    };
+    let commands = [Command::Genesis(Box::new(genesis))].into_iter().chain(registry(env, demo)?);
+    for command in commands.collect::<Vec<_>>() {
+        let input = Input::Command { ticket: 0, actor: Actor::Installer, command: Box::new(command) };
+        core.handle(input, env.wall(), &mut output);
+    }
+    let refused = output.effects.iter().find_map(|effect| match effect {
+        Effect::CommandDone { result: Err(error), .. } => Some(error.clone()),
+        _ => None,
+    });
+    ensure(refused.is_none(), "set-up", || {
+        refused.as_ref().map_or_else(String::new, CommandError::to_string)
+    })?;
+    let mut batch = RecordBatch::new();
+    for stamped in &output.records {
+        batch.push(|buffer| stamped.encode(buffer)).map_err(unwritable)?;
+    }
+    log.append(&batch, env.wall().0).map_err(unwritable)?;
+    log.close(env.wall().0).map_err(unwritable)?;
+    env.oracle.follow(&env.disk)
+}
+
+fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
+    let broken = |what: &str| Breach { rule: "set-up", found: what.to_owned() };
+    let mut out = vec![Command::SetFeePlan(fee_plan(1)), Command::SetFeePlan(fee_plan(2))];
+    for merchant in &demo.merchants {
+        out.push(Command::Register(Box::new(Merchant {
+            id: merchant.mid,
+            name: merchant.name.clone(),
+            mcc: merchant.mcc,
+            account: BankAccount {
+                holder: merchant.account.holder.clone(),
+                number: merchant.account.number.clone(),
+                cnaps: merchant.account.cnaps.clone(),
+            },
+            fee_plan: merchant.fee_plan,
+        })));
+    }
+    for terminal in &demo.terminals {
+        let owner =
+            demo.merchants.iter().position(|m| m.mid == terminal.mid).ok_or_else(|| broken("merchant"))?;
+        out.push(Command::Bind(Box::new(Terminal {
+            id: terminal.tid,
+            merchant: MerchantIndex(owner as u32),
+            mac: terminal.mac,
+            master_key: Hsm::wrap_demo(&terminal.tmk),
+        })));
+    }
+    let route = |low: &str, high: &str, class: CardClass, target: RouteTarget, issuer: u64| {
+        let (low, high) = (fill(low, '0')?, fill(high, '9')?);
+        Some(Command::AddRoute(Route { low, high, class, target, issuer }))
+    };
+    for (link, index) in demo.links.iter().zip(0_u16..) {
+        out.push(Command::AddLink(Box::new(Link {
+            name: link.name.clone(),
+            address: link.address.clone(),
+            dialect: link.dialect,
+            framing: link.framing.clone(),
+            pin_key: Hsm::wrap_demo(&link.zpk),
+            answer_timeout_ms: (ISSUER_TIMEOUT / 1_000) as u32,
+        })));
+        let target = RouteTarget::Link(LinkIndex(index));
+        let routes =
+            link.routes.iter().map(|r| route(&r.low, &r.high, r.class, target, 3_010_000 + u64::from(index)));
+        out.extend(routes.collect::<Option<Vec<_>>>().ok_or_else(|| broken("route"))?);
+    }
+    let own = route(ON_US_BIN, ON_US_BIN, CardClass::Debit, RouteTarget::OnUs, 1_020_000);
+    out.push(own.ok_or_else(|| broken("route"))?);
+    for card in demo.cards.iter().filter(|card| card.on_us) {
+        let pan = card.number().map_err(|_| broken("card number"))?;
+        let pvv = env.hsm.pvv(card).ok_or_else(|| broken("pin"))?;
+        let reference = env.hsm.seal(&pan, Some(&card.expiry));
+        let issued = CardIssued { card: reference, expiry: card.expiry, pvv, currency: Currency::CNY };
+        // Little enough that some sales are refused.
+        let balance_minor = card.balance_minor.min(2_000_000);
+        out.push(Command::IssueCard { card: Box::new(issued), balance_minor });
+    }
+    Ok(out)
+}
+
+fn fee_plan(plan: u32) -> FeePlan {
+    FeePlan {
+        plan,
+        from: BusinessDate(0),
+        debit_ppm: 3_500,
+        debit_cap_minor: Some(1_300),
+        credit_ppm: 4_500,
+        credit_cap_minor: None,
+        foreign_ppm: 15_000,
+        foreign_cap_minor: None,
+        fixed_minor: 0,
+        minimum_minor: 0,
+        refund_returns_fee: true,
+    }
+}
+
+/// A prefix as the first or last number that begins with it.
+fn fill(prefix: &str, digit: char) -> Option<u64> {
+    let text: String = prefix.chars().chain(std::iter::repeat(digit)).take(Pan::DIGITS_MAX).collect();
+    text.parse().ok()
+}
