@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use switchyard_core::{Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId};
+use switchyard_core::{
+    CommandError, CommandOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId,
+};
 use switchyard_domain::{KeyUse, PinBlock, TerminalIndex, WorkingKeys};
 use switchyard_keys::pin::{self, PinError, PinFormat};
 use switchyard_keys::working_keys::WorkingKeyBlock;
@@ -27,7 +29,12 @@ pub(crate) enum Job {
     Pin { slot: SlotId, terminal: TerminalIndex, version: u32, request: Box<Financial>, job: PinJob },
     /// Make working keys.
     Keys { slot: SlotId, terminal: TerminalIndex, version: u32, form: KeyForm },
+    /// Destroy keys of card data, and answer commands when they are gone.
+    Shred { keys: Vec<u16>, answers: Vec<CommandAnswer> },
 }
+
+/// A command's ticket and what is to be said of it.
+pub(crate) type CommandAnswer = (u64, Result<CommandOutcome, CommandError>);
 
 /// Jobs that wait. The core's limit of requests in flight bounds them.
 #[derive(Debug)]
@@ -88,12 +95,13 @@ fn run(shared: &Shared) {
     let mut jobs = Vec::with_capacity(JOBS_PER_TURN);
     let mut results = Vec::with_capacity(JOBS_PER_TURN);
     while shared.jobs.take(&mut jobs) {
-        results.extend(jobs.drain(..).map(|job| perform(shared, job)));
+        results.extend(jobs.drain(..).filter_map(|job| perform(shared, job)));
         shared.queue.push(results.drain(..));
     }
 }
 
-fn perform(shared: &Shared, job: Job) -> Input {
+/// Does a job; what the core has to hear of it comes back.
+fn perform(shared: &Shared, job: Job) -> Option<Input> {
     match job {
         Job::Pin { slot, terminal, version, request, job } => {
             let outcome = pin_work(shared, terminal, version, &request, &job);
@@ -104,7 +112,7 @@ fn perform(shared: &Shared, job: Job) -> Input {
                 PinOutcome::Failed => KeyOutcome::Failed,
                 PinOutcome::Translated(_) => KeyOutcome::Translated,
             });
-            Input::PinDone { slot, request, outcome }
+            Some(Input::PinDone { slot, request, outcome })
         }
         Job::Keys { slot, terminal, version, form } => {
             let made = make_keys(shared, terminal, version, form);
@@ -112,7 +120,17 @@ fn perform(shared: &Shared, job: Job) -> Input {
                 tracing::error!(%terminal, %error, "working keys cannot be made");
             }
             shared.metrics.key_job(if made.is_ok() { KeyOutcome::Made } else { KeyOutcome::Failed });
-            Input::KeysMade { slot, made: made.ok().map(Box::new) }
+            Some(Input::KeysMade { slot, made: made.ok().map(Box::new) })
+        }
+        Job::Shred { keys, answers } => {
+            match shared.cards.destroy(&keys) {
+                Ok(()) => tracing::warn!(?keys, "card data keys are shredded"),
+                Err(error) => {
+                    tracing::error!(%error, "a card data key is not destroyed; the next start tries again")
+                }
+            }
+            answers.into_iter().for_each(|(ticket, result)| shared.command_done(ticket, result));
+            None
         }
     }
 }
