@@ -20,7 +20,8 @@ mod state;
 pub use config::CoreConfig;
 pub use machine::{Core, Output};
 pub use state::{
-    ApplyError, FORMAT as STATE_FORMAT, ImageError, Part, Registry, Restore, Section, SectionKind, State,
+    ApplyError, Digest, FORMAT as STATE_FORMAT, ImageError, Part, Registry, Restore, Section, SectionKind,
+    State,
 };
 
 pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};

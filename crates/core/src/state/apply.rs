@@ -38,9 +38,7 @@ impl State {
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDeadLettered { id, .. } => {
-                let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.saf.dead.insert(*id, dead);
-                Ok(())
+                self.saf.give_up(*id).ok_or(missing_number("store-and-forward entry", id.0))
             }
             Record::LateAnswer { transaction, cancels, .. } => self.apply_late(*transaction, *cancels),
             Record::SignedOn { .. }
@@ -96,10 +94,13 @@ impl State {
                 registry.keys.retain(|(known, _)| known != name);
                 registry.keys.push((*name, key.clone()));
             }
-            Record::CardKeysShredded { keys, .. } => registry.keys.retain(|(name, _)| {
-                let shredded = keys.iter().any(|key| u32::from(*key) == name.owner);
-                name.usage != KeyUse::CardData || !shredded
-            }),
+            Record::CardKeysShredded { keys, .. } => {
+                registry.keys.retain(|(name, _)| {
+                    let shredded = keys.iter().any(|key| u32::from(*key) == name.owner);
+                    name.usage != KeyUse::CardData || !shredded
+                });
+                self.transactions.card_keys.retain(|key, _| !keys.contains(key));
+            }
             Record::MerchantRegistered(merchant) => {
                 let index = switchyard_domain::MerchantIndex(registry.merchants.len() as u32);
                 registry.merchant_by_id.insert(merchant.id, index);
@@ -287,7 +288,8 @@ impl State {
             });
         }
         self.used_stan(entry.upstream.link, entry.upstream.stan);
-        self.saf.push(*entry);
+        let card_key = self.transactions.get(entry.transaction).and_then(Transaction::card_key);
+        self.saf.push(*entry, card_key);
         Ok(())
     }
 

@@ -11,10 +11,9 @@ mod registry;
 mod requests;
 mod rows;
 mod saf;
-mod sharded;
 mod transactions;
 
-pub use image::{FORMAT, ImageError, Part, Restore, Section, SectionKind};
+pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};
 pub use registry::Registry;
 
 pub(crate) use batches::{BatchStage, LastClose};

@@ -1,8 +1,7 @@
 //! Who and what is registered.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use switchyard_book::Sharded;
 use switchyard_domain::{
     CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, Merchant, MerchantId,
     MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
@@ -30,15 +29,15 @@ pub(crate) struct IssuedCard {
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(crate) merchants: Vec<Merchant>,
-    pub(crate) merchant_by_id: HashMap<MerchantId, MerchantIndex, FixedState>,
+    pub(crate) merchant_by_id: Sharded<MerchantId, MerchantIndex>,
     pub(crate) terminals: Vec<TerminalState>,
-    pub(crate) terminal_by_id: HashMap<TerminalId, TerminalIndex, FixedState>,
+    pub(crate) terminal_by_id: Sharded<TerminalId, TerminalIndex>,
     pub(crate) links: Vec<Link>,
     /// Narrowest range first, so that the first match is the most specific.
     pub(crate) routes: Vec<Route>,
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     pub(crate) cards: Vec<IssuedCard>,
-    pub(crate) card_by_hash: HashMap<CardHash, u32, FixedState>,
+    pub(crate) card_by_hash: Sharded<CardHash, u32>,
     pub(crate) fee_plans: Vec<FeePlan>,
 }
 
