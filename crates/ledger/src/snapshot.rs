@@ -30,14 +30,14 @@
 //! (8), the length of its content (8), and the content.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::block::{read_array, read_u16, read_u32, read_u64};
-use crate::file::{for_writing, make_dirs};
+use crate::file::make_dirs;
 use crate::mark::{Mark, sync_dir};
+use crate::paced::{Failure, PacedFile};
 use crate::{BlockNumber, Epoch, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
 
 const MAGIC: [u8; 8] = *b"SWYSNAP\0";
@@ -48,10 +48,6 @@ const SECTION_BYTES: usize = 24;
 const LAST_KIND: u16 = u16::MAX;
 const PREFIX: &str = "snapshot-";
 const SUFFIX: &str = ".bin";
-const WRITE_BYTES: usize = 1024 * 1024;
-
-/// What was written is synced after this much, so that a sync of the log never waits behind a whole snapshot.
-const SYNC_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A block of the log, by which a snapshot is held against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +121,12 @@ pub enum SnapshotError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl From<Failure> for SnapshotError {
+    fn from(Failure { op, path, source }: Failure) -> Self {
+        Self::Io { op, path, source }
+    }
 }
 
 fn io(op: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SnapshotError {
@@ -251,10 +253,9 @@ pub struct SnapshotWriter {
     dir: PathBuf,
     temp: PathBuf,
     path: PathBuf,
-    file: BufWriter<File>,
+    /// Absent once it is finished.
+    file: Option<PacedFile>,
     count: u64,
-    bytes: u64,
-    unsynced: u64,
 }
 
 impl SnapshotWriter {
@@ -267,13 +268,10 @@ impl SnapshotWriter {
         let name = format!("{PREFIX}{:020}", sequence.0);
         // Two processes may be at it: a switch, and an operator's command.
         let temp = dir.join(format!("{name}-{}.tmp", std::process::id()));
-        let file = for_writing().truncate(true).open(&temp).map_err(io("create", &temp))?;
         let path = dir.join(format!("{name}{SUFFIX}"));
-        let file = BufWriter::with_capacity(WRITE_BYTES, file);
-        let mut writer = Self { dir: dir.to_path_buf(), temp, path, file, count: 0, bytes: 0, unsynced: 0 };
         // The digest in the head is known behind the last section.
-        writer.put(&[0; HEADER_BYTES])?;
-        Ok(writer)
+        let file = Some(PacedFile::create(&temp, HEADER_BYTES)?);
+        Ok(Self { dir: dir.to_path_buf(), temp, path, file, count: 0 })
     }
 
     /// Adds a section.
@@ -292,13 +290,14 @@ impl SnapshotWriter {
     pub fn finish(mut self, head: &SnapshotHead) -> Result<(PathBuf, u64), SnapshotError> {
         let count = self.count.to_le_bytes();
         self.put_section(LAST_KIND, 0, &count)?;
-        self.file.seek(SeekFrom::Start(0)).map_err(io("write", &self.temp))?;
-        self.file.write_all(&head.encode()).map_err(io("write", &self.temp))?;
-        self.file.flush().map_err(io("write", &self.temp))?;
-        self.file.get_ref().sync_all().map_err(io("sync", &self.temp))?;
-        fs::rename(&self.temp, &self.path).map_err(io("rename", &self.path))?;
+        let Some(file) = self.file.take() else { unreachable!("finish takes the writer") };
+        let bytes = file.bytes();
+        let finished = file.finish(&head.encode()).map_err(SnapshotError::from);
+        let placed =
+            finished.and_then(|()| fs::rename(&self.temp, &self.path).map_err(io("rename", &self.path)));
+        placed.inspect_err(|_| drop(fs::remove_file(&self.temp)))?;
         sync_dir(&self.dir).map_err(|error| io("sync", &self.dir)(std::io::Error::other(error)))?;
-        Ok((std::mem::take(&mut self.path), self.bytes))
+        Ok((std::mem::take(&mut self.path), bytes))
     }
 
     fn put_section(&mut self, kind: u16, index: u64, content: &[u8]) -> Result<(), SnapshotError> {
@@ -307,27 +306,16 @@ impl SnapshotWriter {
         head[4..8].copy_from_slice(&section_checksum(kind, index, content).to_le_bytes());
         head[8..16].copy_from_slice(&index.to_le_bytes());
         head[16..].copy_from_slice(&(content.len() as u64).to_le_bytes());
-        self.put(&head)?;
-        self.put(content)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.file.write_all(bytes).map_err(io("write", &self.temp))?;
-        self.bytes += bytes.len() as u64;
-        self.unsynced += bytes.len() as u64;
-        if self.unsynced >= SYNC_BYTES {
-            self.unsynced = 0;
-            self.file.flush().map_err(io("write", &self.temp))?;
-            self.file.get_ref().sync_data().map_err(io("sync", &self.temp))?;
-        }
-        Ok(())
+        let Some(file) = &mut self.file else { unreachable!("finish takes the writer") };
+        file.put(&head)?;
+        Ok(file.put(content)?)
     }
 }
 
 impl Drop for SnapshotWriter {
     /// What was not finished is of no use to anybody.
     fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
+        if self.file.is_some() {
             drop(fs::remove_file(&self.temp));
         }
     }
