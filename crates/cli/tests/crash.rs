@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use support::{Process, Ran, Serve, World, free_ports, until};
 use switchyard_domain::{BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalId, TransactionKind};
+use switchyard_ledger::snapshots;
 use switchyard_simulator::journal::{Believed, Journal, JournalLine, LineKind, TransactionKey, believed};
 use switchyard_simulator::terminal::{AdminKind, FinalState, MessageKind};
 
@@ -18,6 +19,8 @@ const KILLS: u64 = 20;
 const KILLS_VARIABLE: &str = "SWITCHYARD_KILLS";
 /// Bytes that the terminals' journal grows by before a kill: 300 each way are about one transaction.
 const GROWTH_BYTES: (u64, u64) = (60_000, 600_000);
+/// One life in so many lasts until it has made a snapshot.
+const ROUNDS_PER_SNAPSHOT: u64 = 4;
 
 /// A transaction as `ledger query` tells it.
 #[derive(Debug, Deserialize)]
@@ -60,6 +63,8 @@ fn kills_lose_nothing_and_double_nothing() {
     let mut cut_off = HashSet::new();
     let mut snapshots_exact = 0;
     for round in 0..kills {
+        let newest_snapshot = || snapshots(&world.data().join("snapshots")).unwrap().first().cloned();
+        let at_start = newest_snapshot();
         world.wait_for_links();
         let running = fleet.get_or_insert_with(|| load(&world, &serve, &terminals, round));
         let goal = length(&terminals) + random.between(GROWTH_BYTES.0, GROWTH_BYTES.1);
@@ -67,6 +72,10 @@ fn kills_lose_nothing_and_double_nothing() {
             assert!(running.is_running(), "the terminals gave up: {}", running.stderr());
             length(&terminals) >= goal
         });
+        // Most lives are too short for the patient thread that makes snapshots; some are long enough on purpose.
+        if round % ROUNDS_PER_SNAPSHOT == 0 {
+            until("a snapshot", || newest_snapshot() != at_start);
+        }
         serve.process.kill();
         // A power cut takes the terminals too; otherwise they see their connections break, and go on.
         if random.between(0, 2) == 0 {
