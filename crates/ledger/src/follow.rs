@@ -5,7 +5,7 @@ use crate::log::Options;
 use crate::merkle::Frontier;
 use crate::store::Tail;
 use crate::walk::Cursor;
-use crate::{Epoch, Error, LedgerId, Partition, Result};
+use crate::{Error, LedgerId, Partition, Result};
 
 /// The end of a log as far as it was followed. There are no segments here: a finding names the block alone.
 #[derive(Debug)]

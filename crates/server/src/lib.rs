@@ -51,7 +51,7 @@ mod switch;
 mod workers;
 
 pub use card_keys::CardKeyFiles;
-pub use data::{DataDir, DataError};
+pub use data::{DataDir, DataError, draw_checkpoint_secret, read_checkpoint_secret};
 pub use install::{InitError, InitPlan, Tools, carry_out_alone, initialise, rotate_card_key_alone};
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use open::{ReplayError, replay};

@@ -5,7 +5,8 @@ use crate::root;
 use std::process::{Command, Stdio};
 
 /// Python packages by the module that shows that they are there.
-const PYTHON: &[(&str, &str)] = &[("iso8583", "pyiso8583"), ("iso8583sim", "iso8583sim")];
+const PYTHON: &[(&str, &str)] =
+    &[("iso8583", "pyiso8583"), ("iso8583sim", "iso8583sim"), ("duckdb", "duckdb")];
 /// Packages of Node.
 const NODE: &[&str] = &["iso_8583"];
 /// Programs and the system's packages that bring them.
