@@ -55,8 +55,10 @@ struct Count(Sender<usize>);
 
 impl Outcome<usize> for Count {
     fn on_durable(&mut self, _: Position, effects: Vec<usize>) {
-        let count: usize = effects.iter().sum();
-        if count > 0 {
+        // Each submission is released by itself, and comes back as one: told only the sum, a producer that was late
+        // once would hand over everything at once for ever after, and wait while it is written, as the writer would
+        // wait while it is prepared.
+        for count in effects.into_iter().filter(|count| *count > 0) {
             // Nobody listens any more at the end.
             let _ended = self.0.send(count);
         }
@@ -134,8 +136,8 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Record>,
-    /// How many of those were handed over by `submit`.
-    submitted: usize,
+    /// How many of those each `submit` handed over.
+    submitted: Vec<usize>,
     fate: Arc<OnceLock<()>>,
     closed: bool,
 }
@@ -180,8 +182,8 @@ fn commit_all(
             shared.queue.lock().map_err(|_| "a writer panicked")?.closed = true;
             return committed.map(|()| None);
         }
-        if submitted > 0 {
-            let _ended = sender.send(submitted);
+        for count in submitted {
+            let _ended = sender.send(count);
         }
     }
 }
@@ -205,7 +207,7 @@ impl Line for Front {
     fn submit(&self, records: &[Record]) -> Result<(), Failed> {
         let mut queue = self.shared.queue.lock().map_err(|_| "a writer panicked")?;
         queue.waiting.extend_from_slice(records);
-        queue.submitted += records.len();
+        queue.submitted.push(records.len());
         drop(queue);
         self.shared.work.notify_one();
         Ok(())

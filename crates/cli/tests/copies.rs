@@ -222,7 +222,7 @@ fn an_export_in_columns_holds_the_postings_of_the_table() {
 const READ: &str = r#"
 import duckdb, sys
 rows = duckdb.connect().execute(
-    "select sequence, epoch_us(at), actor, record, debit, credit, amount_minor, phase from read_parquet(?)", [sys.argv[1]])
+    'select sequence, epoch_us("at"), actor, record, debit, credit, amount_minor, phase from read_parquet(?)', [sys.argv[1]])
 for row in rows.fetchall():
     print(*row, sep="\t")
 total = duckdb.connect().execute("select count(*), sum(amount_minor) from read_parquet(?)", [sys.argv[1]])
