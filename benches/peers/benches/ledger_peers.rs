@@ -1,7 +1,9 @@
 //! Durable appends of 256-byte records by 1, 64 and 1,024 writers: the product's log beside a plain file, fjall, redb
 //! and sled, by turns in one run.
 //!
-//! `cargo bench --features ledger --bench ledger_peers -- [--seconds S] [--rounds N] [--dir DIR] [--json FILE]`.
+//! `cargo bench --features ledger --bench ledger_peers -- [--seconds S] [--rounds N] [--dir DIR] [--json FILE]
+//! [--writers threads|clients] [--count N] [--stores NAME,NAME]`: on a machine that others use as well, many short
+//! rounds of two stores say more than a few long ones of all.
 //! Every store is given group commit by the same kind of front. *Threads*: each writer is a thread that waits for its
 //! record. *Clients*: one producer keeps a record of each on its way and hands over what was released, as the
 //! switch's core does for its terminals. The log below nine tenths of the plain file with 64 clients and more means
@@ -28,6 +30,9 @@ struct Wanted {
     rounds: usize,
     dir: PathBuf,
     json: Option<PathBuf>,
+    writers: Vec<Writers>,
+    counts: Vec<usize>,
+    stores: Vec<&'static str>,
 }
 
 fn wanted() -> Wanted {
@@ -37,6 +42,9 @@ fn wanted() -> Wanted {
         // Beside the build: where programs may write for a while there is often no disk behind.
         dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
         json: None,
+        writers: vec![Writers::Threads, Writers::Clients],
+        counts: WRITERS.to_vec(),
+        stores: PEERS.iter().map(|peer| peer.name).chain([OURS]).collect(),
     };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
@@ -47,6 +55,16 @@ fn wanted() -> Wanted {
             "--rounds" => wanted.rounds = value().parse().unwrap(),
             "--dir" => wanted.dir = value().into(),
             "--json" => wanted.json = Some(value().into()),
+            "--writers" => {
+                let word = value();
+                wanted.writers.retain(|writers| writers.word() == word);
+            }
+            "--count" => wanted.counts = vec![value().parse().unwrap()],
+            "--stores" => {
+                let named = value();
+                let named: Vec<&str> = named.split(',').chain([OURS, CEILING]).collect();
+                wanted.stores.retain(|store| named.contains(store));
+            }
             other => panic!("what is {other}?"),
         }
     }
@@ -57,6 +75,15 @@ fn wanted() -> Wanted {
 enum Writers {
     Threads,
     Clients,
+}
+
+impl Writers {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Threads => "threads",
+            Self::Clients => "clients",
+        }
+    }
 }
 
 fn open(name: &str, dir: &Path) -> Result<Box<dyn Line>, Failed> {
@@ -139,10 +166,10 @@ type Rates = BTreeMap<(Writers, usize, &'static str), Vec<f64>>;
 
 fn main() {
     let wanted = wanted();
-    let names: Vec<&'static str> = PEERS.iter().map(|peer| peer.name).chain([OURS]).collect();
+    let names = &wanted.stores;
     let mut rates = Rates::new();
-    for writers in [Writers::Threads, Writers::Clients] {
-        for count in WRITERS {
+    for &writers in &wanted.writers {
+        for &count in &wanted.counts {
             for round in 0..wanted.rounds {
                 // Each round begins with another store.
                 for turn in 0..names.len() {
@@ -151,7 +178,7 @@ fn main() {
                     rates.entry((writers, count, name)).or_default().push(rate);
                 }
             }
-            table(&rates, writers, count, &names);
+            table(&rates, writers, count, names);
         }
     }
     if let Some(path) = &wanted.json {
@@ -165,9 +192,12 @@ fn best(rates: &[f64]) -> f64 {
 
 /// The middle of the ratios of each round: what disturbed one store of a round often disturbed the other.
 fn ratio(rates: &[f64], beside: &[f64]) -> f64 {
-    let mut ratios: Vec<f64> = rates.iter().zip(beside).map(|(rate, beside)| rate / beside).collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
+    middle(rates.iter().zip(beside).map(|(rate, beside)| rate / beside).collect())
+}
+
+fn middle(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 fn title(writers: Writers, count: usize) -> String {
@@ -183,12 +213,13 @@ fn setting(name: &str) -> &'static str {
 
 fn table(rates: &Rates, writers: Writers, count: usize, names: &[&'static str]) {
     println!("\n{}: durable records of {RECORD_BYTES} bytes per second", title(writers, count));
-    println!("{:<12} {:>12} {:>12} {:>14}", "", "best", "of the file", "ours to it");
+    println!("{:<12} {:>12} {:>12} {:>12} {:>14}", "", "best", "middle", "of the file", "ours to it");
     let of = |name| &rates[&(writers, count, name)];
     for name in names {
         println!(
-            "{name:<12} {:>12.0} {:>11.0}% {:>13.2}x   {}",
+            "{name:<12} {:>12.0} {:>12.0} {:>11.0}% {:>13.2}x   {}",
             best(of(name)),
+            middle(of(name).clone()),
             100.0 * ratio(of(name), of(CEILING)),
             ratio(of(OURS), of(name)),
             setting(name)
@@ -199,7 +230,7 @@ fn table(rates: &Rates, writers: Writers, count: usize, names: &[&'static str]) 
 fn as_json(rates: &Rates) -> Value {
     let rows = rates.iter().map(|((writers, count, name), measured)| {
         json!({
-            "writers": if *writers == Writers::Threads { "threads" } else { "clients" },
+            "writers": writers.word(),
             "count": count,
             "store": name,
             "setting": setting(name),

@@ -1,7 +1,5 @@
 //! The book: every account with its balance, every open hold, every transfer that is remembered.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use switchyard_domain::{
     AccountId, AccountRules, BusinessDate, Currency, Entry, HoldId, Phase, Posting, Record, Timestamp,
@@ -11,13 +9,14 @@ use switchyard_domain::{
 use crate::balance::{Balance, TrialBalance};
 use crate::error::BookError;
 use crate::hold::{Hold, Holds};
+use crate::sharded::Sharded;
 use crate::stage::{Account, Stage};
 use crate::transfer::{Taken, Transfers};
 
 /// Accounts, holds and transfers. Iteration never depends on the hasher: whatever leaves the book is ordered.
 #[derive(Debug, Clone, Default)]
 pub struct Book {
-    pub(crate) accounts: HashMap<AccountId, Account, FixedState>,
+    pub(crate) accounts: Sharded<AccountId, Account>,
     /// Rules of accounts for which others than those of their kind were recorded.
     pub(crate) rules: BTreeMap<AccountId, AccountRules>,
     pub(crate) holds: Holds,
@@ -64,7 +63,7 @@ impl Book {
     /// Sums per currency.
     pub fn trial_balance(&self) -> BTreeMap<Currency, TrialBalance> {
         let mut sums: BTreeMap<Currency, TrialBalance> = BTreeMap::new();
-        for (id, account) in &self.accounts {
+        for (id, account) in self.accounts.iter() {
             sums.entry(id.currency).or_default().add(&account.balance);
         }
         sums
@@ -188,7 +187,7 @@ impl Book {
     }
 
     fn commit(&mut self, stage: Stage) {
-        self.accounts.extend(stage.accounts());
+        stage.accounts().for_each(|(id, account)| self.accounts.insert(id, account));
         for (id, hold) in stage.holds {
             match hold {
                 Some(hold) => self.holds.insert(id, hold),

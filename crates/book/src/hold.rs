@@ -1,10 +1,10 @@
 //! Holds that are open, and when they end by themselves.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{AccountId, HoldId, Timestamp};
+
+use crate::sharded::Sharded;
 
 /// A reservation between two accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Hold {
 /// All open holds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Holds {
-    open: HashMap<HoldId, Hold, FixedState>,
+    open: Sharded<HoldId, Hold>,
     /// Those that end by themselves, soonest first.
     due: BTreeSet<(Timestamp, HoldId)>,
 }
@@ -30,6 +30,10 @@ pub(crate) struct Holds {
 impl Holds {
     pub(crate) fn get(&self, id: HoldId) -> Option<&Hold> {
         self.open.get(&id)
+    }
+    /// Makes room for so many at once.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.open.reserve(count);
     }
     pub(crate) fn insert(&mut self, id: HoldId, hold: Hold) {
         self.remove(id);

@@ -78,6 +78,7 @@ impl Book {
             book.accounts.insert(*id, Account { balance: *balance, ruled });
         }
         pending_is_held(image)?;
+        book.holds.reserve(image.holds.len());
         image.holds.iter().for_each(|(id, hold)| book.holds.insert(*id, *hold));
         book.forget_transfers_before(BusinessDate(image.transfers_since));
         for transfer in &image.transfers {

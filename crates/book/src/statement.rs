@@ -54,20 +54,6 @@ impl AccountHistory {
     pub fn new(account: AccountId) -> Self {
         Self { account, balance: Balance::default(), holds: BTreeMap::new() }
     }
-    /// The account as a book has it, to follow it from there.
-    pub fn resume(account: AccountId, book: &crate::Book) -> Self {
-        let holds = book.holds.ordered().into_iter().filter_map(|(id, hold)| {
-            let side = if hold.debit == account {
-                Side::Debit
-            } else if hold.credit == account {
-                Side::Credit
-            } else {
-                return None;
-            };
-            Some((id, (side, hold.amount_minor)))
-        });
-        Self { account, balance: book.balance(account), holds: holds.collect() }
-    }
     /// The account followed.
     pub fn account(&self) -> AccountId {
         self.account
@@ -197,10 +183,7 @@ impl StatementBuilder {
     /// A statement of an account over these sequences. The balance at a sequence is the closing balance of any
     /// statement that ends behind it.
     pub fn new(account: AccountId, sequences: Range<u64>) -> Self {
-        Self::resume(AccountHistory::new(account), sequences)
-    }
-    /// A statement that goes on from a history, as a snapshot gives it, which stands at or before its first sequence.
-    pub fn resume(history: AccountHistory, sequences: Range<u64>) -> Self {
+        let history = AccountHistory::new(account);
         let balance = history.balance();
         Self { history, sequences, opening: balance, lines: Vec::new(), closing: balance }
     }

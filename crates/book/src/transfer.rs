@@ -1,11 +1,10 @@
 //! Transfers that are remembered, so that a repeat is known as one.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use switchyard_domain::{BusinessDate, Entry, Posting, Timestamp, Transfer, TransferId};
 
 use crate::error::BookError;
+use crate::sharded::Sharded;
 
 /// What became of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl Postings {
 /// Transfers by day and number.
 #[derive(Debug, Clone)]
 pub(crate) struct Transfers {
-    days: BTreeMap<BusinessDate, HashMap<u64, Content, FixedState>>,
+    days: BTreeMap<BusinessDate, Sharded<u64, Content>>,
     /// First day that is remembered.
     since: BusinessDate,
 }
@@ -85,7 +84,7 @@ impl Transfers {
         self.since
     }
     pub(crate) fn count(&self) -> usize {
-        self.days.values().map(HashMap::len).sum()
+        self.days.values().map(Sharded::len).sum()
     }
     pub(crate) fn ordered(&self) -> Vec<Transfer> {
         let mut all = Vec::with_capacity(self.count());

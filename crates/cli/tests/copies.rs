@@ -8,7 +8,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use support::{Process, World, busy_world, run};
 use switchyard_core::{Core, CoreConfig};
 use switchyard_domain::Stamped;
@@ -213,4 +215,54 @@ fn an_export_in_columns_holds_the_postings_of_the_table() {
     world.run(&["ledger", "export", "--out", jsonl.to_str().unwrap()]).expect(0);
     assert_eq!(fs::read_to_string(&jsonl).unwrap(), world.run(&["ledger", "export"]).expect(0).stdout);
     assert!(!world.root().join("records.jsonl.partial").exists());
+}
+
+/// Prints the rows of a file in the order of the file, cells between tabs, times in microseconds, and what the amounts
+/// add up to in the engine's own arithmetic.
+const READ: &str = r#"
+import duckdb, sys
+rows = duckdb.connect().execute(
+    'select sequence, epoch_us("at"), actor, record, debit, credit, amount_minor, phase from read_parquet(?)', [sys.argv[1]])
+for row in rows.fetchall():
+    print(*row, sep="\t")
+total = duckdb.connect().execute("select count(*), sum(amount_minor) from read_parquet(?)", [sys.argv[1]])
+print(*total.fetchone(), sep="\t")
+"#;
+
+/// A Python that has DuckDB: the one that `cargo xtask tools` makes.
+fn python() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python3");
+    let output = Command::new(&python).args(["-c", "import duckdb"]).output().ok()?;
+    output.status.success().then_some(python)
+}
+
+#[test]
+fn duckdb_reads_the_postings_of_the_table() {
+    let Some(python) = python() else {
+        let line = "\nSKIPPED: duckdb is not installed: the export in columns is not read by it\n";
+        // Not `print!`: the harness would keep it for itself.
+        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+        return;
+    };
+    let world = busy_world("120");
+    let path = world.root().join("postings.parquet");
+    let path = path.to_str().unwrap();
+    world.run(&["ledger", "export", "--format", "parquet", "--out", path]).expect(0);
+    let table = world.run(&["ledger", "export", "--format", "csv"]).expect(0).stdout;
+
+    let output = Command::new(python).args(["-c", READ, path]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = String::from_utf8(output.stdout).unwrap();
+    let (mut sum, mut read) = (0, output.lines());
+    let postings: Vec<&str> = table.lines().skip(1).collect();
+    assert!(postings.len() > 100, "{} postings", postings.len());
+    for line in &postings {
+        let cells: Vec<_> = line.split(',').map(str::to_owned).collect();
+        let mut expected = cells.clone();
+        expected[1] = cells[1].parse::<jiff::Timestamp>().unwrap().as_microsecond().to_string();
+        sum += cells[6].parse::<u64>().unwrap();
+        assert_eq!(read.next().unwrap().split('\t').collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(read.next(), Some(format!("{}\t{sum}", postings.len()).as_str()));
+    assert_eq!(read.next(), None);
 }

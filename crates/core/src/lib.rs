@@ -24,7 +24,7 @@ pub use config::CoreConfig;
 pub use machine::{Core, Output};
 pub use order::Order;
 pub use state::{
-    ApplyError, BatchView, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore, SafView,
+    ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore, SafView,
     Section, SectionKind, State,
 };
 

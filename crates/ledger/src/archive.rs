@@ -86,7 +86,7 @@ fn move_one(dir: &Path, target: &Path, number: SegmentNumber, used: u64) -> Resu
         return Err(Error::Exists { path: to });
     }
     if !existed {
-        copy(&from, &to, used)?;
+        copy(&from, &to.with_extension("tmp"), &to, used)?;
         sync_dir(target)?;
     }
     let is_same = same(&from, &to, used)?;
@@ -140,14 +140,14 @@ fn ends_there(log: &Path, end: &Cursor, used: u64, first: &SegmentHeader) -> Res
     Ok((used, end.seq.0 - first.first_seq.0))
 }
 
-fn copy(from: &Path, to: &Path, used: u64) -> Result<()> {
-    let temp = to.with_extension("tmp");
-    let mut file = for_writing().truncate(true).open(&temp).map_err(Error::io("create", &temp))?;
+/// Copies the first `used` bytes of a file by way of a temporary one, which is synced before it gets its name.
+pub(crate) fn copy(from: &Path, temp: &Path, to: &Path, used: u64) -> Result<()> {
     let read = File::open(from).map_err(Error::io("open", from))?;
+    let mut file = for_writing().truncate(true).open(temp).map_err(Error::io("create", temp))?;
     let copied = std::io::copy(&mut std::io::Read::take(read, used), &mut file);
-    copied.map_err(Error::io("copy", &temp))?;
-    file.flush().and_then(|()| file.sync_all()).map_err(Error::io("sync", &temp))?;
-    fs::rename(&temp, to).map_err(Error::io("rename", to))
+    copied.map_err(Error::io("copy", temp))?;
+    file.flush().and_then(|()| file.sync_all()).map_err(Error::io("sync", temp))?;
+    fs::rename(temp, to).map_err(Error::io("rename", to))
 }
 
 /// Whether the first bytes of two files are the same.

@@ -1,12 +1,11 @@
 //! Follows the blocks of a store that hands them out one by one, and checks that each continues the one before.
 
-use crate::block::{self, Kind};
-use crate::error::Fault;
+use crate::block;
 use crate::log::Options;
 use crate::merkle::Frontier;
 use crate::store::Tail;
 use crate::walk::Cursor;
-use crate::{Epoch, Error, LedgerId, Partition, Result};
+use crate::{Error, LedgerId, Partition, Result};
 
 /// The end of a log as far as it was followed. There are no segments here: a finding names the block alone.
 #[derive(Debug)]
@@ -53,19 +52,8 @@ impl Follow {
         if !std::mem::replace(&mut self.owner_known, true) {
             self.owner = (header.ledger_id, header.partition);
         }
-        let opens = Epoch(self.cursor.epoch.0.saturating_add(u64::from(header.kind == Kind::Open)));
-        let fault = if self.owner != (header.ledger_id, header.partition) {
-            Some(Fault::Foreign)
-        } else if (header.block, header.first_seq, header.epoch)
-            != (self.cursor.block, self.cursor.seq, opens)
-        {
-            Some(Fault::Order)
-        } else if header.previous != self.cursor.hash {
-            Some(Fault::Chain)
-        } else {
-            block.grow(&mut self.frontier).err()
-        };
-        if let Some(what) = fault {
+        let admitted = self.cursor.admits(self.owner, &header);
+        if let Err(what) = admitted.and_then(|()| block.grow(&mut self.frontier)) {
             return Err(Error::Corrupt(self.cursor.finding(what)));
         }
         self.cursor = self.cursor.after(&header, block.hash, 0);

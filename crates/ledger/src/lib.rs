@@ -49,6 +49,7 @@ mod memory;
 pub mod merkle;
 pub mod note;
 mod open;
+mod paced;
 mod prepare;
 pub mod projection;
 pub mod proof;

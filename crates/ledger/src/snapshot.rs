@@ -30,12 +30,14 @@
 //! (8), the length of its content (8), and the content.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::block::{read_array, read_u16, read_u32, read_u64};
-use crate::file::{for_writing, make_dirs};
+use crate::file::make_dirs;
 use crate::mark::{Mark, sync_dir};
+use crate::paced::{Failure, PacedFile};
 use crate::{BlockNumber, Epoch, Hash, LedgerId, Partition, Result, SegmentNumber, Sequence};
 
 const MAGIC: [u8; 8] = *b"SWYSNAP\0";
@@ -46,10 +48,6 @@ const SECTION_BYTES: usize = 24;
 const LAST_KIND: u16 = u16::MAX;
 const PREFIX: &str = "snapshot-";
 const SUFFIX: &str = ".bin";
-const WRITE_BYTES: usize = 1024 * 1024;
-
-/// What was written is synced after this much, so that a sync of the log never waits behind a whole snapshot.
-const SYNC_BYTES: u64 = 8 * 1024 * 1024;
 
 /// A block of the log, by which a snapshot is held against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +121,12 @@ pub enum SnapshotError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl From<Failure> for SnapshotError {
+    fn from(Failure { op, path, source }: Failure) -> Self {
+        Self::Io { op, path, source }
+    }
 }
 
 fn io(op: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SnapshotError {
@@ -249,28 +253,25 @@ pub struct SnapshotWriter {
     dir: PathBuf,
     temp: PathBuf,
     path: PathBuf,
-    file: BufWriter<File>,
+    /// Absent once it is finished.
+    file: Option<PacedFile>,
     count: u64,
-    bytes: u64,
-    unsynced: u64,
 }
 
 impl SnapshotWriter {
-    /// Begins a snapshot in a directory, which is made when there is none.
+    /// Begins the snapshot of what follows from `sequence` records, in a directory that is made when there is none.
     ///
     /// # Errors
     /// `Io`.
-    pub fn create(dir: &Path, head: &SnapshotHead) -> Result<Self, SnapshotError> {
+    pub fn create(dir: &Path, sequence: Sequence) -> Result<Self, SnapshotError> {
         make_dirs(dir).map_err(|error| io("make", dir)(std::io::Error::other(error)))?;
-        let name = format!("{PREFIX}{:020}", head.anchor.next_seq.0);
+        let name = format!("{PREFIX}{:020}", sequence.0);
         // Two processes may be at it: a switch, and an operator's command.
         let temp = dir.join(format!("{name}-{}.tmp", std::process::id()));
-        let file = for_writing().truncate(true).open(&temp).map_err(io("create", &temp))?;
         let path = dir.join(format!("{name}{SUFFIX}"));
-        let file = BufWriter::with_capacity(WRITE_BYTES, file);
-        let mut writer = Self { dir: dir.to_path_buf(), temp, path, file, count: 0, bytes: 0, unsynced: 0 };
-        writer.put(&head.encode())?;
-        Ok(writer)
+        // The digest in the head is known behind the last section.
+        let file = Some(PacedFile::create(&temp, HEADER_BYTES)?);
+        Ok(Self { dir: dir.to_path_buf(), temp, path, file, count: 0 })
     }
 
     /// Adds a section.
@@ -282,18 +283,21 @@ impl SnapshotWriter {
         self.put_section(kind, index, content)
     }
 
-    /// Puts the snapshot in place; it is durable on return. Its path and size in bytes come back.
+    /// Puts the snapshot in place under its head; it is durable on return. Its path and size in bytes come back.
     ///
     /// # Errors
     /// `Io`; there may be a snapshot then or not.
-    pub fn finish(mut self) -> Result<(PathBuf, u64), SnapshotError> {
+    pub fn finish(mut self, head: &SnapshotHead) -> Result<(PathBuf, u64), SnapshotError> {
         let count = self.count.to_le_bytes();
         self.put_section(LAST_KIND, 0, &count)?;
-        self.file.flush().map_err(io("write", &self.temp))?;
-        self.file.get_ref().sync_all().map_err(io("sync", &self.temp))?;
-        fs::rename(&self.temp, &self.path).map_err(io("rename", &self.path))?;
+        let Some(file) = self.file.take() else { unreachable!("finish takes the writer") };
+        let bytes = file.bytes();
+        let finished = file.finish(&head.encode()).map_err(SnapshotError::from);
+        let placed =
+            finished.and_then(|()| fs::rename(&self.temp, &self.path).map_err(io("rename", &self.path)));
+        placed.inspect_err(|_| drop(fs::remove_file(&self.temp)))?;
         sync_dir(&self.dir).map_err(|error| io("sync", &self.dir)(std::io::Error::other(error)))?;
-        Ok((std::mem::take(&mut self.path), self.bytes))
+        Ok((std::mem::take(&mut self.path), bytes))
     }
 
     fn put_section(&mut self, kind: u16, index: u64, content: &[u8]) -> Result<(), SnapshotError> {
@@ -302,61 +306,65 @@ impl SnapshotWriter {
         head[4..8].copy_from_slice(&section_checksum(kind, index, content).to_le_bytes());
         head[8..16].copy_from_slice(&index.to_le_bytes());
         head[16..].copy_from_slice(&(content.len() as u64).to_le_bytes());
-        self.put(&head)?;
-        self.put(content)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.file.write_all(bytes).map_err(io("write", &self.temp))?;
-        self.bytes += bytes.len() as u64;
-        self.unsynced += bytes.len() as u64;
-        if self.unsynced >= SYNC_BYTES {
-            self.unsynced = 0;
-            self.file.flush().map_err(io("write", &self.temp))?;
-            self.file.get_ref().sync_data().map_err(io("sync", &self.temp))?;
-        }
-        Ok(())
+        let Some(file) = &mut self.file else { unreachable!("finish takes the writer") };
+        file.put(&head)?;
+        Ok(file.put(content)?)
     }
 }
 
 impl Drop for SnapshotWriter {
     /// What was not finished is of no use to anybody.
     fn drop(&mut self) {
-        if !self.path.as_os_str().is_empty() {
+        if self.file.is_some() {
             drop(fs::remove_file(&self.temp));
         }
     }
 }
 
-/// A section as it was read, not yet held against its checksum.
+/// Where a section stands, not yet read nor held against its checksum.
 #[derive(Debug)]
 pub struct RawSection {
+    file: Arc<SnapshotFile>,
     kind: u16,
     index: u64,
     crc: u32,
-    offset: u64,
-    bytes: Vec<u8>,
+    /// Where its content begins.
+    at: u64,
+    length: u64,
 }
 
 impl RawSection {
-    /// Kind, number and content, when they are what was written. Heavy; any thread may.
+    /// Reads it: kind, number and content, when they are what was written. Heavy; any thread may.
     ///
     /// # Errors
-    /// `Damaged`.
-    pub fn check(self) -> Result<(u16, u64, Vec<u8>), SnapshotError> {
-        if section_checksum(self.kind, self.index, &self.bytes) == self.crc {
-            Ok((self.kind, self.index, self.bytes))
+    /// `Io`, `Damaged`.
+    pub fn read(self) -> Result<(u16, u64, Vec<u8>), SnapshotError> {
+        let mut bytes = vec![0; self.length as usize];
+        self.file.read_at(&mut bytes, self.at)?;
+        if section_checksum(self.kind, self.index, &bytes) == self.crc {
+            Ok((self.kind, self.index, bytes))
         } else {
-            Err(SnapshotError::Damaged { offset: self.offset })
+            Err(SnapshotError::Damaged { offset: self.at - SECTION_BYTES as u64 })
         }
     }
 }
 
-/// Reads one snapshot.
 #[derive(Debug)]
-pub struct SnapshotReader {
+struct SnapshotFile {
     path: PathBuf,
     file: File,
+}
+
+impl SnapshotFile {
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<(), SnapshotError> {
+        self.file.read_exact_at(bytes, at).map_err(io("read", &self.path))
+    }
+}
+
+/// Finds the sections of one snapshot, one after the other; reading them is the work of many threads.
+#[derive(Debug)]
+pub struct SnapshotReader {
+    file: Arc<SnapshotFile>,
     head: SnapshotHead,
     at: u64,
     len: u64,
@@ -370,23 +378,16 @@ impl SnapshotReader {
     /// # Errors
     /// `Io`, `Damaged`, `Version`.
     pub fn open(path: &Path) -> Result<Self, SnapshotError> {
-        let mut file = File::open(path).map_err(io("open", path))?;
+        let file = File::open(path).map_err(io("open", path))?;
         let len = file.metadata().map_err(io("look at", path))?.len();
         if len < HEADER_BYTES as u64 {
             return Err(SnapshotError::Damaged { offset: 0 });
         }
+        let file = Arc::new(SnapshotFile { path: path.to_path_buf(), file });
         let mut bytes = [0; HEADER_BYTES];
-        file.read_exact(&mut bytes).map_err(io("read", path))?;
+        file.read_at(&mut bytes, 0)?;
         let head = SnapshotHead::decode(&bytes)?;
-        Ok(Self {
-            path: path.to_path_buf(),
-            file,
-            head,
-            at: HEADER_BYTES as u64,
-            len,
-            count: 0,
-            ended: false,
-        })
+        Ok(Self { file, head, at: HEADER_BYTES as u64, len, count: 0, ended: false })
     }
 
     /// Where it belongs and what to expect.
@@ -402,40 +403,35 @@ impl SnapshotReader {
         if self.ended {
             return Ok(None);
         }
-        let offset = self.at;
-        let damaged = || SnapshotError::Damaged { offset };
+        let damaged = SnapshotError::Damaged { offset: self.at };
         if self.len - self.at < SECTION_BYTES as u64 {
-            return Err(damaged());
+            return Err(damaged);
         }
         let mut head = [0; SECTION_BYTES];
-        self.file.read_exact(&mut head).map_err(io("read", &self.path))?;
+        self.file.read_at(&mut head, self.at)?;
         self.at += SECTION_BYTES as u64;
         let length = read_u64(&head, 16);
         // The length is not to be trusted yet, but it is never more than there is.
         if length > self.len - self.at || read_u16(&head, 2) != 0 {
-            return Err(damaged());
+            return Err(damaged);
         }
-        let mut bytes = Vec::with_capacity(length as usize);
-        let read = (&mut self.file).take(length).read_to_end(&mut bytes).map_err(io("read", &self.path))?;
-        if read as u64 != length {
-            return Err(damaged());
-        }
-        self.at += length;
         let section = RawSection {
+            file: Arc::clone(&self.file),
             kind: read_u16(&head, 0),
             index: read_u64(&head, 8),
             crc: read_u32(&head, 4),
-            offset,
-            bytes,
+            at: self.at,
+            length,
         };
+        self.at += length;
         if section.kind != LAST_KIND {
             self.count += 1;
             return Ok(Some(section));
         }
-        let (_, index, content) = section.check()?;
+        let (_, index, content) = section.read()?;
         self.ended = true;
         let whole = index == 0 && content == self.count.to_le_bytes() && self.at == self.len;
-        if whole { Ok(None) } else { Err(damaged()) }
+        if whole { Ok(None) } else { Err(damaged) }
     }
 }
 
@@ -459,11 +455,11 @@ mod tests {
     }
 
     fn write(dir: &Path, head: &SnapshotHead) -> PathBuf {
-        let mut writer = SnapshotWriter::create(dir, head).unwrap();
+        let mut writer = SnapshotWriter::create(dir, head.anchor.next_seq).unwrap();
         writer.section(1, 0, b"one").unwrap();
         writer.section(1, 1, b"").unwrap();
         writer.section(2, 7, &[5; 300]).unwrap();
-        writer.finish().unwrap().0
+        writer.finish(head).unwrap().0
     }
 
     type Content = Vec<(u16, u64, Vec<u8>)>;
@@ -472,7 +468,7 @@ mod tests {
         let mut reader = SnapshotReader::open(path)?;
         let mut sections = Vec::new();
         while let Some(section) = reader.next_section()? {
-            sections.push(section.check()?);
+            sections.push(section.read()?);
         }
         Ok((*reader.head(), sections))
     }
@@ -507,7 +503,7 @@ mod tests {
             write(dir.path(), &head(sequence));
         }
         fs::write(dir.path().join("snapshot-7.bin"), b"no name of ours").unwrap();
-        drop(SnapshotWriter::create(dir.path(), &head(300)).unwrap());
+        drop(SnapshotWriter::create(dir.path(), Sequence(300)).unwrap());
         assert!(unfinished(dir.path()).is_empty(), "a writer that gives up takes its file with it");
         // Crashes: one before the newest snapshot, one behind it.
         for name in ["snapshot-00000000000000000099-1.tmp", "snapshot-00000000000000000101-1.tmp"] {

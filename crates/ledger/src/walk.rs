@@ -60,6 +60,22 @@ impl Cursor {
         }
     }
 
+    /// Whether a block with this header is the next one of its owner's log.
+    pub(crate) fn admits(&self, owner: (LedgerId, Partition), header: &BlockHeader) -> Result<(), Fault> {
+        let opens = Epoch(self.epoch.0.saturating_add(u64::from(header.kind == Kind::Open)));
+        let middle = self.epoch == Self::EPOCH_UNKNOWN && self.block.0 > 0;
+        let in_order = (header.block, header.first_seq) == (self.block, self.seq);
+        if owner != (header.ledger_id, header.partition) {
+            Err(Fault::Foreign)
+        } else if !in_order || !(middle || header.epoch == opens) {
+            Err(Fault::Order)
+        } else if header.previous != self.hash {
+            Err(Fault::Chain)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Before the header of the next segment.
     pub(crate) fn rolled(&self) -> Self {
         Self { segment: self.segment.next(), offset: 0, ..*self }
@@ -259,17 +275,8 @@ impl<S: Source> Walker<S> {
     }
 
     fn check(&self, header: &BlockHeader, end: u64, capacity: u64) -> Result<(), Fault> {
-        let Cursor { block, seq, epoch, hash, .. } = self.cursor;
-        let opens = Epoch(epoch.0.saturating_add(u64::from(header.kind == Kind::Open)));
-        if self.owner != Some((header.ledger_id, header.partition)) {
-            return Err(Fault::Foreign);
-        }
-        let middle = epoch == Cursor::EPOCH_UNKNOWN && block.0 > 0;
-        let in_order = (header.block, header.first_seq) == (block, seq) && (middle || header.epoch == opens);
-        if !in_order || end > capacity {
-            return Err(Fault::Order);
-        }
-        if header.previous == hash { Ok(()) } else { Err(Fault::Chain) }
+        self.cursor.admits(self.owner.ok_or(Fault::Foreign)?, header)?;
+        if end > capacity { Err(Fault::Order) } else { Ok(()) }
     }
 
     /// The bytes at a position, read ahead; fewer than asked for at the end of the file.

@@ -13,6 +13,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement stops at what it did not expect")]
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -186,9 +187,9 @@ struct World {
     keys: Keys,
     clock: Timestamp,
     tills: Vec<Till>,
-    /// Processor time of the longest decision, and how many took more than a millisecond.
-    longest: Duration,
-    over_a_millisecond: u64,
+    /// Processor time of the longest decision of each kind, the records before it, and how many took more than a
+    /// millisecond.
+    longest: BTreeMap<&'static str, (Duration, u64, u64)>,
 }
 
 fn make(dir: &Path, records: u64) {
@@ -206,8 +207,7 @@ fn make(dir: &Path, records: u64) {
         keys,
         clock: now(),
         tills: vec![till; TERMINALS as usize],
-        longest: Duration::ZERO,
-        over_a_millisecond: 0,
+        longest: BTreeMap::new(),
     };
     world.core.start(recovery.epoch.0, 0, world.clock, &mut world.out);
     (0..TERMINALS).for_each(|number| world.sign_on(number));
@@ -220,22 +220,31 @@ fn make(dir: &Path, records: u64) {
     world.append();
     world.log.close(world.clock.0).unwrap();
     println!(
-        "{} records in {:.0} s; the longest decision took {:.2} ms of the processor, {} took more than 1 ms; {} MiB",
+        "{} records in {:.0} s; {} MiB",
         world.core.state().records(),
         began.elapsed().as_secs_f64(),
-        world.longest.as_secs_f64() * 1e3,
-        world.over_a_millisecond,
         resident_mib()
     );
+    for (kind, (longest, at, over)) in &world.longest {
+        let millis = longest.as_secs_f64() * 1e3;
+        println!(
+            "the longest {kind} took {millis:.2} ms of the processor, after {at} records; {over} took more than 1 ms"
+        );
+    }
 }
 
 impl World {
     fn handle(&mut self, input: Input) {
+        let kind = kind_of(&input);
         let before = processor_time();
         self.core.handle(input, self.clock, &mut self.out);
         let took = processor_time().saturating_sub(before);
-        self.longest = self.longest.max(took);
-        self.over_a_millisecond += u64::from(took > Duration::from_millis(1));
+        let records = self.core.state().records();
+        let (longest, at, over) = self.longest.entry(kind).or_default();
+        if took > *longest {
+            (*longest, *at) = (took, records);
+        }
+        *over += u64::from(took > Duration::from_millis(1));
         if self.out.records.len() >= BLOCK_RECORDS {
             self.append();
         }
@@ -326,6 +335,19 @@ impl World {
         if number.is_multiple_of(10_000) {
             self.handle(Input::Tick);
         }
+    }
+}
+
+fn kind_of(input: &Input) -> &'static str {
+    match input {
+        Input::Tick => "tick",
+        Input::Request(request) => match request.body {
+            Body::Financial(_) => "sale",
+            Body::Reversal(_) => "reversal",
+            Body::BatchTotals { .. } => "batch close",
+            _ => "other request",
+        },
+        _ => "other input",
     }
 }
 

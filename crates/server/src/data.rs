@@ -29,6 +29,9 @@ pub(crate) const KEY_BYTES: usize = 32;
 /// How the first line of a key file begins when the key is for demonstrations only.
 const DEMO_MARK: &str = "# switchyard demo key";
 const PRODUCTION_MARK: &str = "# switchyard key";
+/// In the directory of keys.
+const CHECKPOINT_KEY: &str = "ledger-checkpoint";
+const CHECKPOINT_MARK: &str = "# switchyard demo key: signs checkpoints of the ledger";
 
 /// Why a data directory cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +162,7 @@ impl DataDir {
             if let Some(parent) = path.parent() {
                 make_dir(parent)?;
             }
-            write_key(path, &SecretBytes::random(KEY_BYTES)?, demo)?;
+            write_key(path, if demo { DEMO_MARK } else { PRODUCTION_MARK })?;
         }
         self.sync_directories()
     }
@@ -196,6 +199,30 @@ impl DataDir {
     }
 }
 
+/// Reads the secret that signs checkpoints of the ledger.
+///
+/// # Errors
+/// [`DataError::Readable`], [`DataError::Malformed`] and `Io`.
+pub fn read_checkpoint_secret(keys: &Path) -> Result<SecretBytes, DataError> {
+    read_key(&keys.join(CHECKPOINT_KEY), Profile::Demo)
+}
+
+/// Draws that secret where there is none, and says whether it did.
+///
+/// # Errors
+/// `Key` and `Io`.
+pub fn draw_checkpoint_secret(keys: &Path) -> Result<bool, DataError> {
+    let path = keys.join(CHECKPOINT_KEY);
+    if path.exists() {
+        return Ok(false);
+    }
+    make_dir(keys)?;
+    write_key(&path, CHECKPOINT_MARK)?;
+    let synced = fs::File::open(keys).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| io_error("sync", keys, source))?;
+    Ok(true)
+}
+
 pub(crate) fn make_dir(path: &Path) -> Result<(), DataError> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -204,9 +231,11 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), DataError> {
         .map_err(|source| io_error("make directory", path, source))
 }
 
-fn write_key(path: &Path, key: &SecretBytes, demo: bool) -> Result<(), DataError> {
-    let mut text = String::with_capacity(2 * KEY_BYTES + 64);
-    text.push_str(if demo { DEMO_MARK } else { PRODUCTION_MARK });
+/// Draws a key into a file that must not be there.
+fn write_key(path: &Path, mark: &str) -> Result<(), DataError> {
+    let key = SecretBytes::random(KEY_BYTES)?;
+    let mut text = String::with_capacity(mark.len() + 2 * KEY_BYTES + 2);
+    text.push_str(mark);
     text.push('\n');
     for byte in key.expose() {
         for nibble in [byte >> 4, byte & 0xF] {

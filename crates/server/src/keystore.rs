@@ -289,11 +289,16 @@ impl Cards {
         Ok(())
     }
 
-    /// Forgets keys that the ledger says are shredded, and destroys their files.
-    pub(crate) fn shred(&self, ids: &[u16]) -> Result<(), CardKeyError> {
+    /// Forgets keys that the ledger says are shredded. Only one thread may change the keys.
+    pub(crate) fn forget(&self, ids: &[u16]) -> Result<(), CardKeyError> {
         let ids: Vec<u32> = ids.iter().copied().map(u32::from).collect();
         self.vault.store(Arc::new(self.vault.load().without(&ids)?));
-        ids.into_iter().try_for_each(|id| Ok(self.files.destroy(id)?))
+        Ok(())
+    }
+
+    /// Destroys the files of such keys, which takes the disk some time.
+    pub(crate) fn destroy(&self, ids: &[u16]) -> Result<(), CardKeyError> {
+        ids.iter().try_for_each(|id| Ok(self.files.destroy(u32::from(*id))?))
     }
 
     /// What is kept of a card.
@@ -474,10 +479,11 @@ mod tests {
         let new = cards.seal(&pan, None).unwrap();
         assert_eq!((old.key_id, new.key_id), (1, 2));
         assert_eq!(cards.open_card(&old).unwrap(), pan);
-        cards.shred(&[1]).unwrap();
+        cards.forget(&[1]).unwrap();
         assert_eq!(cards.open_card(&old).unwrap_err(), KeyError::Shredded(1));
         assert_eq!(cards.open_card(&new).unwrap(), pan);
         assert_eq!(cards.hash(&pan), old.hash, "the records of a card are still joined");
+        cards.destroy(&[1]).unwrap();
         // The next start: the ledger names 1 no more, or names it and the file is gone.
         assert_eq!(open(&[2, 3]).unwrap().open_card(&old).unwrap_err(), KeyError::Shredded(1));
         assert!(matches!(open(&[1, 2]), Err(CardKeyError::File { id: 1, .. })));

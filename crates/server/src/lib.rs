@@ -59,7 +59,10 @@ mod workers;
 
 pub use card_keys::CardKeyFiles;
 pub use clear_key::{ClearKey, NoKey};
-pub use data::{DataDir, DataError, KeptTransport, keep_key, keep_transport, kept_key};
+pub use data::{
+    DataDir, DataError, KeptTransport, draw_checkpoint_secret, keep_key, keep_transport, kept_key,
+    read_checkpoint_secret,
+};
 pub use harden::refuse_core_dumps;
 pub use hot_cards::{CardToBlock, ClearPan};
 pub use hsm::HsmStartError;

@@ -57,17 +57,19 @@ impl Release {
             self.put_in_force(&batch.effects);
         }
         for batch in pending {
+            let mut shredded = Vec::new();
             for registered in batch.registered {
                 match registered {
                     Registered::Link(index, link) => {
                         crate::links::start(&self.shared, &self.runtime, index, *link, true);
                     }
                     Registered::Key(name, key) => self.use_key(name, &key),
-                    Registered::Shredded(ids) => self.shred(&ids),
+                    Registered::Shredded(ids) => shredded.extend(ids),
                     Registered::LinkWanted(link, wanted) => self.shared.links.want(link, wanted),
                 }
             }
-            self.let_go(batch.effects);
+            let effects = self.shred_before(shredded, batch.effects);
+            self.let_go(effects);
         }
         self.shared.jobs.push(&mut self.jobs);
         self.woken.drain(..).for_each(|outbox| outbox.wake());
@@ -130,14 +132,24 @@ impl Release {
         }
     }
 
-    /// The committer waits while files are destroyed: whoever asked hears that it is done when it is.
-    fn shred(&self, ids: &[u16]) {
-        match self.shared.cards.shred(ids) {
-            Ok(()) => tracing::warn!(keys = ?ids, "card data keys are shredded"),
-            Err(error) => {
-                tracing::error!(%error, "a card data key is not destroyed; the next start tries again")
+    /// Keys are forgotten here. Their files are destroyed by a worker, and commands of the same batch are answered by it afterwards: whoever asked
+    /// hears that it is done when it is. What else is to go is given back.
+    fn shred_before(&mut self, keys: Vec<u16>, effects: Vec<Effect>) -> Vec<Effect> {
+        if keys.is_empty() {
+            return effects;
+        }
+        if let Err(error) = self.shared.cards.forget(&keys) {
+            tracing::error!(%error, "a card data key is not forgotten; the next start does without it");
+        }
+        let (mut answers, mut others) = (Vec::new(), Vec::with_capacity(effects.len()));
+        for effect in effects {
+            match effect {
+                Effect::CommandDone { ticket, result } => answers.push((ticket, result)),
+                other => others.push(other),
             }
         }
+        self.jobs.push(Job::Shred { keys, answers });
+        others
     }
 
     fn not_sent(&self, link: LinkIndex, message: &Upstream) {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use switchyard_core::{ImageError, Part, Restore, STATE_FORMAT, State};
+use switchyard_core::{Digest, ImageError, Part, Restore, STATE_FORMAT, State};
 use switchyard_domain::Stamped;
 use switchyard_ledger::{
     Anchor, Error, Reader, Sequence, SnapshotError, SnapshotHead, SnapshotReader, SnapshotWriter,
@@ -33,7 +33,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// How much less of the processor it gets than others, 0 to 19.
 const NICENESS: i32 = 15;
 
-/// Threads that take sections apart at start; the reading itself is one thread's work.
+/// Threads that read sections at start: most of it is the copying of pages into memory.
 const LOADERS_MAX: usize = 4;
 
 /// Why a snapshot is not used.
@@ -90,6 +90,9 @@ pub enum MakeError {
     /// The ledger cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// The state cannot be taken apart again.
+    #[error(transparent)]
+    Content(#[from] ImageError),
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] SnapshotError),
@@ -127,7 +130,7 @@ fn load_with(path: &Path, ledger: &Path, end: Sequence, threads: usize) -> Resul
     Ok((state, reader))
 }
 
-/// Sections are read one after the other, and checked and taken apart by several threads.
+/// Sections are found one after the other, and read and checked by several threads.
 fn take_apart(file: SnapshotReader, threads: usize) -> Result<(State, u64), Unusable> {
     let file = Mutex::new(file);
     let failed = AtomicBool::new(false);
@@ -136,7 +139,7 @@ fn take_apart(file: SnapshotReader, threads: usize) -> Result<(State, u64), Unus
         while !failed.load(Ordering::Relaxed) {
             let section = file.lock().unwrap_or_else(PoisonError::into_inner).next_section()?;
             let Some(section) = section else { break };
-            let (kind, index, bytes) = section.check()?;
+            let (kind, index, bytes) = section.read()?;
             parts.push(Part::parse(kind, index, bytes)?);
         }
         Ok(parts)
@@ -259,16 +262,20 @@ fn write(
     anchor: &Anchor,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Made>, MakeError> {
-    let digest = state.digest();
-    let head = SnapshotHead { anchor: *anchor, digest, content_version: STATE_FORMAT };
-    let mut writer = SnapshotWriter::create(dir, &head)?;
+    let mut writer = SnapshotWriter::create(dir, anchor.next_seq)?;
+    let mut digest = Digest::default();
     for section in state.sections() {
         if stop() {
             return Ok(None);
         }
+        // A start believes the pages of rows without taking them apart.
+        section.check()?;
+        digest.add(&section);
         writer.section(section.kind as u16, section.index, &section.bytes)?;
     }
-    let (path, bytes) = writer.finish()?;
+    let digest = digest.value();
+    let head = SnapshotHead { anchor: *anchor, digest, content_version: STATE_FORMAT };
+    let (path, bytes) = writer.finish(&head)?;
     prune_snapshots(dir, KEPT)?;
     Ok(Some(Made { path, sequence: anchor.next_seq, bytes, digest }))
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
-use switchyard_core::{Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId};
+use switchyard_core::{
+    CommandError, CommandOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId,
+};
 use switchyard_domain::{KeyUse, LinkIndex, PinBlock, TerminalIndex, WorkingKeys};
 use switchyard_hsm::{HsmError, KeySpec, PinBlockFormat, PinKeySource, PinMethod, TranslatePin, VerifyPin};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
@@ -30,7 +32,12 @@ pub(crate) enum Job {
     Pin { slot: SlotId, terminal: TerminalIndex, version: u32, request: Box<Financial>, job: PinJob },
     /// Make working keys.
     Keys { slot: SlotId, terminal: TerminalIndex, version: u32, form: KeyForm },
+    /// Destroy keys of card data, and answer commands when they are gone.
+    Shred { keys: Vec<u16>, answers: Vec<CommandAnswer> },
 }
+
+/// A command's ticket and what is to be said of it.
+pub(crate) type CommandAnswer = (u64, Result<CommandOutcome, CommandError>);
 
 /// Jobs that wait. The core's limit of requests in flight bounds them.
 #[derive(Debug)]
@@ -97,14 +104,14 @@ fn run(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle) {
         for job in jobs.drain(..) {
             let mut work = Box::pin(perform(Arc::clone(shared), job));
             match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(result) => results.push(result),
+                Poll::Ready(result) => results.extend(result),
                 Poll::Pending => {
                     let waits = {
                         let shared = Arc::clone(shared);
                         async move {
                             let result = work.await;
                             // Refused only by a switch that has ended.
-                            shared.queue.push([result]);
+                            shared.queue.push(result);
                         }
                     };
                     runtime.spawn(vital(Arc::clone(shared), "keys", waits));
@@ -115,7 +122,8 @@ fn run(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle) {
     }
 }
 
-async fn perform(shared: Arc<Shared>, job: Job) -> Input {
+/// Does a job; what the core has to hear of it comes back.
+async fn perform(shared: Arc<Shared>, job: Job) -> Option<Input> {
     match job {
         Job::Pin { slot, terminal, version, request, job } => {
             let outcome = pin_work(&shared, terminal, version, &request, &job).await;
@@ -126,7 +134,7 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Input {
                 PinOutcome::Failed => KeyOutcome::Failed,
                 PinOutcome::Translated(_) => KeyOutcome::Translated,
             });
-            Input::PinDone { slot, request, outcome }
+            Some(Input::PinDone { slot, request, outcome })
         }
         Job::Keys { slot, terminal, version, form } => {
             let made = make_keys(&shared, terminal, version, form).await;
@@ -134,7 +142,17 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Input {
                 tracing::error!(%terminal, %error, "working keys cannot be made");
             }
             shared.metrics.key_job(if made.is_ok() { KeyOutcome::Made } else { KeyOutcome::Failed });
-            Input::KeysMade { slot, made: made.ok().map(Box::new) }
+            Some(Input::KeysMade { slot, made: made.ok().map(Box::new) })
+        }
+        Job::Shred { keys, answers } => {
+            match shared.cards.destroy(&keys) {
+                Ok(()) => tracing::warn!(?keys, "card data keys are shredded"),
+                Err(error) => {
+                    tracing::error!(%error, "a card data key is not destroyed; the next start tries again")
+                }
+            }
+            answers.into_iter().for_each(|(ticket, result)| shared.command_done(ticket, result));
+            None
         }
     }
 }

@@ -11,6 +11,7 @@ const PYTHON: &[(&str, &str)] = &[
     ("psec", "psec"),
     ("pyemv", "pyemv"),
     ("pydukpt", "pydukpt"),
+    ("duckdb", "duckdb"),
 ];
 /// Packages of Node.
 const NODE: &[&str] = &["iso_8583"];

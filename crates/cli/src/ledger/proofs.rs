@@ -6,21 +6,15 @@ use crate::{Verdict, output};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use switchyard_domain::Stamped;
-use switchyard_keys::SecretBytes;
 use switchyard_keys::signing::SigningKey;
 use switchyard_ledger::checkpoint::{self, Checkpoint, Origin, SignedCheckpoint, WitnessReport};
 use switchyard_ledger::limits::{PROOF_BYTES_MAX, WITNESS_BYTES_MAX};
 use switchyard_ledger::note::{NoteSigner, VerifierKey};
 use switchyard_ledger::proof::{self, Proof};
 use switchyard_ledger::{Reader, Sequence};
-use switchyard_server::DataDir;
-
-/// First line of the key's file, in the form of the other key files.
-const KEY_MARK: &str = "# switchyard demo key: signs checkpoints of the ledger";
+use switchyard_server::{DataDir, draw_checkpoint_secret, read_checkpoint_secret};
 
 /// The key that lies in the data directory: good for demonstrations, for whoever writes the ledger's files can
 /// sign with it. Production keeps it where the ledger's host cannot read it.
@@ -36,47 +30,15 @@ impl NoteSigner for CheckpointKey {
 }
 
 impl CheckpointKey {
-    fn path(keys: &Path) -> PathBuf {
-        keys.join("ledger-checkpoint")
-    }
-
     fn read(keys: &Path) -> Result<Self> {
-        let path = Self::path(keys);
-        let mode = fs::metadata(&path).with_context(|| path.display().to_string())?.permissions().mode();
-        ensure!(
-            mode & 0o077 == 0,
-            "{} can be read by others: mode {:03o}, needs 600",
-            path.display(),
-            mode & 0o777
-        );
-        let text = SecretBytes::from(fs::read(&path)?);
-        let digits = text.expose().split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
-        let nibble = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
-        let secret: Option<Vec<u8>> =
-            digits.chunks(2).map(|pair| Some(nibble(pair.first()?)? << 4 | nibble(pair.get(1)?)?)).collect();
-        let secret = SecretBytes::from(secret.with_context(|| format!("{} is no key file", path.display()))?);
-        Ok(Self(SigningKey::from_secret(secret.expose()).with_context(|| path.display().to_string())?))
+        let secret = read_checkpoint_secret(keys)?;
+        Ok(Self(SigningKey::from_secret(secret.expose()).context("the checkpoint key cannot be used")?))
     }
 
     /// Reads the key, or draws one when there is none.
     fn read_or_make(keys: &Path) -> Result<Self> {
-        let path = Self::path(keys);
-        if !path.exists() {
-            let secret = SecretBytes::random(SigningKey::SECRET_BYTES)?;
-            let mut text = String::with_capacity(KEY_MARK.len() + 2 * SigningKey::SECRET_BYTES + 2);
-            text.push_str(KEY_MARK);
-            text.push('\n');
-            for byte in secret.expose() {
-                text.extend([byte >> 4, byte & 0xF].map(|n| char::from(b"0123456789ABCDEF"[usize::from(n)])));
-            }
-            text.push('\n');
-            let text = SecretBytes::from(text.into_bytes());
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(keys)?;
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(text.expose())?;
-            file.sync_all()?;
-            fs::File::open(keys)?.sync_all()?;
-            eprintln!("{}: made; good for demonstrations", path.display());
+        if draw_checkpoint_secret(keys)? {
+            eprintln!("{}: a checkpoint key was made; good for demonstrations", keys.display());
         }
         Self::read(keys)
     }

@@ -2,12 +2,10 @@
 
 use crate::effect::CommandError;
 use crate::machine::Core;
-use switchyard_domain::{KeyName, KeyUse, TransactionId};
+use switchyard_domain::{KeyName, KeyUse};
 
 /// Longest reason for destroying keys, characters.
 const REASON_CHARACTERS_MAX: usize = 200;
-/// Business days, the open one included, in which a transaction may have been opened that can still be reversed.
-const REVERSIBLE_DAYS: u32 = 2;
 const CARD_KEY: &str = "card data key";
 
 impl Core {
@@ -56,17 +54,10 @@ impl Core {
     /// Whether a message with a card of these keys is queued, under way, or can still be asked for: a terminal may
     /// reverse what stands in the open business day.
     fn may_send(&self, keys: &[u16]) -> bool {
-        let transactions = &self.state.transactions;
-        let sealed = |id: TransactionId| {
-            let card = transactions.get(id).and_then(|t| t.opened.card.as_ref());
-            card.is_some_and(|card| keys.contains(&card.key_id))
-        };
-        let queued = self.state.saf.waiting.values().chain(self.state.saf.dead.values());
-        let oldest = (self.state.day().0 + 1).saturating_sub(REVERSIBLE_DAYS);
-        let recent = transactions.all.newest_first().take_while(|t| t.opened.day.0 >= oldest);
-        let mut open = recent.filter(|t| t.day >= self.state.day());
-        queued.into_iter().any(|entry| sealed(entry.transaction))
-            || transactions.unresolved.iter().any(|id| sealed(*id))
-            || open.any(|t| sealed(t.opened.id))
+        let today = self.state.day();
+        let asked = keys.iter().filter_map(|key| self.state.transactions.card_keys.get(key));
+        let mut queued = self.state.saf.card_keys.values();
+        asked.into_iter().any(|used| used.unresolved > 0 || used.day >= today)
+            || queued.any(|key| keys.contains(key))
     }
 }

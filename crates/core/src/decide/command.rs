@@ -55,7 +55,7 @@ impl Core {
                 Record::CardKeysShredded { keys, reason }
             }
             Command::Register(merchant) => {
-                if self.state.registry.merchant_by_id.contains_key(&merchant.id) {
+                if self.state.registry.merchant_by_id.contains(&merchant.id) {
                     return Err(CommandError::Exists { what: "merchant" });
                 }
                 Record::MerchantRegistered(*merchant)

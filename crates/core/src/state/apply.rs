@@ -101,10 +101,13 @@ impl State {
                 registry.keys.retain(|(known, _)| known != name);
                 registry.keys.push((*name, key.clone()));
             }
-            Record::CardKeysShredded { keys, .. } => registry.keys.retain(|(name, _)| {
-                let shredded = keys.iter().any(|key| u32::from(*key) == name.owner);
-                name.usage != KeyUse::CardData || !shredded
-            }),
+            Record::CardKeysShredded { keys, .. } => {
+                registry.keys.retain(|(name, _)| {
+                    let shredded = keys.iter().any(|key| u32::from(*key) == name.owner);
+                    name.usage != KeyUse::CardData || !shredded
+                });
+                self.transactions.card_keys.retain(|key, _| !keys.contains(key));
+            }
             Record::MerchantRegistered(merchant) => {
                 let index = switchyard_domain::MerchantIndex(registry.merchants.len() as u32);
                 registry.merchant_by_id.insert(merchant.id, index);
@@ -294,7 +297,8 @@ impl State {
             });
         }
         self.used_stan(entry.upstream.link, entry.upstream.stan);
-        self.saf.push(*entry);
+        let card_key = self.transactions.get(entry.transaction).and_then(Transaction::card_key);
+        self.saf.push(*entry, card_key);
         Ok(())
     }
 

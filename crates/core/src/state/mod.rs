@@ -13,12 +13,11 @@ mod registry;
 mod requests;
 mod rows;
 mod saf;
-mod sharded;
 mod transactions;
 mod view;
 
 pub use cases::OpenCase;
-pub use image::{FORMAT, ImageError, Part, Restore, Section, SectionKind};
+pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};
 pub use registry::Registry;
 pub use view::{BatchView, SafView};
 

@@ -70,11 +70,7 @@ impl State {
                 self.reversed_upstream(delivered.transaction, *code)
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
-            Record::SafDeadLettered { id, .. } => {
-                let dead = self.saf.remove(*id).ok_or(missing(id))?;
-                self.saf.dead.insert(*id, dead);
-                Ok(())
-            }
+            Record::SafDeadLettered { id, .. } => self.saf.give_up(*id).ok_or(missing(id)),
             Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
             Record::SafResolved { id, finding, entry, .. } => {
                 self.book.apply(entry)?;

@@ -5,10 +5,11 @@
 //! searched by halves, the newest run first. A page out of order, which no decision of the core makes, is a run of
 //! its own and is read through.
 
+use serde::{Deserialize, Serialize};
 use switchyard_domain::Rrn;
 
 /// What is known of the references of one page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span {
     pub(crate) first: Rrn,
     pub(crate) last: Rrn,

@@ -1,10 +1,8 @@
 //! Who and what is registered.
 
-use crate::state::sharded::Sharded;
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use switchyard_book::Sharded;
 use switchyard_domain::{
     BlockCause, CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkMode,
     Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex,
@@ -35,9 +33,9 @@ pub(crate) struct IssuedCard {
 #[derive(Debug, Default)]
 pub struct Registry {
     pub(crate) merchants: Vec<Merchant>,
-    pub(crate) merchant_by_id: HashMap<MerchantId, MerchantIndex, FixedState>,
+    pub(crate) merchant_by_id: Sharded<MerchantId, MerchantIndex>,
     pub(crate) terminals: Vec<TerminalState>,
-    pub(crate) terminal_by_id: HashMap<TerminalId, TerminalIndex, FixedState>,
+    pub(crate) terminal_by_id: Sharded<TerminalId, TerminalIndex>,
     /// Merchants that an operator disabled.
     pub(crate) disabled_merchants: BTreeSet<MerchantIndex>,
     pub(crate) links: Vec<Link>,
@@ -47,7 +45,7 @@ pub struct Registry {
     pub(crate) routes: Vec<Route>,
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     pub(crate) cards: Vec<IssuedCard>,
-    pub(crate) card_by_hash: HashMap<CardHash, u32, FixedState>,
+    pub(crate) card_by_hash: Sharded<CardHash, u32>,
     pub(crate) fee_plans: Vec<FeePlan>,
     /// The hot-card list.
     pub(crate) blocked: Sharded<CardHash, BlockCause>,

@@ -1,8 +1,8 @@
 //! What was asked before: the table by which repeats are recognised.
 
-use crate::state::rows::Rows;
-use crate::state::sharded::Sharded;
+use crate::state::rows::{Row, Rows};
 use serde::{Deserialize, Serialize};
+use switchyard_book::Sharded;
 use switchyard_domain::{
     BatchNumber, Echo, Fingerprint, MessageClass, ReplyFacts, RequestKey, Stan, TransactionId,
 };
@@ -14,6 +14,15 @@ pub(crate) struct ReversalTaken {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) echo: Echo,
     pub(crate) reply: ReplyFacts,
+}
+
+impl Row for ReversalTaken {
+    /// They are only ever asked for by their number.
+    type Summary = ();
+    fn summary(_: &[Self]) {}
+    fn is_numbered(&self, _: u64) -> bool {
+        true
+    }
 }
 
 /// What stands under a key.
@@ -46,6 +55,25 @@ impl From<&RequestKey> for Place {
 pub(crate) struct Number([u32; 2]);
 
 const REVERSAL: u64 = 1 << 63;
+
+/// Bytes of a key and what stands under it in a snapshot.
+pub(crate) const REQUEST_BYTES: usize = 20;
+
+/// A key and what stands under it as a snapshot holds them: five numbers, little endian. There is one for every
+/// request, and a start takes all of them apart.
+pub(crate) fn request_bytes((place, number): &(Place, Number)) -> [u8; REQUEST_BYTES] {
+    let mut bytes = [0; REQUEST_BYTES];
+    let numbers = place.0.iter().chain(&number.0);
+    bytes.chunks_exact_mut(4).zip(numbers).for_each(|(to, from)| to.copy_from_slice(&from.to_le_bytes()));
+    bytes
+}
+
+/// The key and what stands under it of such bytes.
+pub(crate) fn request_of(bytes: &[u8; REQUEST_BYTES]) -> (Place, Number) {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    let number = |at: usize| u32::from_le_bytes(numbers[at]);
+    (Place([number(0), number(1), number(2)]), Number([number(3), number(4)]))
+}
 
 impl From<Known> for Number {
     fn from(known: Known) -> Self {
@@ -122,5 +150,13 @@ mod tests {
         {
             assert_eq!(Known::from(Number::from(known)), known);
         }
+    }
+
+    #[test]
+    fn a_request_survives_its_twenty_bytes() {
+        let request = (Place([1, 0x0203_0405, u32::MAX]), Number::from(Known::Reversal(0x0607_0809_0a0b)));
+        let bytes = request_bytes(&request);
+        assert_eq!(bytes[..8], [1, 0, 0, 0, 5, 4, 3, 2]);
+        assert_eq!(request_of(&bytes), request);
     }
 }

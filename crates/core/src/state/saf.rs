@@ -9,6 +9,8 @@ pub(crate) struct Saf {
     pub(crate) waiting: BTreeMap<SafId, SafEntry>,
     pub(crate) queues: BTreeSet<(LinkIndex, SafId)>,
     pub(crate) dead: BTreeMap<SafId, SafEntry>,
+    /// The keys that the cards of either are sealed under.
+    pub(crate) card_keys: BTreeMap<SafId, u16>,
     pub(crate) next: u64,
 }
 
@@ -22,12 +24,28 @@ impl Saf {
     pub(crate) fn next_id(&self) -> SafId {
         SafId(self.next)
     }
-    pub(crate) fn push(&mut self, entry: SafEntry) {
+    /// Queues an entry whose card is sealed under `card_key`.
+    pub(crate) fn push(&mut self, entry: SafEntry, card_key: Option<u16>) {
         self.next = entry.id.0 + 1;
+        if let Some(key) = card_key {
+            self.card_keys.insert(entry.id, key);
+        }
         self.queues.insert((entry.upstream.link, entry.id));
         self.waiting.insert(entry.id, entry);
     }
+    /// Takes out an entry that was delivered, or need not be.
     pub(crate) fn remove(&mut self, id: SafId) -> Option<SafEntry> {
+        let entry = self.unqueue(id)?;
+        self.card_keys.remove(&id);
+        Some(entry)
+    }
+    /// Gives an entry up: an operator may still want its card.
+    pub(crate) fn give_up(&mut self, id: SafId) -> Option<()> {
+        let entry = self.unqueue(id)?;
+        self.dead.insert(id, entry);
+        Some(())
+    }
+    fn unqueue(&mut self, id: SafId) -> Option<SafEntry> {
         let entry = self.waiting.remove(&id)?;
         self.queues.remove(&(entry.upstream.link, id));
         Some(entry)
@@ -45,7 +63,8 @@ impl Saf {
     }
     /// Takes an entry out, wherever it is.
     pub(crate) fn end(&mut self, id: SafId) -> Option<SafEntry> {
-        self.remove(id).or_else(|| self.dead.remove(&id))
+        self.card_keys.remove(&id);
+        self.unqueue(id).or_else(|| self.dead.remove(&id))
     }
     /// The oldest entry for a link.
     pub(crate) fn first_for(&self, link: LinkIndex) -> Option<&SafEntry> {

@@ -1,10 +1,10 @@
 //! Every transaction of the partition, with what followed it.
 
-use crate::state::references::References;
-use crate::state::rows::{ROWS_PER_PAGE, Rows};
-use crate::state::sharded::Sharded;
+use crate::state::references::{References, Span};
+use crate::state::rows::{ROWS_PER_PAGE, Row, Rows};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use switchyard_book::Sharded;
 use switchyard_domain::{
     AccountId, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId,
     TransactionKind, TransactionOpened,
@@ -36,10 +36,48 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
+    /// Whether its outcome is still to come.
+    pub(crate) fn is_unresolved(&self) -> bool {
+        matches!(self.outcome, Outcome::Pending | Outcome::Unknown)
+    }
+    /// The key that its card is sealed under.
+    pub(crate) fn card_key(&self) -> Option<u16> {
+        self.opened.card.as_ref().map(|card| card.key_id)
+    }
     /// Whether it still stands whole: approved, not voided, not completed, nothing refunded.
     pub(crate) fn is_untouched(&self) -> bool {
         self.outcome == Outcome::Approved && !self.voided && !self.completed && self.refunded_minor == 0
     }
+}
+
+/// What a start needs to know of a page of transactions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PageSummary {
+    pub(crate) span: Option<Span>,
+    pub(crate) unresolved: Vec<TransactionId>,
+}
+
+impl Row for Transaction {
+    type Summary = PageSummary;
+    fn summary(rows: &[Self]) -> PageSummary {
+        let unresolved = rows.iter().filter(|row| row.is_unresolved()).map(|row| row.opened.id);
+        PageSummary {
+            span: Span::over(rows.iter().map(|row| row.opened.rrn)),
+            unresolved: unresolved.collect(),
+        }
+    }
+    fn is_numbered(&self, number: u64) -> bool {
+        self.opened.id.0 == number
+    }
+}
+
+/// What cards under a data key are still needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CardKeyUse {
+    /// Transactions without a final outcome.
+    pub(crate) unresolved: u64,
+    /// The newest business day of any transaction.
+    pub(crate) day: BusinessDate,
 }
 
 /// All transactions and the ways to find one.
@@ -51,6 +89,8 @@ pub(crate) struct Transactions {
     pub(crate) by_auth_code: Sharded<(MerchantIndex, AuthCode), Vec<TransactionId>>,
     /// Those without a final outcome, in order.
     pub(crate) unresolved: BTreeSet<TransactionId>,
+    /// By key of card data, so that nobody has to look through transactions before one is destroyed.
+    pub(crate) card_keys: BTreeMap<u16, CardKeyUse>,
 }
 
 impl Transactions {
@@ -93,10 +133,15 @@ impl Transactions {
     /// Keeps the indexes true after an outcome changed.
     pub(crate) fn settle_indexes(&mut self, id: TransactionId) {
         let Some(transaction) = self.all.get(id.0) else { return };
-        if matches!(transaction.outcome, Outcome::Pending | Outcome::Unknown) {
-            self.unresolved.insert(id);
-        } else {
-            self.unresolved.remove(&id);
+        let (more, less) = match transaction.is_unresolved() {
+            true => (u64::from(self.unresolved.insert(id)), 0),
+            false => (0, u64::from(self.unresolved.remove(&id))),
+        };
+        if let Some(key) = transaction.card_key() {
+            let day = transaction.day;
+            let used = self.card_keys.entry(key).or_insert(CardKeyUse { unresolved: 0, day });
+            used.unresolved = (used.unresolved + more).saturating_sub(less);
+            used.day = used.day.max(day);
         }
         if transaction.opened.kind == TransactionKind::PreAuth
             && transaction.outcome == Outcome::Approved

@@ -2,9 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::RwLockReadGuard;
 
 use super::IndexError;
@@ -13,12 +12,9 @@ use super::hot::{HotSegment, Shard};
 use super::key::Key;
 use super::limits::SHARDS;
 use super::sealed::{self, ChunkPlace, Identity, Layout};
-use crate::file::for_writing;
 use crate::limits::PAGE_BYTES;
 use crate::mark::sync_dir;
-
-/// Written bytes after which they are synced, so that no long queue of them stands before the log's own.
-const SYNC_EVERY_BYTES: u64 = 4 * 1024 * 1024;
+use crate::paced::PacedFile;
 
 /// What a build came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +37,9 @@ pub(crate) fn build(
 ) -> Result<Built, IndexError> {
     let target = sealed::path(dir, identity.segment);
     let temp = dir.join(format!("segment-{:08}.index.{}.tmp", identity.segment.0, std::process::id()));
-    let written = FileWriter::create(&temp).and_then(|writer| fill(writer, segment, identity, stop));
+    let written = PacedFile::create(&temp, PAGE_BYTES)
+        .map_err(IndexError::from)
+        .and_then(|out| fill(out, segment, identity, stop));
     let built = written.and_then(|built| {
         fs::rename(&temp, &target).map_err(IndexError::write("rename", &target))?;
         sync_dir(dir)?;
@@ -66,12 +64,11 @@ pub(crate) fn clean(dir: &Path) {
 }
 
 fn fill(
-    mut out: FileWriter,
+    mut out: PacedFile,
     segment: &HotSegment,
     identity: &Identity,
     stop: &dyn Fn() -> bool,
 ) -> Result<Built, IndexError> {
-    out.write(&vec![0; PAGE_BYTES])?;
     let (mut table, mut keys) = (Vec::new(), 0);
     let mut writer = ChunkWriter::new();
     merge(segment, |key, lists| {
@@ -80,33 +77,44 @@ fn fill(
             if stop() {
                 return Err(IndexError::Stopped);
             }
-            out.chunk(chunk, &mut table)
+            put_chunk(&mut out, chunk, &mut table)
         })
     })?;
     if let Some(chunk) = writer.finish() {
-        out.chunk(chunk, &mut table)?;
+        put_chunk(&mut out, chunk, &mut table)?;
     }
-    let blocks_at = out.at;
+    let blocks_at = out.bytes();
     let mut places = Vec::new();
     for block in segment.blocks().iter() {
         places.extend_from_slice(&block.first_seq.to_le_bytes());
         places.extend_from_slice(&block.offset.to_le_bytes());
     }
-    out.write(&places)?;
-    let table_at = out.at;
+    out.put(&places)?;
+    let table_at = out.bytes();
     let chunks = table.len() as u32;
     let table = sealed::encode_table(&table);
-    out.write(&table)?;
+    out.put(&table)?;
     let layout = Layout {
         indexed_to: segment.indexed_to().min(identity.next_seq),
         chunks,
         blocks_at,
         blocks: places.len() as u64 / 16,
         table_at,
-        file_bytes: out.at,
+        file_bytes: out.bytes(),
     };
     out.finish(&sealed::encode_header(identity, &layout, &table))?;
     Ok(Built { keys, bytes: layout.file_bytes })
+}
+
+fn put_chunk(out: &mut PacedFile, chunk: Chunk, table: &mut Vec<ChunkPlace>) -> Result<(), IndexError> {
+    let Chunk { first_key, bytes } = chunk;
+    table.push(ChunkPlace {
+        offset: out.bytes(),
+        bytes: bytes.len() as u32,
+        crc: crc32c::crc32c(&bytes),
+        first_key,
+    });
+    Ok(out.put(&bytes)?)
 }
 
 /// One shard of one generation, its slots in the order of their keys.
@@ -154,53 +162,5 @@ impl Run<'_> {
     fn pull(&mut self) -> Option<(Key, u32)> {
         let slot = self.order.next()?;
         Some((self.shard.slots[slot as usize].key, slot))
-    }
-}
-
-struct FileWriter {
-    file: File,
-    path: PathBuf,
-    buffer: Vec<u8>,
-    at: u64,
-    unsynced: u64,
-}
-
-impl FileWriter {
-    fn create(path: &Path) -> Result<Self, IndexError> {
-        let file = for_writing().truncate(true).open(path).map_err(IndexError::write("create", path))?;
-        Ok(Self { file, path: path.to_path_buf(), buffer: Vec::new(), at: 0, unsynced: 0 })
-    }
-
-    fn chunk(&mut self, chunk: Chunk, table: &mut Vec<ChunkPlace>) -> Result<(), IndexError> {
-        let Chunk { first_key, bytes } = chunk;
-        let place =
-            ChunkPlace { offset: self.at, bytes: bytes.len() as u32, crc: crc32c::crc32c(&bytes), first_key };
-        table.push(place);
-        self.write(&bytes)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), IndexError> {
-        self.at += bytes.len() as u64;
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= 1 << 20 { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), IndexError> {
-        self.file.write_all(&self.buffer).map_err(IndexError::write("write", &self.path))?;
-        self.unsynced += self.buffer.len() as u64;
-        self.buffer.clear();
-        if self.unsynced >= SYNC_EVERY_BYTES {
-            self.unsynced = 0;
-            self.file.sync_data().map_err(IndexError::write("sync", &self.path))?;
-        }
-        Ok(())
-    }
-
-    /// The header comes last: a file that was cut off before has none.
-    fn finish(mut self, header: &[u8]) -> Result<(), IndexError> {
-        use std::os::unix::fs::FileExt as _;
-        self.flush()?;
-        self.file.write_all_at(header, 0).map_err(IndexError::write("write", &self.path))?;
-        self.file.sync_all().map_err(IndexError::write("sync", &self.path))
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with the index; nothing of it touches the log.
 
 use crate::Sequence;
+use crate::paced::Failure;
 
 /// Why a lookup has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,12 @@ pub enum IndexError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl From<Failure> for IndexError {
+    fn from(Failure { op, path, source }: Failure) -> Self {
+        Self::Write { op, path, source }
+    }
 }
 
 impl IndexError {

@@ -185,6 +185,7 @@ fn open_parts(
         has_builder,
     };
     let mut source = DirSource::new(dir);
+    let homes = sealed::homes(dir);
     let (mut parts, mut start) = (Vec::new(), reached);
     let numbers = segment::list(dir)?;
     let mut own = numbers.first().map(|first| source.header(*first)).transpose()?.flatten();
@@ -194,7 +195,7 @@ fn open_parts(
         own = source.header(number.next())?;
         let Some(next) = &own else { break };
         let identity = inner.identity_of(number, &this, next);
-        let source = match Sealed::find_and_open(dir, &identity) {
+        let source = match Sealed::find_and_open(&homes, &identity) {
             Ok(sealed) => Source::Sealed(Arc::new(sealed)),
             Err(doubt) => {
                 if doubt != Doubt::Missing {

@@ -80,20 +80,17 @@ pub(crate) fn path(dir: &Path, number: SegmentNumber) -> PathBuf {
     dir.join(format!("segment-{:08}.index", number.0))
 }
 
-/// Where the index of a segment may lie: beside the log, or with a segment that was archived.
-pub(crate) fn paths(dir: &Path, number: SegmentNumber) -> Vec<PathBuf> {
+/// Where indexes may lie: beside the log, or with segments that were archived.
+pub(crate) fn homes(dir: &Path) -> Vec<PathBuf> {
     let archives = crate::archive::names(dir).unwrap_or_default();
-    std::iter::once(dir).chain(archives.iter().map(PathBuf::as_path)).map(|dir| path(dir, number)).collect()
+    std::iter::once(dir.to_path_buf()).chain(archives).collect()
 }
 
 /// Copies the index of a segment to another directory: temporary file, synced, renamed. Nothing depends on it.
 pub(crate) fn copy(dir: &Path, target: &Path, number: SegmentNumber) {
     let (from, to) = (path(dir, number), path(target, number));
     let temp = to.with_extension(format!("index.{}.tmp", std::process::id()));
-    let copied = std::fs::copy(&from, &temp)
-        .and_then(|_| File::open(&temp)?.sync_all())
-        .and_then(|()| std::fs::rename(&temp, &to));
-    if copied.is_err() {
+    if crate::archive::copy(&from, &temp, &to, u64::MAX).is_err() {
         let _ = std::fs::remove_file(&temp);
     }
 }
@@ -169,12 +166,12 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// Opens the index of a segment wherever one lies that is what it has to be; else the doubt about the one beside
-    /// the log.
-    pub(crate) fn find_and_open(dir: &Path, expected: &Identity) -> Result<Self, Doubt> {
+    /// Opens the index of a segment in the first of its [`homes`] that has one that is what it has to be; else the
+    /// doubt about the one beside the log.
+    pub(crate) fn find_and_open(homes: &[PathBuf], expected: &Identity) -> Result<Self, Doubt> {
         let mut opened = Err(Doubt::Missing);
-        for path in paths(dir, expected.segment) {
-            opened = Self::open(&path, expected).map_err(|doubt| match opened {
+        for home in homes {
+            opened = Self::open(&path(home, expected.segment), expected).map_err(|doubt| match opened {
                 Err(Doubt::Missing) | Ok(_) => doubt,
                 Err(first) => first,
             });

@@ -1,9 +1,8 @@
 //! The engine: opens, doubts, makes anew, catches up, reads.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs;
 use std::ops::Bound;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,9 +11,10 @@ use super::position::{Position, Sum, schema};
 use super::table::{Changes, Table};
 use super::tree::Tree;
 use super::{Projection, Trouble};
-use crate::file::for_writing;
+use crate::file::make_dirs;
+use crate::store::WriterLock;
 use crate::walk::Cursor;
-use crate::{LedgerId, Partition, Reader, Sequence};
+use crate::{Error, LedgerId, Partition, Reader, Sequence};
 
 /// First byte of the keys of the first projection; 0 is the position's.
 const PREFIX_FIRST: u8 = 1;
@@ -47,7 +47,7 @@ enum Home {
     /// A directory, and the lock that makes it this process's own.
     Disk {
         dir: PathBuf,
-        _lock: File,
+        _lock: WriterLock,
     },
 }
 
@@ -72,14 +72,11 @@ impl Projector {
         projections: Vec<Box<dyn Projection>>,
         told: impl Fn(&Trouble) + Send + Sync + 'static,
     ) -> Result<Self, Trouble> {
-        let unavailable = |error: std::io::Error| Trouble::Unavailable(error.to_string());
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unavailable)?;
-        let lock = for_writing().truncate(false).open(dir.join("lock")).map_err(unavailable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Trouble::Locked),
-            Err(TryLockError::Error(error)) => return Err(unavailable(error)),
-        }
+        let locked = make_dirs(dir).and_then(|()| WriterLock::named(dir, "lock"));
+        let lock = locked.map_err(|error| match error {
+            Error::Locked { .. } => Trouble::Locked,
+            other => Trouble::Unavailable(other.to_string()),
+        })?;
         let home = Home::Disk { dir: dir.join("sled"), _lock: lock };
         let mut engine = Self::new(log, home, projections, Arc::new(told))?;
         engine.restart();

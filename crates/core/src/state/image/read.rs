@@ -1,25 +1,24 @@
-//! From sections back to a state. Nothing that was read is believed before it was taken apart once.
+//! From sections back to a state.
+//!
+//! All is taken apart but the pages of rows, whose summaries are enough for a start. That pages can be taken apart is
+//! seen to when a snapshot is made ([`Section::check`]); that they are what was made, by the digest.
 
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, SectionKind, Terms};
 use crate::state::State;
 use crate::state::batches::Batch;
-use crate::state::references::Span;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
-use crate::state::requests::{Known, Number, Place, ReversalTaken};
-use crate::state::rows::{ROWS_PER_PAGE, Rows, count_of, unpack_up_to};
+use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
+use crate::state::rows::{Row, Rows, count_of, summary_of};
 use crate::state::saf::Saf;
-use crate::state::sharded::{SHARDS, Sharded};
-use crate::state::transactions::Transaction;
+use crate::state::transactions::{PageSummary, Transaction};
 use hashbrown::HashTable;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hash;
-use switchyard_book::Book;
-use switchyard_domain::{
-    BlockCause, CardHash, Merchant, MerchantIndex, Outcome, TerminalIndex, TransactionId,
-};
+use switchyard_book::{Book, SHARDS, Sharded};
+use switchyard_domain::{BlockCause, CardHash, Merchant, MerchantIndex, TerminalIndex};
 
 /// A section that was read and found to be in order.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ enum Content {
     AuthCodes(HashTable<AuthCodes>),
     Blocked(HashTable<(CardHash, BlockCause)>),
     Reversals { packed: Box<[u8]>, count: usize },
-    Transactions { packed: Box<[u8]>, count: usize, span: Option<Span>, unresolved: Vec<TransactionId> },
+    Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
 
 impl fmt::Debug for Content {
@@ -82,10 +81,12 @@ impl Part {
             SectionKind::Blocked => {
                 table(index, &bytes).map(|(table, digest)| (Content::Blocked(table), digest))
             }
-            SectionKind::Reversals => unpack_up_to::<ReversalTaken>(&bytes, ROWS_PER_PAGE)
+            SectionKind::Reversals => summary_of::<ReversalTaken>(&bytes)
                 .ok()
-                .map(|rows| (Content::Reversals { packed: bytes.into(), count: rows.len() }, whole)),
-            SectionKind::Transactions => transactions(index, bytes).map(|content| (content, whole)),
+                .map(|(count, ())| (Content::Reversals { packed: bytes.into(), count }, whole)),
+            SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
+                (Content::Transactions { packed: bytes.into(), count, summary }, whole)
+            }),
         };
         let (content, digest) = parsed.ok_or(ImageError::Malformed { kind, index })?;
         Ok(Self { kind, index, digest, content })
@@ -107,14 +108,22 @@ where
     K: Hash + Eq + DeserializeOwned,
     V: Hash + DeserializeOwned,
 {
-    let entries: Vec<(K, V)> = all(bytes)?;
+    placed(index, all(bytes)?)
+}
+
+fn placed<K, V>(index: u64, entries: Vec<(K, V)>) -> Option<(HashTable<(K, V)>, u64)>
+where
+    K: Hash + Eq,
+    V: Hash,
+{
     let digest = digest_of_table(entries.iter());
     let shard = usize::try_from(index).ok().filter(|shard| *shard < SHARDS && !entries.is_empty())?;
     Some((Sharded::table(shard, entries)?, digest))
 }
 
 fn requests(index: u64, bytes: &[u8]) -> Option<(Content, u64)> {
-    let (table, digest) = table::<Place, Number>(index, bytes)?;
+    let (entries, []) = bytes.as_chunks::<REQUEST_BYTES>() else { return None };
+    let (table, digest) = placed(index, entries.iter().map(request_of).collect())?;
     let (mut transactions, mut reversals) = (0, 0);
     for (_, number) in &table {
         match Known::from(*number) {
@@ -123,18 +132,6 @@ fn requests(index: u64, bytes: &[u8]) -> Option<(Content, u64)> {
         }
     }
     Some((Content::Requests { table, transactions, reversals }, digest))
-}
-
-fn transactions(index: u64, bytes: Vec<u8>) -> Option<Content> {
-    let rows = unpack_up_to::<Transaction>(&bytes, ROWS_PER_PAGE).ok()?;
-    let first = index.checked_mul(ROWS_PER_PAGE as u64)?;
-    if !rows.iter().zip(first..).all(|(row, id)| row.opened.id.0 == id) {
-        return None;
-    }
-    let open = rows.iter().filter(|row| matches!(row.outcome, Outcome::Pending | Outcome::Unknown));
-    let unresolved = open.map(|row| row.opened.id).collect();
-    let span = Span::over(rows.iter().map(|row| row.opened.rrn));
-    Some(Content::Transactions { packed: bytes.into(), count: rows.len(), span, unresolved })
 }
 
 /// Puts parts together, in whatever order they come.
@@ -184,7 +181,7 @@ impl Pages {
         self.counts.push(count);
         Some(())
     }
-    fn rows<T: serde::Serialize + DeserializeOwned>(self, len: u64) -> Option<Rows<T>> {
+    fn rows<T: Row>(self, len: u64) -> Option<Rows<T>> {
         let fit =
             self.pages.iter().zip(&self.counts).all(|((page, _), count)| count_of(len, *page) == *count);
         if fit { Rows::from_pages(len, self.pages).ok() } else { None }
@@ -229,12 +226,12 @@ impl Build {
             Content::AuthCodes(table) => state.transactions.by_auth_code.set_table(index as usize, table)?,
             Content::Blocked(table) => state.registry.blocked.set_table(index as usize, table)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
-            Content::Transactions { packed, count, span, unresolved } => {
+            Content::Transactions { packed, count, summary } => {
                 // Pages that were given up leave a gap.
                 let gap = (index as usize).checked_sub(state.transactions.references.pages_known())?;
                 (0..gap).for_each(|_| state.transactions.references.push_span(None));
-                state.transactions.references.push_span(span);
-                state.transactions.unresolved.extend(unresolved);
+                state.transactions.references.push_span(summary.span);
+                state.transactions.unresolved.extend(summary.unresolved);
                 self.transactions.take(index, packed, count)?;
             }
         }
@@ -305,9 +302,13 @@ fn fill_head(state: &mut State, head: Head) {
         cases,
         transactions: _,
         reversals: _,
+        card_keys,
+        saf_card_keys,
     } = head;
     let mut saf = Saf::default();
-    waiting.into_iter().for_each(|(_, entry)| saf.push(entry));
+    waiting.into_iter().for_each(|(_, entry)| saf.push(entry, None));
+    saf.card_keys = saf_card_keys.into_iter().collect();
+    state.transactions.card_keys = card_keys.into_iter().collect();
     saf.dead = dead.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;

@@ -2,18 +2,19 @@
 
 use super::{Head, LIST_ITEMS, Section, SectionKind, Terms};
 use crate::state::State;
-use crate::state::rows::Rows;
-use crate::state::sharded::{SHARDS, Sharded};
-use foldhash::fast::FixedState;
+use crate::state::requests::{Number, Place, request_bytes};
+use crate::state::rows::{Row, Rows};
+use foldhash::fast::{FixedState, FoldHasher};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
+use switchyard_book::{SHARDS, Sharded};
 
 impl State {
     /// Everything that the records determine, in sections.
     pub fn sections(&self) -> impl Iterator<Item = Section<'_>> {
-        let tables = table(SectionKind::Requests, &self.requests.known)
+        let tables = requests(&self.requests.known)
             .chain(table(SectionKind::Tombstones, &self.requests.tombstones))
             .chain(table(SectionKind::AuthCodes, &self.transactions.by_auth_code));
         self.small_sections()
@@ -90,6 +91,8 @@ impl State {
             cases: cases.clone(),
             transactions: transactions.all.len(),
             reversals: requests.reversals.len(),
+            card_keys: transactions.card_keys.iter().map(|(key, used)| (*key, *used)).collect(),
+            saf_card_keys: saf.card_keys.iter().map(|(id, key)| (*id, *key)).collect(),
         }
     }
 }
@@ -111,10 +114,7 @@ fn list<T: Serialize>(kind: SectionKind, items: &[T]) -> impl Iterator<Item = Se
     items.chunks(LIST_ITEMS).enumerate().map(move |(index, items)| section(kind, index, pack(&items).into()))
 }
 
-fn rows<T>(kind: SectionKind, rows: &Rows<T>) -> impl Iterator<Item = Section<'_>>
-where
-    T: Serialize + DeserializeOwned,
-{
+fn rows<T: Row>(kind: SectionKind, rows: &Rows<T>) -> impl Iterator<Item = Section<'_>> {
     (0..rows.pages()).filter_map(move |page| Some(section(kind, page, rows.packed(page)?)))
 }
 
@@ -122,6 +122,25 @@ fn table<K, V>(kind: SectionKind, map: &Sharded<K, V>) -> impl Iterator<Item = S
 where
     K: Hash + Eq + Serialize,
     V: Hash + Serialize,
+{
+    let pack = |entries: &[&(K, V)]| pack(&entries);
+    tables(kind, map, pack)
+}
+
+fn requests(map: &Sharded<Place, Number>) -> impl Iterator<Item = Section<'_>> {
+    tables(SectionKind::Requests, map, |entries| {
+        entries.iter().flat_map(|entry| request_bytes(entry)).collect()
+    })
+}
+
+fn tables<'s, K, V>(
+    kind: SectionKind,
+    map: &'s Sharded<K, V>,
+    pack: impl Fn(&[&(K, V)]) -> Vec<u8>,
+) -> impl Iterator<Item = Section<'s>>
+where
+    K: Hash + Eq,
+    V: Hash,
 {
     (0..SHARDS).filter_map(move |shard| {
         let entries: Vec<&(K, V)> = map.shard(shard).collect();
@@ -159,7 +178,37 @@ pub(super) fn digest_of_table<'e, T: Hash + 'e>(entries: impl Iterator<Item = &'
 
 /// Over the sections' digests in order.
 pub(super) fn digest_of_whole(sections: impl Iterator<Item = (SectionKind, u64, u64)>) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    sections.for_each(|(kind, index, digest)| (kind as u16, index, digest).hash(&mut hasher));
-    hasher.finish()
+    let mut whole = Digest::default();
+    sections.for_each(|(kind, index, digest)| whole.add_digest(kind, index, digest));
+    whole.value()
+}
+
+/// The digest of a state while its sections are gone through, in order: what [`State::digest`] gives.
+#[derive(Clone)]
+pub struct Digest(FoldHasher<'static>);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({:016x})", self.value())
+    }
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(FixedState::default().build_hasher())
+    }
+}
+
+impl Digest {
+    /// Takes the next section.
+    pub fn add(&mut self, section: &Section<'_>) {
+        self.add_digest(section.kind, section.index, section.digest);
+    }
+    fn add_digest(&mut self, kind: SectionKind, index: u64, digest: u64) {
+        (kind as u16, index, digest).hash(&mut self.0);
+    }
+    /// The digest, once every section was taken.
+    pub fn value(&self) -> u64 {
+        self.0.finish()
+    }
 }

@@ -9,11 +9,19 @@ use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash};
 
 /// Tables of a map. A power of two.
-pub(crate) const SHARDS: usize = 1_024;
+pub const SHARDS: usize = 1_024;
 
 /// A map of many tables, in the same order in every replay.
-#[derive(Debug)]
-pub(crate) struct Sharded<K, V> {
+///
+/// ```
+/// use switchyard_book::Sharded;
+/// let mut map: Sharded<u32, &str> = [(1, "one"), (2, "two")].into_iter().collect();
+/// map.insert(2, "zwei");
+/// assert_eq!(map.remove(&1), Some("one"));
+/// assert_eq!((map.get(&2), map.len()), (Some(&"zwei"), 1));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sharded<K, V> {
     tables: Box<[HashTable<(K, V)>]>,
 }
 
@@ -33,15 +41,42 @@ fn shard_of(hash: u64) -> usize {
     (hash >> 40) as usize % SHARDS
 }
 
+impl<K, V> Sharded<K, V> {
+    /// Count of entries.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(HashTable::len).sum()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(HashTable::is_empty)
+    }
+    /// Every entry, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.tables.iter().flatten()
+    }
+    /// The entries of one table.
+    pub fn shard(&self, shard: usize) -> impl Iterator<Item = &(K, V)> {
+        self.tables[shard].iter()
+    }
+}
+
 impl<K: Hash + Eq, V> Sharded<K, V> {
-    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
         let hash = hash_of(key);
         self.tables[shard_of(hash)].find(hash, |(k, _)| k == key).map(|(_, value)| value)
     }
-    pub(crate) fn contains(&self, key: &K) -> bool {
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let hash = hash_of(key);
+        self.tables[shard_of(hash)].find_mut(hash, |(k, _)| k == key).map(|(_, value)| value)
+    }
+    /// Whether there is a key.
+    pub fn contains(&self, key: &K) -> bool {
         self.get(key).is_some()
     }
-    pub(crate) fn insert(&mut self, key: K, value: V) {
+    /// Puts a value in the place of what the key had.
+    pub fn insert(&mut self, key: K, value: V) {
         let hash = hash_of(&key);
         let table = &mut self.tables[shard_of(hash)];
         match table.find_mut(hash, |(k, _)| *k == key) {
@@ -51,21 +86,25 @@ impl<K: Hash + Eq, V> Sharded<K, V> {
             }
         }
     }
-    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+    /// Takes a key and its value out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
         let hash = hash_of(key);
         let entry = self.tables[shard_of(hash)].find_entry(hash, |(k, _)| k == key).ok()?;
         Some(entry.remove().0.1)
     }
     /// Every entry, in the order of the tables.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+    pub fn iter(&self) -> impl Iterator<Item = &(K, V)> {
         self.tables.iter().flat_map(|table| table.iter())
     }
-    /// The entries of one table.
-    pub(crate) fn shard(&self, shard: usize) -> impl Iterator<Item = &(K, V)> {
-        self.tables[shard].iter()
+    /// Makes room for so many entries at once, where their number is known.
+    pub fn reserve(&mut self, count: usize) {
+        // They spread evenly but for the square root of what a table gets.
+        let each = count / SHARDS;
+        let each = each + 4 * each.isqrt();
+        self.tables.iter_mut().for_each(|table| table.reserve(each, |(k, _)| hash_of(k)));
     }
     /// Makes one table of a snapshot; `None` when an entry belongs to another or is there twice.
-    pub(crate) fn table(shard: usize, entries: Vec<(K, V)>) -> Option<HashTable<(K, V)>> {
+    pub fn table(shard: usize, entries: Vec<(K, V)>) -> Option<HashTable<(K, V)>> {
         let mut table = HashTable::with_capacity(entries.len());
         for (key, value) in entries {
             let hash = hash_of(&key);
@@ -77,18 +116,29 @@ impl<K: Hash + Eq, V> Sharded<K, V> {
         Some(table)
     }
     /// Puts such a table in its place.
-    pub(crate) fn set_table(&mut self, shard: usize, table: HashTable<(K, V)>) -> Option<()> {
+    pub fn set_table(&mut self, shard: usize, table: HashTable<(K, V)>) -> Option<()> {
         *self.tables.get_mut(shard)? = table;
         Some(())
     }
 }
 
 impl<K: Hash + Eq, V: Default> Sharded<K, V> {
-    pub(crate) fn get_or_default(&mut self, key: K) -> &mut V {
+    /// The value of a key, which gets the default when it has none.
+    pub fn get_or_default(&mut self, key: K) -> &mut V {
         let hash = hash_of(&key);
         let table = &mut self.tables[shard_of(hash)];
         let entry = table.entry(hash, |(k, _)| *k == key, |(k, _)| hash_of(k));
         &mut entry.or_insert_with(|| (key, V::default())).into_mut().1
+    }
+}
+
+impl<K: Hash + Eq, V> FromIterator<(K, V)> for Sharded<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let entries = entries.into_iter();
+        let mut map = Self::default();
+        map.reserve(entries.size_hint().0);
+        entries.for_each(|(key, value)| map.insert(key, value));
+        map
     }
 }
 
@@ -97,7 +147,7 @@ mod tests {
     use super::*;
 
     fn entries(map: &Sharded<u32, u64>) -> Vec<(u32, u64)> {
-        (0..SHARDS).flat_map(|shard| map.shard(shard)).copied().collect()
+        map.iter().copied().collect()
     }
 
     #[test]
@@ -119,5 +169,19 @@ mod tests {
         assert!(Sharded::table(1, foreign.clone()).is_none(), "of another table");
         assert!(Sharded::table(0, [foreign.clone(), foreign].concat()).is_none(), "twice");
         assert!(loaded.set_table(SHARDS, HashTable::new()).is_none());
+        *map.get_mut(&7).unwrap() += 1;
+        assert_eq!((map.remove(&7), map.remove(&7), map.len()), (Some(71), None, 20_000));
+    }
+
+    #[test]
+    fn a_map_made_for_so_many_does_not_grow() {
+        let room = |map: &Sharded<u32, u64>| map.tables.iter().map(HashTable::capacity).sum::<usize>();
+        let mut map = Sharded::default();
+        assert!(map.is_empty());
+        map.reserve(100_000);
+        let before = room(&map);
+        (0..100_000_u32).for_each(|n| map.insert(n, 0));
+        assert_eq!((room(&map), map.len()), (before, 100_000));
+        assert!(before < 300_000, "{before}");
     }
 }
