@@ -92,10 +92,6 @@ impl<K: Hash + Eq, V> Sharded<K, V> {
         let entry = self.tables[shard_of(hash)].find_entry(hash, |(k, _)| k == key).ok()?;
         Some(entry.remove().0.1)
     }
-    /// Every entry, in the order of the tables.
-    pub fn iter(&self) -> impl Iterator<Item = &(K, V)> {
-        self.tables.iter().flat_map(|table| table.iter())
-    }
     /// Makes room for so many entries at once, where their number is known.
     pub fn reserve(&mut self, count: usize) {
         // They spread evenly but for the square root of what a table gets.

@@ -162,7 +162,7 @@ impl DataDir {
             if let Some(parent) = path.parent() {
                 make_dir(parent)?;
             }
-            write_key(path, if demo { DEMO_MARK } else { PRODUCTION_MARK })?;
+            write_key(path, &SecretBytes::random(KEY_BYTES)?, mark_of(demo))?;
         }
         self.sync_directories()
     }
@@ -217,7 +217,7 @@ pub fn draw_checkpoint_secret(keys: &Path) -> Result<bool, DataError> {
         return Ok(false);
     }
     make_dir(keys)?;
-    write_key(&path, CHECKPOINT_MARK)?;
+    write_key(&path, &SecretBytes::random(KEY_BYTES)?, CHECKPOINT_MARK)?;
     let synced = fs::File::open(keys).and_then(|dir| dir.sync_all());
     synced.map_err(|source| io_error("sync", keys, source))?;
     Ok(true)
@@ -231,9 +231,12 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), DataError> {
         .map_err(|source| io_error("make directory", path, source))
 }
 
-/// Draws a key into a file that must not be there.
-fn write_key(path: &Path, mark: &str) -> Result<(), DataError> {
-    let key = SecretBytes::random(KEY_BYTES)?;
+fn mark_of(demo: bool) -> &'static str {
+    if demo { DEMO_MARK } else { PRODUCTION_MARK }
+}
+
+/// Writes a key into a file that must not be there.
+fn write_key(path: &Path, key: &SecretBytes, mark: &str) -> Result<(), DataError> {
     let mut text = String::with_capacity(mark.len() + 2 * KEY_BYTES + 2);
     text.push_str(mark);
     text.push('\n');
@@ -272,7 +275,7 @@ pub fn keep_key(path: &Path, key: &SecretBytes, demo: bool) -> Result<(), DataEr
     if let Some(parent) = path.parent() {
         make_dir(parent)?;
     }
-    write_key(path, key, demo)
+    write_key(path, key, mark_of(demo))
 }
 
 /// Reads what [`keep_key`] keeps.

@@ -71,6 +71,8 @@ impl Hsm {
             TerminalMac::CupEcb | TerminalMac::CupEcbDouble => MacAlgorithm::CupEcb,
             TerminalMac::X99 => MacAlgorithm::X99,
             TerminalMac::X919 => MacAlgorithm::X919,
+            // The terminals of the simulation have DES keys.
+            TerminalMac::CmacTdes | TerminalMac::CmacAes | TerminalMac::Sm4 => return None,
         };
         let track = match &keys.track {
             Some(record) => Some(TdesCipher::new(&Self::unwrap(record)?)),
@@ -89,6 +91,7 @@ impl Hsm {
         let mac_bytes = match terminal.mac {
             TerminalMac::CupEcb | TerminalMac::X99 => 8,
             TerminalMac::CupEcbDouble | TerminalMac::X919 => 16,
+            TerminalMac::CmacTdes | TerminalMac::CmacAes | TerminalMac::Sm4 => return None,
         };
         let pin_bytes = if form == KeyForm::Single { 8 } else { 16 };
         let (pik, mak) = (draw(&mut self.random, pin_bytes), draw(&mut self.random, mac_bytes));

@@ -27,7 +27,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -114,7 +114,8 @@ impl Section<'_> {
             | SectionKind::Book
             | SectionKind::Requests
             | SectionKind::Tombstones
-            | SectionKind::AuthCodes => Ok(()),
+            | SectionKind::AuthCodes
+            | SectionKind::Blocked => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })
     }
