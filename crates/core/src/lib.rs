@@ -24,8 +24,8 @@ pub use config::CoreConfig;
 pub use machine::{Core, Output};
 pub use order::Order;
 pub use state::{
-    ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore, SafView,
-    Section, SectionKind, State,
+    ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore,
+    SafView, Section, SectionKind, State,
 };
 
 pub use effect::LinkFacts;
