@@ -17,6 +17,10 @@ pub struct CoreConfig {
     pub saf_retry_ms: u64,
     /// Sends after which a store-and-forward entry waits for an operator.
     pub saf_attempts_max: u32,
+    /// Requests in a row without an answer after which a link rests.
+    pub link_timeouts_max: u32,
+    /// Milliseconds that it rests; then one request tries it.
+    pub link_rest_ms: u64,
     /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
     pub in_flight_max: usize,
 }
@@ -31,6 +35,8 @@ impl Default for CoreConfig {
             completion_percent_max: 115,
             saf_retry_ms: 2_000,
             saf_attempts_max: 1_000,
+            link_timeouts_max: 10,
+            link_rest_ms: 30_000,
             in_flight_max: 65_536,
         }
     }

@@ -4,8 +4,8 @@ use crate::input::{Financial, KeyForm, Origin, SlotId};
 use switchyard_book::BookError;
 use switchyard_domain::{
     AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, MerchantId, PinBlock,
-    ReplyFacts, ResponseCode, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, Timestamp,
-    TransactionOpened, UpstreamRef, WorkingKeys,
+    ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan, Terminal, TerminalId, TerminalIndex,
+    Timestamp, TransactionOpened, UpstreamRef, WorkingKeys,
 };
 
 /// One thing to do.
@@ -180,6 +180,25 @@ pub enum Upstream {
         /// False for the first send (0420), true for a repeat (0421).
         repeat: bool,
     },
+    /// What was approved without asking, out of the store-and-forward queue.
+    Advice {
+        /// The queue's entry: its trace number and time are the message's.
+        saf: SafEntry,
+        /// The transaction: its sealed card is opened by the server.
+        opened: Box<TransactionOpened>,
+        /// DE 41.
+        terminal: TerminalId,
+        /// DE 42.
+        merchant: MerchantId,
+        /// DE 18.
+        mcc: u16,
+        /// DE 38.
+        auth_code: Option<AuthCode>,
+        /// DE 90 of a follow-up.
+        original: Option<UpstreamRef>,
+        /// False for the first send, true for a repeat.
+        repeat: bool,
+    },
     /// Network management.
     Network {
         /// DE 11.
@@ -272,6 +291,12 @@ pub enum CommandError {
         /// Kind of thing.
         what: &'static str,
     },
+    /// The limits and risk rules cannot be held to.
+    #[error("the risk rules are refused: {0}")]
+    Rules(#[source] RiskError),
+    /// The routing or stand-in rules cannot be followed.
+    #[error("the rules are refused: {0}")]
+    Routing(#[source] RoutingError),
     /// An entry does not apply to the book.
     #[error("the entry does not apply")]
     Entry,

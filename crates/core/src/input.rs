@@ -1,10 +1,12 @@
 //! What reaches the core.
 
+use crate::effect::UpstreamRequest;
 use switchyard_domain::{
     AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo,
     Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass,
-    Pan, PinBlock, Record, ResponseCode, ReversalReason, Route, Rrn, Stan, Terminal, TerminalId, Track2,
-    TransactionId, TransactionKind, Transfer, UploadedItem, WorkingKeys,
+    Pan, PinBlock, Record, ResponseCode, ReversalReason, RiskRules, Route, RoutingRules, Rrn, Stan,
+    StandInRules, Terminal, TerminalId, Track2, TransactionId, TransactionKind, Transfer, UploadedItem,
+    WorkingKeys,
 };
 
 /// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
@@ -71,6 +73,8 @@ pub enum Input {
         link: LinkIndex,
         /// The transaction.
         transaction: TransactionId,
+        /// The request, where it is still at hand: it may go another way.
+        request: Option<Box<UpstreamRequest>>,
     },
     /// Time went by: the server sends one at least every 100 ms.
     Tick,
@@ -362,6 +366,19 @@ pub enum Command {
     /// asked for. What is owed to merchants it cannot touch: that follows from transactions, and settlement proves
     /// it from them.
     Transfer(Transfer),
+    /// Limits and risk rules in the place of those in force; their version is the next.
+    SetRiskRules(Box<RiskRules>),
+    /// Rules that choose among links, in the place of those in force; their version is the next.
+    SetRoutingRules(Box<RoutingRules>),
+    /// What is approved while an issuer is away, in the place of what is in force; the version is the next.
+    SetStandInRules(Box<StandInRules>),
+    /// Pays out what a risk rule holds.
+    ReleasePayout {
+        /// The transaction.
+        transaction: TransactionId,
+        /// Why, in a person's words.
+        reason: String,
+    },
     /// A digest over the whole persistent state.
     Digest,
     /// Balances of the book, for reports.

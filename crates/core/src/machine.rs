@@ -79,7 +79,9 @@ impl Core {
             Input::LinkConnected { link, generation } => self.link_connected(link, generation, now, out),
             Input::LinkLost { link, generation } => self.link_lost(link, generation),
             Input::Answer { link, generation, answer } => self.answer(link, generation, &answer, now, out),
-            Input::NotSent { link, transaction } => self.not_sent(link, transaction, now, out),
+            Input::NotSent { link, transaction, request } => {
+                self.not_sent(link, transaction, request, now, out);
+            }
             Input::Tick => self.tick(now, out),
             Input::Command { ticket, actor, command } => self.command(ticket, actor, *command, now, out),
         }

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{Body, Command, Core, CoreConfig, Input, Reply, ReplyBody, SectionKind, State, Upload};
 use switchyard_domain::{
-    AuthCode, BatchVerdict, LinkIndex, Outcome, Rrn, TerminalIndex, TransactionId, TransactionKind,
+    AuthCode, BatchVerdict, LinkIndex, Outcome, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject,
+    RiskTest, RiskWindow, Rrn, Scope, TerminalIndex, TransactionId, TransactionKind,
 };
 
 /// One thing that happens. Numbers choose among what is there at the time.
@@ -94,7 +95,7 @@ struct Asked {
 fn about(sent: &Sent) -> TransactionId {
     match sent.what {
         SentWhat::Request { id, .. } => id,
-        SentWhat::Reversal { saf, .. } => saf.transaction,
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => saf.transaction,
         SentWhat::Network => unreachable!("not about a transaction"),
     }
 }
@@ -152,6 +153,15 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut bench = Bench::with(CoreConfig { saf_attempts_max: 1_000_000, ..CoreConfig::default() });
+        let rule = RiskRule {
+            number: 1,
+            reason: "a day's limit of a card".into(),
+            about: Scope::default(),
+            test: RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max: 1_100_000 },
+            then: RiskAction::Decline(ResponseCode::AMOUNT_LIMIT),
+        };
+        let rules = RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() };
+        bench.command(Command::SetRiskRules(Box::new(rules))).unwrap();
         bench.pins = Pins::Held;
         let (batches, uploaded) = ([1; 3], [0; 3]);
         let issuers = Issuers::default();
@@ -283,7 +293,7 @@ impl World {
                     let sent = requests[requests.len() - 1 - of % requests.len().min(3)];
                     let id = about(&sent);
                     if self.issuers.decide(id, NEVER) == NEVER {
-                        self.bench.step(Input::NotSent { link: sent.link, transaction: id });
+                        self.bench.step(Input::NotSent { link: sent.link, transaction: id, request: None });
                     }
                 }
             }

@@ -4,12 +4,15 @@ use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
+use crate::money::Amount;
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
+use crate::risk::{RiskFinding, RiskRules};
+use crate::routing::{RoutingRules, StandInRules};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
 use crate::transaction::{
-    Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry, SafId,
-    TransactionOpened,
+    AdviceReason, Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry,
+    SafId, TransactionOpened, UpstreamRef,
 };
 use crate::{AcquirerId, ResponseCode};
 use serde::{Deserialize, Serialize};
@@ -142,6 +145,33 @@ pub enum Record {
     /// Keys that sealed cards are destroyed: what they sealed cannot be opened again, and no byte of the ledger
     /// changes. The reason is a person's.
     CardKeysShredded { keys: Vec<u16>, reason: String },
+    /// Limits and risk rules, all of them: these replace what was in force.
+    RiskRulesSet(RiskRules),
+    /// The rules spoke about the transaction of the record before. `stands` says whether it is approved already.
+    RiskFlagged {
+        transaction: TransactionId,
+        merchant: MerchantIndex,
+        amount: Amount,
+        finding: RiskFinding,
+        stands: bool,
+    },
+    /// What a merchant gained by a transaction may be paid out after all. The reason is a person's.
+    PayoutReleased { transaction: TransactionId, reason: String },
+    /// Rules that choose among links: these replace what was in force.
+    RoutingRulesSet(RoutingRules),
+    /// What is approved while an issuer is away: these replace what was in force.
+    StandInRulesSet(StandInRules),
+    /// A transaction of which not a byte had left goes over another link.
+    Rerouted { transaction: TransactionId, upstream: UpstreamRef },
+    /// A transaction that was approved without asking its issuer, who is told by an advice.
+    Advised {
+        opened: TransactionOpened,
+        why: AdviceReason,
+        reply: ReplyFacts,
+        entry: Entry,
+        movement: Option<Movement>,
+        saf: SafEntry,
+    },
 }
 
 impl Record {
@@ -151,6 +181,7 @@ impl Record {
         match self {
             Self::AccountFunded { entry }
             | Self::Decided { entry, .. }
+            | Self::Advised { entry, .. }
             | Self::Resolved { entry, .. }
             | Self::ReversalTaken { entry, .. }
             | Self::MerchantNetted { entry, .. }
@@ -181,7 +212,13 @@ impl Record {
             | Self::PinTried { .. }
             | Self::ReversalQueued { .. }
             | Self::AccountRulesSet { .. }
-            | Self::CardKeysShredded { .. } => None,
+            | Self::CardKeysShredded { .. }
+            | Self::RiskRulesSet(_)
+            | Self::RiskFlagged { .. }
+            | Self::PayoutReleased { .. }
+            | Self::RoutingRulesSet(_)
+            | Self::StandInRulesSet(_)
+            | Self::Rerouted { .. } => None,
         }
     }
 }

@@ -38,6 +38,14 @@ impl TransactionKind {
             Self::BalanceInquiry | Self::PreAuth | Self::PreAuthVoid => None,
         }
     }
+    /// Whether limits and risk rules look at it and count it: it takes a cardholder's money and follows nothing.
+    pub fn is_limited(self) -> bool {
+        !self.follows_another() && self != Self::BalanceInquiry
+    }
+    /// Whether it takes its original back whole, as if that had never been.
+    pub fn voids(self) -> bool {
+        matches!(self, Self::Void | Self::PreAuthVoid | Self::CompletionVoid)
+    }
     /// Whether it needs an original.
     pub fn follows_another(self) -> bool {
         match self {
@@ -242,6 +250,18 @@ pub struct SafId(pub u64);
 pub enum SafKind {
     /// 0420, repeated as 0421.
     Reversal,
+    /// 0120 or 0220, repeated as 0121 or 0221: what the switch or the terminal approved by itself.
+    Advice,
+}
+
+/// Why something was approved without asking the issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdviceReason {
+    /// The issuer was away.
+    IssuerAway,
+    /// The terminal had approved it already.
+    Offline,
 }
 
 /// A message that has to reach an issuer, however long that takes.

@@ -186,6 +186,27 @@ fn later_records() -> Vec<Record> {
         }),
         Record::HoldsExpired { entry: entry() },
         Record::CardKeysShredded { keys: vec![1, 300], reason: "retention of 400 days".into() },
+        Record::RiskRulesSet(RiskRules {
+            version: 1,
+            rules: vec![RiskRule {
+                number: 7,
+                reason: "a day's limit".into(),
+                about: Scope { mcc: vec![(5_800, 5_899)], ..Scope::default() },
+                test: RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max: 500_000 },
+                then: RiskAction::Decline(ResponseCode::AMOUNT_LIMIT),
+            }],
+            decline_score: Some(100),
+            hold_score: None,
+            alert_score: Some(50),
+        }),
+        Record::RiskFlagged {
+            transaction: TransactionId(11),
+            merchant: MerchantIndex(1),
+            amount: Amount::new(100, Currency::CNY),
+            finding: RiskFinding { version: 1, rules: vec![7], score: 0, verdict: RiskVerdict::HoldPayout },
+            stands: true,
+        },
+        Record::PayoutReleased { transaction: TransactionId(11), reason: "customer confirmed".into() },
     ]
 }
 

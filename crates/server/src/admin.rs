@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record, Route,
-    Terminal, Transfer,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Record,
+    RiskRules, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer,
 };
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -59,6 +59,10 @@ enum Request {
     Reindex,
     SetAccountRules { account: AccountId, rules: AccountRules },
     Transfer { transfer: Transfer },
+    SetRiskRules { rules: Box<RiskRules> },
+    SetRoutingRules { rules: Box<RoutingRules> },
+    SetStandInRules { rules: Box<StandInRules> },
+    ReleasePayout { transaction: TransactionId, reason: String },
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
@@ -159,6 +163,10 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
         Request::RecordSettlement { records } => Command::RecordSettlement { records },
         Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
+        Request::SetRiskRules { rules } => Command::SetRiskRules(rules),
+        Request::SetRoutingRules { rules } => Command::SetRoutingRules(rules),
+        Request::SetStandInRules { rules } => Command::SetStandInRules(rules),
+        Request::ReleasePayout { transaction, reason } => Command::ReleasePayout { transaction, reason },
         Request::Transfer { transfer } => Command::Transfer(transfer),
     };
     match shared.command(actor, command).await {

@@ -106,7 +106,7 @@ impl Release {
                 }
                 Effect::Send { link, generation, message } => {
                     if let Err(message) = self.shared.links.send(link, generation, message) {
-                        self.not_sent(link, &message);
+                        self.not_sent(link, *message);
                     }
                 }
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
@@ -137,9 +137,10 @@ impl Release {
         }
     }
 
-    fn not_sent(&self, link: LinkIndex, message: &Upstream) {
+    fn not_sent(&self, link: LinkIndex, message: Upstream) {
         if let Upstream::Request(request) = message {
-            self.shared.queue.push([Input::NotSent { link, transaction: request.opened.id }]);
+            let transaction = request.opened.id;
+            self.shared.queue.push([Input::NotSent { link, transaction, request: Some(request) }]);
         }
     }
 }

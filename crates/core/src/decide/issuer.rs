@@ -78,7 +78,7 @@ impl Core {
         &mut self,
         origins: &[Origin],
         request: &Financial,
-        plan: Plan,
+        mut plan: Plan,
         now: Timestamp,
         out: &mut Output,
     ) {
@@ -110,8 +110,13 @@ impl Core {
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let echo = opened.echo;
         let actor = Actor::Terminal(opened.key.terminal);
+        let finding = plan.risk.take();
+        let flagged = finding.as_ref().map(|_| opened.clone());
         let record = Record::Decided { opened, outcome: Outcome::Approved, reply: facts, entry, movement };
         self.emit(record, actor, now, out);
+        if let Some(opened) = flagged {
+            self.flag(finding, &opened, true, now, out);
+        }
         let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }
@@ -126,7 +131,7 @@ impl Core {
 }
 
 /// Six digits that differ between neighbours, so that two approvals are not mistaken for one another.
-fn auth_code(id: TransactionId) -> AuthCode {
+pub(crate) fn auth_code(id: TransactionId) -> AuthCode {
     let number = (id.0 % 1_000_000 + 1) * 7_919 % 1_000_000;
     AuthCode::try_from(&digits::<6>(number)[..]).expect("six digits are an authorization code")
 }

@@ -40,6 +40,10 @@ pub(crate) fn find(
     if request.amount.currency != opened.amount.currency {
         return Err(ResponseCode::ORIGINAL_AMOUNT);
     }
+    // The issuer has not heard of it yet: what follows must not overtake it.
+    if state.saf.advised.contains(&opened.id) {
+        return Err(ResponseCode::MALFUNCTION);
+    }
     permitted(state, config, key, request, original).map_err(|code| {
         let taken = match code {
             ResponseCode::ORIGINAL_NOT_FOUND => true,

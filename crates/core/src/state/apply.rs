@@ -1,12 +1,13 @@
 //! How each record changes the state.
 
 use crate::state::registry::{IssuedCard, TerminalState};
+use crate::state::risk::{Count, Seen};
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record, ReplyFacts,
-    ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId,
-    TransactionKind, TransactionOpened,
+    AccountId, AccountKind, AdviceReason, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record,
+    ReplyFacts, ResponseCode, ReversalEffect, RiskVerdict, Rrn, SafEntry, SafKind, Stamped, Stan,
+    TerminalIndex, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 impl State {
@@ -27,6 +28,13 @@ impl State {
                 self.open(opened, stamped.at, Some((*outcome, *reply)))?;
                 self.settle(opened.id, *outcome, entry)
             }
+            Record::Advised { opened, why, reply, entry, movement: _, saf } => {
+                self.open(opened, stamped.at, Some((Outcome::Approved, *reply)))?;
+                self.settle(opened.id, Outcome::Approved, entry)?;
+                self.advised(opened.id, *why, Count::Stands);
+                self.queue(Some(saf))
+            }
+            Record::Rerouted { transaction, upstream } => self.reroute(*transaction, *upstream),
             Record::Resolved { transaction, outcome, reply, entry, movement: _, saf } => {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
@@ -34,7 +42,10 @@ impl State {
             Record::SafDelivered { id, code } => {
                 let delivered =
                     self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.reversed_upstream(delivered.transaction, *code)
+                match delivered.kind {
+                    SafKind::Reversal => self.reversed_upstream(delivered.transaction, *code),
+                    SafKind::Advice => Ok(()),
+                }
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDeadLettered { id, .. } => {
@@ -51,6 +62,7 @@ impl State {
             Record::DayCut { day, next } => {
                 self.days_to_net.push(*day);
                 self.day = Some(*next);
+                self.risk.day_cut(*day, *next, stamped.at);
                 Ok(self.book.replay(&stamped.record)?)
             }
             Record::MerchantNetted { .. }
@@ -70,6 +82,28 @@ impl State {
             Record::PinTried { card, right } => {
                 self.count_pin(*card, *right);
                 Ok(())
+            }
+            Record::RiskRulesSet(rules) => {
+                self.risk.set(rules.clone(), self.transactions.next_id());
+                Ok(())
+            }
+            Record::RoutingRulesSet(rules) => {
+                self.routing = rules.clone();
+                Ok(())
+            }
+            Record::StandInRulesSet(rules) => {
+                self.risk.stand_in = rules.clone();
+                Ok(())
+            }
+            Record::RiskFlagged { transaction, merchant, amount, finding, .. } => {
+                if finding.verdict == RiskVerdict::HoldPayout {
+                    self.risk.held.insert(*transaction, (*merchant, *amount));
+                }
+                Ok(())
+            }
+            Record::PayoutReleased { transaction, .. } => {
+                let missing = missing_number("held payout", transaction.0);
+                self.risk.held.remove(transaction).map(|_| ()).ok_or(missing)
             }
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::Genesis { .. }
@@ -123,6 +157,7 @@ impl State {
                 self.link_stans.push(0);
             }
             Record::RouteAdded(route) => {
+                registry.ranges.take();
                 registry.routes.push(route.clone());
                 registry.routes.sort_by_key(|r| (r.high.saturating_sub(r.low), r.low));
             }
@@ -164,6 +199,7 @@ impl State {
             day: opened.day,
             reply,
             source,
+            advice: None,
             reversal_wanted: false,
             unfound: false,
             voided: false,
@@ -174,6 +210,10 @@ impl State {
             && batch.number == opened.key.batch
         {
             batch.transactions.push(opened.id);
+        }
+        self.count_risk(opened.id, Count::Attempt);
+        if outcome != Outcome::Declined {
+            self.count_risk(opened.id, Count::Stands);
         }
         if outcome == Outcome::Pending {
             self.claim(opened, true)?;
@@ -235,6 +275,9 @@ impl State {
                 if !waited {
                     self.claim(&opened, true)?;
                 }
+                if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
+                    self.count_risk(original, Count::Gone);
+                }
                 if let Some(batch) = self.batches.get_mut(opened.key.terminal)
                     && batch.number == opened.key.batch
                 {
@@ -246,6 +289,7 @@ impl State {
             Outcome::Declined | Outcome::Reversed => {
                 if waited {
                     self.claim(&opened, false)?;
+                    self.count_risk(id, Count::Gone);
                 }
             }
         }
@@ -334,8 +378,72 @@ impl State {
             batch.uncount(opened.kind, opened.card_class, opened.amount.minor);
         }
         self.claim(&opened, false)?;
+        if let Some(why) = self.transactions.get(id).and_then(|t| t.advice) {
+            self.advised(id, why, Count::Gone);
+        }
+        self.count_risk(id, Count::Gone);
+        if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
+            self.count_risk(original, Count::Stands);
+        }
         self.transactions.settle_indexes(id);
         Ok(())
+    }
+
+    /// It goes over another link: its money comes from there now.
+    fn reroute(&mut self, id: TransactionId, upstream: UpstreamRef) -> Result<(), ApplyError> {
+        self.used_stan(upstream.link, upstream.stan);
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        transaction.opened.upstream = Some(upstream);
+        let (owner, currency) = (u32::from(upstream.link.0), transaction.opened.amount.currency);
+        transaction.source = AccountId::of(AccountKind::NetworkReceivable, owner, currency);
+        Ok(())
+    }
+
+    /// Notes why a transaction was approved without asking, and what the card spends so.
+    fn advised(&mut self, id: TransactionId, why: AdviceReason, what: Count) {
+        let Some(transaction) = self.transactions.get_mut(id) else { return };
+        transaction.advice = Some(why);
+        let opened = transaction.opened.clone();
+        let today = opened.day == self.day();
+        if let Some(card) = opened.card.as_ref().filter(|_| why == AdviceReason::IssuerAway && today) {
+            self.risk.stood_in.get_or_default(card.hash).change(opened.amount.minor, what);
+        }
+    }
+
+    /// Counts a transaction for the risk rules, or takes it out.
+    fn count_risk(&mut self, id: TransactionId, what: Count) {
+        if self.risk.counts_nothing() {
+            return;
+        }
+        let Some(transaction) = self.transactions.get(id) else { return };
+        if transaction.opened.kind.is_limited() {
+            let (seen, today) = (self.seen(&transaction.opened, transaction.at), self.day());
+            self.risk.count(&seen, today, what);
+        }
+    }
+
+    /// What the risk rules look at.
+    pub(crate) fn seen(&self, opened: &TransactionOpened, at: Timestamp) -> Seen {
+        let local = at.local(self.offset());
+        let merchant = self.registry.merchant(opened.key.merchant);
+        let digit = |byte: &u8| u16::from(byte.wrapping_sub(b'0') % 10);
+        let area = merchant.map_or(0, |m| m.id.as_bytes()[3..7].iter().fold(0, |n, b| n * 10 + digit(b)));
+        Seen {
+            id: opened.id,
+            kind: opened.kind,
+            merchant: opened.key.merchant,
+            terminal: opened.key.terminal,
+            class: opened.card_class,
+            card: opened.card.as_ref().map(|card| card.hash),
+            amount: opened.amount,
+            entry_mode: opened.echo.entry_mode,
+            mcc: merchant.map_or(0, |m| m.mcc),
+            area,
+            day: opened.day,
+            at,
+            minute: local.hour() as u16 * 60 + local.minute() as u16,
+            weekday: local.weekday().to_monday_one_offset() as u8,
+        }
     }
 
     /// The issuer acknowledged a reversal: an unknown outcome is now known.
@@ -346,6 +454,7 @@ impl State {
             transaction.outcome = Outcome::Reversed;
             let opened = transaction.opened.clone();
             self.claim(&opened, false)?;
+            self.count_risk(id, Count::Gone);
             self.transactions.settle_indexes(id);
         }
         Ok(())
@@ -362,6 +471,7 @@ impl State {
         transaction.outcome = Outcome::Declined;
         let opened = transaction.opened.clone();
         self.claim(&opened, false)?;
+        self.count_risk(id, Count::Gone);
         self.transactions.settle_indexes(id);
         Ok(())
     }

@@ -6,9 +6,11 @@
 mod apply;
 mod batches;
 mod image;
+mod ranges;
 mod references;
 mod registry;
 mod requests;
+mod risk;
 mod rows;
 mod saf;
 mod sharded;
@@ -19,15 +21,20 @@ pub use registry::Registry;
 
 pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
+pub(crate) use risk::{Seen as RiskSeen, about};
 pub(crate) use transactions::Transaction;
 
 use crate::state::batches::Batches;
 use crate::state::requests::Requests;
+use crate::state::risk::Risk;
 use crate::state::saf::Saf;
 use crate::state::transactions::Transactions;
 use serde::{Deserialize, Serialize};
 use switchyard_book::{Book, BookError};
-use switchyard_domain::{AcquirerId, BusinessDate, Timestamp, UtcOffset};
+use switchyard_domain::{
+    AcquirerId, Amount, BusinessDate, MerchantIndex, RiskRules, RoutingRules, StandInRules, Timestamp,
+    TransactionId, UtcOffset,
+};
 
 /// A record that cannot follow the ones before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +91,8 @@ pub struct State {
     pub(crate) requests: Requests,
     pub(crate) saf: Saf,
     pub(crate) book: Book,
+    pub(crate) risk: Risk,
+    pub(crate) routing: RoutingRules,
     /// Counts reference numbers given out.
     pub(crate) references: u64,
     /// The trace number given out last, per link.
@@ -126,6 +135,22 @@ impl State {
     /// Accounts and holds.
     pub fn book(&self) -> &Book {
         &self.book
+    }
+    /// The limits and risk rules in force.
+    pub fn risk_rules(&self) -> &RiskRules {
+        &self.risk.rules
+    }
+    /// The rules in force that choose among links.
+    pub fn routing_rules(&self) -> &RoutingRules {
+        &self.routing
+    }
+    /// What is approved while an issuer is away.
+    pub fn stand_in_rules(&self) -> &StandInRules {
+        &self.risk.stand_in
+    }
+    /// Transactions whose payout is held.
+    pub fn held_payouts(&self) -> impl Iterator<Item = (TransactionId, MerchantIndex, Amount)> {
+        self.risk.held.iter().map(|(id, (merchant, amount))| (*id, *merchant, *amount))
     }
     /// Records applied so far.
     pub fn records(&self) -> u64 {

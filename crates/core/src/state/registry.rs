@@ -1,8 +1,10 @@
 //! Who and what is registered.
 
+use crate::state::ranges::Ranges;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 use switchyard_domain::{
     CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, Merchant, MerchantId,
     MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, WorkingKeys,
@@ -36,6 +38,8 @@ pub struct Registry {
     pub(crate) links: Vec<Link>,
     /// Narrowest range first, so that the first match is the most specific.
     pub(crate) routes: Vec<Route>,
+    /// The routes made for halving, at the first look after a change.
+    pub(crate) ranges: OnceLock<Ranges>,
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     pub(crate) cards: Vec<IssuedCard>,
     pub(crate) card_by_hash: HashMap<CardHash, u32, FixedState>,
@@ -100,8 +104,8 @@ impl Registry {
     }
     /// Where a card goes: the narrowest range that holds its number.
     pub(crate) fn route(&self, pan: &Pan) -> Option<&Route> {
-        let key = pan.routing_key();
-        self.routes.iter().find(|r| r.low <= key && key <= r.high)
+        let ranges = self.ranges.get_or_init(|| Ranges::of(&self.routes));
+        self.routes.get(ranges.find(pan.routing_key())?)
     }
     /// A card of the embedded issuer and the number of its account.
     pub(crate) fn issued(&self, hash: &CardHash) -> Option<(u32, &IssuedCard)> {

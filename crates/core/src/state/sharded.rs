@@ -51,6 +51,10 @@ impl<K: Hash + Eq, V> Sharded<K, V> {
             }
         }
     }
+    /// Keeps those entries only of which `keep` says so.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        self.tables.iter_mut().for_each(|table| table.retain(|(key, value)| keep(key, value)));
+    }
     /// The entries of one table.
     pub(crate) fn shard(&self, shard: usize) -> impl Iterator<Item = &(K, V)> {
         self.tables[shard].iter()

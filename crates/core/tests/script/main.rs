@@ -15,4 +15,7 @@ mod link;
 mod on_us;
 mod restart;
 mod reversal;
+mod risk;
+mod routing;
+mod stand_in;
 mod transfer;

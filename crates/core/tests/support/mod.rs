@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
     Answer, Body, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial, Input, KeyForm,
     MacCheck, MadeKeys, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody, Request, Restore,
-    Section, SlotId, State, Upload, Upstream,
+    Section, SlotId, State, Upload, Upstream, UpstreamRequest,
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, BusinessDate, CardClass, CardHash, CardIssued,
@@ -75,6 +75,7 @@ pub(crate) struct Sent {
 pub(crate) enum SentWhat {
     Request { id: TransactionId, rrn: Rrn, mti: u16, original: Option<UpstreamRef>, has_pin: bool },
     Reversal { saf: SafEntry, repeat: bool },
+    Advice { saf: SafEntry, repeat: bool },
     Network,
 }
 
@@ -106,7 +107,9 @@ pub(crate) struct Bench {
     pub(crate) auto_network: bool,
     pub(crate) model: Model,
     pub(crate) generations: [u32; 2],
-    pub(crate) key_versions: [u32; 3],
+    pub(crate) key_versions: [u32; 4],
+    /// The request sent last, as the server would hand it back.
+    kept: Option<Box<UpstreamRequest>>,
     mirror: Core,
     recorded: BTreeSet<Rrn>,
     tickets: u64,
@@ -145,8 +148,9 @@ impl Bench {
             auto_network: true,
             model: Model::default(),
             generations: [0; 2],
-            key_versions: [0; 3],
+            key_versions: [0; 4],
             recorded: BTreeSet::new(),
+            kept: None,
             tickets: 0,
             last_command: None,
             epoch: 0,
@@ -247,6 +251,9 @@ impl Bench {
             Effect::Send { link, generation, message } => {
                 let sent = sent_of(link, generation, &message);
                 self.sent.push(sent);
+                if let Upstream::Request(request) = *message {
+                    self.kept = Some(request);
+                }
                 if self.auto_network && sent.what == SentWhat::Network {
                     let answer = Box::new(Answer { mti: 810, ..answer_to(&sent, ResponseCode::APPROVED) });
                     next.push(Input::Answer { link, generation, answer });
@@ -358,14 +365,18 @@ impl Bench {
         origin.ticket
     }
     pub(crate) fn sign_on(&mut self, terminal: usize) {
+        self.sign_on_at(TERMINALS[terminal].0, MERCHANTS[TERMINALS[terminal].1]);
+    }
+    pub(crate) fn sign_on_at(&mut self, terminal: &str, merchant: &str) {
         let body = Body::SignOn { stan: stan(1), form: KeyForm::Double };
-        let ticket = self.request_as(
-            TERMINALS[terminal].0,
-            MERCHANTS[TERMINALS[terminal].1],
-            MacCheck::NotRequired,
-            body,
-        );
+        let ticket = self.request_as(terminal, merchant, MacCheck::NotRequired, body);
         assert_eq!(self.code_of(ticket), "00");
+    }
+    /// Asks from a terminal that is not among the first three.
+    pub(crate) fn code_at(&mut self, terminal: &str, merchant: &str, index: usize, ask: &Ask) -> String {
+        let mac = MacCheck::Verified { version: self.key_versions[index] };
+        let ticket = self.request_as(terminal, merchant, mac, Body::Financial(ask.financial()));
+        self.code_of(ticket)
     }
     pub(crate) fn ask(&mut self, ask: &Ask) -> u64 {
         let body = Body::Financial(ask.financial());
@@ -424,13 +435,17 @@ impl Bench {
     pub(crate) fn last_request(&self) -> Sent {
         *self.sent.iter().rfind(|s| matches!(s.what, SentWhat::Request { .. })).expect("a request was sent")
     }
+    /// The request sent last, whole.
+    pub(crate) fn take_request(&mut self) -> Box<UpstreamRequest> {
+        self.kept.take().expect("a request was sent")
+    }
     pub(crate) fn requests(&self) -> usize {
         self.sent.iter().filter(|s| matches!(s.what, SentWhat::Request { .. })).count()
     }
     pub(crate) fn reversals(&self) -> Vec<(Sent, SafEntry, bool)> {
         let reversal = |s: &Sent| match s.what {
             SentWhat::Reversal { saf, repeat } => Some((*s, saf, repeat)),
-            SentWhat::Request { .. } | SentWhat::Network => None,
+            SentWhat::Request { .. } | SentWhat::Advice { .. } | SentWhat::Network => None,
         };
         self.sent.iter().filter_map(reversal).collect()
     }
@@ -459,10 +474,13 @@ impl Bench {
                 return;
             }
             assert!(round < 10_000, "the queues do not drain");
-            let seen = self.reversals().len();
+            let seen = self.sent.len();
             self.pass(self.config.saf_retry_ms + LINK_TIMEOUT_MS);
-            for (sent, ..) in self.reversals().split_off(seen) {
-                self.answer(&sent, "00");
+            for sent in self.sent.split_off(seen) {
+                self.sent.push(sent);
+                if matches!(sent.what, SentWhat::Reversal { .. } | SentWhat::Advice { .. }) {
+                    self.answer(&sent, "00");
+                }
             }
         }
     }
@@ -581,6 +599,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
     let (mti, rrn) = match sent.what {
         SentWhat::Request { mti, rrn, .. } => (mti + 10, Some(rrn)),
         SentWhat::Reversal { .. } => (430, None),
+        SentWhat::Advice { saf, .. } => (saf.upstream.mti + 10, None),
         SentWhat::Network => (810, None),
     };
     Answer {
@@ -612,6 +631,11 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
         Upstream::Reversal { saf, opened, repeat, .. } => {
             assert_eq!(saf.transaction, opened.id);
             let what = SentWhat::Reversal { saf: *saf, repeat: *repeat };
+            Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
+        }
+        Upstream::Advice { saf, opened, repeat, .. } => {
+            assert_eq!((saf.transaction, Some(saf.upstream)), (opened.id, opened.upstream));
+            let what = SentWhat::Advice { saf: *saf, repeat: *repeat };
             Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
         }
         Upstream::Network { stan, at, .. } => {

@@ -4,8 +4,8 @@ use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
     BatchNumber, BatchSide, BatchTotals, CardClass, Currency, MerchantIndex, Movement, Outcome, Record,
-    ReversalEffect, Rrn, SafEntry, SafId, Stamped, TerminalIndex, TransactionId, TransactionKind,
-    TransactionOpened,
+    ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Rrn, SafEntry, SafId, SafKind, Scope,
+    Stamped, TerminalIndex, TransactionId, TransactionKind, TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub(crate) struct Model {
     wanted: BTreeSet<TransactionId>,
     pub(crate) dead: usize,
     pub(crate) netted: bool,
+    /// What one card may spend a day, where a rule says so.
+    card_day_minor_max: Option<u64>,
 }
 
 impl Model {
@@ -70,6 +72,9 @@ impl Model {
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDelivered { id, .. } => {
                 let entry = self.saf.remove(id).expect("queued before");
+                if entry.kind == SafKind::Advice {
+                    return;
+                }
                 let told = self.transactions.get_mut(&entry.transaction).unwrap();
                 if told.outcome == Outcome::Unknown {
                     told.outcome = Outcome::Reversed;
@@ -93,13 +98,64 @@ impl Model {
             Record::BatchUploadEnded { reply, .. }
             | Record::SignedOn { reply, .. }
             | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
+            Record::Advised { opened, movement, saf, .. } => {
+                self.open(opened, Outcome::Approved);
+                self.moved(opened.id, Outcome::Approved, movement.as_ref());
+                assert_eq!((saf.kind, Some(saf.upstream)), (SafKind::Advice, opened.upstream));
+                self.saf.insert(saf.id, *saf);
+            }
+            Record::Rerouted { transaction, upstream } => {
+                let told = self.transactions.get_mut(transaction).expect("opened before");
+                assert_eq!(told.outcome, Outcome::Pending, "only what waits goes another way");
+                told.opened.upstream = Some(*upstream);
+            }
             Record::MerchantNetted { .. } => self.netted = true,
+            Record::RiskRulesSet(rules) => {
+                // Only where nothing else is in force, and from the first transaction on.
+                self.card_day_minor_max = match (&rules.rules[..], rules.version) {
+                    ([rule], 1) if rule.about == Scope::default() => match rule.test {
+                        RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max } => {
+                            Some(minor_max)
+                        }
+                        _ => None,
+                    },
+                    _ => None,
+                };
+            }
+            Record::RiskFlagged { transaction, finding, .. } => {
+                if let (Some(max), RiskVerdict::Decline(_)) = (self.card_day_minor_max, finding.verdict) {
+                    let opened = &self.transactions[transaction].opened;
+                    let with = self.spent(opened) + u128::from(opened.amount.minor);
+                    assert!(with > u128::from(max), "declined within the limit");
+                }
+            }
             _ => {}
         }
     }
 
+    /// What stands of a card's spending on the day of `opened`.
+    fn spent(&self, opened: &TransactionOpened) -> u128 {
+        let voided: BTreeSet<TransactionId> = (self.transactions.values())
+            .filter(|t| t.outcome == Outcome::Approved && t.opened.kind.voids())
+            .filter_map(|t| t.opened.original)
+            .collect();
+        let stands = |t: &&Told| {
+            matches!(t.outcome, Outcome::Pending | Outcome::Approved | Outcome::Unknown)
+                && t.opened.kind.is_limited()
+                && t.opened.day == opened.day
+                && t.opened.card.as_ref().map(|c| c.hash) == opened.card.as_ref().map(|c| c.hash)
+                && !voided.contains(&t.opened.id)
+        };
+        self.transactions.values().filter(stands).map(|t| u128::from(t.opened.amount.minor)).sum()
+    }
     fn open(&mut self, opened: &TransactionOpened, outcome: Outcome) {
         self.reference(opened.rrn);
+        if let Some(max) = self.card_day_minor_max.filter(|_| outcome != Outcome::Declined)
+            && opened.kind.is_limited()
+        {
+            let with = self.spent(opened) + u128::from(opened.amount.minor);
+            assert!(with <= u128::from(max), "approved or sent above the limit of the day");
+        }
         assert_eq!(opened.id.0, self.transactions.len() as u64);
         self.transactions.insert(opened.id, Told { opened: opened.clone(), outcome });
     }
@@ -108,7 +164,10 @@ impl Model {
     }
     fn queue(&mut self, saf: Option<&SafEntry>) {
         if let Some(entry) = saf {
-            assert!(self.saf.values().all(|e| e.transaction != entry.transaction), "one reversal each");
+            assert!(
+                self.saf.values().all(|e| e.transaction != entry.transaction || e.kind != entry.kind),
+                "one reversal each"
+            );
             self.saf.insert(entry.id, *entry);
         }
     }

@@ -24,5 +24,6 @@ mod tests;
 
 pub use read::{AnswerError, read_answer};
 pub use write::{
-    LinkContext, ReversalAdvice, upstream_mti, write, write_network, write_request, write_reversal,
+    LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,
+    write_reversal,
 };

@@ -4,7 +4,7 @@ use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
 use std::ops::Range;
 use switchyard_domain::{
-    AcquirerId, Echo, MerchantId, Pan, ReversalReason, SafEntry, Stan, TerminalId, Timestamp,
+    AcquirerId, AuthCode, Echo, MerchantId, Pan, ReversalReason, SafEntry, Stan, TerminalId, Timestamp,
     TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
 };
 use switchyard_wire::{BuildError, Builder, Class, Dialect, Mti};
@@ -52,6 +52,14 @@ pub fn upstream_mti(kind: TransactionKind) -> u16 {
     }
 }
 
+/// MTI of the advice of a transaction, 0 to 9999.
+pub fn advice_mti(kind: TransactionKind) -> u16 {
+    match upstream_mti(kind) {
+        100 => 120,
+        _ => 220,
+    }
+}
+
 /// Writes whichever message the core wants sent. `card` is the opened number where the message has only
 /// the sealed one: a reversal, or a follow-up to which the terminal gave no card.
 ///
@@ -69,6 +77,11 @@ pub fn write(
         Upstream::Reversal { saf, opened, terminal, merchant, repeat } => {
             let advice = ReversalAdvice { saf, opened, terminal, merchant, repeat: *repeat };
             write_reversal(dialect, &advice, card, context, out)
+        }
+        Upstream::Advice { saf, opened, terminal, merchant, mcc, auth_code, original, repeat } => {
+            let advice =
+                Advice { saf, opened, mcc: *mcc, auth_code: auth_code.as_ref(), original: original.as_ref() };
+            write_advice(dialect, &advice, (terminal, merchant), *repeat, card, context, out)
         }
         Upstream::Network { stan, at, code } => write_network(dialect, *stan, *at, *code, out),
     }
@@ -149,6 +162,51 @@ pub fn write_reversal(
         write_acceptor(b, advice.terminal, advice.merchant)?;
         b.digits(49, &opened.amount.currency.digits())?;
         if let Some(original) = &opened.upstream {
+            b.digits(90, &original_elements(original, &context.acquirer))?;
+        }
+        Ok(())
+    })
+}
+
+/// What an advice says of its transaction.
+struct Advice<'a> {
+    saf: &'a SafEntry,
+    opened: &'a TransactionOpened,
+    mcc: u16,
+    auth_code: Option<&'a AuthCode>,
+    original: Option<&'a UpstreamRef>,
+}
+
+/// Writes the advice of what was approved without asking: 0120 for a hold, 0220 for what posts, with DE 39 = 00. A
+/// repeat differs in the last digit of the MTI and in nothing else.
+fn write_advice(
+    dialect: &Dialect,
+    advice: &Advice<'_>,
+    (terminal, merchant): (&TerminalId, &MerchantId),
+    repeat: bool,
+    card: Option<&Pan>,
+    context: &LinkContext,
+    out: &mut Vec<u8>,
+) -> Result<Range<usize>, BuildError> {
+    let Advice { saf, opened, mcc, auth_code, original } = *advice;
+    dialect.build(out, mti_of(saf.upstream.mti + u16::from(repeat)), |b| {
+        write_card(b, card)?;
+        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
+        write_instant(b, saf.upstream.stan.get(), saf.upstream.transmitted_at, context)?;
+        if let Some(expiry) = opened.echo.expiry {
+            b.digits(14, expiry.digits())?;
+        }
+        b.number(18, u64::from(mcc))?.number(22, u64::from(opened.echo.entry_mode.unwrap_or(0)))?;
+        b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
+        b.digits(32, context.acquirer.as_str().as_bytes())?;
+        b.bytes(37, opened.rrn.as_bytes())?;
+        if let Some(code) = auth_code {
+            b.bytes(38, code.as_bytes())?;
+        }
+        b.bytes(39, b"00")?;
+        write_acceptor(b, terminal, merchant)?;
+        b.digits(49, &opened.amount.currency.digits())?;
+        if let Some(original) = original {
             b.digits(90, &original_elements(original, &context.acquirer))?;
         }
         Ok(())

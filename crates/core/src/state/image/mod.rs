@@ -15,13 +15,13 @@ use crate::state::Origin;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use switchyard_domain::{
-    AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, MerchantIndex, Route, SafEntry, SafId,
-    Timestamp, TransactionId,
+    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, MerchantIndex, RiskRules, Route,
+    RoutingRules, SafEntry, SafId, StandInRules, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -54,11 +54,15 @@ pub enum SectionKind {
     Reversals = 11,
     /// Transactions.
     Transactions = 12,
+    /// Limits and risk rules with what they hold, and since when they count.
+    Risk = 13,
+    /// What they have counted.
+    RiskCounters = 14,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -71,6 +75,8 @@ impl SectionKind {
         Self::AuthCodes,
         Self::Reversals,
         Self::Transactions,
+        Self::Risk,
+        Self::RiskCounters,
     ];
 }
 
@@ -137,6 +143,16 @@ struct Terms {
     routes: Vec<Route>,
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,
+}
+
+/// The order of fields is the format.
+#[derive(Serialize, Deserialize)]
+struct RiskImage {
+    rules: RiskRules,
+    routing: RoutingRules,
+    stand_in: StandInRules,
+    since: Vec<(u32, TransactionId)>,
+    held: Vec<(TransactionId, (MerchantIndex, Amount))>,
 }
 
 type AuthCodes = ((MerchantIndex, AuthCode), Vec<TransactionId>);

@@ -1,12 +1,13 @@
 //! From sections back to a state. Nothing that was read is believed before it was taken apart once.
 
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
-use super::{AuthCodes, Head, ImageError, LIST_ITEMS, SectionKind, Terms};
+use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
 use crate::state::State;
 use crate::state::batches::Batch;
 use crate::state::references::Span;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, ReversalTaken};
+use crate::state::risk::RiskShard;
 use crate::state::rows::{ROWS_PER_PAGE, Rows, count_of, unpack_up_to};
 use crate::state::saf::Saf;
 use crate::state::sharded::{SHARDS, Sharded};
@@ -40,6 +41,8 @@ enum Content {
     Tombstones(HashTable<(Place, ())>),
     AuthCodes(HashTable<AuthCodes>),
     Reversals { packed: Box<[u8]>, count: usize },
+    Risk(Box<RiskImage>),
+    RiskCounters(Box<RiskShard>),
     Transactions { packed: Box<[u8]>, count: usize, span: Option<Span>, unresolved: Vec<TransactionId> },
 }
 
@@ -79,6 +82,10 @@ impl Part {
             SectionKind::Reversals => unpack_up_to::<ReversalTaken>(&bytes, ROWS_PER_PAGE)
                 .ok()
                 .map(|rows| (Content::Reversals { packed: bytes.into(), count: rows.len() }, whole)),
+            SectionKind::Risk => all(&bytes).map(|risk| (Content::Risk(Box::new(risk)), whole)),
+            SectionKind::RiskCounters => {
+                all(&bytes).map(|tables| (Content::RiskCounters(Box::new(tables)), whole))
+            }
             SectionKind::Transactions => transactions(index, bytes).map(|content| (content, whole)),
         };
         let (content, digest) = parsed.ok_or(ImageError::Malformed { kind, index })?;
@@ -223,6 +230,15 @@ impl Build {
             }
             Content::Tombstones(table) => state.requests.tombstones.set_table(index as usize, table)?,
             Content::AuthCodes(table) => state.transactions.by_auth_code.set_table(index as usize, table)?,
+            Content::Risk(image) => {
+                let RiskImage { rules, routing, stand_in, since, held } = *image;
+                state.routing = routing;
+                let risk = &mut state.risk;
+                risk.stand_in = stand_in;
+                (risk.rules, risk.since, risk.held) =
+                    (rules, since.into_iter().collect(), held.into_iter().collect());
+            }
+            Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
             Content::Transactions { packed, count, span, unresolved } => {
                 // Pages that were given up leave a gap.
