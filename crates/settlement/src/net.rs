@@ -140,7 +140,13 @@ impl Sums {
                 true
             }
             TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
             | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice
             | TransactionKind::BalanceInquiry
             | TransactionKind::PreAuth
             | TransactionKind::PreAuthVoid => {

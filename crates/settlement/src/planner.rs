@@ -277,7 +277,13 @@ impl Planner {
         }
         match movement.kind {
             TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
             | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice
             | TransactionKind::Void
             | TransactionKind::CompletionVoid => {}
             TransactionKind::Refund => self.refunds.want(sequence, self.lines.len() as u32, refund, original),

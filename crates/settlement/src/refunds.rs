@@ -106,7 +106,14 @@ impl Refunds {
     fn moved(&mut self, sequence: u64, transaction: TransactionId, movement: Option<&Movement>) {
         let Some(movement) = movement else { return };
         match movement.kind {
-            TransactionKind::Sale | TransactionKind::Completion => {
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
+            | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice => {
                 if let Some(original) = self.originals.get_mut(&transaction) {
                     let minor = movement.amount.minor;
                     original.captured_minor = match movement.gain {

@@ -126,11 +126,12 @@ impl Core {
             Ok(plan) => plan,
             Err(decline) => return self.decline(&origins, &request, *decline, now, out),
         };
-        if let (RouteTarget::Link(link), true) = (plan.target, plan.stands_in) {
-            let why = AdviceReason::IssuerAway;
+        let advice = request.kind.is_advice();
+        if let (RouteTarget::Link(link), true) = (plan.target, plan.stands_in || advice) {
+            let why = if advice { AdviceReason::Offline } else { AdviceReason::IssuerAway };
             return self.decide_by_advice(link, why, &origins, &request, plan, now, out);
         }
-        if request.pin.is_some() && matches!(pin, PinState::NotAsked) {
+        if request.pin.is_some() && !advice && matches!(pin, PinState::NotAsked) {
             return self.ask_pin(caller, origins, request, plan, now, out);
         }
         let block = match pin {
@@ -197,7 +198,7 @@ impl Core {
         } else {
             route.ok_or(ResponseCode::NO_SUCH_ISSUER)?;
             let expiry = request.card.as_ref().and_then(|c| c.expiry);
-            if expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
+            if !request.kind.is_advice() && expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
                 return Err(ResponseCode::EXPIRED_CARD);
             }
         }
@@ -206,8 +207,17 @@ impl Core {
             plan.target = self.destination(&opened, plan.issuer, plan.target, &[], prefer, now);
         }
         plan.risk = self.assess(plan, request, now);
-        if let Some(RiskVerdict::Decline(code)) = plan.risk.as_ref().map(|finding| finding.verdict) {
-            return Err(code);
+        if let Some(finding) = &mut plan.risk
+            && let RiskVerdict::Decline(code) = finding.verdict
+        {
+            if !request.kind.is_advice() {
+                return Err(code);
+            }
+            // It has taken place: it is not declined any more, but nobody is paid before somebody has looked.
+            finding.verdict = RiskVerdict::HoldPayout;
+        }
+        if request.kind.is_advice() && matches!(plan.target, RouteTarget::Link(_)) {
+            return Ok(());
         }
         match plan.target {
             RouteTarget::Link(link) if !self.is_healthy(link, now) => {

@@ -29,6 +29,9 @@ impl Core {
         }
         let issued = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
         let (_, issued) = issued.ok_or(ResponseCode::INVALID_CARD)?;
+        if request.kind.is_advice() {
+            return Ok(());
+        }
         if issued.card.expiry.is_before(self.year_month(now)) {
             return Err(ResponseCode::EXPIRED_CARD);
         }
@@ -89,7 +92,12 @@ impl Core {
             let decline = Decline { code: ResponseCode::INVALID_CARD, plan };
             return self.decline(origins, request, decline, now, out);
         };
-        let entry = postings::approval(&opened, source);
+        let mut entry = postings::approval(&opened, source);
+        if request.kind == TransactionKind::OfflineSale && self.state.book.check(&entry).is_err() {
+            // The goods are gone: what the account does not cover stands in suspense until it is collected.
+            let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
+            entry = postings::approval(&opened, suspense);
+        }
         if let Err(error) = self.state.book.check(&entry) {
             let code = match error {
                 BookError::Overdraft { .. } => ResponseCode::INSUFFICIENT_FUNDS,

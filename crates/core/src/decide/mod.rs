@@ -41,6 +41,7 @@ impl Core {
             return;
         }
         self.flight.refusals_minute = minute;
+        self.flight.unkeyed.clear();
         for ((terminal, code), count) in std::mem::take(&mut self.flight.refusals) {
             self.emit(Record::Refusals { terminal, code, count }, Actor::Switch, now, out);
         }

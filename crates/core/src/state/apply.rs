@@ -249,7 +249,10 @@ impl State {
             TransactionKind::Void | TransactionKind::PreAuthVoid | TransactionKind::CompletionVoid => {
                 original.voided = take;
             }
-            TransactionKind::Completion => original.completed = take,
+            // A sale with a tip is not voided any more: what is given back then is a refund.
+            TransactionKind::Completion | TransactionKind::CompletionAdvice | TransactionKind::Tip => {
+                original.completed = take
+            }
             TransactionKind::Refund => {
                 let minor = opened.amount.minor;
                 original.refunded_minor = if take {
@@ -258,7 +261,13 @@ impl State {
                     original.refunded_minor.saturating_sub(minor)
                 };
             }
-            TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => {}
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::BalanceInquiry
+            | TransactionKind::PreAuth => {}
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod card_keys;
 mod command;
 mod duplicates;
 mod follow_up;
+mod kinds;
 mod link;
 mod on_us;
 mod restart;

@@ -44,6 +44,12 @@ impl Ask {
             TransactionKind::PreAuthVoid => (200_000, 11),
             TransactionKind::Completion => (0, 20),
             TransactionKind::CompletionVoid => (200_000, 21),
+            TransactionKind::OfflineSale => (0, 30),
+            TransactionKind::CompletionAdvice => (0, 24),
+            TransactionKind::Tip => (0, 34),
+            TransactionKind::CashAdvance => (10_000, 22),
+            TransactionKind::CardRepayment => (500_000, 22),
+            TransactionKind::TopUp => (510_000, 22),
         };
         Self {
             terminal: 0,
@@ -71,7 +77,7 @@ impl Ask {
     }
     /// A follow-up of `self` that names it by reference (or by authorization code).
     pub(crate) fn follow(self, kind: TransactionKind, stan: u32, rrn: Rrn, code: Option<AuthCode>) -> Self {
-        let by_code = matches!(kind, TransactionKind::PreAuthVoid | TransactionKind::Completion);
+        let by_code = kind == TransactionKind::PreAuthVoid || kind.captures();
         let original = OriginalRef {
             rrn: (!by_code).then_some(rrn),
             auth_code: code.filter(|_| by_code),

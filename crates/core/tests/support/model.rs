@@ -60,7 +60,7 @@ impl Model {
                     let told = self.transactions.get_mut(&original.unwrap()).unwrap();
                     assert_eq!(told.outcome, Outcome::Approved, "only what stands is undone");
                     told.outcome = Outcome::Reversed;
-                    let gain = |k| matches!(k, TransactionKind::Sale | TransactionKind::Completion);
+                    let gain = |k: TransactionKind| k.batch_side() == Some(BatchSide::Debit);
                     let kind = told.opened.kind;
                     assert_eq!(movement.is_some(), kind.batch_side().is_some());
                     assert!(movement.is_none_or(|m| m.gain != gain(kind)));

@@ -200,13 +200,24 @@ impl Composer<'_> {
     fn original_reference(&self, b: &mut Builder<'_, '_>, order: &Order) -> Result<(), SimError> {
         let Some(original) = &order.original else { return Ok(()) };
         match order.kind {
-            TransactionKind::Void | TransactionKind::CompletionVoid | TransactionKind::Refund => {
+            TransactionKind::Void
+            | TransactionKind::CompletionVoid
+            | TransactionKind::Refund
+            | TransactionKind::Tip => {
                 b.bytes(37, original.rrn.as_bytes())?;
             }
-            TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+            TransactionKind::PreAuthVoid
+            | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice => {
                 b.text(38, original.auth.as_deref().unwrap_or_default())?;
             }
-            TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => {}
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::BalanceInquiry
+            | TransactionKind::PreAuth => {}
         }
         Ok(())
     }

@@ -142,6 +142,9 @@ fn every_kind_goes_out_as_the_links_contract_says() {
         (CompletionVoid, 0x0200, "200000", "06", NEXT),
         (Void, 0x0200, "200000", "00", NEXT),
         (Refund, 0x0220, "200000", "00", NEXT),
+        (CashAdvance, 0x0200, "010000", "00", FIRST),
+        (CardRepayment, 0x0200, "500000", "00", FIRST),
+        (TopUp, 0x0200, "510000", "00", FIRST),
     ] {
         for dialect in dialects() {
             check(dialect, &Upstream::Request(Box::new(request(kind))), None, |message| {

@@ -44,11 +44,15 @@ pub fn upstream_mti(kind: TransactionKind) -> u16 {
     match kind {
         TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 100,
         TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
         | TransactionKind::Void
         | TransactionKind::BalanceInquiry
         | TransactionKind::Completion
         | TransactionKind::CompletionVoid => 200,
-        TransactionKind::Refund => 220,
+        TransactionKind::Refund | TransactionKind::Tip | TransactionKind::CompletionAdvice => 220,
     }
 }
 
@@ -233,7 +237,14 @@ pub fn write_network(
 /// DE 3 on a link.
 fn processing_code(kind: TransactionKind) -> u32 {
     match kind {
-        TransactionKind::Sale | TransactionKind::Completion => 0,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::Tip
+        | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice => 0,
+        TransactionKind::CashAdvance => 10_000,
+        TransactionKind::CardRepayment => 500_000,
+        TransactionKind::TopUp => 510_000,
         TransactionKind::PreAuth => 30_000,
         TransactionKind::BalanceInquiry => 310_000,
         TransactionKind::Void
@@ -246,8 +257,15 @@ fn processing_code(kind: TransactionKind) -> u32 {
 /// Whether DE 38 goes along: only what ends a hold is found by it, the rest by DE 90 alone.
 fn names_auth_code(kind: TransactionKind) -> bool {
     match kind {
-        TransactionKind::PreAuthVoid | TransactionKind::Completion => true,
+        TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
+            true
+        }
         TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
         | TransactionKind::Void
         | TransactionKind::Refund
         | TransactionKind::BalanceInquiry
@@ -259,11 +277,17 @@ fn names_auth_code(kind: TransactionKind) -> bool {
 /// DE 25 on a link.
 fn condition(kind: TransactionKind, echo: &Echo) -> u8 {
     match kind {
-        TransactionKind::Sale | TransactionKind::BalanceInquiry => echo.condition.unwrap_or(0),
-        TransactionKind::Void | TransactionKind::Refund => 0,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::BalanceInquiry => echo.condition.unwrap_or(0),
+        TransactionKind::Void | TransactionKind::Refund | TransactionKind::Tip => 0,
         TransactionKind::PreAuth
         | TransactionKind::PreAuthVoid
         | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice
         | TransactionKind::CompletionVoid => 6,
     }
 }
