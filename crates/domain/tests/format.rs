@@ -206,6 +206,43 @@ fn later_records() -> Vec<Record> {
             finding: RiskFinding { version: 1, rules: vec![7], score: 0, verdict: RiskVerdict::HoldPayout },
             stands: true,
         },
+        Record::RoutingRulesSet(RoutingRules {
+            version: 1,
+            rules: vec![RoutingRule {
+                number: 1,
+                issuers: vec![3_060_000],
+                about: Scope { kinds: vec![TransactionKind::TopUp], ..Scope::default() },
+                minor_max: Some(50_000),
+                choose: Choice::Cost,
+                destinations: vec![Destination {
+                    link: LinkIndex(1),
+                    weight: 1,
+                    cost_ppm: 3_500,
+                    cost_minor: 10,
+                }],
+            }],
+        }),
+        Record::StandInRulesSet(StandInRules {
+            version: 1,
+            rules: vec![StandInRule {
+                number: 1,
+                issuers: vec![],
+                about: Scope::default(),
+                minor_max: 50_000,
+                day_minor_max: 100_000,
+                day_count_max: 3,
+                refuses_pin: true,
+            }],
+        }),
+        Record::Rerouted { transaction: TransactionId(11), upstream: upstream() },
+        Record::Advised {
+            opened: opened(),
+            why: AdviceReason::IssuerAway,
+            reply: reply(),
+            entry: entry(),
+            movement: Some(movement()),
+            saf: SafEntry { kind: SafKind::Advice, ..saf() },
+        },
         Record::PayoutReleased { transaction: TransactionId(11), reason: "customer confirmed".into() },
     ]
 }

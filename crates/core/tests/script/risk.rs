@@ -135,7 +135,7 @@ fn counters_survive_a_restart() {
 
 #[test]
 fn a_rule_is_about_what_its_scope_says() {
-    // It is 14:26 on a Wednesday in China; the merchant's code is 5812, its area 0000.
+    // It is 19:06 on a Wednesday in China; the merchant's code is 5812, its area 0000.
     let about = Scope::default;
     for (name, scope, ask, code) in [
         ("any", about(), Ask::sale(10, 5), "61"),
@@ -150,8 +150,8 @@ fn a_rule_is_about_what_its_scope_says() {
         ("terminal", Scope { terminals: vec![TerminalIndex(0)], ..about() }, Ask::sale(10, 5), "61"),
         ("stripe", Scope { entry_modes: vec![2], ..about() }, Ask::sale(10, 5), "61"),
         ("chip", Scope { entry_modes: vec![5], ..about() }, Ask::sale(10, 5), "00"),
-        ("hour", Scope { minutes: Some((866, 867)), ..about() }, Ask::sale(10, 5), "61"),
-        ("hour after", Scope { minutes: Some((867, 900)), ..about() }, Ask::sale(10, 5), "00"),
+        ("hour", Scope { minutes: Some((1_146, 1_147)), ..about() }, Ask::sale(10, 5), "61"),
+        ("hour after", Scope { minutes: Some((1_147, 1_200)), ..about() }, Ask::sale(10, 5), "00"),
         ("night", Scope { minutes: Some((1_380, 300)), ..about() }, Ask::sale(10, 5), "00"),
         ("not at lunch", Scope { minutes: Some((840, 720)), ..about() }, Ask::sale(10, 5), "61"),
         ("wednesday", Scope { weekdays: vec![3], ..about() }, Ask::sale(10, 5), "61"),

@@ -23,7 +23,7 @@ use switchyard_domain::{
     TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
 };
 
-/// 2026-11-18 06:26:40 at UTC.
+/// 2026-11-18 11:06:40 at UTC.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000_000);
 /// Milliseconds that the links wait for an answer.
 pub(crate) const LINK_TIMEOUT_MS: u64 = 10_000;
@@ -660,6 +660,7 @@ fn rrn_of(record: &Record) -> Option<Rrn> {
         Record::SignedOn { reply, .. }
         | Record::SignedOff { reply, .. }
         | Record::Decided { reply, .. }
+        | Record::Advised { reply, .. }
         | Record::Resolved { reply, .. }
         | Record::ReversalTaken { reply, .. }
         | Record::BatchReconciled { reply, .. }
