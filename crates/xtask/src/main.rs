@@ -5,6 +5,7 @@ mod fuzz;
 mod peers;
 mod report;
 mod steps;
+mod supply;
 mod tidy;
 mod tools;
 
@@ -16,9 +17,11 @@ const HELP: &str = "\
 Developer commands of Switchyard
 
   cargo xtask test               everything CI runs: format, lints, tests, doc tests, tidy, peers, fuzz smoke
-  cargo xtask test --only STEP   one step of it: fmt, tidy, clippy, tools, tests, peers, fuzz
-  cargo xtask tools              fetch what tests compare with: pyiso8583, tshark
+  cargo xtask test --only STEP   one step of it: fmt, tidy, supply, clippy, tools, tests, peers, fuzz
+  cargo xtask tools              fetch what tests compare with: Python and Node packages, tshark, strace
   cargo xtask tidy               the arrows between the crates, and what may not be in them
+  cargo xtask supply             licences, sources and versions of everything that is built in (deny.toml)
+  cargo xtask sbom               the bill of materials of the binary, CycloneDX 1.5
   cargo xtask bench --gate       instruction counts of the hot paths against their limits (valgrind, gungraun)
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
   cargo xtask soak               the nightly form: 200 kills, 32 power cuts, every fuzz target for two minutes
@@ -44,6 +47,11 @@ fn run() -> Result<bool> {
         ["test", "--only", step] => steps::only(step, &mut report)?,
         ["tools"] => steps::only("tools", &mut report)?,
         ["tidy"] => steps::only("tidy", &mut report)?,
+        ["supply"] => steps::only("supply", &mut report)?,
+        ["sbom"] => {
+            println!("{}", supply::bill_of_materials()?);
+            return Ok(true);
+        }
         ["bench", "--gate"] => bench::gate(&mut report),
         ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),

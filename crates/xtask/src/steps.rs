@@ -1,14 +1,14 @@
 //! The steps of `cargo xtask test`.
 
 use crate::report::Report;
-use crate::{fuzz, peers, root, tidy, tools};
+use crate::{fuzz, peers, root, supply, tidy, tools};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Every step, in the order in which a mistake is cheapest to hear of.
 pub(crate) fn all(report: &mut Report) {
-    for step in ["fmt", "tidy", "clippy", "tools", "tests", "peers", "fuzz"] {
+    for step in ["fmt", "tidy", "supply", "clippy", "tools", "tests", "peers", "fuzz"] {
         only(step, report).expect("the steps of this list exist");
     }
 }
@@ -40,12 +40,13 @@ pub(crate) fn only(step: &str, report: &mut Report) -> Result<()> {
         "tests" => report.step("tests and doc tests", tests),
         "peers" => report.step("other crates on the same messages", peers::test),
         "tidy" => report.step("tidy", tidy::check),
+        "supply" => report.step("supply chain", supply::check),
         "tools" => report.step("tools to compare with", |report| {
             tools::install(report);
             Ok(())
         }),
         "fuzz" => fuzz::smoke(report, fuzz::SECONDS_DEFAULT),
-        other => bail!("there is no step {other:?}: fmt, clippy, tools, tests, peers, tidy, fuzz"),
+        other => bail!("there is no step {other:?}: fmt, tidy, supply, clippy, tools, tests, peers, fuzz"),
     }
     Ok(())
 }

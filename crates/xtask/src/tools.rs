@@ -4,27 +4,48 @@ use crate::report::Report;
 use crate::root;
 use std::process::{Command, Stdio};
 
-/// A Python environment with pyiso8583 under `target/`; tshark, strace and mkfs where packages may be installed.
+/// Python packages by the module that shows that they are there.
+const PYTHON: &[(&str, &str)] = &[("iso8583", "pyiso8583"), ("iso8583sim", "iso8583sim")];
+/// Packages of Node.
+const NODE: &[&str] = &["iso_8583"];
+/// Programs and the system's packages that bring them.
+const PROGRAMS: &[(&str, &str)] =
+    &[("tshark", "tshark"), ("strace", "strace"), ("mkfs.ext4", "e2fsprogs"), ("npm", "npm")];
+
+/// A Python environment and Node's packages under `target/`; programs where packages may be installed.
 pub(crate) fn install(report: &mut Report) {
+    for (program, package) in PROGRAMS {
+        let found = has(program)
+            || (is_root() && (fetched(package) || (lists() && fetched(package))) && has(program));
+        note(report, found, program);
+    }
     let venv = root().join("target/venv");
     let python = venv.join("bin/python3");
-    let has_pyiso = || runs(Command::new(&python).args(["-c", "import iso8583"]));
-    let venv_made = || runs(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-    let pip = || {
-        let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pyiso8583"];
-        runs(Command::new(&python).args(arguments))
-    };
-    if has_pyiso() || (venv_made() && pip() && has_pyiso()) {
+    let is_there = |module: &str| runs(Command::new(&python).args(["-c", &format!("import {module}")]));
+    let made = || python.exists() || runs(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    for (module, package) in PYTHON {
+        let pip = || {
+            let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package];
+            runs(Command::new(&python).args(arguments))
+        };
+        note(report, is_there(module) || (made() && pip() && is_there(module)), package);
+    }
+    let node = root().join("target/node");
+    for package in NODE {
+        let is_there = || node.join("node_modules").join(package).join("package.json").exists();
+        let npm = || {
+            let arguments = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
+            runs(Command::new("npm").args(arguments).arg(&node).arg(package))
+        };
+        note(report, is_there() || (npm() && is_there()), package);
+    }
+}
+
+fn note(report: &mut Report, found: bool, what: &str) {
+    if found {
         report.pass(1);
     } else {
-        report.skip("tools: pyiso8583 could not be installed under target/venv".into());
-    }
-    for (tool, package) in [("tshark", "tshark"), ("strace", "strace"), ("mkfs.ext4", "e2fsprogs")] {
-        if has(tool) || (is_root() && (fetched(package) || (lists() && fetched(package))) && has(tool)) {
-            report.pass(1);
-        } else {
-            report.skip(format!("tools: {tool} is not installed and could not be"));
-        }
+        report.skip(format!("tools: {what} is not installed and could not be"));
     }
 }
 
