@@ -31,6 +31,13 @@ pub enum Effect {
         /// What to do.
         job: PinJob,
     },
+    /// Verify the cryptogram of a card of the embedded issuer and make the answer; answer with `Input::ChipDone`.
+    ChipWork {
+        /// Who waits.
+        slot: SlotId,
+        /// The request with card and chip data, to be handed back.
+        request: Box<Financial>,
+    },
     /// Make working keys; answer with `Input::KeysMade`.
     MakeKeys {
         /// Who waits.
@@ -99,6 +106,8 @@ pub struct Reply {
     pub body: ReplyBody,
     /// Sixth header digit: what the terminal is to do next (0 nothing, 3 sign on again).
     pub requirement: u8,
+    /// DE 55: the issuer's answer to the chip and its scripts. It is for this answer alone and never kept.
+    pub chip: Option<Vec<u8>>,
 }
 
 /// What an answer carries besides its code.
@@ -154,11 +163,11 @@ impl Reply {
     /// A refusal that leaves no trace but a counter.
     pub fn refused(code: ResponseCode) -> Self {
         let sign_on = matches!(code, ResponseCode::SIGN_ON_REQUIRED | ResponseCode::MAC_ERROR);
-        Self { code, body: ReplyBody::Refused, requirement: if sign_on { 3 } else { 0 } }
+        Self { code, body: ReplyBody::Refused, requirement: if sign_on { 3 } else { 0 }, chip: None }
     }
     /// An answer whose code is the recorded one.
     pub fn recorded(facts: &ReplyFacts, body: ReplyBody) -> Self {
-        Self { code: facts.code, body, requirement: 0 }
+        Self { code: facts.code, body, requirement: 0, chip: None }
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct UpstreamWait {
     pub(crate) deadline: Timestamp,
     /// DE 44 of the reply.
     pub(crate) issuer: u64,
+    /// DE 55 of the issuer's answer.
+    pub(crate) chip: Option<Vec<u8>>,
     /// Links that could not take it.
     pub(crate) tried: Vec<LinkIndex>,
 }

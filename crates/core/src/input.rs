@@ -37,6 +37,15 @@ pub enum Input {
         /// The result.
         outcome: PinOutcome,
     },
+    /// A cryptogram was looked at.
+    ChipDone {
+        /// The slot that waits.
+        slot: SlotId,
+        /// The request, handed back.
+        request: Box<Financial>,
+        /// The result.
+        outcome: ChipOutcome,
+    },
     /// Working keys were made; `None` when the key store could not.
     KeysMade {
         /// The slot that waits.
@@ -238,6 +247,8 @@ pub struct Financial {
     pub emv: Option<Vec<u8>>,
     /// DE 23.
     pub card_sequence: Option<u16>,
+    /// What the embedded issuer answers the chip when it approves, once the cryptogram was found right.
+    pub chip_answer: Option<Vec<u8>>,
     /// The original of a follow-up.
     pub original: OriginalRef,
     /// For telling a repeat from another request.
@@ -282,6 +293,19 @@ pub enum PinOutcome {
     Translated(PinBlock),
 }
 
+/// What became of a cryptogram.
+#[derive(Debug)]
+pub enum ChipOutcome {
+    /// It is the card's; this goes back in DE 55 when the issuer approves.
+    Right(Vec<u8>),
+    /// It is not, or it is over another amount.
+    Wrong,
+    /// The chip data has no cryptogram to look at.
+    Malformed,
+    /// The key store could not do it.
+    Failed,
+}
+
 /// Fresh working keys: as the ledger keeps them, and as the terminal gets them.
 #[derive(Debug)]
 pub struct MadeKeys {
@@ -310,6 +334,8 @@ pub struct Answer {
     pub balance: Option<(Amount, bool)>,
     /// DE 70.
     pub network_code: Option<u16>,
+    /// DE 55: for the chip, untouched.
+    pub chip: Option<Vec<u8>>,
 }
 
 /// What an operator, the installer or settlement wants recorded.

@@ -75,6 +75,7 @@ impl Core {
         match input {
             Input::Request(request) => self.request(*request, now, out),
             Input::PinDone { slot, request, outcome } => self.pin_done(slot, request, outcome, now, out),
+            Input::ChipDone { slot, request, outcome } => self.chip_done(slot, request, outcome, now, out),
             Input::KeysMade { slot, made } => self.keys_made(slot, made, now, out),
             Input::LinkConnected { link, generation } => self.link_connected(link, generation, now, out),
             Input::LinkLost { link, generation } => self.link_lost(link, generation),

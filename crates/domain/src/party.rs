@@ -36,6 +36,8 @@ pub enum KeyUse {
     CardData,
     /// Hashes card numbers.
     CardHash,
+    /// Application cryptograms of the embedded issuer's cards.
+    IssuerCryptogram,
 }
 
 /// A key's name in the registry: its use and, where there are several, whose it is.

@@ -300,6 +300,7 @@ impl World {
             pin: None,
             track2: None,
             emv: None,
+            chip_answer: None,
             card_sequence: None,
             original: OriginalRef::default(),
             fingerprint,

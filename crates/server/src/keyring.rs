@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use switchyard_domain::{KeyName, KeyRecord, KeyUse, LinkIndex};
-use switchyard_keys::TdesCipher;
+use switchyard_keys::{DesKey, TdesCipher};
 
 use crate::keystore::KeyStore;
 
@@ -12,6 +12,7 @@ use crate::keystore::KeyStore;
 #[derive(Default)]
 pub(crate) struct KeyRing {
     pin_verification: ArcSwapOption<TdesCipher>,
+    cryptogram: ArcSwapOption<DesKey>,
     zones: RwLock<Vec<Option<Arc<TdesCipher>>>>,
 }
 
@@ -19,6 +20,11 @@ impl KeyRing {
     /// The key of Visa PIN verification values.
     pub(crate) fn pin_verification(&self) -> Option<Arc<TdesCipher>> {
         self.pin_verification.load_full()
+    }
+
+    /// The master key of the embedded issuer's application cryptograms.
+    pub(crate) fn cryptogram(&self) -> Option<Arc<DesKey>> {
+        self.cryptogram.load_full()
     }
 
     /// The key of PIN blocks on a link.
@@ -33,6 +39,10 @@ impl KeyRing {
             KeyUse::PinVerification => match store.unwrap_cipher(name.usage, key) {
                 Ok(cipher) => self.pin_verification.store(Some(Arc::new(cipher))),
                 Err(error) => tracing::error!(%error, "the PIN verification key cannot be unwrapped"),
+            },
+            KeyUse::IssuerCryptogram => match store.unwrap_des(name.usage, key) {
+                Ok(key) => self.cryptogram.store(Some(Arc::new(key))),
+                Err(error) => tracing::error!(%error, "the cryptogram key cannot be unwrapped"),
             },
             KeyUse::CardData
             | KeyUse::CardHash

@@ -127,6 +127,7 @@ fn usage_of(usage: KeyUse) -> KeyUsage {
         KeyUse::PinVerification => KeyUsage::Pvk,
         KeyUse::CardData => KeyUsage::DataKey,
         KeyUse::CardHash => KeyUsage::CardHash,
+        KeyUse::IssuerCryptogram => KeyUsage::EmvAc,
     }
 }
 
@@ -140,7 +141,8 @@ fn check_value(usage: KeyUse, key: &[u8]) -> Result<[u8; 4], KeyError> {
         | KeyUse::TerminalMac
         | KeyUse::TerminalTrack
         | KeyUse::ZonePin
-        | KeyUse::PinVerification => Ok(kcv(&DesKey::from_slice(key)?)),
+        | KeyUse::PinVerification
+        | KeyUse::IssuerCryptogram => Ok(kcv(&DesKey::from_slice(key)?)),
     }
 }
 
@@ -215,6 +217,7 @@ impl Cards {
                 | KeyUse::TerminalMac
                 | KeyUse::TerminalTrack
                 | KeyUse::ZonePin
+                | KeyUse::IssuerCryptogram
                 | KeyUse::PinVerification => {}
             }
         }

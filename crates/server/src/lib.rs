@@ -27,6 +27,7 @@
 
 mod admin;
 mod card_keys;
+mod chip;
 pub mod config;
 mod connection;
 mod core_thread;

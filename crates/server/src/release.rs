@@ -101,6 +101,7 @@ impl Release {
                 Effect::PinWork { slot, terminal, version, request, job } => {
                     self.jobs.push(Job::Pin { slot, terminal, version, request, job });
                 }
+                Effect::ChipWork { slot, request } => self.jobs.push(Job::Chip { slot, request }),
                 Effect::MakeKeys { slot, terminal, version, form } => {
                     self.jobs.push(Job::Keys { slot, terminal, version, form });
                 }

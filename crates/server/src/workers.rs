@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use switchyard_core::{Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId};
+use switchyard_core::{ChipOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId};
 use switchyard_domain::{KeyUse, PinBlock, TerminalIndex, WorkingKeys};
 use switchyard_keys::pin::{self, PinError, PinFormat};
 use switchyard_keys::working_keys::WorkingKeyBlock;
@@ -25,6 +25,8 @@ const PVV_KEY_INDEX: u8 = 1;
 pub(crate) enum Job {
     /// Verify or translate a PIN.
     Pin { slot: SlotId, terminal: TerminalIndex, version: u32, request: Box<Financial>, job: PinJob },
+    /// Verify the cryptogram of a chip and answer it.
+    Chip { slot: SlotId, request: Box<Financial> },
     /// Make working keys.
     Keys { slot: SlotId, terminal: TerminalIndex, version: u32, form: KeyForm },
 }
@@ -105,6 +107,16 @@ fn perform(shared: &Shared, job: Job) -> Input {
                 PinOutcome::Translated(_) => KeyOutcome::Translated,
             });
             Input::PinDone { slot, request, outcome }
+        }
+        Job::Chip { slot, request } => {
+            let outcome = crate::chip::work(shared.keys.cryptogram().as_deref(), &request);
+            shared.metrics.key_job(match outcome {
+                ChipOutcome::Right(_) => KeyOutcome::Verified,
+                ChipOutcome::Wrong => KeyOutcome::Wrong,
+                ChipOutcome::Malformed => KeyOutcome::Malformed,
+                ChipOutcome::Failed => KeyOutcome::Failed,
+            });
+            Input::ChipDone { slot, request, outcome }
         }
         Job::Keys { slot, terminal, version, form } => {
             let made = make_keys(shared, terminal, version, form);

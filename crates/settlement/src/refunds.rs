@@ -81,7 +81,7 @@ impl Refunds {
         self.last_sequence = sequence;
         match record {
             Record::Opened(opened) => self.follow(opened),
-            Record::Decided { opened, movement, .. } => {
+            Record::Decided { opened, movement, .. } | Record::Advised { opened, movement, .. } => {
                 self.follow(opened);
                 self.moved(sequence, opened.id, movement.as_ref());
             }

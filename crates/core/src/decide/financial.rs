@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// Whether the key's batch is the one that takes transactions.
-    fn takes(&self, key: &RequestKey) -> bool {
+    pub(crate) fn takes(&self, key: &RequestKey) -> bool {
         let batch = self.state.batches.get(key.terminal);
         batch.is_some_and(|b| b.number == key.batch && b.stage == BatchStage::Open)
     }
@@ -131,6 +131,9 @@ impl Core {
             let why = if advice { AdviceReason::Offline } else { AdviceReason::IssuerAway };
             return self.decide_by_advice(link, why, &origins, &request, plan, now, out);
         }
+        if self.needs_chip(&plan, &request) {
+            return self.ask_chip(origins, request, plan, out);
+        }
         if request.pin.is_some() && !advice && matches!(pin, PinState::NotAsked) {
             return self.ask_pin(caller, origins, request, plan, now, out);
         }
@@ -150,7 +153,7 @@ impl Core {
     }
 
     /// Every rule that needs no secret.
-    fn plan(
+    pub(crate) fn plan(
         &self,
         caller: &Caller,
         request: &Financial,

@@ -2,6 +2,7 @@
 
 mod batch;
 mod card_keys;
+mod chip;
 mod command;
 mod financial;
 mod issuer;

@@ -35,8 +35,12 @@ impl Core {
             Body::SignOn { stan, form } => self.sign_on(caller, stan, form, out),
             Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
             Body::Echo | Body::Status => {
-                let reply =
-                    Reply { code: ResponseCode::APPROVED, body: ReplyBody::Echo { at: now }, requirement: 0 };
+                let reply = Reply {
+                    code: ResponseCode::APPROVED,
+                    body: ReplyBody::Echo { at: now },
+                    requirement: 0,
+                    chip: None,
+                };
                 out.reply(origin, reply);
             }
             Body::Unsupported { code } => out.refuse(origin, code),

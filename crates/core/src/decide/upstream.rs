@@ -40,7 +40,8 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(finding, &opened, false, now, out);
         }
-        self.flight.wait_upstream(id, UpstreamWait { origins, deadline, issuer, tried: Vec::new() });
+        self.flight
+            .wait_upstream(id, UpstreamWait { origins, deadline, issuer, chip: None, tried: Vec::new() });
         self.link_asked(link, now);
         let flight = self.flight.link(link);
         flight.asked.insert(upstream.stan, Asked::Transaction(id));
@@ -113,6 +114,9 @@ impl Core {
         self.flight.link(link).asked.remove(&answer.stan);
         let transaction = self.state.transactions.get(id).expect("asked about a transaction that exists");
         if transaction.outcome == Outcome::Pending {
+            if let Some(wait) = self.flight.upstream.get_mut(&id) {
+                wait.chip.clone_from(&answer.chip);
+            }
             self.resolve_answered(id, code, answer, now, out);
         } else {
             self.late_answer(id, code, now, out);
@@ -177,7 +181,8 @@ impl Core {
         self.emit(record, actor, now, out);
         if let Some(wait) = self.flight.end_upstream(opened.id) {
             let body = ReplyBody::Financial { facts: reply, echo: opened.echo, issuer: wait.issuer };
-            let reply = Reply::recorded(&reply, body);
+            let chip = wait.chip.filter(|_| reply.code != ResponseCode::NO_ISSUER_ANSWER);
+            let reply = Reply { chip, ..Reply::recorded(&reply, body) };
             wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
         }
         self.hurry(saf.as_ref(), now, out);

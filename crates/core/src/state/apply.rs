@@ -1,13 +1,13 @@
 //! How each record changes the state.
 
 use crate::state::registry::{IssuedCard, TerminalState};
-use crate::state::risk::{Count, Seen};
+use crate::state::risk::Count;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, AdviceReason, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record,
-    ReplyFacts, ResponseCode, ReversalEffect, RiskVerdict, Rrn, SafEntry, SafKind, Stamped, Stan,
-    TerminalIndex, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, Outcome, Record, ReplyFacts,
+    ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -28,25 +28,13 @@ impl State {
                 self.open(opened, stamped.at, Some((*outcome, *reply)))?;
                 self.settle(opened.id, *outcome, entry)
             }
-            Record::Advised { opened, why, reply, entry, movement: _, saf } => {
-                self.open(opened, stamped.at, Some((Outcome::Approved, *reply)))?;
-                self.settle(opened.id, Outcome::Approved, entry)?;
-                self.advised(opened.id, *why, Count::Stands);
-                self.queue(Some(saf))
-            }
+            Record::Advised { .. } => self.apply_advice(stamped),
             Record::Rerouted { transaction, upstream } => self.reroute(*transaction, *upstream),
             Record::Resolved { transaction, outcome, reply, entry, movement: _, saf } => {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
-            Record::SafDelivered { id, code } => {
-                let delivered =
-                    self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                match delivered.kind {
-                    SafKind::Reversal => self.reversed_upstream(delivered.transaction, *code),
-                    SafKind::Advice => Ok(()),
-                }
-            }
+            Record::SafDelivered { id, code } => self.delivered(*id, *code),
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDeadLettered { id, .. } => {
                 let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
@@ -83,28 +71,11 @@ impl State {
                 self.count_pin(*card, *right);
                 Ok(())
             }
-            Record::RiskRulesSet(rules) => {
-                self.risk.set(rules.clone(), self.transactions.next_id());
-                Ok(())
-            }
-            Record::RoutingRulesSet(rules) => {
-                self.routing = rules.clone();
-                Ok(())
-            }
-            Record::StandInRulesSet(rules) => {
-                self.risk.stand_in = rules.clone();
-                Ok(())
-            }
-            Record::RiskFlagged { transaction, merchant, amount, finding, .. } => {
-                if finding.verdict == RiskVerdict::HoldPayout {
-                    self.risk.held.insert(*transaction, (*merchant, *amount));
-                }
-                Ok(())
-            }
-            Record::PayoutReleased { transaction, .. } => {
-                let missing = missing_number("held payout", transaction.0);
-                self.risk.held.remove(transaction).map(|_| ()).ok_or(missing)
-            }
+            Record::RiskRulesSet(_)
+            | Record::RoutingRulesSet(_)
+            | Record::StandInRulesSet(_)
+            | Record::RiskFlagged { .. }
+            | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
@@ -172,7 +143,7 @@ impl State {
     }
 
     /// A transaction begins, and with `decided` ends in the same step.
-    fn open(
+    pub(super) fn open(
         &mut self,
         opened: &TransactionOpened,
         at: Timestamp,
@@ -273,7 +244,12 @@ impl State {
     }
 
     /// What an outcome does besides being one: postings, batch totals, claims.
-    fn settle(&mut self, id: TransactionId, outcome: Outcome, entry: &Entry) -> Result<(), ApplyError> {
+    pub(super) fn settle(
+        &mut self,
+        id: TransactionId,
+        outcome: Outcome,
+        entry: &Entry,
+    ) -> Result<(), ApplyError> {
         self.book.apply(entry)?;
         let transaction = self.transactions.get(id).ok_or(missing_number("transaction", id.0))?;
         let opened = transaction.opened.clone();
@@ -329,7 +305,7 @@ impl State {
         self.settle(id, outcome, entry)
     }
 
-    fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
+    pub(super) fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {
         let Some(entry) = saf else { return Ok(()) };
         let need = self.saf.next_id();
         if entry.id != need {
@@ -398,65 +374,12 @@ impl State {
         Ok(())
     }
 
-    /// It goes over another link: its money comes from there now.
-    fn reroute(&mut self, id: TransactionId, upstream: UpstreamRef) -> Result<(), ApplyError> {
-        self.used_stan(upstream.link, upstream.stan);
-        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
-        transaction.opened.upstream = Some(upstream);
-        let (owner, currency) = (u32::from(upstream.link.0), transaction.opened.amount.currency);
-        transaction.source = AccountId::of(AccountKind::NetworkReceivable, owner, currency);
-        Ok(())
-    }
-
-    /// Notes why a transaction was approved without asking, and what the card spends so.
-    fn advised(&mut self, id: TransactionId, why: AdviceReason, what: Count) {
-        let Some(transaction) = self.transactions.get_mut(id) else { return };
-        transaction.advice = Some(why);
-        let opened = transaction.opened.clone();
-        let today = opened.day == self.day();
-        if let Some(card) = opened.card.as_ref().filter(|_| why == AdviceReason::IssuerAway && today) {
-            self.risk.stood_in.get_or_default(card.hash).change(opened.amount.minor, what);
-        }
-    }
-
-    /// Counts a transaction for the risk rules, or takes it out.
-    fn count_risk(&mut self, id: TransactionId, what: Count) {
-        if self.risk.counts_nothing() {
-            return;
-        }
-        let Some(transaction) = self.transactions.get(id) else { return };
-        if transaction.opened.kind.is_limited() {
-            let (seen, today) = (self.seen(&transaction.opened, transaction.at), self.day());
-            self.risk.count(&seen, today, what);
-        }
-    }
-
-    /// What the risk rules look at.
-    pub(crate) fn seen(&self, opened: &TransactionOpened, at: Timestamp) -> Seen {
-        let local = at.local(self.offset());
-        let merchant = self.registry.merchant(opened.key.merchant);
-        let digit = |byte: &u8| u16::from(byte.wrapping_sub(b'0') % 10);
-        let area = merchant.map_or(0, |m| m.id.as_bytes()[3..7].iter().fold(0, |n, b| n * 10 + digit(b)));
-        Seen {
-            id: opened.id,
-            kind: opened.kind,
-            merchant: opened.key.merchant,
-            terminal: opened.key.terminal,
-            class: opened.card_class,
-            card: opened.card.as_ref().map(|card| card.hash),
-            amount: opened.amount,
-            entry_mode: opened.echo.entry_mode,
-            mcc: merchant.map_or(0, |m| m.mcc),
-            area,
-            day: opened.day,
-            at,
-            minute: local.hour() as u16 * 60 + local.minute() as u16,
-            weekday: local.weekday().to_monday_one_offset() as u8,
-        }
-    }
-
     /// The issuer acknowledged a reversal: an unknown outcome is now known.
-    fn reversed_upstream(&mut self, id: TransactionId, code: ResponseCode) -> Result<(), ApplyError> {
+    pub(super) fn reversed_upstream(
+        &mut self,
+        id: TransactionId,
+        code: ResponseCode,
+    ) -> Result<(), ApplyError> {
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
         transaction.unfound = code == ResponseCode::ORIGINAL_NOT_FOUND;
         if transaction.outcome == Outcome::Unknown {
@@ -553,13 +476,13 @@ impl State {
             rrn.as_bytes()[4..].iter().fold(0, |n, b| n * 10 + u64::from(b.wrapping_sub(b'0') % 10));
         self.references = counter + 1;
     }
-    fn used_stan(&mut self, link: LinkIndex, stan: Stan) {
+    pub(super) fn used_stan(&mut self, link: LinkIndex, stan: Stan) {
         if let Some(last) = self.link_stans.get_mut(usize::from(link.0)) {
             *last = stan.get();
         }
     }
 }
 
-fn missing_number(what: &'static str, number: u64) -> ApplyError {
+pub(super) fn missing_number(what: &'static str, number: u64) -> ApplyError {
     ApplyError::Missing { what, number }
 }

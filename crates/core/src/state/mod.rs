@@ -6,6 +6,7 @@
 mod apply;
 mod batches;
 mod image;
+mod limits;
 mod ranges;
 mod references;
 mod registry;

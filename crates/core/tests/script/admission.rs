@@ -121,7 +121,7 @@ fn wrong_macs_are_summed_up_once_a_minute() {
 fn messages_without_a_mac_have_a_limit_by_terminal_and_minute() {
     let config = CoreConfig { unkeyed_per_minute_max: 5, ..CoreConfig::default() };
     let mut bench = Bench::with(config);
-    let mut echo = |bench: &mut Bench, terminal: usize| {
+    let echo = |bench: &mut Bench, terminal: usize| {
         let ticket = bench.request_as(
             TERMINALS[terminal].0,
             MERCHANTS[TERMINALS[terminal].1],

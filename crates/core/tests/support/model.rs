@@ -260,7 +260,8 @@ impl Model {
             assert_eq!(first.outcome, Outcome::Approved, "{} follows what does not stand", told.opened.id);
             assert_eq!(first.opened.key.merchant, told.opened.key.merchant);
             match told.opened.kind {
-                TransactionKind::Completion => {
+                TransactionKind::Tip => {}
+                TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                     assert!(told.opened.amount.minor * 100 <= first.opened.amount.minor * 115);
                     assert!(!back.contains_key(&original), "a hold is used once");
                     back.insert(original, first.opened.amount.minor);

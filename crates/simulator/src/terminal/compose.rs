@@ -54,7 +54,9 @@ impl Composer<'_> {
         let card = order.card.as_ref();
         let mut body = Vec::with_capacity(400);
         let mut b = dialect().builder(&mut body, selector.mti);
-        if order.entry != EntryMode::Stripe {
+        if order.entry != EntryMode::Stripe
+            || matches!(order.kind, TransactionKind::OfflineSale | TransactionKind::Tip)
+        {
             b.digits(2, card.pan.expose().as_bytes())?;
         }
         b.number(3, selector.processing_code)?;
@@ -94,7 +96,8 @@ impl Composer<'_> {
             b.bytes(55, &chip::request_tags(self.terminal, order, stan))?;
         }
         self.own_fields(&mut b, order)?;
-        if order.kind == TransactionKind::Refund {
+        if matches!(order.kind, TransactionKind::Refund | TransactionKind::OfflineSale | TransactionKind::Tip)
+        {
             b.text(63, "CUP")?;
         }
         b.bytes(64, &[0; MAC_BYTES])?.finish()?;

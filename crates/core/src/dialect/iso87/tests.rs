@@ -88,6 +88,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         pin: None,
         track2: is_first.then(|| Track2::new(b"6225880000000008=30121010000000000").unwrap()),
         emv: is_first.then(|| vec![0x9F, 0x26, 0x01, 0xFF]),
+        chip_answer: None,
         card_sequence: is_first.then_some(1),
         original: OriginalRef::default(),
         fingerprint: opened.fingerprint,

@@ -71,13 +71,13 @@ pub(super) const CASES: &[Case] = &[
         "3 4 11 22 25 39 41 42 49 60 61 64",
         "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
     (0x0220, Some(0), 0, 30, &[0], Financial(OfflineSale),
-        "2 3 4 11 22 25 41 42 60 64",
+        "2 3 4 11 22 25 41 42 60 63 64",
         "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
     (0x0220, Some(0), 6, 24, &[0], Financial(CompletionAdvice),
         "3 4 11 22 25 38 41 42 49 60 61 64",
         "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
     (0x0220, Some(0), 0, 32, &[0], Financial(Tip),
-        "2 3 4 11 22 25 41 42 60 61 64",
+        "2 3 4 11 22 25 41 42 60 63 64",
         "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
     (0x0200, Some(10000), 0, 22, &[0], Financial(CashAdvance),
         "3 4 11 22 25 41 42 49 60 64",
@@ -150,7 +150,9 @@ impl Expected {
                         digits: Vec::new(),
                     };
                     match expected {
-                        Financial(Sale | PreAuth | BalanceInquiry) => request = request.with(2),
+                        Financial(Sale | PreAuth | BalanceInquiry | CashAdvance | CardRepayment | TopUp) => {
+                            request = request.with(2);
+                        }
                         Items => request = request.digits(48, format!("01{ITEM}").as_bytes()),
                         End => request = request.digits(48, b"0012"),
                         Detail => request = request.with(4),
