@@ -186,6 +186,11 @@ fn later_records() -> Vec<Record> {
         }),
         Record::HoldsExpired { entry: entry() },
         Record::CardKeysShredded { keys: vec![1, 300], reason: "retention of 400 days".into() },
+    ]
+}
+
+fn rules_and_what_they_led_to() -> Vec<Record> {
+    vec![
         Record::RiskRulesSet(RiskRules {
             version: 1,
             rules: vec![RiskRule {
@@ -251,7 +256,7 @@ fn later_records() -> Vec<Record> {
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
-    for record in records().into_iter().chain(later_records()) {
+    for record in records().into_iter().chain(later_records()).chain(rules_and_what_they_led_to()) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();
         stamped.encode(&mut bytes);

@@ -36,11 +36,7 @@ impl State {
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
             Record::SafDelivered { id, code } => self.delivered(*id, *code),
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
-            Record::SafDeadLettered { id, .. } => {
-                let dead = self.saf.remove(*id).ok_or(missing_number("store-and-forward entry", id.0))?;
-                self.saf.dead.insert(*id, dead);
-                Ok(())
-            }
+            Record::SafDeadLettered { id, .. } => self.dead_lettered(*id),
             Record::LateAnswer { transaction, cancels, .. } => self.apply_late(*transaction, *cancels),
             Record::SignedOn { .. }
             | Record::SignedOff { .. }
@@ -62,11 +58,7 @@ impl State {
                 self.days_to_net.retain(|d| d != day);
                 Ok(())
             }
-            Record::HoldExpired { transaction, entry } => {
-                let missing = missing_number("transaction", transaction.0);
-                self.transactions.get_mut(*transaction).ok_or(missing)?.voided = true;
-                Ok(self.book.apply(entry)?)
-            }
+            Record::HoldExpired { transaction, entry } => self.hold_expired(*transaction, entry),
             Record::PinTried { card, right } => {
                 self.count_pin(*card, *right);
                 Ok(())
@@ -87,6 +79,17 @@ impl State {
             | Record::FeePlanSet(_)
             | Record::CardIssued(_) => self.apply_registry(&stamped.record),
         }
+    }
+
+    fn hold_expired(&mut self, id: TransactionId, entry: &Entry) -> Result<(), ApplyError> {
+        self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?.voided = true;
+        Ok(self.book.apply(entry)?)
+    }
+
+    fn dead_lettered(&mut self, id: switchyard_domain::SafId) -> Result<(), ApplyError> {
+        let dead = self.saf.remove(id).ok_or(missing_number("store-and-forward entry", id.0))?;
+        self.saf.dead.insert(id, dead);
+        Ok(())
     }
 
     fn apply_registry(&mut self, record: &Record) -> Result<(), ApplyError> {
