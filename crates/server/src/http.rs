@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::shared::{Phase, reached};
+use crate::tls::HttpListener;
 
 /// What the health pages need: they are served before the switch exists.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ struct Health {
 
 /// Serves until the switch stops.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: HttpListener,
     phase: watch::Receiver<Phase>,
     metrics: Arc<Metrics>,
     extra: Option<Router>,

@@ -49,6 +49,7 @@ pub mod snapshots;
 mod space;
 mod status;
 mod switch;
+mod tls;
 mod workers;
 
 pub use card_keys::CardKeyFiles;
@@ -59,3 +60,4 @@ pub use open::{ReplayError, replay};
 pub use shared::{Fatal, Hooks, OnFatal};
 pub use status::{LinkStatus, Status};
 pub use switch::{Addresses, RunError, StartError, Switch, SwitchHandle};
+pub use tls::TlsError;

@@ -15,6 +15,8 @@ pub const CONNECTIONS_OPEN: &str = "switch_connections_open";
 pub const CONNECTIONS_ACCEPTED: &str = "switch_connections_accepted_total";
 /// Connections refused at a limit.
 pub const CONNECTIONS_REFUSED: &str = "switch_connections_refused_total";
+/// HTTP connections refused at their limit.
+pub const HTTP_CONNECTIONS_REFUSED: &str = "switch_http_connections_refused_total";
 /// Connections closed, by `reason`.
 pub const CONNECTIONS_CLOSED: &str = "switch_connections_closed_total";
 /// Frames that terminals sent.
@@ -89,6 +91,10 @@ labels!(
         BadEnvelope = "bad_envelope",
         /// Too many messages in a row that cannot be answered.
         Garbage = "garbage",
+        /// TLS was not agreed on.
+        Handshake = "handshake",
+        /// Its certificate is another terminal's.
+        Certificate = "certificate",
         /// It did not take its answers.
         OutputDeadline = "output_deadline",
         /// The operating system reported an error.
@@ -168,6 +174,7 @@ pub(crate) struct Handles {
     pub(crate) connections_open: Gauge,
     pub(crate) connections_accepted: Counter,
     pub(crate) connections_refused: Counter,
+    pub(crate) http_connections_refused: Counter,
     connections_closed: Vec<Counter>,
     pub(crate) frames_received: Counter,
     pub(crate) messages_malformed: Counter,
@@ -217,6 +224,7 @@ impl Metrics {
                 connections_open: gauge!(CONNECTIONS_OPEN),
                 connections_accepted: counter!(CONNECTIONS_ACCEPTED),
                 connections_refused: counter!(CONNECTIONS_REFUSED),
+                http_connections_refused: counter!(HTTP_CONNECTIONS_REFUSED),
                 connections_closed: labelled(CONNECTIONS_CLOSED, "reason", Closed::LABELS),
                 frames_received: counter!(FRAMES_RECEIVED),
                 messages_malformed: counter!(MESSAGES_MALFORMED),
@@ -276,6 +284,7 @@ fn describe() {
     describe_gauge!(CONNECTIONS_OPEN, Unit::Count, "connections of terminals that are open");
     describe_counter!(CONNECTIONS_ACCEPTED, Unit::Count, "connections taken from terminals");
     describe_counter!(CONNECTIONS_REFUSED, Unit::Count, "connections refused at a limit");
+    describe_counter!(HTTP_CONNECTIONS_REFUSED, Unit::Count, "HTTP connections refused at their limit");
     describe_counter!(CONNECTIONS_CLOSED, Unit::Count, "connections of terminals closed, by reason");
     describe_counter!(FRAMES_RECEIVED, Unit::Count, "frames that terminals sent");
     describe_counter!(MESSAGES_MALFORMED, Unit::Count, "messages that do not parse");

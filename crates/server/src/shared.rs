@@ -21,6 +21,7 @@ use crate::keytable::KeyTable;
 use crate::links::LinkTable;
 use crate::metrics::Metrics;
 use crate::queue::CoreQueue;
+use crate::tls::Tls;
 use crate::workers::JobQueue;
 
 /// Where a switch is in its life. Only ever goes on to a later one.
@@ -108,6 +109,7 @@ pub(crate) struct Shared {
     /// Records that are durable.
     pub(crate) durable: AtomicU64,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) hooks: Hooks,
     /// Tells the index of records how far the ledger is durable; absent when there is no index.
     pub(crate) index_durable: OnceLock<Durable>,
@@ -126,12 +128,13 @@ pub(crate) struct Parts {
     pub(crate) acquirer: AcquirerId,
     pub(crate) offset: UtcOffset,
     pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) hooks: Hooks,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, metrics, store, cards, acquirer, offset, phase, hooks } = parts;
+        let Parts { config, metrics, store, cards, acquirer, offset, phase, tls, hooks } = parts;
         let core = &config.core;
         Self {
             queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
@@ -152,6 +155,7 @@ impl Shared {
             acquirer,
             offset,
             phase,
+            tls,
             hooks,
             index_durable: OnceLock::new(),
             rows: OnceLock::new(),
@@ -263,6 +267,7 @@ pub(crate) mod tests {
             acquirer: "48720000".parse().unwrap(),
             offset: UtcOffset::CHINA,
             phase: watch::channel(Phase::Serving).0,
+            tls: Arc::default(),
             hooks: Hooks {
                 on_fatal: Arc::new(move |cause| seen.lock().unwrap().push(cause.clone())),
                 ..Hooks::default()

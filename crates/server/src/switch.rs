@@ -26,6 +26,7 @@ use crate::open::{Opened, ReplayError, open};
 use crate::release::{Pending, Release};
 use crate::shared::{Fatal, Hooks, Parts, Phase, Shared, guarded, now, vital};
 use crate::status::{Status, status};
+use crate::tls::{HttpListener, Tls, TlsError};
 
 /// How often housekeeping looks around.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -56,6 +57,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The operating system gives no thread.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -125,6 +129,7 @@ impl Switch {
         if !data.is_initialised() {
             return Err(DataError::NotInitialised { path: data_dir.to_path_buf() }.into());
         }
+        let tls = Arc::new(Tls::load(&config)?);
         // Sockets come first: whoever asks finds a switch that says it is starting, and an address that is
         // taken shows before a long replay.
         let terminals = listen(config.terminals.listen).await?;
@@ -133,6 +138,8 @@ impl Switch {
         let (terminals, http) = (terminals.0, http.0);
         let (phase, phases) = watch::channel(Phase::Starting);
         let metrics = Arc::new(Metrics::new());
+        let limit = config.http.connections_max;
+        let http = HttpListener::new(http, limit, Arc::clone(&tls), Arc::clone(&metrics));
         tokio::spawn(crate::http::serve(http, phases, Arc::clone(&metrics), extra));
 
         let loading = {
@@ -147,17 +154,19 @@ impl Switch {
         let state = core.state();
         let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
         let offset = state.offset();
-        let shared =
-            Arc::new(Shared::new(Parts { config, metrics, store, cards, acquirer, offset, phase, hooks }));
+        let shared = Arc::new(Shared::new(Parts {
+            config,
+            metrics,
+            store,
+            cards,
+            acquirer,
+            offset,
+            phase,
+            tls,
+            hooks,
+        }));
         publish(&shared, &core);
-        let indexer = crate::index::start(&data.ledger(), recovery.next_seq);
-        if let Some(indexer) = &indexer {
-            let _ = shared.index_durable.set(indexer.durable());
-        }
-        let projections = crate::registry::start(&data.projections(), &data.ledger(), recovery.next_seq);
-        if let Some(projections) = &projections {
-            let _ = shared.rows.set(projections.rows());
-        }
+        let (indexer, projections) = start_derived(&shared, &data, &recovery);
         let (core, committer) = start_core(&shared, core, log, &recovery)?;
         let workers = crate::workers::start(&shared).map_err(StartError::Thread)?;
         let snapshots = crate::snapshots::start(&shared, data.ledger(), data.snapshots(), from);
@@ -340,6 +349,23 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
     }
 }
 
+/// What follows the log for questions: the index and the projections.
+fn start_derived(
+    shared: &Shared,
+    data: &DataDir,
+    recovery: &Recovery,
+) -> (Option<Indexer>, Option<Follower>) {
+    let indexer = crate::index::start(&data.ledger(), recovery.next_seq);
+    if let Some(indexer) = &indexer {
+        let _ = shared.index_durable.set(indexer.durable());
+    }
+    let projections = crate::registry::start(&data.projections(), &data.ledger(), recovery.next_seq);
+    if let Some(projections) = &projections {
+        let _ = shared.rows.set(projections.rows());
+    }
+    (indexer, projections)
+}
+
 fn start_core(
     shared: &Arc<Shared>,
     mut core: Core,
@@ -399,6 +425,7 @@ async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
             shared.metrics.projections_behind_records.set(behind as f64);
         }
         change_card_key(&shared, &mut changed_at).await;
+        shared.tls.reload();
         crate::space::watch(&shared, &ledger);
     }
 }

@@ -181,6 +181,26 @@ impl Config {
         if cnaps.len() != 12 || !cnaps.bytes().all(|b| b.is_ascii_digit()) {
             reading.fault_at("settlement.account_cnaps", "expected 12 digits".to_owned());
         }
+        let (terminals, http) = (&self.terminals, &self.http);
+        for (section, certificate, key) in [
+            ("terminals", &terminals.tls_certificate, &terminals.tls_key),
+            ("http", &http.tls_certificate, &http.tls_key),
+            ("links", &links.tls_certificate, &links.tls_key),
+        ] {
+            if certificate.is_some() != key.is_some() {
+                let reason = "a certificate and its key come together".to_owned();
+                reading.fault_at(&format!("{section}.tls_certificate"), reason);
+            }
+        }
+        for (section, certificate, authorities) in [
+            ("terminals", &terminals.tls_certificate, &terminals.tls_client_authorities),
+            ("http", &http.tls_certificate, &http.tls_client_authorities),
+        ] {
+            if authorities.is_some() && certificate.is_none() {
+                let reason = format!("needs {section}.tls_certificate");
+                reading.fault_at(&format!("{section}.tls_client_authorities"), reason);
+            }
+        }
         let same = self.terminals.listen == self.http.listen;
         if same && self.terminals.listen.port() != 0 {
             reading.fault_at("http.listen", "is the address of terminals.listen".to_owned());

@@ -111,6 +111,15 @@ section!(
         output_bytes_max: u32 = 262_144, in 4_096..=16_777_216;
         /// Milliseconds in which a connection must take some of its answers, else it is closed.
         output_deadline_ms: u32 = 10_000, in 50..=600_000;
+        /// Certificate of the switch for terminals, in PEM form, with the ones between it and its authority. Empty:
+        /// no TLS. Files of certificates are read again when they change; open connections go on.
+        tls_certificate: Option<PathBuf> = None;
+        /// Key of that certificate, in PEM form.
+        tls_key: Option<PathBuf> = None;
+        /// Authorities that a terminal's certificate must come from. Empty: terminals need no certificate.
+        tls_client_authorities: Option<PathBuf> = None;
+        /// A terminal's certificate must name it: TID.MID.terminals, or *.MID.terminals for all of a merchant's.
+        tls_certificate_names_terminal: bool = true;
     }
 );
 section!(
@@ -118,6 +127,14 @@ section!(
     Http {
         /// Address and port of HTTP: /livez, /readyz, /metrics, API and portal. Port 0 takes any free one.
         listen: SocketAddr = local(8080);
+        /// Connections open at once; further ones are closed at once and counted.
+        connections_max: u32 = 1_024, in 1..=100_000;
+        /// Certificate for HTTPS, in PEM form. Empty: no TLS.
+        tls_certificate: Option<PathBuf> = None;
+        /// Key of that certificate, in PEM form.
+        tls_key: Option<PathBuf> = None;
+        /// Authorities that a caller's certificate must come from. Empty: callers need no certificate.
+        tls_client_authorities: Option<PathBuf> = None;
     }
 );
 section!(
@@ -192,6 +209,13 @@ section!(
         credit_max: u32 = 4_096, in 1..=65_536;
         /// Messages that may wait for a link; further requests come back unsent.
         queue_messages_max: u32 = 16_384, in 1..=1_048_576;
+        /// Authorities that the certificates of hosts must come from, in PEM form. A link uses TLS when its address
+        /// begins with tls://; the name in the address must be in the host's certificate.
+        tls_authorities: Option<PathBuf> = None;
+        /// Certificate that the switch shows to hosts that ask for one, in PEM form. Empty: none.
+        tls_certificate: Option<PathBuf> = None;
+        /// Key of that certificate, in PEM form.
+        tls_key: Option<PathBuf> = None;
         /// Longest frame on a link.
         frame_bytes_max: u32 = 8_192, in 64..=65_535;
     }

@@ -36,6 +36,15 @@ macro_rules! integer {
 }
 integer!(u16, u32, u64);
 
+impl Value for bool {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| expected("true or false", value))
+    }
+    fn literal(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Value for SocketAddr {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let text = value.as_str().ok_or_else(|| expected("an address", value))?;

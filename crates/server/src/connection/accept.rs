@@ -10,6 +10,7 @@ use super::Connections;
 use super::socket::Socket;
 use crate::metrics::Closed;
 use crate::shared::{Phase, Shared, reached};
+use crate::tls::{self, Stream};
 
 /// Wait after a failed accept: it fails for want of file descriptors, and spinning frees none.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -43,16 +44,33 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no delay cannot be set");
     }
-    let socket = Socket::new(Arc::clone(shared), stream, place);
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         let alarm = Alarm(peer);
-        let reason = socket.run().await;
+        let reason = match &shared.tls.terminals {
+            None => Socket::new(Arc::clone(&shared), Stream::Plain(stream), place).run().await,
+            Some(tls) => {
+                let limit = Duration::from_millis(u64::from(shared.config.terminals.frame_deadline_ms));
+                match tls::accept(tls, stream, limit).await {
+                    // Boxed, so that a task without TLS is no larger for it.
+                    Ok(stream) => Box::pin(Socket::new(Arc::clone(&shared), stream, place).run()).await,
+                    Err(error) => {
+                        tracing::debug!(%peer, %error, "no TLS");
+                        Closed::Handshake
+                    }
+                }
+            }
+        };
         drop(alarm);
         shared.metrics.closed(reason);
         match reason {
-            Closed::BadLength | Closed::BadEnvelope | Closed::Garbage | Closed::FrameDeadline => {
-                tracing::warn!(%peer, reason = reason.label(), "connection closed");
+            Closed::BadLength
+            | Closed::BadEnvelope
+            | Closed::Garbage
+            | Closed::FrameDeadline
+            | Closed::Handshake
+            | Closed::Certificate => {
+                shared.connections.complain(peer, reason);
             }
             Closed::Peer | Closed::Idle | Closed::OutputDeadline | Closed::Error | Closed::Shutdown => {
                 tracing::debug!(%peer, reason = reason.label(), "connection closed");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use switchyard_core::dialect::unionpay::{self, Draft, IntoBodyError, MacRequirement, Parsed};
 use switchyard_core::{Body, MacCheck, Origin, Reply, Request};
-use switchyard_domain::{Pan, ResponseCode, TerminalId};
+use switchyard_domain::{MerchantId, Pan, ResponseCode, TerminalId};
 use switchyard_keys::{KeyError, track};
 use switchyard_wire::{Envelope, EnvelopeKind, Message};
 
@@ -15,6 +15,7 @@ use crate::keystore::{TerminalKeys, wipe};
 use crate::keytable::TerminalEntry;
 use crate::metrics::Closed;
 use crate::shared::Shared;
+use crate::tls::PeerCertificate;
 
 /// Messages in a row that nothing can be answered to; then the connection is closed.
 const GARBAGE_MAX: u32 = 8;
@@ -28,13 +29,15 @@ pub(super) struct Intake {
     /// The terminal that spoke last: most connections have one only.
     terminal: Option<(TerminalId, Arc<TerminalEntry>)>,
     garbage: u32,
+    /// Terminals that it does not name are not listened to.
+    certificate: Option<PeerCertificate>,
     /// What one read brought, for the core.
     pub(super) requests: Vec<Box<Request>>,
 }
 
 impl Intake {
-    pub(super) fn new(connection: u64) -> Self {
-        Self { connection, terminal: None, garbage: 0, requests: Vec::new() }
+    pub(super) fn new(connection: u64, certificate: Option<PeerCertificate>) -> Self {
+        Self { connection, terminal: None, garbage: 0, certificate, requests: Vec::new() }
     }
 
     /// Takes one frame: it becomes a request, or is answered at once into `out`.
@@ -55,6 +58,8 @@ impl Intake {
             Err(refusal) if !refusal.is_answered() => return self.garbage(shared),
             Err(refusal) => {
                 let terminal = message.raw(41).and_then(|id| TerminalId::try_from(id).ok());
+                let merchant = message.raw(42).and_then(|id| MerchantId::try_from(id).ok());
+                self.check_certificate(terminal.as_ref(), merchant.as_ref())?;
                 let terminal = terminal.and_then(|id| self.terminal(shared, &id));
                 let request = Retained {
                     body: Bytes::of(body),
@@ -69,6 +74,7 @@ impl Intake {
             }
         };
         self.garbage = 0;
+        self.check_certificate(Some(&parsed.terminal), Some(&parsed.merchant))?;
         let terminal = self.terminal(shared, &parsed.terminal);
         let request = admit(shared, &message, parsed, terminal.as_deref());
         let retained = Retained {
@@ -84,6 +90,19 @@ impl Intake {
         let Admitted { terminal, merchant, mac, body, .. } = request.admitted;
         self.requests.push(Box::new(Request { origin, terminal, merchant, mac, body }));
         Ok(())
+    }
+
+    /// Whether the connection's certificate, when there is one, speaks for whom the message names.
+    fn check_certificate(
+        &mut self,
+        terminal: Option<&TerminalId>,
+        merchant: Option<&MerchantId>,
+    ) -> Result<(), Closed> {
+        let Some(certificate) = &mut self.certificate else { return Ok(()) };
+        match (terminal, merchant) {
+            (Some(terminal), Some(merchant)) if certificate.is_for(terminal, merchant) => Ok(()),
+            _ => Err(Closed::Certificate),
+        }
     }
 
     fn malformed(
@@ -130,7 +149,7 @@ struct Ready {
 
 struct Admitted {
     terminal: TerminalId,
-    merchant: switchyard_domain::MerchantId,
+    merchant: MerchantId,
     mac: MacCheck,
     body: Body,
 }

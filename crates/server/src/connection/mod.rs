@@ -2,6 +2,7 @@
 
 mod accept;
 mod answer;
+mod complaints;
 mod intake;
 mod slab;
 mod socket;
@@ -10,14 +11,18 @@ pub(crate) use accept::accept;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use switchyard_core::Reply;
 use tokio::sync::Notify;
 
+use complaints::{Complaints, Verdict};
+
 use crate::config::Terminals;
+use crate::metrics::Closed;
 use crate::shared::Shared;
 
 /// Answers on their way to one connection.
@@ -89,6 +94,7 @@ pub(crate) struct Connections {
     outboxes: RwLock<Outboxes>,
     next: AtomicU64,
     per_ip: Mutex<HashMap<IpAddr, u32>>,
+    complaints: Mutex<Complaints>,
     open_max: u32,
     per_ip_max: u32,
 }
@@ -107,6 +113,7 @@ impl Connections {
             outboxes: RwLock::default(),
             next: AtomicU64::new(1),
             per_ip: Mutex::default(),
+            complaints: Mutex::default(),
             open_max: limits.connections_max,
             per_ip_max: limits.connections_per_ip_max,
         }
@@ -115,6 +122,18 @@ impl Connections {
     /// Outboxes by the number of their connection, for as long as a release takes.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Outboxes> {
         self.outboxes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the log of a connection that ended badly, or keeps it for a summary.
+    fn complain(&self, peer: SocketAddr, reason: Closed) {
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = complaints.note(peer.ip(), Instant::now(), |address, count| match address {
+            Some(address) => tracing::warn!(%address, count, "more connections from there ended badly"),
+            None => tracing::warn!(count, "more connections from many addresses ended badly"),
+        });
+        if verdict == Verdict::Tell {
+            tracing::warn!(%peer, reason = reason.label(), "connection closed; more from there are summed up");
+        }
     }
 
     /// How many are open.

@@ -11,7 +11,6 @@ use switchyard_core::Reply;
 use switchyard_domain::ResponseCode;
 use switchyard_wire::Scan;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::Place;
 use super::answer::{FRAMING, answer};
@@ -21,6 +20,7 @@ use crate::keystore::{drop_front, wipe};
 use crate::metrics::Closed;
 use crate::queue::NotTaken;
 use crate::shared::{Phase, Shared, reached};
+use crate::tls::Stream;
 
 /// Bytes read at once, into a buffer of the thread: an idle connection owns none.
 const READ_BYTES: usize = 64 * 1024;
@@ -38,7 +38,7 @@ thread_local! {
 /// One connection.
 pub(super) struct Socket {
     shared: Arc<Shared>,
-    stream: TcpStream,
+    stream: Stream,
     place: Place,
     intake: Intake,
     slab: Slab,
@@ -49,6 +49,8 @@ pub(super) struct Socket {
     output: Vec<u8>,
     output_written: usize,
     output_since: Instant,
+    /// Bytes that were written and may not have left.
+    unflushed: bool,
     replies: Vec<(u64, Reply)>,
     not_taken: NotTaken,
     draining: bool,
@@ -57,11 +59,13 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(shared: Arc<Shared>, stream: TcpStream, place: Place) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, stream: Stream, place: Place) -> Self {
         let now = Instant::now();
+        let must_name = shared.config.terminals.tls_certificate_names_terminal;
+        let certificate = stream.peer_certificate().filter(|_| must_name);
         Self {
             slab: Slab::new(shared.config.terminals.in_flight_per_connection_max as usize),
-            intake: Intake::new(place.number),
+            intake: Intake::new(place.number, certificate),
             shared,
             stream,
             place,
@@ -71,6 +75,7 @@ impl Socket {
             output: Vec::new(),
             output_written: 0,
             output_since: now,
+            unflushed: false,
             replies: Vec::new(),
             not_taken: NotTaken::default(),
             draining: false,
@@ -96,7 +101,7 @@ impl Socket {
         loop {
             self.take_input()?;
             self.flush()?;
-            if (self.draining || self.ended) && self.slab.is_empty() && self.output.is_empty() {
+            if (self.draining || self.ended) && self.slab.is_empty() && self.is_written() {
                 return Err(if self.ended { Closed::Peer } else { Closed::Shutdown });
             }
             let deadline = self.deadline();
@@ -136,6 +141,13 @@ impl Socket {
         {
             return Poll::Ready(written);
         }
+        if self.unflushed && self.output.is_empty() {
+            let flushed = Pin::new(&mut self.stream).poll_flush(context);
+            if let Poll::Ready(flushed) = flushed {
+                self.unflushed = false;
+                return Poll::Ready(flushed.map_err(|_| Closed::Peer));
+            }
+        }
         if self.may_take() && !self.ended { self.poll_read(context) } else { Poll::Pending }
     }
 
@@ -143,6 +155,7 @@ impl Socket {
         let rest = &self.output[self.output_written..];
         let written =
             ready!(Pin::new(&mut self.stream).poll_write(context, rest)).map_err(|_| Closed::Peer)?;
+        self.unflushed = self.stream.keeps_bytes();
         self.wrote(written);
         Poll::Ready(Ok(()))
     }
@@ -279,6 +292,10 @@ impl Socket {
         Ok(())
     }
 
+    fn is_written(&self) -> bool {
+        self.output.is_empty() && !self.unflushed
+    }
+
     fn wrote(&mut self, written: usize) {
         self.output_written += written;
         self.output_since = Instant::now();
@@ -304,7 +321,7 @@ impl Socket {
         if let Some(since) = self.frame_since {
             deadline = deadline.min(after(since, u64::from(limits.frame_deadline_ms)));
         }
-        if !self.output.is_empty() {
+        if !self.is_written() {
             deadline = deadline.min(after(self.output_since, u64::from(limits.output_deadline_ms)));
         }
         deadline
@@ -313,7 +330,7 @@ impl Socket {
     fn check_deadlines(&self, now: Instant) -> Result<(), Closed> {
         let limits = &self.shared.config.terminals;
         let passed = |since: Instant, millis: u64| now >= since + Duration::from_millis(millis);
-        if !self.output.is_empty() && passed(self.output_since, u64::from(limits.output_deadline_ms)) {
+        if !self.is_written() && passed(self.output_since, u64::from(limits.output_deadline_ms)) {
             return Err(Closed::OutputDeadline);
         }
         if self.frame_since.is_some_and(|since| passed(since, u64::from(limits.frame_deadline_ms))) {

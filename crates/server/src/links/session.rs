@@ -8,14 +8,14 @@ use switchyard_core::dialect::iso87::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream, UpstreamRequest};
 use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, TransactionId};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::LinkQueue;
 use super::outgoing::Outgoing;
 use crate::keystore::{drop_front, wipe};
 use crate::metrics::LinkMetrics;
 use crate::shared::Shared;
+use crate::tls::Stream;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 32 * 1024;
@@ -65,6 +65,20 @@ pub(super) struct Session<'a> {
     echo_sent: Option<Instant>,
 }
 
+/// One step of sending.
+enum Pushed {
+    Wrote(usize),
+    Flushed,
+}
+
+/// Writes some of what there is; with nothing to write, sends off what was written.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), rest: &[u8]) -> std::io::Result<Pushed> {
+    if rest.is_empty() {
+        return writer.flush().await.map(|()| Pushed::Flushed);
+    }
+    writer.write(rest).await.map(Pushed::Wrote)
+}
+
 /// Why a message cannot be sent.
 #[derive(Debug, thiserror::Error)]
 enum SendError {
@@ -99,9 +113,29 @@ impl<'a> Session<'a> {
     }
 
     /// Serves the connection until it ends.
-    pub(super) async fn run(&mut self, stream: TcpStream, stop: impl Future<Output = ()>) -> Lost {
+    pub(super) async fn run(&mut self, stream: Stream, stop: impl Future<Output = ()>) -> Lost {
+        match stream {
+            Stream::Plain(stream) => {
+                let (reader, writer) = stream.into_split();
+                self.serve(reader, writer, false, stop).await
+            }
+            Stream::Tls(stream) => {
+                let (reader, writer) = tokio::io::split(stream);
+                self.serve(reader, writer, true, stop).await
+            }
+        }
+    }
+
+    /// As [`run`](Self::run); `keeps_bytes` when what was written may wait inside until it is flushed.
+    async fn serve(
+        &mut self,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl AsyncWrite + Unpin,
+        keeps_bytes: bool,
+        stop: impl Future<Output = ()>,
+    ) -> Lost {
         let mut stop = std::pin::pin!(stop);
-        let (mut reader, mut writer) = stream.into_split();
+        let mut unflushed = false;
         let echo_interval = Duration::from_secs(u64::from(self.shared.config.links.echo_interval_s));
         // Credits come back and echoes fall due on this beat.
         let mut beat = tokio::time::interval(Duration::from_millis(100).min(echo_interval));
@@ -111,13 +145,20 @@ impl<'a> Session<'a> {
             let done = tokio::select! {
                 biased;
                 () = &mut stop => Err(Lost::Stopped),
-                written = writer.write(self.outgoing.rest()), if !self.outgoing.is_empty() => match written {
-                    Ok(0) => Err(Lost::Closed),
-                    Ok(count) => {
-                        self.outgoing.wrote(count);
-                        Ok(())
+                written = push(&mut writer, self.outgoing.rest()), if unflushed || !self.outgoing.is_empty() => {
+                    match written {
+                        Ok(Pushed::Flushed) => {
+                            unflushed = false;
+                            Ok(())
+                        }
+                        Ok(Pushed::Wrote(0)) => Err(Lost::Closed),
+                        Ok(Pushed::Wrote(count)) => {
+                            unflushed = keeps_bytes;
+                            self.outgoing.wrote(count);
+                            Ok(())
+                        }
+                        Err(error) => Err(Lost::Io(error)),
                     }
-                    Err(error) => Err(Lost::Io(error)),
                 },
                 read = reader.read_buf(&mut self.input) => match read {
                     Ok(0) => Err(Lost::Closed),

@@ -14,6 +14,10 @@ use super::LinkQueue;
 use super::session::{Lost, Session, Speech};
 use crate::metrics::LinkMetrics;
 use crate::shared::Shared;
+use crate::tls::{self, Stream};
+
+/// What an address begins with when the link uses TLS.
+const TLS_SCHEME: &str = "tls://";
 
 /// One link.
 pub(super) struct LinkTask {
@@ -83,16 +87,26 @@ impl LinkTask {
         })
     }
 
-    async fn connect(&self) -> std::io::Result<TcpStream> {
+    async fn connect(&self) -> std::io::Result<Stream> {
         let limit = Duration::from_millis(u64::from(self.shared.config.links.connect_timeout_ms));
-        let stream = tokio::time::timeout(limit, TcpStream::connect(&self.link.address))
-            .await
-            .map_err(|_| std::io::ErrorKind::TimedOut)??;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        tokio::time::timeout(limit, self.open()).await.map_err(|_| std::io::ErrorKind::TimedOut)?
     }
 
-    async fn serve(&mut self, speech: &Speech, stream: TcpStream, stop: impl Future<Output = ()>) -> Lost {
+    /// The connection, and TLS on it when the address asks for it.
+    async fn open(&self) -> std::io::Result<Stream> {
+        let address = &self.link.address;
+        let secured = address.strip_prefix(TLS_SCHEME);
+        let stream = TcpStream::connect(secured.unwrap_or(address)).await?;
+        stream.set_nodelay(true)?;
+        let Some(secured) = secured else { return Ok(Stream::Plain(stream)) };
+        let Some(tls) = &self.shared.tls.links else {
+            return Err(std::io::Error::other("links.tls_authorities is not set: no host could be believed"));
+        };
+        let name = secured.rsplit_once(':').map_or(secured, |(name, _)| name);
+        tls::connect(tls, stream, name.trim_matches(['[', ']'])).await
+    }
+
+    async fn serve(&mut self, speech: &Speech, stream: Stream, stop: impl Future<Output = ()>) -> Lost {
         self.generation += 1;
         let (link, generation) = (self.index, self.generation);
         tracing::info!(link = %self.link.name, generation, "link connected");

@@ -24,12 +24,12 @@ use switchyard_ledger::{FileLayer, OsFiles};
 use switchyard_server::config::Config;
 use switchyard_server::{Fatal, Hooks, InitPlan, Switch, Tools, initialise};
 use switchyard_wire::{Builder, Dialect, Message, Mti};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Polls until a condition holds; five seconds at most.
+/// Polls until a condition holds; a minute at most, for machines that have much else to do.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if condition() {
             return;
         }
@@ -58,12 +58,17 @@ pub fn config() -> Config {
 }
 
 pub fn install(dir: &Path, link: Option<SocketAddr>) {
+    install_at(dir, link.map(|address| address.to_string()));
+}
+
+/// As [`install`], with an address in words.
+pub fn install_at(dir: &Path, link: Option<String>) {
     let plan =
         InitPlan { acquirer: "48720000".parse().unwrap(), offset: UtcOffset::CHINA, day: None, demo: true };
     initialise(dir, &config(), &plan, |tools| commands(tools, link)).unwrap();
 }
 
-fn commands(tools: &Tools, link: Option<SocketAddr>) -> Result<Vec<Command>, KeyError> {
+fn commands(tools: &Tools, link: Option<String>) -> Result<Vec<Command>, KeyError> {
     let (pvk_record, pvk) = tools.keys.generate(KeyUse::PinVerification)?;
     let pan = Pan::from_digits(CARD.as_bytes()).unwrap();
     let expiry: Expiry = "3012".parse().unwrap();
@@ -114,7 +119,7 @@ fn commands(tools: &Tools, link: Option<SocketAddr>) -> Result<Vec<Command>, Key
     if let Some(address) = link {
         commands.push(Command::AddLink(Box::new(Link {
             name: "issuer".into(),
-            address: address.to_string(),
+            address,
             dialect: LinkDialect::Iso87Ascii,
             framing: "len2-be".into(),
             pin_key: tools.keys.generate(KeyUse::ZonePin)?.0,
@@ -158,9 +163,13 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A connection of any kind.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
+
 /// One terminal on one connection.
 pub struct Client {
-    pub stream: TcpStream,
+    pub stream: Box<dyn Wire>,
     pub batch: u64,
     pik: Option<TdesCipher>,
     mak: Option<MacKey>,
@@ -171,7 +180,12 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, batch: 1, pik: None, mak: None, tdk: None }
+        Self::over(stream)
+    }
+
+    /// A terminal on a connection that is there.
+    pub fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), batch: 1, pik: None, mak: None, tdk: None }
     }
 
     /// A connection that has signed on.
@@ -336,8 +350,8 @@ impl Issuer {
     }
 }
 
-async fn answer_all(
-    mut stream: TcpStream,
+pub async fn answer_all(
+    mut stream: impl Wire,
     seen: Arc<Mutex<Vec<u16>>>,
     silent: Arc<std::sync::atomic::AtomicBool>,
 ) {
