@@ -266,6 +266,7 @@ impl State {
                 if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
                     self.count_risk(original, Count::Gone);
                 }
+                self.paid_by(id, entry);
                 if let Some(batch) = self.batches.get_mut(opened.key.terminal)
                     && batch.number == opened.key.batch
                 {

@@ -4,8 +4,8 @@ use crate::state::apply::missing_number;
 use crate::state::risk::{Count, Seen};
 use crate::state::{ApplyError, State};
 use switchyard_domain::{
-    AccountId, AccountKind, AdviceReason, Outcome, Record, ResponseCode, RiskVerdict, SafId, SafKind,
-    Stamped, Timestamp, TransactionId, TransactionOpened, UpstreamRef,
+    AccountId, AccountKind, AdviceReason, Entry, Outcome, Record, ResponseCode, RiskVerdict, SafId, SafKind,
+    Stamped, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 impl State {
@@ -26,6 +26,15 @@ impl State {
             _ => unreachable!("only rules and what they found come here"),
         }
         Ok(())
+    }
+
+    /// What an account did not cover of an offline sale was paid by suspense: what is given back goes there too.
+    pub(super) fn paid_by(&mut self, id: TransactionId, entry: &Entry) {
+        if let (Some(transaction), Some(posting)) = (self.transactions.get_mut(id), entry.0.first())
+            && transaction.opened.kind == TransactionKind::OfflineSale
+        {
+            transaction.source = posting.debit;
+        }
     }
 
     /// Approved without asking: its advice is in the queue with it.

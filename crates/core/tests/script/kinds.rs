@@ -42,6 +42,10 @@ fn an_offline_sale_is_acknowledged_whatever_stands_in_its_way() {
     assert_eq!((bench.available(ON_US), bench.suspense()), (i128::from(BALANCE - 400), 0));
     assert_eq!(bench.code(&sale(11, 50, ON_US_EMPTY)), "00");
     assert_eq!((bench.available(ON_US_EMPTY), bench.suspense(), bench.payable(0)), (0, 50, 450));
+    let uncovered = bench.model.last().opened.rrn;
+    let void = sale(11, 50, ON_US_EMPTY).follow(TransactionKind::Void, 20, uncovered, None);
+    assert_eq!(bench.code(&void), "00");
+    assert_eq!((bench.available(ON_US_EMPTY), bench.suspense(), bench.payable(0)), (0, 0, 400));
     assert_eq!(bench.code(&sale(12, 5, ON_US_EXPIRED)), "00");
     assert_eq!(bench.code(&sale(13, 200_000, ON_US)), "00");
     assert_eq!(bench.code(&sale(14, 5, CARD_NOWHERE)), "15", "nobody to be told");
