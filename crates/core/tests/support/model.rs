@@ -152,6 +152,7 @@ impl Model {
         self.reference(opened.rrn);
         if let Some(max) = self.card_day_minor_max.filter(|_| outcome != Outcome::Declined)
             && opened.kind.is_limited()
+            && !opened.kind.is_advice()
         {
             let with = self.spent(opened) + u128::from(opened.amount.minor);
             assert!(with <= u128::from(max), "approved or sent above the limit of the day");
@@ -237,7 +238,7 @@ impl Model {
     pub(crate) fn refundable(&self) -> Vec<(TransactionOpened, u64)> {
         let stands = |t: &&Told| t.outcome == Outcome::Approved;
         let back = |id| {
-            let of = |t: &&Told| t.opened.original == Some(id);
+            let of = |t: &&Told| t.opened.original == Some(id) && t.opened.kind != TransactionKind::Tip;
             self.transactions.values().filter(stands).filter(of).map(|t| t.opened.amount.minor).sum::<u64>()
         };
         let sales = self.transactions.values().filter(stands);
