@@ -79,6 +79,7 @@ impl Release {
                 }
                 Effect::Reply { .. }
                 | Effect::PinWork { .. }
+                | Effect::ChipWork { .. }
                 | Effect::MakeKeys { .. }
                 | Effect::Send { .. }
                 | Effect::CommandDone { .. } => {}

@@ -98,6 +98,14 @@ impl Model {
             Record::BatchUploadEnded { reply, .. }
             | Record::SignedOn { reply, .. }
             | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
+            Record::MerchantNetted { .. } => self.netted = true,
+            _ => self.apply_rules(&stamped.record),
+        }
+    }
+
+    /// Advices, other ways, rules and what they found.
+    fn apply_rules(&mut self, record: &Record) {
+        match record {
             Record::Advised { opened, movement, saf, .. } => {
                 self.open(opened, Outcome::Approved);
                 self.moved(opened.id, Outcome::Approved, movement.as_ref());
@@ -109,7 +117,6 @@ impl Model {
                 assert_eq!(told.outcome, Outcome::Pending, "only what waits goes another way");
                 told.opened.upstream = Some(*upstream);
             }
-            Record::MerchantNetted { .. } => self.netted = true,
             Record::RiskRulesSet(rules) => {
                 // Only where nothing else is in force, and from the first transaction on.
                 self.card_day_minor_max = match (&rules.rules[..], rules.version) {
