@@ -132,6 +132,8 @@ pub enum LinkDialect {
     Iso87Binary,
     /// ISO 8583:1987, ASCII.
     Iso87Ascii,
+    /// ISO 8583:1987, ASCII with a binary bitmap.
+    Iso87AsciiBinbitmap,
 }
 impl LinkDialect {
     /// Its name among the built-in dialects.
@@ -139,6 +141,7 @@ impl LinkDialect {
         match self {
             Self::Iso87Binary => "iso87-binary",
             Self::Iso87Ascii => "iso87-ascii",
+            Self::Iso87AsciiBinbitmap => "iso87-ascii-binbitmap",
         }
     }
 }

@@ -15,8 +15,8 @@ const PAN: &[u8] = b"6225880000000008";
 /// 2023-11-14 22:13:20 UTC.
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 
-fn dialects() -> [&'static Dialect; 2] {
-    ["iso87-binary", "iso87-ascii"].map(|name| Dialect::builtin(name).unwrap())
+fn dialects() -> [&'static Dialect; 3] {
+    ["iso87-binary", "iso87-ascii", "iso87-ascii-binbitmap"].map(|name| Dialect::builtin(name).unwrap())
 }
 
 fn context() -> LinkContext {
