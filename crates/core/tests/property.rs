@@ -218,13 +218,7 @@ impl World {
     fn act(&mut self, act: &Act) {
         match *act {
             Act::First { terminal, kind, card, minor, pin } => {
-                let kind = FIRST[match kind {
-                    0..=4 => 0,
-                    5 | 6 => 1,
-                    7 => 2,
-                    8 => 3,
-                    _ => 4,
-                }];
+                let kind = FIRST[[0, 0, 0, 0, 0, 1, 1, 2, 3, 4][usize::from(kind)]];
                 let minor = if kind == TransactionKind::BalanceInquiry { 0 } else { minor };
                 let ask = Ask::new(kind, self.stan(), minor, CARDS[card]);
                 let ask = ask.terminal(terminal).batch(self.batches[terminal]);

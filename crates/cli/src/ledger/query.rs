@@ -135,7 +135,9 @@ fn tell(index: &Index, names: &mut Names<'_>, sequence: Sequence, first: &Record
     let (opened, decided) = match first {
         Record::Opened(opened) => (opened, None),
         Record::Decided { opened, outcome, reply, .. } => (opened, Some((*outcome, reply))),
-        Record::Advised { opened, reply, .. } => (opened, Some((Outcome::Approved, reply))),
+        Record::Advised { opened, reply, .. } => {
+            (opened, Some((switchyard_domain::Outcome::Approved, reply)))
+        }
         _ => bail!("record {sequence} makes no transaction"),
     };
     let (outcome, reply) = decided.map_or((switchyard_domain::Outcome::Pending, None), |(o, r)| (o, Some(r)));

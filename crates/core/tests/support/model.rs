@@ -98,7 +98,6 @@ impl Model {
             Record::BatchUploadEnded { reply, .. }
             | Record::SignedOn { reply, .. }
             | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
-            Record::MerchantNetted { .. } => self.netted = true,
             _ => self.apply_rules(&stamped.record),
         }
     }
@@ -117,6 +116,7 @@ impl Model {
                 assert_eq!(told.outcome, Outcome::Pending, "only what waits goes another way");
                 told.opened.upstream = Some(*upstream);
             }
+            Record::MerchantNetted { .. } => self.netted = true,
             Record::RiskRulesSet(rules) => {
                 // Only where nothing else is in force, and from the first transaction on.
                 self.card_day_minor_max = match (&rules.rules[..], rules.version) {
