@@ -33,7 +33,7 @@ fn request(message: &Message<'_, '_>) {
     if draft.pan().is_some() || draft.encrypted_track().is_none() {
         let _ = draft.into_body::<Infallible>(|pan, _| Ok(card(pan)), hash);
     }
-    let reply = Reply { code: ResponseCode::FORMAT_ERROR, body: ReplyBody::Refused, requirement: 0 };
+    let reply = Reply { code: ResponseCode::FORMAT_ERROR, body: ReplyBody::Refused, requirement: 0, chip: None };
     let acquirer = "48020000".parse().expect("eight digits");
     let mut out = Vec::new();
     unionpay::write_reply(message, &reply, None, UtcOffset::CHINA, &acquirer, None, &mut out)

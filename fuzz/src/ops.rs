@@ -12,7 +12,7 @@ const OPS_MAX: usize = 200;
 
 const CARDS: [&str; 8] =
     [ON_US, ON_US_OTHER, ON_US_EXPIRED, ON_US_EMPTY, ON_US_UNKNOWN, CARD_A, CARD_B, CARD_NOWHERE];
-const KINDS: [TransactionKind; 8] = [
+const KINDS: [TransactionKind; 14] = [
     TransactionKind::Sale,
     TransactionKind::PreAuth,
     TransactionKind::BalanceInquiry,
@@ -21,6 +21,12 @@ const KINDS: [TransactionKind; 8] = [
     TransactionKind::PreAuthVoid,
     TransactionKind::Completion,
     TransactionKind::CompletionVoid,
+    TransactionKind::OfflineSale,
+    TransactionKind::CompletionAdvice,
+    TransactionKind::Tip,
+    TransactionKind::CashAdvance,
+    TransactionKind::CardRepayment,
+    TransactionKind::TopUp,
 ];
 const CODES: [&str; 8] = ["00", "10", "51", "98", "91", "25", "55", "ZZ"];
 const MINORS: [u64; 8] = [0, 1, 100, 115, 400_000, 999_999, Amount::MINOR_MAX, 100_001];
@@ -161,7 +167,7 @@ impl World {
             2 if link.0 < 2 => self.bench.disconnect(link),
             _ => {
                 let transaction = TransactionId(script.below(64) as u64);
-                self.bench.step(Input::NotSent { link, transaction });
+                self.bench.step(Input::NotSent { link, transaction, request: None });
             }
         }
     }

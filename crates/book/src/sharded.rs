@@ -99,6 +99,10 @@ impl<K: Hash + Eq, V> Sharded<K, V> {
         let each = each + 4 * each.isqrt();
         self.tables.iter_mut().for_each(|table| table.reserve(each, |(k, _)| hash_of(k)));
     }
+    /// Keeps those entries only of which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        self.tables.iter_mut().for_each(|table| table.retain(|(key, value)| keep(key, value)));
+    }
     /// Makes one table of a snapshot; `None` when an entry belongs to another or is there twice.
     pub fn table(shard: usize, entries: Vec<(K, V)>) -> Option<HashTable<(K, V)>> {
         let mut table = HashTable::with_capacity(entries.len());

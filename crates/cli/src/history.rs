@@ -85,6 +85,7 @@ impl Story {
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
             | Record::SafResolved { .. }
+            | Record::Rerouted { .. }
             | Record::LateAnswer { .. } => {}
             _ => return,
         }
@@ -141,6 +142,10 @@ impl History {
             Record::Decided { opened, outcome, reply, .. } => {
                 self.open(sequence, opened, *outcome, Some(reply))
             }
+            Record::Advised { opened, reply, saf, .. } => {
+                self.queued.insert(saf.id, opened.id);
+                self.open(sequence, opened, Outcome::Approved, Some(reply));
+            }
             Record::Resolved { transaction, saf, .. } => {
                 if let Some(entry) = saf {
                     self.queued.insert(entry.id, *transaction);
@@ -168,7 +173,9 @@ impl History {
                     self.change(sequence, transaction, record);
                 }
             }
-            Record::LateAnswer { transaction, .. } => self.change(sequence, *transaction, record),
+            Record::LateAnswer { transaction, .. } | Record::Rerouted { transaction, .. } => {
+                self.change(sequence, *transaction, record);
+            }
             _ => {}
         }
     }

@@ -234,7 +234,14 @@ fn compare_issuers(journal: &Path, stories: &BTreeMap<TransactionKey, Story>) {
 fn signed(kind: TransactionKind, amount_minor: u64) -> i64 {
     let amount = amount_minor as i64;
     match kind {
-        TransactionKind::Sale | TransactionKind::Completion => amount,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
+        | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice => amount,
         TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -amount,
         TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 0,
     }

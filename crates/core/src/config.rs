@@ -13,10 +13,18 @@ pub struct CoreConfig {
     pub hold_days_max: u32,
     /// A completion is at most this many percent of the hold.
     pub completion_percent_max: u64,
+    /// A tip is at most this many percent of its sale.
+    pub tip_percent_max: u64,
     /// Milliseconds between two sends of one store-and-forward entry.
     pub saf_retry_ms: u64,
     /// Sends after which a store-and-forward entry waits for an operator.
     pub saf_attempts_max: u32,
+    /// Requests in a row without an answer after which a link rests.
+    pub link_timeouts_max: u32,
+    /// Milliseconds that it rests; then one request tries it.
+    pub link_rest_ms: u64,
+    /// Messages without a MAC that one terminal may send in a minute; above it the answer is 96.
+    pub unkeyed_per_minute_max: u32,
     /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
     pub in_flight_max: usize,
 }
@@ -29,8 +37,12 @@ impl Default for CoreConfig {
             refund_days_max: 30,
             hold_days_max: 30,
             completion_percent_max: 115,
+            tip_percent_max: 20,
             saf_retry_ms: 2_000,
             saf_attempts_max: 1_000,
+            link_timeouts_max: 10,
+            link_rest_ms: 30_000,
+            unkeyed_per_minute_max: 1_500,
             in_flight_max: 65_536,
         }
     }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
     AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, LinkMode, MerchantId,
-    PinBlock, ReplyFacts, ResponseCode, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, Timestamp,
-    TransactionOpened, UpstreamRef, WorkingKeys,
+    PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan, Terminal, TerminalId,
+    TerminalIndex, Timestamp, TransactionOpened, UpstreamRef, WorkingKeys,
 };
 
 /// One thing to do.
@@ -31,6 +31,13 @@ pub enum Effect {
         request: Box<Financial>,
         /// What to do.
         job: PinJob,
+    },
+    /// Verify the cryptogram of a card of the embedded issuer and make the answer; answer with `Input::ChipDone`.
+    ChipWork {
+        /// Who waits.
+        slot: SlotId,
+        /// The request with card and chip data, to be handed back.
+        request: Box<Financial>,
     },
     /// Make working keys; answer with `Input::KeysMade`.
     MakeKeys {
@@ -100,6 +107,8 @@ pub struct Reply {
     pub body: ReplyBody,
     /// Sixth header digit: what the terminal is to do next (0 nothing, 3 sign on again).
     pub requirement: u8,
+    /// DE 55: the issuer's answer to the chip and its scripts. It is for this answer alone and never kept.
+    pub chip: Option<Vec<u8>>,
 }
 
 /// What an answer carries besides its code.
@@ -155,11 +164,11 @@ impl Reply {
     /// A refusal that leaves no trace but a counter.
     pub fn refused(code: ResponseCode) -> Self {
         let sign_on = matches!(code, ResponseCode::SIGN_ON_REQUIRED | ResponseCode::MAC_ERROR);
-        Self { code, body: ReplyBody::Refused, requirement: if sign_on { 3 } else { 0 } }
+        Self { code, body: ReplyBody::Refused, requirement: if sign_on { 3 } else { 0 }, chip: None }
     }
     /// An answer whose code is the recorded one.
     pub fn recorded(facts: &ReplyFacts, body: ReplyBody) -> Self {
-        Self { code: facts.code, body, requirement: 0 }
+        Self { code: facts.code, body, requirement: 0, chip: None }
     }
 }
 
@@ -179,6 +188,25 @@ pub enum Upstream {
         /// DE 42.
         merchant: MerchantId,
         /// False for the first send (0420), true for a repeat (0421).
+        repeat: bool,
+    },
+    /// What was approved without asking, out of the store-and-forward queue.
+    Advice {
+        /// The queue's entry: its trace number and time are the message's.
+        saf: SafEntry,
+        /// The transaction: its sealed card is opened by the server.
+        opened: Box<TransactionOpened>,
+        /// DE 41.
+        terminal: TerminalId,
+        /// DE 42.
+        merchant: MerchantId,
+        /// DE 18.
+        mcc: u16,
+        /// DE 38.
+        auth_code: Option<AuthCode>,
+        /// DE 90 of a follow-up.
+        original: Option<UpstreamRef>,
+        /// False for the first send, true for a repeat.
         repeat: bool,
     },
     /// Network management.
@@ -323,6 +351,12 @@ pub enum CommandError {
         /// How many there may be.
         max: usize,
     },
+    /// The limits and risk rules cannot be held to.
+    #[error("the risk rules are refused: {0}")]
+    Rules(#[source] RiskError),
+    /// The routing or stand-in rules cannot be followed.
+    #[error("the rules are refused: {0}")]
+    Routing(#[source] RoutingError),
     /// An entry does not apply to the book.
     #[error("the entry does not apply")]
     Entry,

@@ -41,6 +41,10 @@ pub(crate) struct UpstreamWait {
     pub(crate) deadline: Timestamp,
     /// DE 44 of the reply.
     pub(crate) issuer: u64,
+    /// DE 55 of the issuer's answer.
+    pub(crate) chip: Option<Vec<u8>>,
+    /// Links that could not take it.
+    pub(crate) tried: Vec<LinkIndex>,
 }
 
 /// What a message on a link was about, by its trace number.
@@ -76,6 +80,10 @@ pub(crate) struct LinkFlight {
     /// When to sign on again if the host has not answered.
     pub(crate) sign_on_at: Option<Timestamp>,
     pub(crate) network_stan: u32,
+    /// Requests in a row that nobody answered.
+    pub(crate) timeouts: u32,
+    /// Until then it takes no requests.
+    pub(crate) rests_until: Option<Timestamp>,
 }
 
 /// Everything under way.
@@ -84,6 +92,8 @@ pub(crate) struct Flight {
     next_slot: u64,
     pub(crate) pins: HashMap<SlotId, PinWait, FixedState>,
     pub(crate) pin_by_key: HashMap<RequestKey, SlotId, FixedState>,
+    /// PIN work for a transaction that goes over another link.
+    pub(crate) reroutes: HashMap<SlotId, (TransactionId, LinkIndex), FixedState>,
     pub(crate) sign_ons: HashMap<SlotId, SignOnWait, FixedState>,
     pub(crate) key_versions: HashMap<TerminalIndex, u32, FixedState>,
     pub(crate) upstream: HashMap<TransactionId, UpstreamWait, FixedState>,
@@ -92,6 +102,8 @@ pub(crate) struct Flight {
     /// Refusals of the current minute, by terminal and code: at most one record each.
     pub(crate) refusals: BTreeMap<(TerminalIndex, ResponseCode), u32>,
     pub(crate) refusals_minute: u64,
+    /// Messages without a MAC in the current minute, by terminal.
+    pub(crate) unkeyed: HashMap<TerminalIndex, u32, FixedState>,
     /// Store-and-forward entries below this were queued by an earlier process: whether they were sent is
     /// not known, so their first send is a repeat.
     pub(crate) saf_from_before: u64,
@@ -124,6 +136,14 @@ impl Flight {
     pub(crate) fn wait_upstream(&mut self, id: TransactionId, wait: UpstreamWait) {
         self.deadlines.insert((wait.deadline, id));
         self.upstream.insert(id, wait);
+    }
+    /// Another deadline for one that waits.
+    pub(crate) fn postpone(&mut self, id: TransactionId, deadline: Timestamp) {
+        if let Some(wait) = self.upstream.get_mut(&id) {
+            self.deadlines.remove(&(wait.deadline, id));
+            wait.deadline = deadline;
+            self.deadlines.insert((deadline, id));
+        }
     }
     pub(crate) fn end_upstream(&mut self, id: TransactionId) -> Option<UpstreamWait> {
         let wait = self.upstream.remove(&id)?;

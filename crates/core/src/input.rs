@@ -1,12 +1,14 @@
 //! What reaches the core.
 
 use crate::config::CoreConfig;
+use crate::effect::UpstreamRequest;
 use crate::order::Order;
 use switchyard_domain::{
     AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo,
     Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass,
-    Pan, PinBlock, Record, ResponseCode, ReversalReason, Route, Rrn, Stan, Terminal, TerminalId, Track2,
-    TransactionId, TransactionKind, Transfer, UploadedItem, WorkingKeys,
+    Pan, PinBlock, Record, ResponseCode, ReversalReason, RiskRules, Route, RoutingRules, Rrn, Stan,
+    StandInRules, Terminal, TerminalId, Track2, TransactionId, TransactionKind, Transfer, UploadedItem,
+    WorkingKeys,
 };
 
 /// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
@@ -36,6 +38,15 @@ pub enum Input {
         request: Box<Financial>,
         /// The result.
         outcome: PinOutcome,
+    },
+    /// A cryptogram was looked at.
+    ChipDone {
+        /// The slot that waits.
+        slot: SlotId,
+        /// The request, handed back.
+        request: Box<Financial>,
+        /// The result.
+        outcome: ChipOutcome,
     },
     /// Working keys were made; `None` when the key store could not.
     KeysMade {
@@ -73,6 +84,8 @@ pub enum Input {
         link: LinkIndex,
         /// The transaction.
         transaction: TransactionId,
+        /// The request, where it is still at hand: it may go another way.
+        request: Option<Box<UpstreamRequest>>,
     },
     /// Time went by: the server sends one at least every 100 ms.
     Tick,
@@ -236,6 +249,8 @@ pub struct Financial {
     pub emv: Option<Vec<u8>>,
     /// DE 23.
     pub card_sequence: Option<u16>,
+    /// What the embedded issuer answers the chip when it approves, once the cryptogram was found right.
+    pub chip_answer: Option<Vec<u8>>,
     /// The original of a follow-up.
     pub original: OriginalRef,
     /// For telling a repeat from another request.
@@ -280,6 +295,19 @@ pub enum PinOutcome {
     Translated(PinBlock),
 }
 
+/// What became of a cryptogram.
+#[derive(Debug)]
+pub enum ChipOutcome {
+    /// It is the card's; this goes back in DE 55 when the issuer approves.
+    Right(Vec<u8>),
+    /// It is not, or it is over another amount.
+    Wrong,
+    /// The chip data has no cryptogram to look at.
+    Malformed,
+    /// The key store could not do it.
+    Failed,
+}
+
 /// Fresh working keys: as the ledger keeps them, and as the terminal gets them.
 #[derive(Debug)]
 pub struct MadeKeys {
@@ -310,6 +338,8 @@ pub struct Answer {
     pub balance: Option<(Amount, bool)>,
     /// DE 70.
     pub network_code: Option<u16>,
+    /// DE 55: for the chip, untouched.
+    pub chip: Option<Vec<u8>>,
 }
 
 /// What an operator, the installer or settlement wants recorded.
@@ -379,6 +409,19 @@ pub enum Command {
     Configure(Box<CoreConfig>),
     /// How each link is doing.
     Links,
+    /// Limits and risk rules in the place of those in force; their version is the next.
+    SetRiskRules(Box<RiskRules>),
+    /// Rules that choose among links, in the place of those in force; their version is the next.
+    SetRoutingRules(Box<RoutingRules>),
+    /// What is approved while an issuer is away, in the place of what is in force; the version is the next.
+    SetStandInRules(Box<StandInRules>),
+    /// Pays out what a risk rule holds.
+    ReleasePayout {
+        /// The transaction.
+        transaction: TransactionId,
+        /// Why, in a person's words.
+        reason: String,
+    },
     /// A digest over the whole persistent state.
     Digest,
     /// Balances of the book, for reports.

@@ -75,11 +75,14 @@ impl Core {
         match input {
             Input::Request(request) => self.request(*request, now, out),
             Input::PinDone { slot, request, outcome } => self.pin_done(slot, request, outcome, now, out),
+            Input::ChipDone { slot, request, outcome } => self.chip_done(slot, request, outcome, now, out),
             Input::KeysMade { slot, made } => self.keys_made(slot, made, now, out),
             Input::LinkConnected { link, generation } => self.link_connected(link, generation, now, out),
             Input::LinkLost { link, generation } => self.link_lost(link, generation),
             Input::Answer { link, generation, answer } => self.answer(link, generation, &answer, now, out),
-            Input::NotSent { link, transaction } => self.not_sent(link, transaction, now, out),
+            Input::NotSent { link, transaction, request } => {
+                self.not_sent(link, transaction, request, now, out);
+            }
             Input::Tick => self.tick(now, out),
             Input::Command { ticket, actor, command } => self.command(ticket, actor, *command, now, out),
         }

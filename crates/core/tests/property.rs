@@ -12,8 +12,9 @@ use switchyard_core::{
     Body, Command, CommandError, Core, CoreConfig, Input, Order, Reply, ReplyBody, SectionKind, State, Upload,
 };
 use switchyard_domain::{
-    AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome, Rrn,
-    SafEntry, SafFinding, SafId, TerminalIndex, TransactionId, TransactionKind,
+    AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome,
+    ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
+    SafFinding, SafId, Scope, StandInRule, StandInRules, TerminalIndex, TransactionId, TransactionKind,
 };
 
 /// One thing that happens. Numbers choose among what is there at the time.
@@ -47,8 +48,13 @@ enum Act {
 }
 
 const CARDS: [&str; 6] = [ON_US, ON_US_OTHER, ON_US_EMPTY, CARD_A, CARD_A_OTHER, CARD_B];
-const FIRST: [TransactionKind; 3] =
-    [TransactionKind::Sale, TransactionKind::PreAuth, TransactionKind::BalanceInquiry];
+const FIRST: [TransactionKind; 5] = [
+    TransactionKind::Sale,
+    TransactionKind::PreAuth,
+    TransactionKind::BalanceInquiry,
+    TransactionKind::OfflineSale,
+    TransactionKind::CashAdvance,
+];
 const FOLLOW: [TransactionKind; 5] = [
     TransactionKind::Void,
     TransactionKind::Refund,
@@ -67,7 +73,7 @@ fn act() -> impl Strategy<Value = Act> {
     let n = 0_usize..1_000;
     let t = 0_usize..3;
     prop_oneof![
-        12 => (t.clone(), 0_u8..8, 0_usize..6, minor(), any::<bool>())
+        12 => (t.clone(), 0_u8..10, 0_usize..6, minor(), any::<bool>())
             .prop_map(|(terminal, kind, card, minor, pin)| Act::First { terminal, kind, card, minor, pin }),
         14 => (n.clone(), 0_u8..8, minor(), prop::option::weighted(0.1, 0_usize..3), any::<bool>())
             .prop_map(|(of, kind, minor, terminal, card)| Act::Follow { of, kind, minor, terminal, card }),
@@ -109,7 +115,7 @@ struct Asked {
 fn about(sent: &Sent) -> TransactionId {
     match sent.what {
         SentWhat::Request { id, .. } => id,
-        SentWhat::Reversal { saf, .. } => saf.transaction,
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => saf.transaction,
         SentWhat::Network => unreachable!("not about a transaction"),
     }
 }
@@ -135,6 +141,10 @@ impl Issuers {
     fn decide(&mut self, id: TransactionId, code: &'static str) -> &'static str {
         let code = if self.reversed.contains(&id) { "25" } else { code };
         self.decided.entry(id).or_insert(code)
+    }
+    /// The answer to an advice: it is taken, or has to come again.
+    fn advise(&mut self, id: TransactionId, code: &'static str) -> &'static str {
+        if ["91", "96"].contains(&code) { code } else { self.decide(id, "00") }
     }
     /// The answer to a reversal that was delivered.
     fn reverse(&mut self, id: TransactionId, code: &'static str) -> &'static str {
@@ -167,6 +177,26 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut bench = Bench::with(CoreConfig { saf_attempts_max: 1_000_000, ..CoreConfig::default() });
+        let rule = RiskRule {
+            number: 1,
+            reason: "a day's limit of a card".into(),
+            about: Scope::default(),
+            test: RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max: 1_100_000 },
+            then: RiskAction::Decline(ResponseCode::AMOUNT_LIMIT),
+        };
+        let rules = RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() };
+        bench.command(Command::SetRiskRules(Box::new(rules))).unwrap();
+        let stand_in = StandInRule {
+            number: 1,
+            issuers: vec![],
+            about: Scope::default(),
+            minor_max: 200,
+            day_minor_max: 1_000,
+            day_count_max: 5,
+            refuses_pin: false,
+        };
+        let rules = StandInRules { version: 1, rules: vec![stand_in] };
+        bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
         bench.pins = Pins::Held;
         let (batches, uploaded) = ([1; 3], [0; 3]);
         let issuers = Issuers::default();
@@ -202,11 +232,7 @@ impl World {
     fn act(&mut self, act: &Act) {
         match *act {
             Act::First { terminal, kind, card, minor, pin } => {
-                let kind = FIRST[match kind {
-                    0..=4 => 0,
-                    5 | 6 => 1,
-                    _ => 2,
-                }];
+                let kind = FIRST[[0, 0, 0, 0, 0, 1, 1, 2, 3, 4][usize::from(kind)]];
                 let minor = if kind == TransactionKind::BalanceInquiry { 0 } else { minor };
                 let ask = Ask::new(kind, self.stan(), minor, CARDS[card]);
                 let ask = ask.terminal(terminal).batch(self.batches[terminal]);
@@ -279,10 +305,14 @@ impl World {
                 }
             }
             Act::Saf { of, code } => {
-                let reversals = self.sent(|w| matches!(w, SentWhat::Reversal { .. }));
-                if !reversals.is_empty() {
-                    let sent = reversals[reversals.len() - 1 - of % reversals.len().min(3)];
-                    let code = self.issuers.reverse(about(&sent), SAF_CODES[usize::from(code)]);
+                let queued = self.sent(|w| matches!(w, SentWhat::Reversal { .. } | SentWhat::Advice { .. }));
+                if !queued.is_empty() {
+                    let sent = queued[queued.len() - 1 - of % queued.len().min(3)];
+                    let code = SAF_CODES[usize::from(code)];
+                    let code = match sent.what {
+                        SentWhat::Advice { .. } => self.issuers.advise(about(&sent), code),
+                        _ => self.issuers.reverse(about(&sent), code),
+                    };
                     self.bench.answer(&sent, code);
                 }
             }
@@ -292,7 +322,7 @@ impl World {
                     let sent = requests[requests.len() - 1 - of % requests.len().min(3)];
                     let id = about(&sent);
                     if self.issuers.decide(id, NEVER) == NEVER {
-                        self.bench.step(Input::NotSent { link: sent.link, transaction: id });
+                        self.bench.step(Input::NotSent { link: sent.link, transaction: id, request: None });
                     }
                 }
             }
@@ -390,6 +420,8 @@ impl World {
             (2..=4, TransactionKind::Sale | TransactionKind::Completion) => (TransactionKind::Refund, minor),
             (0 | 1, TransactionKind::Completion) => (TransactionKind::CompletionVoid, first.minor),
             (0..=3, TransactionKind::PreAuth) => (TransactionKind::Completion, minor),
+            (5, TransactionKind::PreAuth) => (TransactionKind::CompletionAdvice, minor),
+            (5, TransactionKind::Sale) => (TransactionKind::Tip, first.minor / 10),
             (4, TransactionKind::PreAuth) => (TransactionKind::PreAuthVoid, first.minor),
             _ => (FOLLOW[usize::from(kind) % 5], minor),
         };
@@ -486,6 +518,9 @@ impl World {
             self.issuers.decide(about(&sent), "00");
         }
         self.bench.drain();
+        for sent in self.sent(|w| matches!(w, SentWhat::Advice { .. })) {
+            self.issuers.advise(about(&sent), "00");
+        }
         for sent in self.sent(|w| matches!(w, SentWhat::Reversal { .. })) {
             self.issuers.reverse(about(&sent), "00");
         }

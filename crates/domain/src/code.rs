@@ -56,12 +56,16 @@ codes! {
     WRONG_PIN = b"55", "密码错", "wrong PIN";
     /// The terminal may not do this.
     TERMINAL_NOT_PERMITTED = b"58", "终端不允许", "not permitted to terminal";
+    /// Fraud is suspected.
+    SUSPECTED_FRAUD = b"59", "有作弊嫌疑", "suspected fraud";
     /// Over the amount limit.
     AMOUNT_LIMIT = b"61", "超出金额限制", "exceeds amount limit";
     /// The card is restricted.
     RESTRICTED_CARD = b"62", "受限制的卡", "restricted card";
     /// The amount does not fit the original's.
     ORIGINAL_AMOUNT = b"64", "原始金额错误", "original amount wrong";
+    /// Over the count limit.
+    COUNT_LIMIT = b"65", "超出取款次数限制", "exceeds count limit";
     /// The issuer answered too late.
     ISSUER_TIMEOUT = b"68", "发卡行超时", "issuer timed out";
     /// Too many wrong PINs.

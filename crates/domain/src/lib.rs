@@ -25,6 +25,8 @@ mod operation;
 mod party;
 mod posting;
 mod record;
+mod risk;
+mod routing;
 mod time;
 mod transaction;
 
@@ -47,8 +49,16 @@ pub use party::{
 };
 pub use posting::{Entry, Phase, Posting, Transfer, TransferId};
 pub use record::{Actor, Decode, FileDigest, Record, ReversalEffect, Stamped, UploadedItem};
+pub use risk::{
+    RISK_MINUTES_MAX, RISK_RULES_MAX, RISK_SLIDING_MAX, RiskAction, RiskError, RiskFinding, RiskRule,
+    RiskRules, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Scope,
+};
+pub use routing::{
+    Choice, DESTINATIONS_MAX, Destination, ROUTING_RULES_MAX, RoutingError, RoutingRule, RoutingRules,
+    StandInRule, StandInRules,
+};
 pub use time::{BusinessDate, Timestamp, UtcOffset};
 pub use transaction::{
-    BatchSide, Echo, Fingerprint, MessageClass, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason,
-    SafEntry, SafId, SafKind, TransactionKind, TransactionOpened, UpstreamRef,
+    AdviceReason, BatchSide, Echo, Fingerprint, MessageClass, Movement, Outcome, ReplyFacts, RequestKey,
+    ReversalReason, SafEntry, SafId, SafKind, TransactionKind, TransactionOpened, UpstreamRef,
 };

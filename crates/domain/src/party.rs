@@ -36,6 +36,8 @@ pub enum KeyUse {
     CardData,
     /// Hashes card numbers.
     CardHash,
+    /// Application cryptograms of the embedded issuer's cards.
+    IssuerCryptogram,
 }
 
 /// A key's name in the registry: its use and, where there are several, whose it is.
@@ -136,6 +138,8 @@ pub enum LinkDialect {
     Iso87Binary,
     /// ISO 8583:1987, ASCII.
     Iso87Ascii,
+    /// ISO 8583:1987, ASCII with a binary bitmap.
+    Iso87AsciiBinbitmap,
 }
 impl LinkDialect {
     /// Its name among the built-in dialects.
@@ -143,6 +147,7 @@ impl LinkDialect {
         match self {
             Self::Iso87Binary => "iso87-binary",
             Self::Iso87Ascii => "iso87-ascii",
+            Self::Iso87AsciiBinbitmap => "iso87-ascii-binbitmap",
         }
     }
 }

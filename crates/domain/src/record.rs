@@ -4,15 +4,18 @@ use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
+use crate::money::Amount;
 use crate::operation::{
     BlockedCard, CaseFinding, CaseId, LinkOrder, MerchantOrder, Reason, SafFinding, TerminalOrder,
 };
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
+use crate::risk::{RiskFinding, RiskRules};
+use crate::routing::{RoutingRules, StandInRules};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
 use crate::transaction::{
-    Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry, SafId,
-    TransactionOpened,
+    AdviceReason, Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry,
+    SafId, TransactionOpened, UpstreamRef,
 };
 use crate::{AcquirerId, ResponseCode};
 use serde::{Deserialize, Serialize};
@@ -172,6 +175,33 @@ pub enum Record {
     CardUnblocked { card: CardHash, reason: Reason },
     /// A range of card numbers goes this way no more.
     RouteRemoved { route: Route, reason: Reason },
+    /// Limits and risk rules, all of them: these replace what was in force.
+    RiskRulesSet(RiskRules),
+    /// The rules spoke about the transaction of the record before. `stands` says whether it is approved already.
+    RiskFlagged {
+        transaction: TransactionId,
+        merchant: MerchantIndex,
+        amount: Amount,
+        finding: RiskFinding,
+        stands: bool,
+    },
+    /// What a merchant gained by a transaction may be paid out after all. The reason is a person's.
+    PayoutReleased { transaction: TransactionId, reason: String },
+    /// Rules that choose among links: these replace what was in force.
+    RoutingRulesSet(RoutingRules),
+    /// What is approved while an issuer is away: these replace what was in force.
+    StandInRulesSet(StandInRules),
+    /// A transaction of which not a byte had left goes over another link.
+    Rerouted { transaction: TransactionId, upstream: UpstreamRef },
+    /// A transaction that was approved without asking its issuer, who is told by an advice.
+    Advised {
+        opened: TransactionOpened,
+        why: AdviceReason,
+        reply: ReplyFacts,
+        entry: Entry,
+        movement: Option<Movement>,
+        saf: SafEntry,
+    },
 }
 
 impl Record {
@@ -181,6 +211,7 @@ impl Record {
         match self {
             Self::AccountFunded { entry }
             | Self::Decided { entry, .. }
+            | Self::Advised { entry, .. }
             | Self::Resolved { entry, .. }
             | Self::ReversalTaken { entry, .. }
             | Self::MerchantNetted { entry, .. }
@@ -221,7 +252,13 @@ impl Record {
             | Self::CaseResolved { .. }
             | Self::CardBlocked { .. }
             | Self::CardUnblocked { .. }
-            | Self::RouteRemoved { .. } => None,
+            | Self::RouteRemoved { .. }
+            | Self::RiskRulesSet(_)
+            | Self::RiskFlagged { .. }
+            | Self::PayoutReleased { .. }
+            | Self::RoutingRulesSet(_)
+            | Self::StandInRulesSet(_)
+            | Self::Rerouted { .. } => None,
         }
     }
 }

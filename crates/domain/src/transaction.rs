@@ -27,22 +27,73 @@ pub enum TransactionKind {
     Completion,
     /// 预授权完成撤销.
     CompletionVoid,
+    /// 离线结算: the terminal has approved it already, by its chip or its floor limit.
+    OfflineSale,
+    /// 预授权完成(通知): as a completion, but the terminal tells instead of asking.
+    CompletionAdvice,
+    /// 小费调整: added to an earlier sale of the batch, once.
+    Tip,
+    /// 取现: as a sale, for cash.
+    CashAdvance,
+    /// 信用卡还款: a debit of this card in favour of a credit card.
+    CardRepayment,
+    /// 手机充值: as a sale, of call credit.
+    TopUp,
 }
 
 impl TransactionKind {
     /// Whether it counts on the credit side of a batch, the debit side, or not at all.
     pub fn batch_side(self) -> Option<BatchSide> {
         match self {
-            Self::Sale | Self::Completion => Some(BatchSide::Debit),
+            Self::Sale
+            | Self::OfflineSale
+            | Self::CashAdvance
+            | Self::CardRepayment
+            | Self::TopUp
+            | Self::Tip
+            | Self::Completion
+            | Self::CompletionAdvice => Some(BatchSide::Debit),
             Self::Void | Self::Refund | Self::CompletionVoid => Some(BatchSide::Credit),
             Self::BalanceInquiry | Self::PreAuth | Self::PreAuthVoid => None,
         }
     }
+    /// Whether limits and risk rules look at it and count it: it takes a cardholder's money and follows nothing.
+    pub fn is_limited(self) -> bool {
+        !self.follows_another() && self != Self::BalanceInquiry
+    }
+    /// Whether it reports what has taken place already: it is acknowledged, not decided.
+    pub fn is_advice(self) -> bool {
+        matches!(self, Self::OfflineSale | Self::CompletionAdvice | Self::Tip)
+    }
+    /// Whether it captures a pre-authorization.
+    pub fn captures(self) -> bool {
+        matches!(self, Self::Completion | Self::CompletionAdvice)
+    }
+    /// Whether the cardholder pays at once, without a pre-authorization before.
+    pub fn buys(self) -> bool {
+        matches!(self, Self::Sale | Self::OfflineSale | Self::CashAdvance | Self::CardRepayment | Self::TopUp)
+    }
+    /// Whether it takes its original back whole, as if that had never been.
+    pub fn voids(self) -> bool {
+        matches!(self, Self::Void | Self::PreAuthVoid | Self::CompletionVoid)
+    }
     /// Whether it needs an original.
     pub fn follows_another(self) -> bool {
         match self {
-            Self::Void | Self::Refund | Self::PreAuthVoid | Self::Completion | Self::CompletionVoid => true,
-            Self::Sale | Self::BalanceInquiry | Self::PreAuth => false,
+            Self::Void
+            | Self::Refund
+            | Self::PreAuthVoid
+            | Self::Completion
+            | Self::CompletionAdvice
+            | Self::CompletionVoid
+            | Self::Tip => true,
+            Self::Sale
+            | Self::OfflineSale
+            | Self::CashAdvance
+            | Self::CardRepayment
+            | Self::TopUp
+            | Self::BalanceInquiry
+            | Self::PreAuth => false,
         }
     }
 }
@@ -242,6 +293,18 @@ pub struct SafId(pub u64);
 pub enum SafKind {
     /// 0420, repeated as 0421.
     Reversal,
+    /// 0120 or 0220, repeated as 0121 or 0221: what the switch or the terminal approved by itself.
+    Advice,
+}
+
+/// Why something was approved without asking the issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdviceReason {
+    /// The issuer was away.
+    IssuerAway,
+    /// The terminal had approved it already.
+    Offline,
 }
 
 /// A message that has to reach an issuer, however long that takes.

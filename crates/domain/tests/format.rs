@@ -235,11 +235,75 @@ fn operators_records() -> Vec<Record> {
     records
 }
 
+fn rules_and_what_they_led_to() -> Vec<Record> {
+    vec![
+        Record::RiskRulesSet(RiskRules {
+            version: 1,
+            rules: vec![RiskRule {
+                number: 7,
+                reason: "a day's limit".into(),
+                about: Scope { mcc: vec![(5_800, 5_899)], ..Scope::default() },
+                test: RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max: 500_000 },
+                then: RiskAction::Decline(ResponseCode::AMOUNT_LIMIT),
+            }],
+            decline_score: Some(100),
+            hold_score: None,
+            alert_score: Some(50),
+        }),
+        Record::RiskFlagged {
+            transaction: TransactionId(11),
+            merchant: MerchantIndex(1),
+            amount: Amount::new(100, Currency::CNY),
+            finding: RiskFinding { version: 1, rules: vec![7], score: 0, verdict: RiskVerdict::HoldPayout },
+            stands: true,
+        },
+        Record::RoutingRulesSet(RoutingRules {
+            version: 1,
+            rules: vec![RoutingRule {
+                number: 1,
+                issuers: vec![3_060_000],
+                about: Scope { kinds: vec![TransactionKind::TopUp], ..Scope::default() },
+                minor_max: Some(50_000),
+                choose: Choice::Cost,
+                destinations: vec![Destination {
+                    link: LinkIndex(1),
+                    weight: 1,
+                    cost_ppm: 3_500,
+                    cost_minor: 10,
+                }],
+            }],
+        }),
+        Record::StandInRulesSet(StandInRules {
+            version: 1,
+            rules: vec![StandInRule {
+                number: 1,
+                issuers: vec![],
+                about: Scope::default(),
+                minor_max: 50_000,
+                day_minor_max: 100_000,
+                day_count_max: 3,
+                refuses_pin: true,
+            }],
+        }),
+        Record::Rerouted { transaction: TransactionId(11), upstream: upstream() },
+        Record::Advised {
+            opened: opened(),
+            why: AdviceReason::IssuerAway,
+            reply: reply(),
+            entry: entry(),
+            movement: Some(movement()),
+            saf: SafEntry { kind: SafKind::Advice, ..saf() },
+        },
+        Record::PayoutReleased { transaction: TransactionId(11), reason: "customer confirmed".into() },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
-    for record in records().into_iter().chain(later_records()).chain(operators_records()) {
+    let newest = operators_records().into_iter().chain(rules_and_what_they_led_to());
+    for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();
         stamped.encode(&mut bytes);

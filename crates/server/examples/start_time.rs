@@ -309,6 +309,7 @@ impl World {
             pin: None,
             track2: None,
             emv: None,
+            chip_answer: None,
             card_sequence: None,
             original: OriginalRef::default(),
             fingerprint,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome, Order};
 use switchyard_domain::{
     AccountId, AccountRules, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason, Record,
-    Route, Terminal, Transfer,
+    RiskRules, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer,
 };
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -70,6 +70,10 @@ enum Request {
     Links,
     ReloadConfig,
     WrapKey { usage: KeyUse, key: ClearKey },
+    SetRiskRules { rules: Box<RiskRules> },
+    SetRoutingRules { rules: Box<RoutingRules> },
+    SetStandInRules { rules: Box<StandInRules> },
+    ReleasePayout { transaction: TransactionId, reason: String },
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
@@ -173,6 +177,10 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
         Request::RecordSettlement { records } => Command::RecordSettlement { records },
         Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
+        Request::SetRiskRules { rules } => Command::SetRiskRules(rules),
+        Request::SetRoutingRules { rules } => Command::SetRoutingRules(rules),
+        Request::SetStandInRules { rules } => Command::SetStandInRules(rules),
+        Request::ReleasePayout { transaction, reason } => Command::ReleasePayout { transaction, reason },
         Request::Transfer { transfer } => Command::Transfer(transfer),
         Request::Order { order } => Command::Order(order),
         Request::BlockCards { cards, reason } => {

@@ -160,6 +160,13 @@ fn name_keys(record: &Record, keys: &mut Keys) {
     }
     match record {
         Record::Opened(opened) | Record::Decided { opened, .. } => made(opened, keys),
+        Record::Advised { opened, saf, .. } => {
+            made(opened, keys);
+            keys.push(of_saf(saf.id));
+        }
+        Record::Rerouted { transaction, .. }
+        | Record::RiskFlagged { transaction, .. }
+        | Record::PayoutReleased { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::Resolved { transaction, saf, .. } => {
             keys.push(of_transaction(*transaction));
             saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));

@@ -11,6 +11,7 @@ use crate::hsm::HsmKey;
 #[derive(Default)]
 pub(crate) struct KeyRing {
     pin_verification: ArcSwapOption<HsmKey>,
+    cryptogram: ArcSwapOption<HsmKey>,
     zones: RwLock<Vec<Option<Arc<HsmKey>>>>,
 }
 
@@ -18,6 +19,11 @@ impl KeyRing {
     /// The key of Visa PIN verification values.
     pub(crate) fn pin_verification(&self) -> Option<Arc<HsmKey>> {
         self.pin_verification.load_full()
+    }
+
+    /// The master key of the embedded issuer's application cryptograms.
+    pub(crate) fn cryptogram(&self) -> Option<Arc<HsmKey>> {
+        self.cryptogram.load_full()
     }
 
     /// The key of PIN blocks on a link.
@@ -30,6 +36,9 @@ impl KeyRing {
         match name.usage {
             KeyUse::PinVerification => {
                 self.pin_verification.store(Some(Arc::new(HsmKey::new(name.usage, key.clone()))));
+            }
+            KeyUse::IssuerCryptogram => {
+                self.cryptogram.store(Some(Arc::new(HsmKey::new(name.usage, key.clone()))));
             }
             KeyUse::CardData
             | KeyUse::CardHash

@@ -146,6 +146,7 @@ pub(crate) fn usage_of(usage: KeyUse) -> KeyUsage {
         KeyUse::PinVerification => KeyUsage::Pvk,
         KeyUse::CardData => KeyUsage::DataKey,
         KeyUse::CardHash => KeyUsage::CardHash,
+        KeyUse::IssuerCryptogram => KeyUsage::EmvAc,
     }
 }
 
@@ -160,7 +161,8 @@ fn check_value(usage: KeyUse, algorithm: KeyAlgorithm, key: &[u8]) -> Result<[u8
         | KeyUse::TerminalMac
         | KeyUse::TerminalTrack
         | KeyUse::ZonePin
-        | KeyUse::PinVerification => algorithm.check_value(key),
+        | KeyUse::PinVerification
+        | KeyUse::IssuerCryptogram => algorithm.check_value(key),
     }
 }
 
@@ -235,6 +237,7 @@ impl Cards {
                 | KeyUse::TerminalMac
                 | KeyUse::TerminalTrack
                 | KeyUse::ZonePin
+                | KeyUse::IssuerCryptogram
                 | KeyUse::PinVerification => {}
             }
         }

@@ -27,6 +27,7 @@
 
 mod admin;
 mod card_keys;
+mod chip;
 mod clear_key;
 pub mod config;
 mod connection;

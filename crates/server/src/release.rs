@@ -84,6 +84,7 @@ impl Release {
                 }
                 Effect::Reply { .. }
                 | Effect::PinWork { .. }
+                | Effect::ChipWork { .. }
                 | Effect::MakeKeys { .. }
                 | Effect::Send { .. }
                 | Effect::CommandDone { .. } => {}
@@ -106,12 +107,13 @@ impl Release {
                 Effect::PinWork { slot, terminal, version, request, job } => {
                     self.jobs.push(Job::Pin { slot, terminal, version, request, job });
                 }
+                Effect::ChipWork { slot, request } => self.jobs.push(Job::Chip { slot, request }),
                 Effect::MakeKeys { slot, terminal, version, form } => {
                     self.jobs.push(Job::Keys { slot, terminal, version, form });
                 }
                 Effect::Send { link, generation, message } => {
                     if let Err(message) = self.shared.links.send(link, generation, message) {
-                        self.not_sent(link, &message);
+                        self.not_sent(link, *message);
                     }
                 }
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
@@ -152,9 +154,10 @@ impl Release {
         others
     }
 
-    fn not_sent(&self, link: LinkIndex, message: &Upstream) {
+    fn not_sent(&self, link: LinkIndex, message: Upstream) {
         if let Upstream::Request(request) = message {
-            self.shared.queue.push([Input::NotSent { link, transaction: request.opened.id }]);
+            let transaction = request.opened.id;
+            self.shared.queue.push([Input::NotSent { link, transaction, request: Some(request) }]);
         }
     }
 }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
 use switchyard_core::{
-    CommandError, CommandOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome, SlotId,
+    ChipOutcome, CommandError, CommandOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome,
+    SlotId,
 };
 use switchyard_domain::{KeyUse, LinkIndex, PinBlock, TerminalIndex, WorkingKeys};
 use switchyard_hsm::{HsmError, KeySpec, PinBlockFormat, PinKeySource, PinMethod, TranslatePin, VerifyPin};
@@ -30,6 +31,8 @@ const PVV_KEY_INDEX: u8 = 1;
 pub(crate) enum Job {
     /// Verify or translate a PIN.
     Pin { slot: SlotId, terminal: TerminalIndex, version: u32, request: Box<Financial>, job: PinJob },
+    /// Verify the cryptogram of a chip and answer it.
+    Chip { slot: SlotId, request: Box<Financial> },
     /// Make working keys.
     Keys { slot: SlotId, terminal: TerminalIndex, version: u32, form: KeyForm },
     /// Destroy keys of card data, and answer commands when they are gone.
@@ -135,6 +138,16 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Option<Input> {
                 PinOutcome::Translated(_) => KeyOutcome::Translated,
             });
             Some(Input::PinDone { slot, request, outcome })
+        }
+        Job::Chip { slot, request } => {
+            let outcome = crate::chip::work(&shared, &request).await;
+            shared.metrics.key_job(match outcome {
+                ChipOutcome::Right(_) => KeyOutcome::Verified,
+                ChipOutcome::Wrong => KeyOutcome::Wrong,
+                ChipOutcome::Malformed => KeyOutcome::Malformed,
+                ChipOutcome::Failed => KeyOutcome::Failed,
+            });
+            Some(Input::ChipDone { slot, request, outcome })
         }
         Job::Keys { slot, terminal, version, form } => {
             let made = make_keys(&shared, terminal, version, form).await;

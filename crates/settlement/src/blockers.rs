@@ -72,6 +72,12 @@ impl OpenFacts {
         match record {
             Record::TerminalRegistered(_) if !fenced => self.batches.push(TerminalBatches::default()),
             Record::Opened(opened) if !fenced => self.opened(opened),
+            Record::Advised { opened, movement, saf, .. } if !fenced => {
+                if movement.is_some() {
+                    self.money_in_batch(opened.key);
+                }
+                self.enqueue(Some(saf), fenced);
+            }
             Record::Decided { opened, movement, .. } if !fenced && movement.is_some() => {
                 self.money_in_batch(opened.key);
             }

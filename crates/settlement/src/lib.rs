@@ -38,6 +38,7 @@ mod blockers;
 mod error;
 pub mod fee;
 pub mod files;
+mod held;
 pub mod invariant;
 mod line;
 mod net;

@@ -47,6 +47,7 @@ pub(crate) fn plan(planner: Planner) -> Result<DayPlan, SettleError> {
     for (merchant, currency, _) in planner.carry.sorted() {
         sums.slot(merchant, currency);
     }
+    let held = planner.held.sums();
     let mut merchants = Vec::new();
     let mut starts = Vec::new();
     let mut first = 0;
@@ -56,7 +57,9 @@ pub(crate) fn plan(planner: Planner) -> Result<DayPlan, SettleError> {
         if sum.lines == 0 && carry_in == 0 && payable == 0 {
             continue;
         }
-        let mut net = net_of(&planner.registry, planner.terms.minimum_payout_minor, merchant, sum, carry_in)?;
+        let held = held.cell(merchant, currency);
+        let keep = Keep { minimum_minor: planner.terms.minimum_payout_minor, held_minor: held };
+        let mut net = net_of(&planner.registry, keep, merchant, sum, carry_in)?;
         net.currency = currency;
         net.first = first;
         net.payable_minor = payable;
@@ -137,7 +140,13 @@ impl Sums {
                 true
             }
             TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
             | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice
             | TransactionKind::BalanceInquiry
             | TransactionKind::PreAuth
             | TransactionKind::PreAuthVoid => {
@@ -155,17 +164,24 @@ impl Sums {
     }
 }
 
+/// Why a net is not paid out whole.
+struct Keep {
+    minimum_minor: u64,
+    held_minor: i128,
+}
+
 fn net_of(
     registry: &Registry,
-    minimum_payout_minor: u64,
+    keep: Keep,
     merchant: MerchantIndex,
     sums: &Sums,
     carry_in: i64,
 ) -> Result<MerchantNet, SettleError> {
     let narrow = |wide: i128| i64::try_from(wide).map_err(|_| SettleError::Range { merchant });
     let net = narrow(i128::from(carry_in) + sums.sales - sums.refunds - sums.fees)?;
-    let payout = u64::try_from(net).unwrap_or(0);
-    let payout = if payout >= minimum_payout_minor { payout } else { 0 };
+    let free = i128::from(net) - keep.held_minor;
+    let payout = u64::try_from(free).unwrap_or(0);
+    let payout = if payout >= keep.minimum_minor { payout } else { 0 };
     let party = registry.party(merchant);
     Ok(MerchantNet {
         merchant,

@@ -44,7 +44,8 @@ pub struct MerchantNet {
     pub carry_in_minor: i64,
     /// Carry-in + sales − refunds − fees.
     pub net_minor: i64,
-    /// What is paid out: the whole net, or nothing where it is negative or below the minimum payout.
+    /// What is paid out: the net less what risk rules hold, or nothing where that is negative or below the
+    /// minimum payout.
     pub payout_minor: u64,
     /// What is carried over: the net less the payout.
     pub carry_out_minor: i64,

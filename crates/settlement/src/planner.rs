@@ -2,6 +2,7 @@
 
 use crate::blockers::OpenFacts;
 use crate::error::SettleError;
+use crate::held::Held;
 use crate::line::{Line, Lines};
 use crate::net;
 use crate::plan::{DayPlan, Fence};
@@ -55,6 +56,8 @@ pub struct Planner {
     /// Payable balances at the fence by postings, with the nets of earlier days.
     pub(crate) payable: PerMerchant<i128>,
     pub(crate) carry: PerMerchant<i64>,
+    /// What is not paid out, although it is owed.
+    pub(crate) held: Held,
     pub(crate) netted: BTreeMap<(MerchantIndex, Currency), Netted>,
     pub(crate) settled: BTreeMap<BusinessDate, Vec<FileDigest>>,
     pub(crate) fence: Option<Fence>,
@@ -76,6 +79,7 @@ impl Planner {
             open_facts: OpenFacts::default(),
             payable: PerMerchant::default(),
             carry: PerMerchant::default(),
+            held: Held::default(),
             netted: BTreeMap::new(),
             settled: BTreeMap::new(),
             fence: None,
@@ -217,7 +221,8 @@ impl Planner {
             Record::MerchantRegistered(merchant) => self.registry.merchant_registered(merchant),
             Record::TerminalRegistered(terminal) => self.registry.terminals.push(terminal.id),
             Record::AccountFunded { entry } => self.post(sequence, entry)?,
-            Record::Decided { opened, entry, movement, .. } => {
+            Record::Decided { opened, entry, movement, .. }
+            | Record::Advised { opened, entry, movement, .. } => {
                 self.post(sequence, entry)?;
                 self.moved(sequence, at, movement.as_ref(), (opened.id, opened.original))?;
             }
@@ -231,6 +236,7 @@ impl Planner {
                 let undone = original.or(movement.map(|movement| movement.transaction));
                 self.moved(sequence, at, movement.as_ref(), (undone.unwrap_or(TransactionId(0)), None))?;
             }
+            Record::RiskFlagged { .. } | Record::PayoutReleased { .. } => self.held.observe(record),
             _ => {}
         }
         Ok(())
@@ -264,13 +270,20 @@ impl Planner {
         movement: Option<&Movement>,
         (refund, original): (TransactionId, Option<TransactionId>),
     ) -> Result<(), SettleError> {
+        movement.iter().for_each(|movement| self.held.moved(movement));
         let Some(movement) = movement.filter(|_| self.open == self.target) else { return Ok(()) };
         if !self.registry.knows(movement.merchant) {
             return Err(SettleError::UnknownMerchant { sequence, merchant: movement.merchant });
         }
         match movement.kind {
             TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
             | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice
             | TransactionKind::Void
             | TransactionKind::CompletionVoid => {}
             TransactionKind::Refund => self.refunds.want(sequence, self.lines.len() as u32, refund, original),

@@ -81,7 +81,7 @@ impl Refunds {
         self.last_sequence = sequence;
         match record {
             Record::Opened(opened) => self.follow(opened),
-            Record::Decided { opened, movement, .. } => {
+            Record::Decided { opened, movement, .. } | Record::Advised { opened, movement, .. } => {
                 self.follow(opened);
                 self.moved(sequence, opened.id, movement.as_ref());
             }
@@ -106,7 +106,14 @@ impl Refunds {
     fn moved(&mut self, sequence: u64, transaction: TransactionId, movement: Option<&Movement>) {
         let Some(movement) = movement else { return };
         match movement.kind {
-            TransactionKind::Sale | TransactionKind::Completion => {
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
+            | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice => {
                 if let Some(original) = self.originals.get_mut(&transaction) {
                     let minor = movement.amount.minor;
                     original.captured_minor = match movement.gain {

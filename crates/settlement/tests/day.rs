@@ -6,7 +6,7 @@ mod support;
 use support::*;
 use switchyard_domain::*;
 use switchyard_settlement::files::write_files;
-use switchyard_settlement::{Blockers, MerchantNet, SettleError, Tally, Terms};
+use switchyard_settlement::{Blockers, DayPlan, MerchantNet, SettleError, Tally, Terms};
 
 fn tally(count: i64, minor: i128) -> Tally {
     Tally { count, minor }
@@ -279,4 +279,31 @@ fn open_facts_block_until_they_are_resolved() {
     log.push(Record::Opened(waiting));
     log.sale(merchant, CardClass::Debit, 100);
     assert!(blockers(&log).is_clear());
+}
+
+#[test]
+fn what_a_risk_rule_holds_is_carried_over_until_it_is_released() {
+    let mut log = Log::new();
+    log.plan(FeePlan { debit_ppm: 0, ..china(1) });
+    let merchant = log.merchant("茶馆", 1);
+    log.sale(merchant, CardClass::Debit, 1_000);
+    let held = log.sale(merchant, CardClass::Debit, 400);
+    let undone = log.sale(merchant, CardClass::Debit, 70);
+    for sale in [held, undone] {
+        log.push(Record::RiskFlagged {
+            transaction: sale.id,
+            merchant,
+            amount: Amount::new(sale.amount, Currency::CNY),
+            finding: RiskFinding { version: 1, rules: vec![1], score: 0, verdict: RiskVerdict::HoldPayout },
+            stands: true,
+        });
+    }
+    // What was undone holds nothing back.
+    log.reverse(&undone, TransactionKind::Sale);
+    let paid = |plan: &DayPlan| (plan.merchants()[0].net_minor, plan.merchants()[0].payout_minor);
+    assert_eq!(paid(&log.close()), (1_400, 1_000));
+    log.sale(merchant, CardClass::Debit, 5);
+    assert_eq!(paid(&log.close()), (405, 5));
+    log.push(Record::PayoutReleased { transaction: held.id, reason: "confirmed".into() });
+    assert_eq!(paid(&log.close()), (400, 400));
 }

@@ -223,7 +223,14 @@ fn issuers(
 fn net_minor(story: &Story) -> i64 {
     let minor = story.amount_minor as i64;
     match story.kind {
-        TransactionKind::Sale | TransactionKind::Completion => minor,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
+        | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice => minor,
         TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -minor,
         TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 0,
     }

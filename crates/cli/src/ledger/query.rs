@@ -95,7 +95,10 @@ fn key(options: &QueryOptions, names: &mut Names<'_>) -> Result<Option<Key>> {
 
 /// Whether the transaction that a record made is asked for; a record that made none is left to [`tell`].
 fn fits(options: &QueryOptions, record: &Record) -> bool {
-    let (Record::Opened(opened) | Record::Decided { opened, .. }) = record else { return true };
+    let (Record::Opened(opened) | Record::Decided { opened, .. } | Record::Advised { opened, .. }) = record
+    else {
+        return true;
+    };
     let batch = options.batch.is_none_or(|batch| opened.key.batch.get() == batch);
     let amount = options.amount.is_none_or(|minor| opened.amount.minor == minor);
     let day = options.date.is_none_or(|day| opened.day == day);
@@ -133,6 +136,9 @@ fn tell(index: &Index, names: &mut Names<'_>, sequence: Sequence, first: &Record
     let (opened, decided) = match first {
         Record::Opened(opened) => (opened, None),
         Record::Decided { opened, outcome, reply, .. } => (opened, Some((*outcome, reply))),
+        Record::Advised { opened, reply, .. } => {
+            (opened, Some((switchyard_domain::Outcome::Approved, reply)))
+        }
         _ => bail!("record {sequence} makes no transaction"),
     };
     let (outcome, reply) = decided.map_or((switchyard_domain::Outcome::Pending, None), |(o, r)| (o, Some(r)));

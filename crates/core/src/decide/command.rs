@@ -76,6 +76,22 @@ impl Core {
                 }
                 Record::RouteAdded(route)
             }
+            Command::SetRiskRules(rules) => {
+                self.check_rules(&rules)?;
+                Record::RiskRulesSet(*rules)
+            }
+            Command::SetRoutingRules(rules) => {
+                self.check_routing(&rules)?;
+                Record::RoutingRulesSet(*rules)
+            }
+            Command::SetStandInRules(rules) => {
+                self.check_stand_in(&rules)?;
+                Record::StandInRulesSet(*rules)
+            }
+            Command::ReleasePayout { transaction, reason } => {
+                self.check_release(transaction, &reason)?;
+                Record::PayoutReleased { transaction, reason }
+            }
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
             Command::SetAccountRules { account, rules } => Record::AccountRulesSet { account, rules },
             Command::Order(order) => return self.order(actor, order, now, out),

@@ -8,9 +8,9 @@ use crate::input::{Financial, PinOutcome, SlotId};
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, Amount, CardClass, CardRef, Entry, LinkIndex, LinkMode, Outcome, PinBlock, Record, ReplyFacts,
-    RequestKey, ResponseCode, Route, RouteTarget, Timestamp, TransactionId, TransactionKind,
-    TransactionOpened, UpstreamRef,
+    Actor, AdviceReason, Amount, CardClass, CardRef, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
+    RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Timestamp, TransactionId,
+    TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// Where a transaction is decided, and what was found out on the way there.
@@ -22,6 +22,10 @@ pub(crate) struct Plan {
     pub(crate) original: Option<TransactionId>,
     pub(crate) target: RouteTarget,
     pub(crate) card: Option<CardRef>,
+    /// The issuer is away, and a rule lets the switch approve in its place.
+    pub(crate) stands_in: bool,
+    /// What limits and risk rules found.
+    pub(crate) risk: Option<Box<RiskFinding>>,
 }
 
 /// A refusal that is recorded, because the transaction was understood and authentic.
@@ -76,7 +80,7 @@ impl Core {
     }
 
     /// Whether the key's batch is the one that takes transactions.
-    fn takes(&self, key: &RequestKey) -> bool {
+    pub(crate) fn takes(&self, key: &RequestKey) -> bool {
         let batch = self.state.batches.get(key.terminal);
         batch.is_some_and(|b| b.number == key.batch && b.stage == BatchStage::Open)
     }
@@ -114,11 +118,23 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let plan = match self.plan(&caller, &request, now) {
+        let prefer = match pin {
+            PinState::NotAsked => None,
+            PinState::Done { target, .. } => Some(target),
+        };
+        let plan = match self.plan(&caller, &request, prefer, now) {
             Ok(plan) => plan,
             Err(decline) => return self.decline(&origins, &request, *decline, now, out),
         };
-        if request.pin.is_some() && matches!(pin, PinState::NotAsked) {
+        let advice = request.kind.is_advice();
+        if let (RouteTarget::Link(link), true) = (plan.target, plan.stands_in || advice) {
+            let why = if advice { AdviceReason::Offline } else { AdviceReason::IssuerAway };
+            return self.decide_by_advice(link, why, &origins, &request, plan, now, out);
+        }
+        if self.needs_chip(&plan, &request) {
+            return self.ask_chip(origins, request, plan, out);
+        }
+        if request.pin.is_some() && !advice && matches!(pin, PinState::NotAsked) {
             return self.ask_pin(caller, origins, request, plan, now, out);
         }
         let block = match pin {
@@ -137,7 +153,13 @@ impl Core {
     }
 
     /// Every rule that needs no secret.
-    fn plan(&self, caller: &Caller, request: &Financial, now: Timestamp) -> Result<Plan, Box<Decline>> {
+    pub(crate) fn plan(
+        &self,
+        caller: &Caller,
+        request: &Financial,
+        prefer: Option<RouteTarget>,
+        now: Timestamp,
+    ) -> Result<Plan, Box<Decline>> {
         let route = request.card.as_ref().and_then(|c| self.state.registry.route(&c.pan));
         let mut plan = Plan {
             key: key_of(caller, request),
@@ -146,8 +168,10 @@ impl Core {
             original: None,
             target: route.map_or(RouteTarget::OnUs, |r| r.target),
             card: request.card.as_ref().map(|c| c.reference.clone()),
+            stands_in: false,
+            risk: None,
         };
-        match self.fill_plan(&mut plan, route, request, now) {
+        match self.fill_plan(&mut plan, route, request, prefer, now) {
             Ok(()) => Ok(plan),
             Err(code) => Err(Box::new(Decline { code, plan })),
         }
@@ -158,6 +182,7 @@ impl Core {
         plan: &mut Plan,
         route: Option<&Route>,
         request: &Financial,
+        prefer: Option<RouteTarget>,
         now: Timestamp,
     ) -> Result<(), ResponseCode> {
         if request.amount.is_zero() && request.kind != TransactionKind::BalanceInquiry {
@@ -181,15 +206,31 @@ impl Core {
                 return Err(cause.code());
             }
             let expiry = request.card.as_ref().and_then(|c| c.expiry);
-            if expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
+            if !request.kind.is_advice() && expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
                 return Err(ResponseCode::EXPIRED_CARD);
             }
         }
+        if !request.kind.follows_another() && !self.state.routing.rules.is_empty() {
+            let opened = self.opened(request, plan.clone(), self.next_rrn(), None);
+            plan.target = self.destination(&opened, plan.issuer, plan.target, &[], prefer, now);
+        }
+        plan.risk = self.assess(plan, request, now);
+        if let Some(finding) = &mut plan.risk
+            && let RiskVerdict::Decline(code) = finding.verdict
+        {
+            if !request.kind.is_advice() {
+                return Err(code);
+            }
+            // It has taken place: it is not declined any more, but nobody is paid before somebody has looked.
+            finding.verdict = RiskVerdict::HoldPayout;
+        }
+        if request.kind.is_advice() && matches!(plan.target, RouteTarget::Link(_)) {
+            return Ok(());
+        }
         match plan.target {
-            RouteTarget::Link(link)
-                if !self.flight.is_signed_on(link) || self.state.registry.link_mode(link) != LinkMode::Up =>
-            {
-                Err(ResponseCode::ISSUER_INOPERATIVE)
+            RouteTarget::Link(link) if !self.is_healthy(link, now) => {
+                plan.stands_in = self.may_stand_in(plan, request, now);
+                if plan.stands_in { Ok(()) } else { Err(ResponseCode::ISSUER_INOPERATIVE) }
             }
             RouteTarget::Link(_) => Ok(()),
             RouteTarget::OnUs => self.card_in_order(plan, request, now),
@@ -239,6 +280,9 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
+        if let Some(reroute) = self.flight.reroutes.remove(&slot) {
+            return self.rerouted_pin(reroute, request, outcome, now, out);
+        }
         let Some(wait) = self.flight.pins.remove(&slot) else { return };
         self.flight.pin_by_key.remove(&wait.key);
         let Some(first) = wait.origins.first().copied() else { return };
@@ -251,7 +295,7 @@ impl Core {
         }
         let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
         let target = wait.target;
-        let plan = self.plan(&caller, &request, now);
+        let plan = self.plan(&caller, &request, Some(target), now);
         if target == RouteTarget::OnUs {
             self.pin_tried(&caller, &request, &outcome, now, out);
         }
@@ -286,12 +330,14 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let Decline { code, plan } = decline;
+        let Decline { code, mut plan } = decline;
+        let risk = plan.risk.take();
         let facts = self.facts(code, now);
         let issuer = plan.issuer;
         let opened = self.opened(request, plan, facts.rrn, None);
         let echo = opened.echo;
         let actor = Actor::Terminal(opened.key.terminal);
+        let flagged = risk.as_ref().map(|_| opened.clone());
         let record = Record::Decided {
             opened,
             outcome: Outcome::Declined,
@@ -300,6 +346,9 @@ impl Core {
             movement: None,
         };
         self.emit(record, actor, now, out);
+        if let Some(opened) = flagged {
+            self.flag(risk, &opened, false, now, out);
+        }
         let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }

@@ -29,6 +29,9 @@ impl Core {
         }
         let issued = plan.card.as_ref().and_then(|card| self.state.registry.issued(&card.hash));
         let (_, issued) = issued.ok_or(ResponseCode::INVALID_CARD)?;
+        if request.kind.is_advice() {
+            return Ok(());
+        }
         if issued.card.expiry.is_before(self.year_month(now)) {
             return Err(ResponseCode::EXPIRED_CARD);
         }
@@ -78,7 +81,7 @@ impl Core {
         &mut self,
         origins: &[Origin],
         request: &Financial,
-        plan: Plan,
+        mut plan: Plan,
         now: Timestamp,
         out: &mut Output,
     ) {
@@ -89,7 +92,12 @@ impl Core {
             let decline = Decline { code: ResponseCode::INVALID_CARD, plan };
             return self.decline(origins, request, decline, now, out);
         };
-        let entry = postings::approval(&opened, source);
+        let mut entry = postings::approval(&opened, source);
+        if request.kind == TransactionKind::OfflineSale && self.state.book.check(&entry).is_err() {
+            // The goods are gone: what the account does not cover stands in suspense until it is collected.
+            let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
+            entry = postings::approval(&opened, suspense);
+        }
         if let Err(error) = self.state.book.check(&entry) {
             let code = match error {
                 BookError::Overdraft { .. } => ResponseCode::INSUFFICIENT_FUNDS,
@@ -110,9 +118,15 @@ impl Core {
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let echo = opened.echo;
         let actor = Actor::Terminal(opened.key.terminal);
+        let finding = plan.risk.take();
+        let flagged = finding.as_ref().map(|_| opened.clone());
         let record = Record::Decided { opened, outcome: Outcome::Approved, reply: facts, entry, movement };
         self.emit(record, actor, now, out);
-        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
+        if let Some(opened) = flagged {
+            self.flag(finding, &opened, true, now, out);
+        }
+        let body = ReplyBody::Financial { facts, echo, issuer };
+        let reply = Reply { chip: request.chip_answer.clone(), ..Reply::recorded(&facts, body) };
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }
 
@@ -126,7 +140,7 @@ impl Core {
 }
 
 /// Six digits that differ between neighbours, so that two approvals are not mistaken for one another.
-fn auth_code(id: TransactionId) -> AuthCode {
+pub(crate) fn auth_code(id: TransactionId) -> AuthCode {
     let number = (id.0 % 1_000_000 + 1) * 7_919 % 1_000_000;
     AuthCode::try_from(&digits::<6>(number)[..]).expect("six digits are an authorization code")
 }

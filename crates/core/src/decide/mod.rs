@@ -2,6 +2,7 @@
 
 mod batch;
 mod card_keys;
+mod chip;
 mod command;
 mod financial;
 mod issuer;
@@ -10,7 +11,10 @@ mod original;
 mod postings;
 mod restart;
 mod reversal;
+mod risk;
+mod routing;
 mod saf;
+mod stand_in;
 mod terminal;
 mod transfer;
 mod upstream;
@@ -39,6 +43,7 @@ impl Core {
             return;
         }
         self.flight.refusals_minute = minute;
+        self.flight.unkeyed.clear();
         for ((terminal, code), count) in std::mem::take(&mut self.flight.refusals) {
             self.emit(Record::Refusals { terminal, code, count }, Actor::Switch, now, out);
         }

@@ -167,6 +167,8 @@ impl Core {
         let transaction = self.state.transactions.get(saf.transaction);
         let transaction = transaction.ok_or(CommandError::Missing { what: "transaction" })?;
         let entry = match finding {
+            // What an advice tells of has taken place, whatever became of the advice.
+            _ if saf.kind == SafKind::Advice => Entry::NONE,
             SafFinding::Undone | SafFinding::NeverTaken => Entry::NONE,
             SafFinding::Stands => postings::kept(&transaction.opened, transaction.source),
         };

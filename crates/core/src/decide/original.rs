@@ -8,11 +8,23 @@ use switchyard_domain::{BusinessDate, Outcome, RequestKey, ResponseCode, Transac
 /// The kind of original that a follow-up needs.
 fn kind_of_original(kind: TransactionKind, original: TransactionKind) -> bool {
     match kind {
-        TransactionKind::Void => original == TransactionKind::Sale,
-        TransactionKind::Refund => matches!(original, TransactionKind::Sale | TransactionKind::Completion),
-        TransactionKind::PreAuthVoid | TransactionKind::Completion => original == TransactionKind::PreAuth,
-        TransactionKind::CompletionVoid => original == TransactionKind::Completion,
-        TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => false,
+        TransactionKind::Void => matches!(
+            original,
+            TransactionKind::Sale | TransactionKind::CashAdvance | TransactionKind::OfflineSale
+        ),
+        TransactionKind::Tip => original == TransactionKind::Sale,
+        TransactionKind::Refund => original.buys() || original.captures(),
+        TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
+            original == TransactionKind::PreAuth
+        }
+        TransactionKind::CompletionVoid => original.captures(),
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::PreAuth => false,
     }
 }
 
@@ -40,6 +52,11 @@ pub(crate) fn find(
     if request.amount.currency != opened.amount.currency {
         return Err(ResponseCode::ORIGINAL_AMOUNT);
     }
+    // The issuer has not heard of it yet: what follows must not overtake it; advices
+    // do not, they wait in the same queue.
+    if !request.kind.is_advice() && state.saf.advised.contains(&opened.id) {
+        return Err(ResponseCode::MALFUNCTION);
+    }
     permitted(state, config, key, request, original).map_err(|code| {
         let taken = match code {
             ResponseCode::ORIGINAL_NOT_FOUND => true,
@@ -66,12 +83,15 @@ fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option
         state.transactions.get(id)
     };
     match request.kind {
-        TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+        TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
             let code = named.auth_code?;
             let mut candidates = state.transactions.authorized(key.merchant, code);
             candidates.find(|t| same_card(t, request) && same_date(state, t, named.date))
         }
-        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
+        TransactionKind::Void
+        | TransactionKind::Refund
+        | TransactionKind::CompletionVoid
+        | TransactionKind::Tip => {
             match named.rrn {
                 Some(rrn) => {
                     let found = state.transactions.under(rrn)?;
@@ -85,7 +105,13 @@ fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option
                 None => by_place(),
             }
         }
-        TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => None,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::PreAuth => None,
     }
 }
 
@@ -126,7 +152,15 @@ fn permitted(
             let left = whole.saturating_sub(original.refunded_minor);
             if asked > left { Err(ResponseCode::AMOUNT_LIMIT) } else { Ok(()) }
         }
-        TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+        TransactionKind::Tip => {
+            let here = opened.key.terminal == key.terminal && opened.key.batch == key.batch;
+            if !here || !is_open(state, original.day) || !original.is_untouched() {
+                return Err(ResponseCode::ORIGINAL_NOT_FOUND);
+            }
+            let most = u128::from(whole) * u128::from(config.tip_percent_max) / 100;
+            if u128::from(asked) > most { Err(ResponseCode::AMOUNT_LIMIT) } else { Ok(()) }
+        }
+        TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
             if original.outcome == Outcome::Approved && days > config.hold_days_max {
                 return Err(ResponseCode::MALFUNCTION);
             }
@@ -139,7 +173,13 @@ fn permitted(
             let most = u128::from(whole) * u128::from(config.completion_percent_max) / 100;
             if u128::from(asked) > most { Err(ResponseCode::ORIGINAL_AMOUNT) } else { Ok(()) }
         }
-        TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => Ok(()),
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::PreAuth => Ok(()),
     }
 }
 

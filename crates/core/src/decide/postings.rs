@@ -25,17 +25,27 @@ pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
     let on_us = source.kind == AccountKind::Cardholder;
     let original_hold = opened.original.map(hold_of);
     match (opened.kind, original_hold) {
-        (TransactionKind::Sale, _) => Entry::one(source, payable(opened), minor, Phase::Posted),
+        (
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip,
+            _,
+        ) => Entry::one(source, payable(opened), minor, Phase::Posted),
         (TransactionKind::PreAuth, _) if on_us => {
             Entry::one(source, payable(opened), minor, Phase::Pending(hold_of(opened.id)))
         }
         (TransactionKind::PreAuthVoid, Some(hold)) if on_us => {
             Entry::one(source, payable(opened), minor, Phase::VoidPending(hold))
         }
-        (TransactionKind::Completion, Some(hold)) if on_us => {
+        (TransactionKind::Completion | TransactionKind::CompletionAdvice, Some(hold)) if on_us => {
             Entry::one(source, payable(opened), minor, Phase::PostPending(hold))
         }
-        (TransactionKind::Completion, _) => Entry::one(source, payable(opened), minor, Phase::Posted),
+        (TransactionKind::Completion | TransactionKind::CompletionAdvice, _) => {
+            Entry::one(source, payable(opened), minor, Phase::Posted)
+        }
         (TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid, _) => {
             Entry::one(payable(opened), source, minor, Phase::Posted)
         }
@@ -70,7 +80,14 @@ pub(crate) fn movement(
     priced_at: switchyard_domain::Timestamp,
 ) -> Option<Movement> {
     let standing_gain = match opened.kind {
-        TransactionKind::Sale | TransactionKind::Completion => true,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
+        | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice => true,
         TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => false,
         TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => {
             return None;
@@ -108,13 +125,18 @@ pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, bo
     let on_us = source.kind == AccountKind::Cardholder;
     let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
     let entry = match opened.kind {
-        TransactionKind::Sale => Entry::one(payable(opened), source, minor, Phase::Posted),
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip => Entry::one(payable(opened), source, minor, Phase::Posted),
         TransactionKind::PreAuth if on_us => {
             let freed = Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)));
             // A hold that could not be put back when its completion was undone is gone already.
             return if book.check(&freed).is_ok() { freed } else { Entry::NONE };
         }
-        TransactionKind::Completion => {
+        TransactionKind::Completion | TransactionKind::CompletionAdvice => {
             let back = Entry::one(payable(opened), source, minor, Phase::Posted);
             return with_hold_again(back, original.filter(|_| on_us), book);
         }

@@ -5,7 +5,7 @@ use crate::flight::{Asked, LinkStatus};
 use crate::input::Answer;
 use crate::machine::{Core, NETWORK_STAN_FIRST, Output};
 use switchyard_domain::{
-    Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, Stan, Timestamp,
+    Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, SafKind, Stan, Timestamp,
 };
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
@@ -119,12 +119,17 @@ impl Core {
             return;
         };
         let timeout_ms = registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
-        let message = Box::new(Upstream::Reversal {
-            saf: entry,
-            opened: Box::new(transaction.opened.clone()),
-            terminal: terminal.terminal.id,
-            merchant: merchant.id,
-            repeat: self.was_sent(&entry),
+        let opened = Box::new(transaction.opened.clone());
+        let (terminal, merchant, mcc) = (terminal.terminal.id, merchant.id, merchant.mcc);
+        let repeat = self.was_sent(&entry);
+        let message = Box::new(match entry.kind {
+            SafKind::Reversal => Upstream::Reversal { saf: entry, opened, terminal, merchant, repeat },
+            SafKind::Advice => {
+                let original = opened.original.and_then(|id| self.state.transactions.get(id));
+                let original = original.and_then(|t| t.opened.upstream);
+                let auth_code = transaction.reply.and_then(|reply| reply.auth_code);
+                Upstream::Advice { saf: entry, opened, terminal, merchant, mcc, auth_code, original, repeat }
+            }
         });
         let retry_ms = self.config.saf_retry_ms;
         let flight = self.flight.link(link);
@@ -154,11 +159,16 @@ impl Core {
     ) {
         let Some(entry) = self.state.saf.waiting.get(&id).copied() else { return };
         let fits = answer.transmitted == entry.upstream.transmitted_at.transmission_digits()
-            && matches!(answer.mti, 430 | 431 | 410);
+            && match entry.kind {
+                SafKind::Reversal => matches!(answer.mti, 430 | 431 | 410),
+                SafKind::Advice => answer.mti == entry.upstream.mti + 10,
+            };
         let Some(code) = answer.code.filter(|_| fits) else { return };
         // The issuer never saw what nobody knew the outcome of: that is an outcome too.
         let outcome = self.state.transactions.get(entry.transaction).map(|t| t.outcome);
-        let never_seen = code == ResponseCode::ORIGINAL_NOT_FOUND && outcome == Some(Outcome::Unknown);
+        let never_seen = entry.kind == SafKind::Reversal
+            && code == ResponseCode::ORIGINAL_NOT_FOUND
+            && outcome == Some(Outcome::Unknown);
         let flight = self.flight.link(link);
         flight.saf = None;
         if code.is_approval() || never_seen {

@@ -28,12 +28,19 @@ impl Core {
             }
             return out.refuse(origin, code);
         }
+        if request.mac == MacCheck::NotRequired && !self.may_send_unkeyed(caller.terminal) {
+            return out.refuse(origin, ResponseCode::SYSTEM_MALFUNCTION);
+        }
         match request.body {
             Body::SignOn { stan, form } => self.sign_on(caller, stan, form, out),
             Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
             Body::Echo | Body::Status => {
-                let reply =
-                    Reply { code: ResponseCode::APPROVED, body: ReplyBody::Echo { at: now }, requirement: 0 };
+                let reply = Reply {
+                    code: ResponseCode::APPROVED,
+                    body: ReplyBody::Echo { at: now },
+                    requirement: 0,
+                    chip: None,
+                };
                 out.reply(origin, reply);
             }
             Body::Unsupported { code } => out.refuse(origin, code),
@@ -83,6 +90,18 @@ impl Core {
             MacCheck::NoKey => Err(ResponseCode::SIGN_ON_REQUIRED),
             MacCheck::Verified { .. } | MacCheck::Wrong => Err(ResponseCode::MAC_ERROR),
         }
+    }
+
+    /// Messages without a MAC can come from anybody who knows a terminal's number: there is a limit to the keys, the
+    /// records and the work that they cause.
+    fn may_send_unkeyed(&mut self, terminal: TerminalIndex) -> bool {
+        let sent = self.flight.unkeyed.entry(terminal).or_default();
+        *sent = sent.saturating_add(1);
+        let within = *sent <= self.config.unkeyed_per_minute_max;
+        if !within {
+            *self.flight.refusals.entry((terminal, ResponseCode::SYSTEM_MALFUNCTION)).or_default() += 1;
+        }
+        within
     }
 
     fn signed_on(&self, caller: &Caller, out: &mut Output) -> bool {

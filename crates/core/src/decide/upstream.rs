@@ -20,7 +20,7 @@ impl Core {
         origins: Vec<Origin>,
         request: Box<Financial>,
         pin: Option<PinBlock>,
-        plan: Plan,
+        mut plan: Plan,
         now: Timestamp,
         out: &mut Output,
     ) {
@@ -31,12 +31,18 @@ impl Core {
         let deadline = now.plus_micros(u64::from(terms.answer_timeout_ms) * 1_000);
         let mti = crate::dialect::iso87::upstream_mti(request.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
-        let issuer = plan.issuer;
+        let (issuer, finding) = (plan.issuer, plan.risk.take());
         let opened = self.opened(&request, plan, self.next_rrn(), Some(upstream));
         let message = self.upstream_request(&opened, request, pin);
         let (id, terminal) = (opened.id, opened.key.terminal);
+        let flagged = finding.as_ref().map(|_| opened.clone());
         self.emit(Record::Opened(opened), Actor::Terminal(terminal), now, out);
-        self.flight.wait_upstream(id, UpstreamWait { origins, deadline, issuer });
+        if let Some(opened) = flagged {
+            self.flag(finding, &opened, false, now, out);
+        }
+        self.flight
+            .wait_upstream(id, UpstreamWait { origins, deadline, issuer, chip: None, tried: Vec::new() });
+        self.link_asked(link, now);
         let flight = self.flight.link(link);
         flight.asked.insert(upstream.stan, Asked::Transaction(id));
         let generation = flight.generation;
@@ -47,7 +53,7 @@ impl Core {
         });
     }
 
-    fn upstream_request(
+    pub(crate) fn upstream_request(
         &self,
         opened: &TransactionOpened,
         request: Box<Financial>,
@@ -104,8 +110,13 @@ impl Core {
             && answer.transmitted == upstream.transmitted_at.transmission_digits()
             && answer.rrn.is_none_or(|rrn| rrn == transaction.opened.rrn);
         let Some(code) = answer.code.filter(|_| fits) else { return };
+        self.link_answered(link);
         self.flight.link(link).asked.remove(&answer.stan);
+        let transaction = self.state.transactions.get(id).expect("asked about a transaction that exists");
         if transaction.outcome == Outcome::Pending {
+            if let Some(wait) = self.flight.upstream.get_mut(&id) {
+                wait.chip.clone_from(&answer.chip);
+            }
             self.resolve_answered(id, code, answer, now, out);
         } else {
             self.late_answer(id, code, now, out);
@@ -171,7 +182,8 @@ impl Core {
         self.emit(record, actor, now, out);
         if let Some(wait) = self.flight.end_upstream(opened.id) {
             let body = ReplyBody::Financial { facts: reply, echo: opened.echo, issuer: wait.issuer };
-            let reply = Reply::recorded(&reply, body);
+            let chip = wait.chip.filter(|_| reply.code != ResponseCode::NO_ISSUER_ANSWER);
+            let reply = Reply { chip, ..Reply::recorded(&reply, body) };
             wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
         }
         self.hurry(saf.as_ref(), now, out);
@@ -224,6 +236,7 @@ impl Core {
         let link = Self::link_of(&transaction.opened);
         let unsent = self.state.saf.waiting.values().find(|entry| {
             entry.transaction == id
+                && entry.kind == SafKind::Reversal
                 && !self.was_sent(entry)
                 && !code.is_approval()
                 && !code.is_unknown()
@@ -246,17 +259,36 @@ impl Core {
     }
 
     /// The request never left: nothing happened upstream.
-    pub(crate) fn not_sent(&mut self, link: LinkIndex, id: TransactionId, now: Timestamp, out: &mut Output) {
+    pub(crate) fn not_sent(
+        &mut self,
+        link: LinkIndex,
+        id: TransactionId,
+        request: Option<Box<UpstreamRequest>>,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
         let Some(transaction) = self.state.transactions.get(id) else { return };
         if transaction.outcome != Outcome::Pending {
             return;
         }
         let opened = transaction.opened.clone();
-        if let Some(upstream) = opened.upstream {
-            self.flight.link(link).asked.remove(&upstream.stan);
+        let Some(upstream) = opened.upstream.filter(|upstream| upstream.link == link) else { return };
+        self.flight.link(link).asked.remove(&upstream.stan);
+        if transaction.reversal_wanted || !self.fail_over(&opened, request, now, out) {
+            self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
         }
-        let facts = self.upstream_facts(&opened, ResponseCode::ISSUER_INOPERATIVE, now);
-        self.resolve(&opened, Outcome::Declined, facts, Entry::NONE, None, None, now, out);
+    }
+
+    /// Nothing happened anywhere, and nothing will.
+    pub(crate) fn give_up_unsent(
+        &mut self,
+        opened: &TransactionOpened,
+        code: ResponseCode,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let facts = self.upstream_facts(opened, code, now);
+        self.resolve(opened, Outcome::Declined, facts, Entry::NONE, None, None, now, out);
     }
 
     /// Whoever was not answered in time.
@@ -266,6 +298,8 @@ impl Core {
                 return;
             }
             self.flight.deadlines.pop_first();
+            let link = self.state.transactions.get(id).and_then(|t| Self::link_of(&t.opened));
+            link.into_iter().for_each(|link| self.link_silent(link, now));
             self.resolve_unknown(id, ReversalReason::NoAnswer, now, out);
         }
     }

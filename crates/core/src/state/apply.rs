@@ -1,6 +1,7 @@
 //! How each record changes the state.
 
 use crate::state::registry::{IssuedCard, TerminalState};
+use crate::state::risk::Count;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
@@ -27,6 +28,8 @@ impl State {
                 self.open(opened, stamped.at, Some((*outcome, *reply)))?;
                 self.settle(opened.id, *outcome, entry)
             }
+            Record::Advised { .. } => self.apply_advice(stamped),
+            Record::Rerouted { transaction, upstream } => self.reroute(*transaction, *upstream),
             Record::Resolved { transaction, outcome, reply, entry, movement: _, saf } => {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
@@ -45,6 +48,7 @@ impl State {
             Record::DayCut { day, next } => {
                 self.days_to_net.push(*day);
                 self.day = Some(*next);
+                self.risk.day_cut(*day, *next, stamped.at);
                 Ok(self.book.replay(&stamped.record)?)
             }
             Record::MerchantNetted { .. }
@@ -56,15 +60,16 @@ impl State {
                 self.days_to_net.retain(|d| d != day);
                 Ok(())
             }
-            Record::HoldExpired { transaction, entry } => {
-                let missing = missing_number("transaction", transaction.0);
-                self.transactions.get_mut(*transaction).ok_or(missing)?.voided = true;
-                Ok(self.book.apply(entry)?)
-            }
+            Record::HoldExpired { transaction, entry } => self.hold_expired(*transaction, entry),
             Record::PinTried { card, right } => {
                 self.count_pin(*card, *right);
                 Ok(())
             }
+            Record::RiskRulesSet(_)
+            | Record::RoutingRulesSet(_)
+            | Record::StandInRulesSet(_)
+            | Record::RiskFlagged { .. }
+            | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
@@ -84,6 +89,11 @@ impl State {
             | Record::FeePlanSet(_)
             | Record::CardIssued(_) => self.apply_registry(&stamped.record),
         }
+    }
+
+    fn hold_expired(&mut self, id: TransactionId, entry: &Entry) -> Result<(), ApplyError> {
+        self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?.voided = true;
+        Ok(self.book.apply(entry)?)
     }
 
     fn apply_registry(&mut self, record: &Record) -> Result<(), ApplyError> {
@@ -133,6 +143,7 @@ impl State {
                 self.link_stans.push(0);
             }
             Record::RouteAdded(route) => {
+                registry.ranges.take();
                 registry.routes.push(route.clone());
                 registry.routes.sort_by_key(|r| (r.high.saturating_sub(r.low), r.low));
             }
@@ -147,7 +158,7 @@ impl State {
     }
 
     /// A transaction begins, and with `decided` ends in the same step.
-    fn open(
+    pub(super) fn open(
         &mut self,
         opened: &TransactionOpened,
         at: Timestamp,
@@ -174,6 +185,7 @@ impl State {
             day: opened.day,
             reply,
             source,
+            advice: None,
             reversal_wanted: false,
             unfound: false,
             voided: false,
@@ -184,6 +196,10 @@ impl State {
             && batch.number == opened.key.batch
         {
             batch.transactions.push(opened.id);
+        }
+        self.count_risk(opened.id, Count::Attempt);
+        if outcome != Outcome::Declined {
+            self.count_risk(opened.id, Count::Stands);
         }
         if outcome == Outcome::Pending {
             self.claim(opened, true)?;
@@ -219,7 +235,10 @@ impl State {
             TransactionKind::Void | TransactionKind::PreAuthVoid | TransactionKind::CompletionVoid => {
                 original.voided = take;
             }
-            TransactionKind::Completion => original.completed = take,
+            // A sale with a tip is not voided any more: what is given back then is a refund.
+            TransactionKind::Completion | TransactionKind::CompletionAdvice | TransactionKind::Tip => {
+                original.completed = take
+            }
             TransactionKind::Refund => {
                 let minor = opened.amount.minor;
                 original.refunded_minor = if take {
@@ -228,13 +247,24 @@ impl State {
                     original.refunded_minor.saturating_sub(minor)
                 };
             }
-            TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => {}
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::BalanceInquiry
+            | TransactionKind::PreAuth => {}
         }
         Ok(())
     }
 
     /// What an outcome does besides being one: postings, batch totals, claims.
-    fn settle(&mut self, id: TransactionId, outcome: Outcome, entry: &Entry) -> Result<(), ApplyError> {
+    pub(super) fn settle(
+        &mut self,
+        id: TransactionId,
+        outcome: Outcome,
+        entry: &Entry,
+    ) -> Result<(), ApplyError> {
         self.book.apply(entry)?;
         let transaction = self.transactions.get(id).ok_or(missing_number("transaction", id.0))?;
         let opened = transaction.opened.clone();
@@ -245,6 +275,10 @@ impl State {
                 if !waited {
                     self.claim(&opened, true)?;
                 }
+                if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
+                    self.count_risk(original, Count::Gone);
+                }
+                self.paid_by(id, entry);
                 if let Some(batch) = self.batches.get_mut(opened.key.terminal)
                     && batch.number == opened.key.batch
                 {
@@ -256,6 +290,7 @@ impl State {
             Outcome::Declined | Outcome::Reversed => {
                 if waited {
                     self.claim(&opened, false)?;
+                    self.count_risk(id, Count::Gone);
                 }
             }
         }
@@ -345,6 +380,13 @@ impl State {
             batch.uncount(opened.kind, opened.card_class, opened.amount.minor);
         }
         self.claim(&opened, false)?;
+        if let Some(why) = self.transactions.get(id).and_then(|t| t.advice) {
+            self.advised(id, why, Count::Gone);
+        }
+        self.count_risk(id, Count::Gone);
+        if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
+            self.count_risk(original, Count::Stands);
+        }
         self.transactions.settle_indexes(id);
         Ok(())
     }
@@ -361,6 +403,7 @@ impl State {
             transaction.outcome = Outcome::Reversed;
             let opened = transaction.opened.clone();
             self.claim(&opened, false)?;
+            self.count_risk(id, Count::Gone);
             self.transactions.settle_indexes(id);
         }
         Ok(())
@@ -387,6 +430,7 @@ impl State {
         transaction.outcome = Outcome::Declined;
         let opened = transaction.opened.clone();
         self.claim(&opened, false)?;
+        self.count_risk(id, Count::Gone);
         self.transactions.settle_indexes(id);
         Ok(())
     }
@@ -463,7 +507,7 @@ impl State {
             rrn.as_bytes()[4..].iter().fold(0, |n, b| n * 10 + u64::from(b.wrapping_sub(b'0') % 10));
         self.references = counter + 1;
     }
-    fn used_stan(&mut self, link: LinkIndex, stan: Stan) {
+    pub(super) fn used_stan(&mut self, link: LinkIndex, stan: Stan) {
         if let Some(last) = self.link_stans.get_mut(usize::from(link.0)) {
             *last = stan.get();
         }

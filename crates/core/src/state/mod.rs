@@ -7,10 +7,13 @@ mod apply;
 mod batches;
 mod cases;
 mod image;
+mod limits;
 mod orders;
+mod ranges;
 mod references;
 mod registry;
 mod requests;
+mod risk;
 mod rows;
 mod saf;
 mod transactions;
@@ -23,16 +26,21 @@ pub use view::{BatchView, SafView};
 
 pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
+pub(crate) use risk::{Seen as RiskSeen, about};
 pub(crate) use transactions::Transaction;
 
 use crate::state::batches::Batches;
 use crate::state::cases::Cases;
 use crate::state::requests::Requests;
+use crate::state::risk::Risk;
 use crate::state::saf::Saf;
 use crate::state::transactions::Transactions;
 use serde::{Deserialize, Serialize};
 use switchyard_book::{Book, BookError};
-use switchyard_domain::{AcquirerId, BusinessDate, Timestamp, UtcOffset};
+use switchyard_domain::{
+    AcquirerId, Amount, BusinessDate, MerchantIndex, RiskRules, RoutingRules, StandInRules, Timestamp,
+    TransactionId, UtcOffset,
+};
 
 /// A record that cannot follow the ones before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +98,8 @@ pub struct State {
     pub(crate) saf: Saf,
     pub(crate) cases: Cases,
     pub(crate) book: Book,
+    pub(crate) risk: Risk,
+    pub(crate) routing: RoutingRules,
     /// Counts reference numbers given out.
     pub(crate) references: u64,
     /// The trace number given out last, per link.
@@ -136,6 +146,22 @@ impl State {
     /// Time of the latest record.
     pub fn last_at(&self) -> Timestamp {
         self.last_at
+    }
+    /// The limits and risk rules in force.
+    pub fn risk_rules(&self) -> &RiskRules {
+        &self.risk.rules
+    }
+    /// The rules in force that choose among links.
+    pub fn routing_rules(&self) -> &RoutingRules {
+        &self.routing
+    }
+    /// What is approved while an issuer is away.
+    pub fn stand_in_rules(&self) -> &StandInRules {
+        &self.risk.stand_in
+    }
+    /// Transactions whose payout is held.
+    pub fn held_payouts(&self) -> impl Iterator<Item = (TransactionId, MerchantIndex, Amount)> {
+        self.risk.held.iter().map(|(id, (merchant, amount))| (*id, *merchant, *amount))
     }
     /// Records applied so far.
     pub fn records(&self) -> u64 {

@@ -65,17 +65,18 @@ impl State {
     pub(super) fn apply_saf(&mut self, record: &Record) -> Result<(), ApplyError> {
         let missing = |id: &SafId| missing_number("store-and-forward entry", id.0);
         match record {
-            Record::SafDelivered { id, code } => {
-                let delivered = self.saf.remove(*id).ok_or(missing(id))?;
-                self.reversed_upstream(delivered.transaction, *code)
-            }
+            Record::SafDelivered { id, code } => self.delivered(*id, *code),
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDeadLettered { id, .. } => self.saf.give_up(*id).ok_or(missing(id)),
             Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
             Record::SafResolved { id, finding, entry, .. } => {
                 self.book.apply(entry)?;
-                let transaction = self.saf.end(*id).ok_or(missing(id))?.transaction;
-                self.end_saf(transaction, *finding)
+                let ended = self.saf.end(*id).ok_or(missing(id))?;
+                match ended.kind {
+                    SafKind::Reversal => self.end_saf(ended.transaction, *finding),
+                    // What an advice tells of has taken place; the issuer knows it by other ways now.
+                    SafKind::Advice => Ok(()),
+                }
             }
             _ => unreachable!("only records of the queues come here"),
         }

@@ -1,7 +1,9 @@
 //! Who and what is registered.
 
+use crate::state::ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use switchyard_book::Sharded;
 use switchyard_domain::{
     BlockCause, CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkMode,
@@ -43,6 +45,8 @@ pub struct Registry {
     pub(crate) link_modes: Vec<LinkMode>,
     /// Narrowest range first, so that the first match is the most specific.
     pub(crate) routes: Vec<Route>,
+    /// The routes made for halving, at the first look after a change.
+    pub(crate) ranges: OnceLock<Ranges>,
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     pub(crate) cards: Vec<IssuedCard>,
     pub(crate) card_by_hash: Sharded<CardHash, u32>,
@@ -140,8 +144,8 @@ impl Registry {
     }
     /// Where a card goes: the narrowest range that holds its number.
     pub(crate) fn route(&self, pan: &Pan) -> Option<&Route> {
-        let key = pan.routing_key();
-        self.routes.iter().find(|r| r.low <= key && key <= r.high)
+        let ranges = self.ranges.get_or_init(|| Ranges::of(&self.routes));
+        self.routes.get(ranges.find(pan.routing_key())?)
     }
     /// A card of the embedded issuer and the number of its account.
     pub(crate) fn issued(&self, hash: &CardHash) -> Option<(u32, &IssuedCard)> {

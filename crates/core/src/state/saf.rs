@@ -1,13 +1,16 @@
 //! Store and forward: messages that have to reach an issuer, however long that takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use switchyard_domain::{LinkIndex, SafEntry, SafId};
+use switchyard_domain::{LinkIndex, SafEntry, SafId, SafKind, TransactionId};
 
 /// Entries by number: first in, first out per link.
 #[derive(Debug, Default)]
 pub(crate) struct Saf {
     pub(crate) waiting: BTreeMap<SafId, SafEntry>,
-    pub(crate) queues: BTreeSet<(LinkIndex, SafId)>,
+    /// By link; reversals before advices, but not before the advice of what they reverse.
+    pub(crate) queues: BTreeSet<(LinkIndex, bool, SafId)>,
+    /// Transactions whose advice waits.
+    pub(crate) advised: BTreeSet<TransactionId>,
     pub(crate) dead: BTreeMap<SafId, SafEntry>,
     /// The keys that the cards of either are sealed under.
     pub(crate) card_keys: BTreeMap<SafId, u16>,
@@ -30,7 +33,14 @@ impl Saf {
         if let Some(key) = card_key {
             self.card_keys.insert(entry.id, key);
         }
-        self.queues.insert((entry.upstream.link, entry.id));
+        self.enqueue(entry);
+    }
+    fn enqueue(&mut self, entry: SafEntry) {
+        let behind = entry.kind == SafKind::Advice || self.advised.contains(&entry.transaction);
+        if entry.kind == SafKind::Advice {
+            self.advised.insert(entry.transaction);
+        }
+        self.queues.insert((entry.upstream.link, behind, entry.id));
         self.waiting.insert(entry.id, entry);
     }
     /// Takes out an entry that was delivered, or need not be.
@@ -47,7 +57,12 @@ impl Saf {
     }
     fn unqueue(&mut self, id: SafId) -> Option<SafEntry> {
         let entry = self.waiting.remove(&id)?;
-        self.queues.remove(&(entry.upstream.link, id));
+        for behind in [false, true] {
+            self.queues.remove(&(entry.upstream.link, behind, id));
+        }
+        if entry.kind == SafKind::Advice {
+            self.advised.remove(&entry.transaction);
+        }
         Some(entry)
     }
     /// An entry that waits to be delivered, or that gave up.
@@ -57,8 +72,7 @@ impl Saf {
     /// An entry that had given up waits again, in its old place.
     pub(crate) fn revive(&mut self, id: SafId) -> Option<()> {
         let entry = self.dead.remove(&id)?;
-        self.queues.insert((entry.upstream.link, id));
-        self.waiting.insert(id, entry);
+        self.enqueue(entry);
         Some(())
     }
     /// Takes an entry out, wherever it is.
@@ -68,7 +82,7 @@ impl Saf {
     }
     /// The oldest entry for a link.
     pub(crate) fn first_for(&self, link: LinkIndex) -> Option<&SafEntry> {
-        let (owner, id) = self.queues.range((link, SafId(0))..).next()?;
+        let (owner, _, id) = self.queues.range((link, false, SafId(0))..).next()?;
         if *owner == link { self.waiting.get(id) } else { None }
     }
 }

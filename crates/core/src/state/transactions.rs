@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    AccountId, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp, TransactionId,
-    TransactionKind, TransactionOpened,
+    AccountId, AdviceReason, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened,
 };
 
 /// A transaction and where it stands.
@@ -23,6 +23,8 @@ pub(crate) struct Transaction {
     pub(crate) reply: Option<ReplyFacts>,
     /// The account on the other side of the merchant: a cardholder's, or a network receivable.
     pub(crate) source: AccountId,
+    /// It was approved without asking the issuer.
+    pub(crate) advice: Option<AdviceReason>,
     /// A terminal's reversal came before the issuer's answer.
     pub(crate) reversal_wanted: bool,
     /// The issuer answered the reversal with 25: it never had this, or has it still to come.

@@ -116,3 +116,30 @@ fn wrong_macs_are_summed_up_once_a_minute() {
     let sum: u32 = new.iter().map(|r| if let Record::Refusals { count, .. } = r { *count } else { 0 }).sum();
     assert_eq!(sum, 50);
 }
+
+#[test]
+fn messages_without_a_mac_have_a_limit_by_terminal_and_minute() {
+    let config = CoreConfig { unkeyed_per_minute_max: 5, ..CoreConfig::default() };
+    let mut bench = Bench::with(config);
+    let echo = |bench: &mut Bench, terminal: usize| {
+        let ticket = bench.request_as(
+            TERMINALS[terminal].0,
+            MERCHANTS[TERMINALS[terminal].1],
+            MacCheck::NotRequired,
+            Body::Echo,
+        );
+        bench.code_of(ticket)
+    };
+    // The sign-on was the first.
+    let codes: Vec<String> = (0..6).map(|_| echo(&mut bench, 0)).collect();
+    assert_eq!(codes, ["00", "00", "00", "00", "96", "96"]);
+    assert_eq!(echo(&mut bench, 1), "00", "another terminal has its own");
+    assert_eq!(bench.code(&Ask::sale(10, 5)), "00", "what is authentic is not held up");
+    bench.pass(60_000);
+    assert_eq!(echo(&mut bench, 0), "00", "another minute");
+    let counted = bench.records.iter().find_map(|r| match r.record {
+        switchyard_domain::Record::Refusals { code, count, .. } => Some((code.to_string(), count)),
+        _ => None,
+    });
+    assert_eq!(counted, Some(("96".into(), 2)), "one record for all of them");
+}

@@ -325,6 +325,7 @@ fn what_may_have_been_taken_stays_taken_until_that_is_known() {
         g.bench.step(switchyard_core::Input::NotSent {
             link: LINK_A,
             transaction: g.bench.model.last().opened.id,
+            request: None,
         });
         assert_eq!(g.bench.link_code(&ask.stan(22), "00").1, "00", "{kind:?} that was not sent");
     }

@@ -63,13 +63,13 @@ fn without_a_signed_on_link_the_answer_is_91() {
 fn what_could_not_be_sent_is_declined_with_91() {
     let mut bench = Bench::new();
     let ticket = bench.ask(&Ask::sale_a(10, 500));
-    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(0) });
+    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(0), request: None });
     assert_eq!(bench.code_of(ticket), "91");
     assert_eq!(bench.model.outcome(0), Outcome::Declined);
     let sent = bench.last_request();
     bench.answer(&sent, "00");
-    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(0) });
-    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(77) });
+    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(0), request: None });
+    bench.step(Input::NotSent { link: LINK_A, transaction: TransactionId(77), request: None });
     assert_eq!(bench.payable(0), 0);
 }
 

@@ -47,7 +47,7 @@ fn a_restart_at_any_record_leaves_nothing_pending() {
     let first = live.records.iter().position(|s| s.record_is_signed_on()).unwrap() + 3;
     for cut in first..=live.records.len() {
         let mut bench = Bench::reopen(&live.records[..cut], CoreConfig::default(), live.now, 7);
-        bench.key_versions = [1; 3];
+        bench.key_versions = [1; 4];
         bench.generations = [10; 2];
         let pending = |b: &Bench| b.model.transactions.values().any(|t| t.outcome == Outcome::Pending);
         assert!(!pending(&bench), "cut at {cut}");

@@ -27,6 +27,7 @@ pub(crate) struct Ask {
     pub(crate) currency: Currency,
     pub(crate) card: Option<&'static str>,
     pub(crate) pin: bool,
+    pub(crate) chip: bool,
     pub(crate) expiry: Option<&'static str>,
     pub(crate) original: OriginalRef,
     pub(crate) processing_code: u32,
@@ -44,6 +45,12 @@ impl Ask {
             TransactionKind::PreAuthVoid => (200_000, 11),
             TransactionKind::Completion => (0, 20),
             TransactionKind::CompletionVoid => (200_000, 21),
+            TransactionKind::OfflineSale => (0, 30),
+            TransactionKind::CompletionAdvice => (0, 24),
+            TransactionKind::Tip => (0, 34),
+            TransactionKind::CashAdvance => (10_000, 22),
+            TransactionKind::CardRepayment => (500_000, 22),
+            TransactionKind::TopUp => (510_000, 22),
         };
         Self {
             terminal: 0,
@@ -54,6 +61,7 @@ impl Ask {
             currency: Currency::CNY,
             card: Some(card),
             pin: false,
+            chip: false,
             expiry: None,
             original: OriginalRef::default(),
             processing_code,
@@ -71,7 +79,7 @@ impl Ask {
     }
     /// A follow-up of `self` that names it by reference (or by authorization code).
     pub(crate) fn follow(self, kind: TransactionKind, stan: u32, rrn: Rrn, code: Option<AuthCode>) -> Self {
-        let by_code = matches!(kind, TransactionKind::PreAuthVoid | TransactionKind::Completion);
+        let by_code = kind == TransactionKind::PreAuthVoid || kind.captures();
         let original = OriginalRef {
             rrn: (!by_code).then_some(rrn),
             auth_code: code.filter(|_| by_code),
@@ -149,8 +157,9 @@ impl Ask {
             }),
             pin: self.pin.then_some(PinBlock([5; 8])),
             track2: None,
-            emv: None,
+            emv: self.chip.then(|| vec![0x9F, 0x26, 0]),
             card_sequence: None,
+            chip_answer: None,
             original: self.original,
             fingerprint: self.fingerprint(),
             echo: self.echo(),

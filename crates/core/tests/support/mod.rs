@@ -12,9 +12,9 @@ pub(crate) use model::Model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
-    Answer, Body, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial, Input, KeyForm,
-    MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody, Request, Restore,
-    Section, SlotId, State, Upload, Upstream,
+    Answer, Body, ChipOutcome, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial,
+    Input, KeyForm, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody,
+    Request, Restore, Section, SlotId, State, Upload, Upstream, UpstreamRequest,
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, BusinessDate, CardClass, CardHash, CardIssued,
@@ -24,7 +24,7 @@ use switchyard_domain::{
     WrappedKey,
 };
 
-/// 2026-11-18 06:26:40 at UTC.
+/// 2026-11-18 11:06:40 at UTC.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000_000);
 /// Milliseconds that the links wait for an answer.
 pub(crate) const LINK_TIMEOUT_MS: u64 = 10_000;
@@ -62,6 +62,15 @@ pub(crate) enum Pins {
     Held,
 }
 
+/// How the look at a cryptogram ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chip {
+    Right,
+    Wrong,
+    Malformed,
+    Failed,
+}
+
 /// A message that the core sent to an issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
@@ -76,6 +85,7 @@ pub(crate) struct Sent {
 pub(crate) enum SentWhat {
     Request { id: TransactionId, rrn: Rrn, mti: u16, original: Option<UpstreamRef>, has_pin: bool },
     Reversal { saf: SafEntry, repeat: bool },
+    Advice { saf: SafEntry, repeat: bool },
     Network,
 }
 
@@ -101,13 +111,16 @@ pub(crate) struct Bench {
     pub(crate) replies: BTreeMap<u64, Vec<Reply>>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) pins: Pins,
+    pub(crate) chip: Chip,
     pub(crate) held_pins: Vec<(SlotId, Box<Financial>, PinJob)>,
     pub(crate) hold_keys: bool,
     pub(crate) held_keys: Vec<(SlotId, u32)>,
     pub(crate) auto_network: bool,
     pub(crate) model: Model,
     pub(crate) generations: [u32; 2],
-    pub(crate) key_versions: [u32; 3],
+    pub(crate) key_versions: [u32; 4],
+    /// The request sent last, as the server would hand it back.
+    kept: Option<Box<UpstreamRequest>>,
     mirror: Core,
     recorded: BTreeSet<Rrn>,
     tickets: u64,
@@ -140,14 +153,16 @@ impl Bench {
             replies: BTreeMap::new(),
             sent: Vec::new(),
             pins: Pins::Right,
+            chip: Chip::Right,
             held_pins: Vec::new(),
             hold_keys: false,
             held_keys: Vec::new(),
             auto_network: true,
             model: Model::default(),
             generations: [0; 2],
-            key_versions: [0; 3],
+            key_versions: [0; 4],
             recorded: BTreeSet::new(),
+            kept: None,
             tickets: 0,
             last_command: None,
             epoch: 0,
@@ -234,6 +249,15 @@ impl Bench {
                 Some(outcome) => next.push(Input::PinDone { slot, request, outcome }),
                 None => self.held_pins.push((slot, request, job)),
             },
+            Effect::ChipWork { slot, request } => {
+                let outcome = match self.chip {
+                    Chip::Right => ChipOutcome::Right(vec![0x91, 0]),
+                    Chip::Wrong => ChipOutcome::Wrong,
+                    Chip::Malformed => ChipOutcome::Malformed,
+                    Chip::Failed => ChipOutcome::Failed,
+                };
+                next.push(Input::ChipDone { slot, request, outcome });
+            }
             Effect::MakeKeys { slot, version, .. } => {
                 if self.hold_keys {
                     self.held_keys.push((slot, version));
@@ -248,6 +272,9 @@ impl Bench {
             Effect::Send { link, generation, message } => {
                 let sent = sent_of(link, generation, &message);
                 self.sent.push(sent);
+                if let Upstream::Request(request) = *message {
+                    self.kept = Some(request);
+                }
                 if self.auto_network && sent.what == SentWhat::Network {
                     let answer = Box::new(Answer { mti: 810, ..answer_to(&sent, ResponseCode::APPROVED) });
                     next.push(Input::Answer { link, generation, answer });
@@ -365,14 +392,18 @@ impl Bench {
         origin.ticket
     }
     pub(crate) fn sign_on(&mut self, terminal: usize) {
+        self.sign_on_at(TERMINALS[terminal].0, MERCHANTS[TERMINALS[terminal].1]);
+    }
+    pub(crate) fn sign_on_at(&mut self, terminal: &str, merchant: &str) {
         let body = Body::SignOn { stan: stan(1), form: KeyForm::Double };
-        let ticket = self.request_as(
-            TERMINALS[terminal].0,
-            MERCHANTS[TERMINALS[terminal].1],
-            MacCheck::NotRequired,
-            body,
-        );
+        let ticket = self.request_as(terminal, merchant, MacCheck::NotRequired, body);
         assert_eq!(self.code_of(ticket), "00");
+    }
+    /// Asks from a terminal that is not among the first three.
+    pub(crate) fn code_at(&mut self, terminal: &str, merchant: &str, index: usize, ask: &Ask) -> String {
+        let mac = MacCheck::Verified { version: self.key_versions[index] };
+        let ticket = self.request_as(terminal, merchant, mac, Body::Financial(ask.financial()));
+        self.code_of(ticket)
     }
     pub(crate) fn ask(&mut self, ask: &Ask) -> u64 {
         let body = Body::Financial(ask.financial());
@@ -431,13 +462,17 @@ impl Bench {
     pub(crate) fn last_request(&self) -> Sent {
         *self.sent.iter().rfind(|s| matches!(s.what, SentWhat::Request { .. })).expect("a request was sent")
     }
+    /// The request sent last, whole.
+    pub(crate) fn take_request(&mut self) -> Box<UpstreamRequest> {
+        self.kept.take().expect("a request was sent")
+    }
     pub(crate) fn requests(&self) -> usize {
         self.sent.iter().filter(|s| matches!(s.what, SentWhat::Request { .. })).count()
     }
     pub(crate) fn reversals(&self) -> Vec<(Sent, SafEntry, bool)> {
         let reversal = |s: &Sent| match s.what {
             SentWhat::Reversal { saf, repeat } => Some((*s, saf, repeat)),
-            SentWhat::Request { .. } | SentWhat::Network => None,
+            SentWhat::Request { .. } | SentWhat::Advice { .. } | SentWhat::Network => None,
         };
         self.sent.iter().filter_map(reversal).collect()
     }
@@ -466,10 +501,13 @@ impl Bench {
                 return;
             }
             assert!(round < 10_000, "the queues do not drain");
-            let seen = self.reversals().len();
+            let seen = self.sent.len();
             self.pass(self.config.saf_retry_ms + LINK_TIMEOUT_MS);
-            for (sent, ..) in self.reversals().split_off(seen) {
-                self.answer(&sent, "00");
+            for sent in self.sent.split_off(seen) {
+                self.sent.push(sent);
+                if matches!(sent.what, SentWhat::Reversal { .. } | SentWhat::Advice { .. }) {
+                    self.answer(&sent, "00");
+                }
             }
         }
     }
@@ -591,6 +629,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
     let (mti, rrn) = match sent.what {
         SentWhat::Request { mti, rrn, .. } => (mti + 10, Some(rrn)),
         SentWhat::Reversal { .. } => (430, None),
+        SentWhat::Advice { saf, .. } => (saf.upstream.mti + 10, None),
         SentWhat::Network => (810, None),
     };
     Answer {
@@ -603,6 +642,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
         auth_code: code.is_approval().then(|| "A12345".parse().unwrap()),
         balance: None,
         network_code: None,
+        chip: None,
     }
 }
 
@@ -623,6 +663,11 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
         Upstream::Reversal { saf, opened, repeat, .. } => {
             assert_eq!(saf.transaction, opened.id);
             let what = SentWhat::Reversal { saf: *saf, repeat: *repeat };
+            Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
+        }
+        Upstream::Advice { saf, opened, repeat, .. } => {
+            assert_eq!((saf.transaction, Some(saf.upstream)), (opened.id, opened.upstream));
+            let what = SentWhat::Advice { saf: *saf, repeat: *repeat };
             Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
         }
         Upstream::Network { stan, at, .. } => {
@@ -647,6 +692,7 @@ fn rrn_of(record: &Record) -> Option<Rrn> {
         Record::SignedOn { reply, .. }
         | Record::SignedOff { reply, .. }
         | Record::Decided { reply, .. }
+        | Record::Advised { reply, .. }
         | Record::Resolved { reply, .. }
         | Record::ReversalTaken { reply, .. }
         | Record::BatchReconciled { reply, .. }

@@ -4,8 +4,8 @@ use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
     BatchNumber, BatchSide, BatchTotals, CardClass, CaseId, Currency, MerchantIndex, Movement, Outcome,
-    Record, ReversalEffect, Rrn, SafEntry, SafFinding, SafId, Stamped, TerminalIndex, TransactionId,
-    TransactionKind, TransactionOpened,
+    Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Rrn, SafEntry, SafFinding, SafId,
+    SafKind, Scope, Stamped, TerminalIndex, TransactionId, TransactionKind, TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) cases: BTreeSet<CaseId>,
     cases_next: u64,
     pub(crate) netted: bool,
+    /// What one card may spend a day, where a rule says so.
+    card_day_minor_max: Option<u64>,
 }
 
 impl Model {
@@ -62,7 +64,7 @@ impl Model {
                     let told = self.transactions.get_mut(&original.unwrap()).unwrap();
                     assert_eq!(told.outcome, Outcome::Approved, "only what stands is undone");
                     told.outcome = Outcome::Reversed;
-                    let gain = |k| matches!(k, TransactionKind::Sale | TransactionKind::Completion);
+                    let gain = |k: TransactionKind| k.batch_side() == Some(BatchSide::Debit);
                     let kind = told.opened.kind;
                     assert_eq!(movement.is_some(), kind.batch_side().is_some());
                     assert!(movement.is_none_or(|m| m.gain != gain(kind)));
@@ -74,6 +76,9 @@ impl Model {
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDelivered { id, .. } => {
                 let entry = self.saf.remove(id).expect("queued before");
+                if entry.kind == SafKind::Advice {
+                    return;
+                }
                 let told = self.transactions.get_mut(&entry.transaction).unwrap();
                 if told.outcome == Outcome::Unknown {
                     told.outcome = Outcome::Reversed;
@@ -99,8 +104,10 @@ impl Model {
                 self.arise(cases.len());
             }
             Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
-            Record::MerchantNetted { .. } => self.netted = true,
-            other => self.ordered(other),
+            other => {
+                self.ordered(other);
+                self.apply_rules(other);
+            }
         }
     }
 
@@ -124,6 +131,44 @@ impl Model {
         }
     }
 
+    /// Advices, other ways, rules and what they found.
+    fn apply_rules(&mut self, record: &Record) {
+        match record {
+            Record::Advised { opened, movement, saf, .. } => {
+                self.open(opened, Outcome::Approved);
+                self.moved(opened.id, Outcome::Approved, movement.as_ref());
+                assert_eq!((saf.kind, Some(saf.upstream)), (SafKind::Advice, opened.upstream));
+                self.saf.insert(saf.id, *saf);
+            }
+            Record::Rerouted { transaction, upstream } => {
+                let told = self.transactions.get_mut(transaction).expect("opened before");
+                assert_eq!(told.outcome, Outcome::Pending, "only what waits goes another way");
+                told.opened.upstream = Some(*upstream);
+            }
+            Record::MerchantNetted { .. } => self.netted = true,
+            Record::RiskRulesSet(rules) => {
+                // Only where nothing else is in force, and from the first transaction on.
+                self.card_day_minor_max = match (&rules.rules[..], rules.version) {
+                    ([rule], 1) if rule.about == Scope::default() => match rule.test {
+                        RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max } => {
+                            Some(minor_max)
+                        }
+                        _ => None,
+                    },
+                    _ => None,
+                };
+            }
+            Record::RiskFlagged { transaction, finding, .. } => {
+                if let (Some(max), RiskVerdict::Decline(_)) = (self.card_day_minor_max, finding.verdict) {
+                    let opened = &self.transactions[transaction].opened;
+                    let with = self.spent(opened) + u128::from(opened.amount.minor);
+                    assert!(with > u128::from(max), "declined within the limit");
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn arise(&mut self, count: usize) {
         for _ in 0..count {
             self.cases.insert(CaseId(self.cases_next));
@@ -132,6 +177,9 @@ impl Model {
     }
     fn resolve_saf(&mut self, id: SafId, finding: SafFinding) {
         let entry = self.saf.remove(&id).or_else(|| self.dead.remove(&id)).expect("queued before");
+        if entry.kind == SafKind::Advice {
+            return;
+        }
         let told = self.transactions.get_mut(&entry.transaction).unwrap();
         assert!(matches!(told.outcome, Outcome::Unknown | Outcome::Reversed));
         told.outcome = Outcome::Reversed;
@@ -139,8 +187,30 @@ impl Model {
             self.kept.insert(entry.transaction);
         }
     }
+    /// What stands of a card's spending on the day of `opened`.
+    fn spent(&self, opened: &TransactionOpened) -> u128 {
+        let voided: BTreeSet<TransactionId> = (self.transactions.values())
+            .filter(|t| t.outcome == Outcome::Approved && t.opened.kind.voids())
+            .filter_map(|t| t.opened.original)
+            .collect();
+        let stands = |t: &&Told| {
+            matches!(t.outcome, Outcome::Pending | Outcome::Approved | Outcome::Unknown)
+                && t.opened.kind.is_limited()
+                && t.opened.day == opened.day
+                && t.opened.card.as_ref().map(|c| c.hash) == opened.card.as_ref().map(|c| c.hash)
+                && !voided.contains(&t.opened.id)
+        };
+        self.transactions.values().filter(stands).map(|t| u128::from(t.opened.amount.minor)).sum()
+    }
     fn open(&mut self, opened: &TransactionOpened, outcome: Outcome) {
         self.reference(opened.rrn);
+        if let Some(max) = self.card_day_minor_max.filter(|_| outcome != Outcome::Declined)
+            && opened.kind.is_limited()
+            && !opened.kind.is_advice()
+        {
+            let with = self.spent(opened) + u128::from(opened.amount.minor);
+            assert!(with <= u128::from(max), "approved or sent above the limit of the day");
+        }
         assert_eq!(opened.id.0, self.transactions.len() as u64);
         self.transactions.insert(opened.id, Told { opened: opened.clone(), outcome });
     }
@@ -149,7 +219,10 @@ impl Model {
     }
     fn queue(&mut self, saf: Option<&SafEntry>) {
         if let Some(entry) = saf {
-            assert!(self.saf.values().all(|e| e.transaction != entry.transaction), "one reversal each");
+            assert!(
+                self.saf.values().all(|e| e.transaction != entry.transaction || e.kind != entry.kind),
+                "one reversal each"
+            );
             self.saf.insert(entry.id, *entry);
         }
     }
@@ -219,7 +292,7 @@ impl Model {
     pub(crate) fn refundable(&self) -> Vec<(TransactionOpened, u64)> {
         let stands = |t: &&Told| t.outcome == Outcome::Approved;
         let back = |id| {
-            let of = |t: &&Told| t.opened.original == Some(id);
+            let of = |t: &&Told| t.opened.original == Some(id) && t.opened.kind != TransactionKind::Tip;
             self.transactions.values().filter(stands).filter(of).map(|t| t.opened.amount.minor).sum::<u64>()
         };
         let sales = self.transactions.values().filter(stands);
@@ -242,7 +315,8 @@ impl Model {
             assert_eq!(first.outcome, Outcome::Approved, "{} follows what does not stand", told.opened.id);
             assert_eq!(first.opened.key.merchant, told.opened.key.merchant);
             match told.opened.kind {
-                TransactionKind::Completion => {
+                TransactionKind::Tip => {}
+                TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                     assert!(told.opened.amount.minor * 100 <= first.opened.amount.minor * 115);
                     assert!(!back.contains_key(&original), "a hold is used once");
                     back.insert(original, first.opened.amount.minor);

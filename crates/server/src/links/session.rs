@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use switchyard_core::dialect::iso87::{self, LinkContext};
-use switchyard_core::{Answer, Input, Upstream};
+use switchyard_core::{Answer, Input, Upstream, UpstreamRequest};
 use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, Timestamp, TransactionId};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -181,10 +181,10 @@ impl<'a> Session<'a> {
     }
 
     /// What never left, for the core: it is as if it had not been sent, and nothing has to be reversed.
-    pub(super) fn unsent(mut self) -> Vec<TransactionId> {
-        let mut unsent: Vec<_> = self.outgoing.unsent().collect();
+    pub(super) fn unsent(mut self) -> Vec<(TransactionId, Option<Box<UpstreamRequest>>)> {
+        let mut unsent: Vec<_> = self.outgoing.unsent().map(|transaction| (transaction, None)).collect();
         self.queue.take(&mut self.pending);
-        unsent.extend(self.pending.iter().filter_map(|(_, message)| transaction_of(message)));
+        unsent.extend(self.pending.drain(..).filter_map(|(_, message)| request_of(*message)));
         unsent
     }
 
@@ -192,19 +192,21 @@ impl<'a> Session<'a> {
     fn encode_pending(&mut self) {
         let credit_max = self.shared.config.links.credit_max as usize;
         while self.outgoing.rest().len() < OUTGOING_BYTES_MAX {
-            let Some((generation, message)) = self.pending.front() else { return };
-            let transaction = transaction_of(message);
-            if transaction.is_some() && self.outstanding.len() >= credit_max {
-                return;
-            }
-            let may_leave = *generation == self.generation && !self.is_overdue(message);
-            let Some((_, message)) = self.pending.pop_front() else { return };
+            // Credit is for requests: what takes something back, and the link's own messages, never wait behind
+            // a request that has none. A reversal's own request is overdue by then and does not leave any more.
+            let waits = self.outstanding.len() >= credit_max;
+            let next =
+                self.pending.iter().position(|(_, message)| !waits || transaction_of(message).is_none());
+            let Some((generation, message)) = next.and_then(|next| self.pending.remove(next)) else { return };
+            let transaction = transaction_of(&message);
+            let may_leave = generation == self.generation && !self.is_overdue(&message);
             let sent = may_leave && self.encode(&message);
             match transaction {
                 Some(_) if sent => self.outstanding.push_back(Instant::now()),
                 Some(transaction) => {
                     self.metrics.unsent.increment(1);
-                    self.shared.queue.push([Input::NotSent { link: self.speech.index, transaction }]);
+                    let (link, request) = (self.speech.index, request_of(*message).and_then(|(_, r)| r));
+                    self.shared.queue.push([Input::NotSent { link, transaction, request }]);
                 }
                 None => {}
             }
@@ -222,7 +224,7 @@ impl<'a> Session<'a> {
                 let waited = now.micros_since(upstream.transmitted_at);
                 Duration::from_micros(waited) >= self.speech.answer_timeout
             }),
-            Upstream::Reversal { .. } | Upstream::Network { .. } => false,
+            Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => false,
         }
     }
 
@@ -322,7 +324,7 @@ impl Drop for Session<'_> {
 fn sealed_card(message: &Upstream) -> Option<&CardRef> {
     match message {
         Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
-        Upstream::Reversal { opened, .. } => opened.card.as_ref(),
+        Upstream::Reversal { opened, .. } | Upstream::Advice { opened, .. } => opened.card.as_ref(),
         Upstream::Request(_) | Upstream::Network { .. } => None,
     }
 }
@@ -335,9 +337,16 @@ fn open_card(shared: &Shared, card: &CardRef) -> Option<Pan> {
     opened.ok()
 }
 
+fn request_of(message: Upstream) -> Option<(TransactionId, Option<Box<UpstreamRequest>>)> {
+    match message {
+        Upstream::Request(request) => Some((request.opened.id, Some(request))),
+        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+    }
+}
+
 fn transaction_of(message: &Upstream) -> Option<TransactionId> {
     match message {
         Upstream::Request(request) => Some(request.opened.id),
-        Upstream::Reversal { .. } | Upstream::Network { .. } => None,
+        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
     }
 }

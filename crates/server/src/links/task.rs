@@ -133,7 +133,8 @@ impl LinkTask {
         self.metrics.lost.increment(1);
         self.metrics.unsent.increment(unsent.len() as u64);
         // Before the loss: what never left is declined, what may have left is reversed.
-        let unsent = unsent.into_iter().map(|transaction| Input::NotSent { link, transaction });
+        let unsent =
+            unsent.into_iter().map(|(transaction, request)| Input::NotSent { link, transaction, request });
         self.shared.queue.push(unsent.chain([Input::LinkLost { link, generation }]));
         lost
     }
@@ -148,9 +149,10 @@ impl LinkTask {
             let unsent = messages.drain(..).filter_map(|(_, message)| match *message {
                 Upstream::Request(request) => {
                     self.metrics.unsent.increment(1);
-                    Some(Input::NotSent { link: self.index, transaction: request.opened.id })
+                    let transaction = request.opened.id;
+                    Some(Input::NotSent { link: self.index, transaction, request: Some(request) })
                 }
-                Upstream::Reversal { .. } | Upstream::Network { .. } => None,
+                Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
             });
             self.shared.queue.push(unsent);
             tokio::select! {

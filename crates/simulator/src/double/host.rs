@@ -223,6 +223,7 @@ impl Host {
         let amount_minor = message.number(4).unwrap_or(0);
         let pin = self.pin(message, key.0, &pan);
         let request = IssuerRequest {
+            is_advice: false,
             key: request_key,
             rrn,
             kind: RequestKind::Transaction(kind),
@@ -242,6 +243,7 @@ impl Host {
         let rrn: Rrn = "999999999999".parse().unwrap();
         if let Some(taken) = self.taken.get(&key) {
             let request = IssuerRequest {
+                is_advice: false,
                 key: OriginalKey { mti: 0x0400, stan: self.next, transmitted: 0 },
                 rrn,
                 kind: RequestKind::Reversal,

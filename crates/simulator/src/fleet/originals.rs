@@ -37,7 +37,7 @@ impl Originals {
     ) -> Option<Open> {
         let fits = |open: &Open| match kind {
             TransactionKind::Void => open.original.batch == batch && open.refunded_minor == 0,
-            TransactionKind::CompletionVoid => open.original.batch == batch,
+            TransactionKind::CompletionVoid | TransactionKind::Tip => open.original.batch == batch,
             TransactionKind::Refund => open.refunded_minor < open.amount_minor,
             _ => true,
         };
@@ -49,10 +49,18 @@ impl Originals {
     /// Where originals of `kind` are kept.
     fn list(&mut self, kind: TransactionKind) -> Option<&mut Vec<Open>> {
         match kind {
-            TransactionKind::Void | TransactionKind::Refund => Some(&mut self.sales),
-            TransactionKind::PreAuthVoid | TransactionKind::Completion => Some(&mut self.holds),
+            TransactionKind::Void | TransactionKind::Refund | TransactionKind::Tip => Some(&mut self.sales),
+            TransactionKind::PreAuthVoid
+            | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice => Some(&mut self.holds),
             TransactionKind::CompletionVoid => Some(&mut self.completions),
-            TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => None,
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::BalanceInquiry
+            | TransactionKind::PreAuth => None,
         }
     }
     /// Books how an order ended: a new original, or what is left of the one that it followed.
@@ -81,12 +89,19 @@ impl Originals {
         match order.kind {
             TransactionKind::Sale => push(&mut self.sales, open),
             TransactionKind::PreAuth => push(&mut self.holds, open),
-            TransactionKind::Completion => push(&mut self.completions, open),
+            TransactionKind::Completion | TransactionKind::CompletionAdvice => {
+                push(&mut self.completions, open)
+            }
             TransactionKind::Void
             | TransactionKind::Refund
             | TransactionKind::BalanceInquiry
             | TransactionKind::PreAuthVoid
-            | TransactionKind::CompletionVoid => {}
+            | TransactionKind::CompletionVoid
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip => {}
         }
     }
 }

@@ -193,5 +193,11 @@ fn kind_name(kind: TransactionKind) -> &'static str {
         TransactionKind::PreAuthVoid => "pre_auth_void",
         TransactionKind::Completion => "completion",
         TransactionKind::CompletionVoid => "completion_void",
+        TransactionKind::OfflineSale => "offline_sale",
+        TransactionKind::CompletionAdvice => "completion_advice",
+        TransactionKind::Tip => "tip",
+        TransactionKind::CashAdvance => "cash_advance",
+        TransactionKind::CardRepayment => "card_repayment",
+        TransactionKind::TopUp => "top_up",
     }
 }

@@ -63,14 +63,18 @@ impl Account {
         amount_minor: u64,
         held_minor: u64,
     ) -> Result<(), ResponseCode> {
-        let freed = if kind == TransactionKind::Completion { held_minor } else { 0 };
+        let freed = if kind.captures() { held_minor } else { 0 };
         let takes =
-            matches!(kind, TransactionKind::Sale | TransactionKind::PreAuth | TransactionKind::Completion);
+            kind.buys() || kind.captures() || matches!(kind, TransactionKind::PreAuth | TransactionKind::Tip);
         if takes && self.available_minor().saturating_add(freed) < amount_minor {
             return Err(ResponseCode::INSUFFICIENT_FUNDS);
         }
         self.shift(kind, amount_minor, held_minor, 1);
         Ok(())
+    }
+    /// Moves the money of what was approved without asking: there is nothing left to decide.
+    pub(super) fn force(&mut self, kind: TransactionKind, amount_minor: u64, held_minor: u64) {
+        self.shift(kind, amount_minor, held_minor, 1);
     }
     /// Moves it back.
     pub(super) fn undo(&mut self, kind: TransactionKind, amount_minor: u64, held_minor: u64) {
@@ -80,13 +84,18 @@ impl Account {
         // DE 4 has twelve digits: both fit by far.
         let (amount, held) = (sign * amount_minor as i64, sign * held_minor as i64);
         match kind {
-            TransactionKind::Sale => self.balance_minor -= amount,
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip => self.balance_minor -= amount,
             TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
                 self.balance_minor += amount;
             }
             TransactionKind::PreAuth => self.held_minor += amount,
             TransactionKind::PreAuthVoid => self.held_minor -= held,
-            TransactionKind::Completion => {
+            TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                 self.held_minor -= held;
                 self.balance_minor -= amount;
             }

@@ -157,8 +157,10 @@ impl IssuerBook {
         let account = self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
         // The cardholder is not there when the merchant gives money back or captures a hold.
         if !kind.follows_another() {
-            account.check_card(request, self.year_month)?;
-            if request.amount_minor > self.amount_minor_max {
+            if !request.is_advice {
+                account.check_card(request, self.year_month)?;
+            }
+            if !request.is_advice && request.amount_minor > self.amount_minor_max {
                 return Err(ResponseCode::AMOUNT_LIMIT);
             }
             return Ok(None);
@@ -171,22 +173,29 @@ impl IssuerBook {
         }
         let amount = request.amount_minor;
         match (kind, original.kind) {
-            (TransactionKind::Void, TransactionKind::Sale)
-            | (TransactionKind::CompletionVoid, TransactionKind::Completion)
-                if original.is_open() && original.refunded_minor == 0 =>
-            {
+            (
+                TransactionKind::Void,
+                TransactionKind::Sale | TransactionKind::CashAdvance | TransactionKind::OfflineSale,
+            )
+            | (
+                TransactionKind::CompletionVoid,
+                TransactionKind::Completion | TransactionKind::CompletionAdvice,
+            ) if original.is_open() && original.refunded_minor == 0 => {
                 same_amount(amount, original.amount_minor)?;
             }
             (TransactionKind::PreAuthVoid, TransactionKind::PreAuth) if original.is_open() => {
                 same_amount(amount, original.amount_minor)?;
             }
-            (TransactionKind::Completion, TransactionKind::PreAuth) if original.is_open() => {
+            (TransactionKind::Tip, TransactionKind::Sale) if original.is_open() => {}
+            (TransactionKind::Completion | TransactionKind::CompletionAdvice, TransactionKind::PreAuth)
+                if original.is_open() =>
+            {
                 if amount.saturating_mul(100) > original.amount_minor.saturating_mul(COMPLETION_PERCENT_MAX) {
                     return Err(ResponseCode::ORIGINAL_AMOUNT);
                 }
             }
-            (TransactionKind::Refund, TransactionKind::Sale | TransactionKind::Completion)
-                if original.is_open() =>
+            (TransactionKind::Refund, original_kind)
+                if (original_kind.buys() || original_kind.captures()) && original.is_open() =>
             {
                 if original.refunded_minor.saturating_add(amount) > original.amount_minor {
                     return Err(ResponseCode::AMOUNT_LIMIT);
@@ -205,7 +214,11 @@ impl IssuerBook {
     ) -> Result<usize, ResponseCode> {
         let held = original.map_or(0, |index| self.entries[index].amount_minor);
         let account = self.accounts.get_mut(&request.pan.routing_key()).ok_or(ResponseCode::INVALID_CARD)?;
-        account.apply(kind, request.amount_minor, held)?;
+        if request.is_advice {
+            account.force(kind, request.amount_minor, held);
+        } else {
+            account.apply(kind, request.amount_minor, held)?;
+        }
         if let Some(index) = original {
             self.entries[index].followed(kind, request.amount_minor);
         }

@@ -62,7 +62,14 @@ impl IssuerEntry {
         let amount = self.amount_minor as i64;
         match self.kind {
             _ if self.reversed => 0,
-            TransactionKind::Sale | TransactionKind::Completion => amount,
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
+            | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice => amount,
             TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -amount,
             TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => 0,
         }
@@ -74,14 +81,14 @@ impl IssuerEntry {
     pub(super) fn followed(&mut self, by: TransactionKind, amount_minor: u64) {
         if by == TransactionKind::Refund {
             self.refunded_minor += amount_minor;
-        } else {
+        } else if by != TransactionKind::Tip {
             self.ended = true;
         }
     }
     pub(super) fn unfollowed(&mut self, by: TransactionKind, amount_minor: u64) {
         if by == TransactionKind::Refund {
             self.refunded_minor = self.refunded_minor.saturating_sub(amount_minor);
-        } else {
+        } else if by != TransactionKind::Tip {
             self.ended = false;
         }
     }

@@ -56,6 +56,8 @@ pub struct IssuerRequest {
     pub pin: PinEntry,
     /// DE 90.
     pub original: Option<OriginalKey>,
+    /// It was approved without asking: refusing it would change nothing.
+    pub is_advice: bool,
 }
 
 impl IssuerRequest {
@@ -72,17 +74,12 @@ impl IssuerRequest {
         let amount_minor = message.number(4).unwrap_or(0);
         let rrn = message.text(37).and_then(|text| text.parse::<Rrn>().ok()).ok_or(format)?;
         let original = read_original(message);
+        let function = mti.as_u16() & 0xF0;
         let kind = match mti.class() {
             MtiClass::Reversal => RequestKind::Reversal,
             class => RequestKind::Transaction(
-                transaction(
-                    class,
-                    mti.as_u16() & 0xF0,
-                    code,
-                    message.number(25).unwrap_or(0),
-                    original.is_some(),
-                )
-                .ok_or(ResponseCode::INVALID_TRANSACTION)?,
+                transaction(class, function, code, message.number(25).unwrap_or(0), original.is_some())
+                    .ok_or(ResponseCode::INVALID_TRANSACTION)?,
             ),
         };
         let mut digits = [0; 8];
@@ -100,6 +97,7 @@ impl IssuerRequest {
             amount_minor,
             expiry,
             original,
+            is_advice: function == 0x20 && message.has(39) && mti.class() != MtiClass::Reversal,
         })
     }
 }
@@ -112,7 +110,7 @@ fn transaction(
     has_original: bool,
 ) -> Option<TransactionKind> {
     match (class, function, processing_code, condition) {
-        (MtiClass::Authorization, 0x00, 30_000, _) => Some(TransactionKind::PreAuth),
+        (MtiClass::Authorization, 0x00 | 0x20, 30_000, _) => Some(TransactionKind::PreAuth),
         (MtiClass::Authorization, 0x00, 200_000, _) => Some(TransactionKind::PreAuthVoid),
         (MtiClass::Financial, 0x00, 310_000, _) => Some(TransactionKind::BalanceInquiry),
         (MtiClass::Financial, 0x00, 0, 6) => Some(TransactionKind::Completion),
@@ -120,6 +118,12 @@ fn transaction(
         (MtiClass::Financial, 0x00, 200_000, 6) => Some(TransactionKind::CompletionVoid),
         (MtiClass::Financial, 0x00, 200_000, _) => Some(TransactionKind::Void),
         (MtiClass::Financial, 0x20, 200_000, _) => Some(TransactionKind::Refund),
+        (MtiClass::Financial, 0x20, 0, 6) => Some(TransactionKind::CompletionAdvice),
+        (MtiClass::Financial, 0x20, 0, _) if has_original => Some(TransactionKind::Tip),
+        (MtiClass::Financial, 0x20, 0, _) => Some(TransactionKind::OfflineSale),
+        (MtiClass::Financial, 0x00 | 0x20, 10_000, _) => Some(TransactionKind::CashAdvance),
+        (MtiClass::Financial, 0x00 | 0x20, 500_000, _) => Some(TransactionKind::CardRepayment),
+        (MtiClass::Financial, 0x00 | 0x20, 510_000, _) => Some(TransactionKind::TopUp),
         _ => None,
     }
 }

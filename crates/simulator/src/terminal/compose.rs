@@ -64,7 +64,9 @@ impl Composer<'_> {
         let card = order.card.as_ref();
         let mut body = Vec::with_capacity(400);
         let mut b = dialect().builder(&mut body, selector.mti);
-        if order.entry != EntryMode::Stripe {
+        if order.entry != EntryMode::Stripe
+            || matches!(order.kind, TransactionKind::OfflineSale | TransactionKind::Tip)
+        {
             b.digits(2, card.pan.expose().as_bytes())?;
         }
         b.number(3, selector.processing_code)?;
@@ -104,7 +106,8 @@ impl Composer<'_> {
             b.bytes(55, &chip::request_tags(self.terminal, order, stan))?;
         }
         self.own_fields(&mut b, order)?;
-        if order.kind == TransactionKind::Refund {
+        if matches!(order.kind, TransactionKind::Refund | TransactionKind::OfflineSale | TransactionKind::Tip)
+        {
             b.text(63, "CUP")?;
         }
         b.bytes(64, &[0; MAC_BYTES])?.finish()?;
@@ -231,13 +234,24 @@ impl Composer<'_> {
     fn original_reference(&self, b: &mut Builder<'_, '_>, order: &Order) -> Result<(), SimError> {
         let Some(original) = &order.original else { return Ok(()) };
         match order.kind {
-            TransactionKind::Void | TransactionKind::CompletionVoid | TransactionKind::Refund => {
+            TransactionKind::Void
+            | TransactionKind::CompletionVoid
+            | TransactionKind::Refund
+            | TransactionKind::Tip => {
                 b.bytes(37, original.rrn.as_bytes())?;
             }
-            TransactionKind::PreAuthVoid | TransactionKind::Completion => {
+            TransactionKind::PreAuthVoid
+            | TransactionKind::Completion
+            | TransactionKind::CompletionAdvice => {
                 b.text(38, original.auth.as_deref().unwrap_or_default())?;
             }
-            TransactionKind::Sale | TransactionKind::BalanceInquiry | TransactionKind::PreAuth => {}
+            TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::BalanceInquiry
+            | TransactionKind::PreAuth => {}
         }
         Ok(())
     }

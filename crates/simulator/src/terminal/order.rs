@@ -161,12 +161,18 @@ pub fn selector(kind: TransactionKind) -> Selector {
         TransactionKind::PreAuthVoid => (0x0100, 200_000, 6, 11),
         TransactionKind::Completion => (0x0200, 0, 6, 20),
         TransactionKind::CompletionVoid => (0x0200, 200_000, 6, 21),
+        TransactionKind::OfflineSale => (0x0220, 0, 0, 30),
+        TransactionKind::CompletionAdvice => (0x0220, 0, 6, 24),
+        TransactionKind::Tip => (0x0220, 0, 0, 34),
+        TransactionKind::CashAdvance => (0x0200, 10_000, 0, 22),
+        TransactionKind::CardRepayment => (0x0200, 500_000, 0, 22),
+        TransactionKind::TopUp => (0x0200, 510_000, 0, 22),
     };
     Selector { mti: Mti::new(mti), processing_code, condition, type_code }
 }
 
-/// Whether a terminal undoes it with a 0400 when no answer comes. A refund is an advice: it is repeated
-/// instead. An inquiry moves nothing.
+/// Whether a terminal undoes it with a 0400 when no answer comes. A refund is an advice, and so is
+/// what it approved by itself: these are repeated instead. An inquiry moves nothing.
 pub fn is_reversible(kind: TransactionKind) -> bool {
-    !matches!(kind, TransactionKind::Refund | TransactionKind::BalanceInquiry)
+    !matches!(kind, TransactionKind::Refund | TransactionKind::BalanceInquiry) && !kind.is_advice()
 }

@@ -10,6 +10,8 @@
 //! | completion void | 0200 → 0210 | 200000 | 06 | and 90 |
 //! | void | 0200 → 0210 | 200000 | 00 | and 90 |
 //! | refund | 0220 → 0230 | 200000 | 00 | and 90 |
+//! | cash advance, card repayment, top-up | 0200 → 0210 | 010000, 500000, 510000 | as asked | as a sale |
+//! | advice, its repeat | 0120 → 0130, 0220 → 0230 | the transaction's | the transaction's | 2 3 4 7 11 12 13 14? 18 22 25 32 37 38? 39 41 42 49 90? |
 //! | reversal, its repeat | 0420, 0421 → 0430 | the original's | the original's | 2 3 4 7 11 12 13 25 32 37 39 41 42 49 90 |
 //! | network management | 0800 → 0810 | — | — | 7 11 70 → 7 11 39 70 |
 //!
@@ -24,5 +26,6 @@ mod tests;
 
 pub use read::{AnswerError, read_answer};
 pub use write::{
-    LinkContext, ReversalAdvice, upstream_mti, write, write_network, write_request, write_reversal,
+    LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,
+    write_reversal,
 };

@@ -51,7 +51,21 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         auth_code: characters(message, 38, |bytes| AuthCode::try_from(bytes))?,
         balance: balance(message),
         network_code: number(message, 70)?.map(|code| code as u16),
+        chip: chip(message),
     })
+}
+
+/// DE 55: bytes where the dialect has bytes, hexadecimal digits where it has characters only. What cannot be read is
+/// left out: nothing is decided by it.
+fn chip(message: &Message<'_, '_>) -> Option<Vec<u8>> {
+    if let Some(bytes) = message.bytes(55) {
+        return Some(bytes.to_vec());
+    }
+    let text = message.text(55)?;
+    let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+    let pairs = text.as_bytes().chunks_exact(2);
+    pairs.remainder().is_empty().then_some(())?;
+    pairs.map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
 }
 
 /// Four digits as a number, without the repeat bit.

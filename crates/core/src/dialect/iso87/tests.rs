@@ -15,8 +15,8 @@ const PAN: &[u8] = b"6225880000000008";
 /// 2023-11-14 22:13:20 UTC.
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 
-fn dialects() -> [&'static Dialect; 2] {
-    ["iso87-binary", "iso87-ascii"].map(|name| Dialect::builtin(name).unwrap())
+fn dialects() -> [&'static Dialect; 3] {
+    ["iso87-binary", "iso87-ascii", "iso87-ascii-binbitmap"].map(|name| Dialect::builtin(name).unwrap())
 }
 
 fn context() -> LinkContext {
@@ -88,6 +88,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         pin: None,
         track2: is_first.then(|| Track2::new(b"6225880000000008=30121010000000000").unwrap()),
         emv: is_first.then(|| vec![0x9F, 0x26, 0x01, 0xFF]),
+        chip_answer: None,
         card_sequence: is_first.then_some(1),
         original: OriginalRef::default(),
         fingerprint: opened.fingerprint,
@@ -142,6 +143,9 @@ fn every_kind_goes_out_as_the_links_contract_says() {
         (CompletionVoid, 0x0200, "200000", "06", NEXT),
         (Void, 0x0200, "200000", "00", NEXT),
         (Refund, 0x0220, "200000", "00", NEXT),
+        (CashAdvance, 0x0200, "010000", "00", FIRST),
+        (CardRepayment, 0x0200, "500000", "00", FIRST),
+        (TopUp, 0x0200, "510000", "00", FIRST),
     ] {
         for dialect in dialects() {
             check(dialect, &Upstream::Request(Box::new(request(kind))), None, |message| {

@@ -4,7 +4,7 @@ use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
 use std::ops::Range;
 use switchyard_domain::{
-    AcquirerId, Echo, MerchantId, Pan, ReversalReason, SafEntry, Stan, TerminalId, Timestamp,
+    AcquirerId, AuthCode, Echo, MerchantId, Pan, ReversalReason, SafEntry, Stan, TerminalId, Timestamp,
     TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
 };
 use switchyard_wire::{BuildError, Builder, Class, Dialect, Mti};
@@ -44,11 +44,23 @@ pub fn upstream_mti(kind: TransactionKind) -> u16 {
     match kind {
         TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 100,
         TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
         | TransactionKind::Void
         | TransactionKind::BalanceInquiry
         | TransactionKind::Completion
         | TransactionKind::CompletionVoid => 200,
-        TransactionKind::Refund => 220,
+        TransactionKind::Refund | TransactionKind::Tip | TransactionKind::CompletionAdvice => 220,
+    }
+}
+
+/// MTI of the advice of a transaction, 0 to 9999.
+pub fn advice_mti(kind: TransactionKind) -> u16 {
+    match upstream_mti(kind) {
+        100 => 120,
+        _ => 220,
     }
 }
 
@@ -69,6 +81,11 @@ pub fn write(
         Upstream::Reversal { saf, opened, terminal, merchant, repeat } => {
             let advice = ReversalAdvice { saf, opened, terminal, merchant, repeat: *repeat };
             write_reversal(dialect, &advice, card, context, out)
+        }
+        Upstream::Advice { saf, opened, terminal, merchant, mcc, auth_code, original, repeat } => {
+            let advice =
+                Advice { saf, opened, mcc: *mcc, auth_code: auth_code.as_ref(), original: original.as_ref() };
+            write_advice(dialect, &advice, (terminal, merchant), *repeat, card, context, out)
         }
         Upstream::Network { stan, at, code } => write_network(dialect, *stan, *at, *code, out),
     }
@@ -155,6 +172,51 @@ pub fn write_reversal(
     })
 }
 
+/// What an advice says of its transaction.
+struct Advice<'a> {
+    saf: &'a SafEntry,
+    opened: &'a TransactionOpened,
+    mcc: u16,
+    auth_code: Option<&'a AuthCode>,
+    original: Option<&'a UpstreamRef>,
+}
+
+/// Writes the advice of what was approved without asking: 0120 for a hold, 0220 for what posts, with DE 39 = 00. A
+/// repeat differs in the last digit of the MTI and in nothing else.
+fn write_advice(
+    dialect: &Dialect,
+    advice: &Advice<'_>,
+    (terminal, merchant): (&TerminalId, &MerchantId),
+    repeat: bool,
+    card: Option<&Pan>,
+    context: &LinkContext,
+    out: &mut Vec<u8>,
+) -> Result<Range<usize>, BuildError> {
+    let Advice { saf, opened, mcc, auth_code, original } = *advice;
+    dialect.build(out, mti_of(saf.upstream.mti + u16::from(repeat)), |b| {
+        write_card(b, card)?;
+        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
+        write_instant(b, saf.upstream.stan.get(), saf.upstream.transmitted_at, context)?;
+        if let Some(expiry) = opened.echo.expiry {
+            b.digits(14, expiry.digits())?;
+        }
+        b.number(18, u64::from(mcc))?.number(22, u64::from(opened.echo.entry_mode.unwrap_or(0)))?;
+        b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
+        b.digits(32, context.acquirer.as_str().as_bytes())?;
+        b.bytes(37, opened.rrn.as_bytes())?;
+        if let Some(code) = auth_code {
+            b.bytes(38, code.as_bytes())?;
+        }
+        b.bytes(39, b"00")?;
+        write_acceptor(b, terminal, merchant)?;
+        b.digits(49, &opened.amount.currency.digits())?;
+        if let Some(original) = original {
+            b.digits(90, &original_elements(original, &context.acquirer))?;
+        }
+        Ok(())
+    })
+}
+
 /// Writes network management: sign-on 001, sign-off 002, echo 301 in DE 70.
 ///
 /// # Errors
@@ -175,7 +237,14 @@ pub fn write_network(
 /// DE 3 on a link.
 fn processing_code(kind: TransactionKind) -> u32 {
     match kind {
-        TransactionKind::Sale | TransactionKind::Completion => 0,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::Tip
+        | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice => 0,
+        TransactionKind::CashAdvance => 10_000,
+        TransactionKind::CardRepayment => 500_000,
+        TransactionKind::TopUp => 510_000,
         TransactionKind::PreAuth => 30_000,
         TransactionKind::BalanceInquiry => 310_000,
         TransactionKind::Void
@@ -188,8 +257,15 @@ fn processing_code(kind: TransactionKind) -> u32 {
 /// Whether DE 38 goes along: only what ends a hold is found by it, the rest by DE 90 alone.
 fn names_auth_code(kind: TransactionKind) -> bool {
     match kind {
-        TransactionKind::PreAuthVoid | TransactionKind::Completion => true,
+        TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
+            true
+        }
         TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
         | TransactionKind::Void
         | TransactionKind::Refund
         | TransactionKind::BalanceInquiry
@@ -201,11 +277,17 @@ fn names_auth_code(kind: TransactionKind) -> bool {
 /// DE 25 on a link.
 fn condition(kind: TransactionKind, echo: &Echo) -> u8 {
     match kind {
-        TransactionKind::Sale | TransactionKind::BalanceInquiry => echo.condition.unwrap_or(0),
-        TransactionKind::Void | TransactionKind::Refund => 0,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::BalanceInquiry => echo.condition.unwrap_or(0),
+        TransactionKind::Void | TransactionKind::Refund | TransactionKind::Tip => 0,
         TransactionKind::PreAuth
         | TransactionKind::PreAuthVoid
         | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice
         | TransactionKind::CompletionVoid => 6,
     }
 }

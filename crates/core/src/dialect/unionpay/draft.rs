@@ -237,6 +237,7 @@ impl FinancialDraft {
             track2: self.track2,
             emv: self.emv,
             card_sequence: self.card_sequence,
+            chip_answer: None,
             original: self.original,
             fingerprint: Fingerprint { card: hash, ..self.fingerprint },
             echo: self.echo,

@@ -221,6 +221,12 @@ impl<'a> Reader<'_, '_, 'a> {
         let amount = match kind {
             TransactionKind::BalanceInquiry => Amount::new(0, currency),
             TransactionKind::Sale
+            | TransactionKind::OfflineSale
+            | TransactionKind::CashAdvance
+            | TransactionKind::CardRepayment
+            | TransactionKind::TopUp
+            | TransactionKind::Tip
+            | TransactionKind::CompletionAdvice
             | TransactionKind::Void
             | TransactionKind::Refund
             | TransactionKind::PreAuth
@@ -395,6 +401,12 @@ pub(super) fn class_of(kind: TransactionKind) -> MessageClass {
     match kind {
         TransactionKind::PreAuth | TransactionKind::PreAuthVoid => MessageClass::Authorization,
         TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
+        | TransactionKind::CompletionAdvice
         | TransactionKind::Void
         | TransactionKind::Refund
         | TransactionKind::BalanceInquiry

@@ -84,6 +84,11 @@ impl Source<'_, '_, '_> {
             44 => self.institutions(builder)?,
             48 => self.totals(builder)?,
             54 => self.balance(builder)?,
+            55 => {
+                if let Some(chip) = &self.reply.chip {
+                    builder.bytes(55, chip)?;
+                }
+            }
             60 => self.de60(builder)?,
             62 => self.key_block(builder)?,
             63 => self.scheme(builder)?,

@@ -4,7 +4,8 @@
 use super::refusal::Refusal;
 use crate::input::KeyForm;
 use switchyard_domain::TransactionKind::{
-    self, BalanceInquiry, Completion, CompletionVoid, PreAuth, PreAuthVoid, Refund, Sale, Void,
+    self, BalanceInquiry, CardRepayment, CashAdvance, Completion, CompletionAdvice, CompletionVoid,
+    OfflineSale, PreAuth, PreAuthVoid, Refund, Sale, Tip, TopUp, Void,
 };
 use switchyard_wire::{De, Mti};
 
@@ -53,10 +54,10 @@ pub(super) struct Row {
     pub(super) needs_mac: bool,
 }
 
-const FULL: &[De] = &[2, 3, 4, 11, 12, 13, 14, 15, 25, 32, 37, 38, 39, 41, 42, 44, 49, 53, 60, 63];
+const FULL: &[De] = &[2, 3, 4, 11, 12, 13, 14, 15, 25, 32, 37, 38, 39, 41, 42, 44, 49, 53, 55, 60, 63];
 const REFUNDED: &[De] = &[2, 3, 4, 11, 12, 13, 14, 15, 25, 32, 37, 39, 41, 42, 44, 49, 53, 60, 63];
 const REVERSED: &[De] = &[2, 3, 4, 11, 12, 13, 14, 15, 25, 32, 37, 39, 41, 42, 44, 49, 53, 60];
-const BALANCE: &[De] = &[2, 3, 11, 12, 13, 14, 25, 32, 37, 39, 41, 42, 44, 49, 53, 54, 60];
+const BALANCE: &[De] = &[2, 3, 11, 12, 13, 14, 25, 32, 37, 39, 41, 42, 44, 49, 53, 54, 55, 60];
 const UPLOADED: &[De] = &[11, 12, 13, 32, 37, 39, 41, 42, 48, 60];
 const SIGNED_ON: &[De] = &[11, 12, 13, 32, 37, 39, 41, 42, 60, 62];
 
@@ -110,6 +111,16 @@ pub(super) const ROWS: &[Row] = &[
     reversal(0, 20, Completion, &[3, 4, 11, 22, 25, 38, 39, 41, 42, 49, 60, 61], FULL),
     financial(0x0200, 200_000, 21, CompletionVoid, &[3, 4, 11, 22, 25, 37, 41, 42, 49, 60, 61], FULL),
     reversal(200_000, 21, CompletionVoid, &[3, 4, 11, 22, 25, 39, 41, 42, 49, 60, 61], FULL),
+    financial(0x0220, 0, 30, OfflineSale, &[2, 3, 4, 11, 22, 25, 41, 42, 60, 63], FULL),
+    financial(0x0220, 0, 24, CompletionAdvice, &[3, 4, 11, 22, 25, 38, 41, 42, 49, 60, 61], FULL),
+    financial(0x0220, 0, 32, Tip, &[2, 3, 4, 11, 22, 25, 41, 42, 60, 63], FULL),
+    financial(0x0220, 0, 34, Tip, &[2, 3, 4, 11, 22, 25, 41, 42, 60, 63], FULL),
+    financial(0x0200, 10_000, 22, CashAdvance, &[3, 4, 11, 22, 25, 41, 42, 49, 60], FULL),
+    reversal(10_000, 22, CashAdvance, &[3, 4, 11, 22, 25, 39, 41, 42, 49, 60], REVERSED),
+    financial(0x0200, 500_000, 22, CardRepayment, &[3, 4, 11, 22, 25, 41, 42, 49, 60], FULL),
+    reversal(500_000, 22, CardRepayment, &[3, 4, 11, 22, 25, 39, 41, 42, 49, 60], REVERSED),
+    financial(0x0200, 510_000, 22, TopUp, &[3, 4, 11, 22, 25, 41, 42, 49, 60], FULL),
+    reversal(510_000, 22, TopUp, &[3, 4, 11, 22, 25, 39, 41, 42, 49, 60], REVERSED),
     management(0x0800, &[1], Action::SignOn(KeyForm::Single), &[11, 41, 42, 60, 63], SIGNED_ON),
     management(0x0800, &[3], Action::SignOn(KeyForm::Double), &[11, 41, 42, 60, 63], SIGNED_ON),
     management(0x0800, &[4], Action::SignOn(KeyForm::DoubleWithTrack), &[11, 41, 42, 60, 63], SIGNED_ON),
@@ -185,8 +196,9 @@ impl Row {
             | Action::UploadEnd => return Ok(()),
         };
         let wants_preauth = match kind {
-            PreAuth | PreAuthVoid | Completion | CompletionVoid => true,
-            Sale | Void | Refund | BalanceInquiry => false,
+            PreAuth | PreAuthVoid | Completion | CompletionAdvice | CompletionVoid => true,
+            Sale | OfflineSale | CashAdvance | CardRepayment | TopUp | Tip | Void | Refund
+            | BalanceInquiry => false,
         };
         match condition {
             6 | 18 if wants_preauth => Ok(()),
@@ -205,9 +217,6 @@ impl Row {
 fn refusal(selector: Selector) -> Refusal {
     let what = match (selector.mti, selector.type_code, selector.network_code) {
         (0x0100 | 0x0200 | 0x0220, 3, _) => "a points inquiry",
-        (0x0220, 24, _) => "a completion advice",
-        (0x0220, 30, _) => "an offline sale",
-        (0x0220, 32 | 34, _) => "an adjustment",
         (0x0200 | 0x0220, 27 | 36, _) => "an e-cash transaction",
         (0x0100 | 0x0200 | 0x0220, 45..=49 | 51, _) => "a load",
         (0x0100 | 0x0200 | 0x0220, 53 | 54, _) => "a reservation",

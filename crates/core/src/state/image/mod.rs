@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use switchyard_domain::{
-    AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, Route, SafEntry,
-    SafId, Timestamp, TransactionId,
+    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules,
+    Route, RoutingRules, SafEntry, SafId, StandInRules, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -62,11 +62,15 @@ pub enum SectionKind {
     Transactions = 12,
     /// The hot-card list.
     Blocked = 13,
+    /// Limits and risk rules with what they hold, and since when they count.
+    Risk = 14,
+    /// What they have counted.
+    RiskCounters = 15,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -80,6 +84,8 @@ impl SectionKind {
         Self::Reversals,
         Self::Transactions,
         Self::Blocked,
+        Self::Risk,
+        Self::RiskCounters,
     ];
 }
 
@@ -115,7 +121,9 @@ impl Section<'_> {
             | SectionKind::Requests
             | SectionKind::Tombstones
             | SectionKind::AuthCodes
-            | SectionKind::Blocked => Ok(()),
+            | SectionKind::Blocked
+            | SectionKind::Risk
+            | SectionKind::RiskCounters => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })
     }
@@ -177,6 +185,16 @@ struct Terms {
     routes: Vec<Route>,
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,
+}
+
+/// The order of fields is the format.
+#[derive(Serialize, Deserialize)]
+struct RiskImage {
+    rules: RiskRules,
+    routing: RoutingRules,
+    stand_in: StandInRules,
+    since: Vec<(u32, TransactionId)>,
+    held: Vec<(TransactionId, (MerchantIndex, Amount))>,
 }
 
 type AuthCodes = ((MerchantIndex, AuthCode), Vec<TransactionId>);

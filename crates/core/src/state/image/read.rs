@@ -4,11 +4,12 @@
 //! seen to when a snapshot is made ([`Section::check`]); that they are what was made, by the digest.
 
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
-use super::{AuthCodes, Head, ImageError, LIST_ITEMS, SectionKind, Terms};
+use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
 use crate::state::State;
 use crate::state::batches::Batch;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
+use crate::state::risk::RiskShard;
 use crate::state::rows::{Row, Rows, count_of, summary_of};
 use crate::state::saf::Saf;
 use crate::state::transactions::{PageSummary, Transaction};
@@ -42,6 +43,8 @@ enum Content {
     AuthCodes(HashTable<AuthCodes>),
     Blocked(HashTable<(CardHash, BlockCause)>),
     Reversals { packed: Box<[u8]>, count: usize },
+    Risk(Box<RiskImage>),
+    RiskCounters(Box<RiskShard>),
     Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
 
@@ -84,6 +87,10 @@ impl Part {
             SectionKind::Reversals => summary_of::<ReversalTaken>(&bytes)
                 .ok()
                 .map(|(count, ())| (Content::Reversals { packed: bytes.into(), count }, whole)),
+            SectionKind::Risk => all(&bytes).map(|risk| (Content::Risk(Box::new(risk)), whole)),
+            SectionKind::RiskCounters => {
+                all(&bytes).map(|tables| (Content::RiskCounters(Box::new(tables)), whole))
+            }
             SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
                 (Content::Transactions { packed: bytes.into(), count, summary }, whole)
             }),
@@ -225,6 +232,15 @@ impl Build {
             Content::Tombstones(table) => state.requests.tombstones.set_table(index as usize, table)?,
             Content::AuthCodes(table) => state.transactions.by_auth_code.set_table(index as usize, table)?,
             Content::Blocked(table) => state.registry.blocked.set_table(index as usize, table)?,
+            Content::Risk(image) => {
+                let RiskImage { rules, routing, stand_in, since, held } = *image;
+                state.routing = routing;
+                let risk = &mut state.risk;
+                risk.stand_in = stand_in;
+                (risk.rules, risk.since, risk.held) =
+                    (rules, since.into_iter().collect(), held.into_iter().collect());
+            }
+            Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
             Content::Transactions { packed, count, summary } => {
                 // Pages that were given up leave a gap.

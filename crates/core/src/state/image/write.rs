@@ -1,6 +1,6 @@
 //! From the state to sections, and its digest.
 
-use super::{Head, LIST_ITEMS, Section, SectionKind, Terms};
+use super::{Head, LIST_ITEMS, RiskImage, Section, SectionKind, Terms};
 use crate::state::State;
 use crate::state::requests::{Number, Place, request_bytes};
 use crate::state::rows::{Row, Rows};
@@ -22,6 +22,7 @@ impl State {
             .chain(rows(SectionKind::Reversals, &self.requests.reversals))
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
             .chain(table(SectionKind::Blocked, &self.registry.blocked))
+            .chain(self.risk_sections())
     }
 
     /// A digest over everything that the records determine. It detects a difference; it proves nothing
@@ -33,9 +34,29 @@ impl State {
             .chain(table_digests(SectionKind::AuthCodes, &self.transactions.by_auth_code));
         let pages = rows(SectionKind::Reversals, &self.requests.reversals)
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
+            .chain(self.risk_sections())
             .map(|s| (s.kind, s.index, s.digest));
         let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
         digest_of_whole(small.chain(tables).chain(pages).chain(blocked))
+    }
+
+    /// Limits and risk rules; nothing where there never were any.
+    fn risk_sections(&self) -> impl Iterator<Item = Section<'_>> {
+        let risk = &self.risk;
+        let image = RiskImage {
+            rules: risk.rules.clone(),
+            routing: self.routing.clone(),
+            stand_in: risk.stand_in.clone(),
+            since: risk.since.iter().map(|(rule, id)| (*rule, *id)).collect(),
+            held: risk.held.iter().map(|(id, what)| (*id, *what)).collect(),
+        };
+        let versions = [image.rules.version, image.routing.version, image.stand_in.version];
+        let head = (versions != [0; 3]).then(|| section(SectionKind::Risk, 0, pack(&image).into()));
+        let counters = risk.shards().filter_map(|shard| {
+            let tables = risk.shard(shard);
+            (!tables.is_empty()).then(|| section(SectionKind::RiskCounters, shard, pack(&tables).into()))
+        });
+        head.into_iter().chain(counters)
     }
 
     /// Everything but tables and rows.
@@ -72,6 +93,8 @@ impl State {
             saf,
             cases,
             book: _,
+            risk: _,
+            routing: _,
             references,
             link_stans,
             records,

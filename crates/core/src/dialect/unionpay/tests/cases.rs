@@ -2,7 +2,8 @@
 
 use super::Request;
 use switchyard_domain::TransactionKind::{
-    self, BalanceInquiry, Completion, CompletionVoid, PreAuth, PreAuthVoid, Refund, Sale, Void,
+    self, BalanceInquiry, CardRepayment, CashAdvance, Completion, CompletionAdvice, CompletionVoid,
+    OfflineSale, PreAuth, PreAuthVoid, Refund, Sale, Tip, TopUp, Void,
 };
 use switchyard_wire::De;
 
@@ -69,6 +70,33 @@ pub(super) const CASES: &[Case] = &[
     (0x0400, Some(200000), 6, 21, &[0], Reversal(CompletionVoid),
         "3 4 11 22 25 39 41 42 49 60 61 64",
         "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0220, Some(0), 0, 30, &[0], Financial(OfflineSale),
+        "2 3 4 11 22 25 41 42 60 63 64",
+        "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0220, Some(0), 6, 24, &[0], Financial(CompletionAdvice),
+        "3 4 11 22 25 38 41 42 49 60 61 64",
+        "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0220, Some(0), 0, 32, &[0], Financial(Tip),
+        "2 3 4 11 22 25 41 42 60 63 64",
+        "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0200, Some(10000), 0, 22, &[0], Financial(CashAdvance),
+        "3 4 11 22 25 41 42 49 60 64",
+        "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0400, Some(10000), 0, 22, &[0], Reversal(CashAdvance),
+        "3 4 11 22 25 39 41 42 49 60 64",
+        "2 3 4 11 12 13 14 15 25 32 37 39 41 42 44 49 53 60 64"),
+    (0x0200, Some(500000), 0, 22, &[0], Financial(CardRepayment),
+        "3 4 11 22 25 41 42 49 60 64",
+        "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0400, Some(500000), 0, 22, &[0], Reversal(CardRepayment),
+        "3 4 11 22 25 39 41 42 49 60 64",
+        "2 3 4 11 12 13 14 15 25 32 37 39 41 42 44 49 53 60 64"),
+    (0x0200, Some(510000), 0, 22, &[0], Financial(TopUp),
+        "3 4 11 22 25 41 42 49 60 64",
+        "2 3 4 11 12 13 14 15 25 32 37 38 39 41 42 44 49 53 60 63 64"),
+    (0x0400, Some(510000), 0, 22, &[0], Reversal(TopUp),
+        "3 4 11 22 25 39 41 42 49 60 64",
+        "2 3 4 11 12 13 14 15 25 32 37 39 41 42 44 49 53 60 64"),
     (0x0800, None, 0, 0, &[1, 3, 4], SignOn,
         "11 41 42 60 63",
         "11 12 13 32 37 39 41 42 60 62"),
@@ -122,7 +150,9 @@ impl Expected {
                         digits: Vec::new(),
                     };
                     match expected {
-                        Financial(Sale | PreAuth | BalanceInquiry) => request = request.with(2),
+                        Financial(Sale | PreAuth | BalanceInquiry | CashAdvance | CardRepayment | TopUp) => {
+                            request = request.with(2);
+                        }
                         Items => request = request.digits(48, format!("01{ITEM}").as_bytes()),
                         End => request = request.digits(48, b"0012"),
                         Detail => request = request.with(4),

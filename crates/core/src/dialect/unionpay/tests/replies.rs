@@ -54,7 +54,7 @@ fn reply(expected: Expected, request: &Request, code: ResponseCode) -> Reply {
         }
         Expected::Items | Expected::Detail | Expected::End => ReplyBody::BatchUpload { facts },
     };
-    Reply { code, body, requirement: 0 }
+    Reply { code, body, requirement: 0, chip: None }
 }
 
 fn written(
@@ -133,7 +133,7 @@ fn the_card_of_an_enciphered_track_is_handed_in() {
     draft.set_track(&packed).unwrap();
     let Ok(Body::Financial(financial)) = into_body(draft) else { panic!() };
     let body = ReplyBody::Financial { facts: facts(CODE), echo: financial.echo, issuer: 0 };
-    let reply = Reply { code: CODE, body, requirement: 0 };
+    let reply = Reply { code: CODE, body, requirement: 0, chip: None };
     let bytes = written(&request.bytes(), &reply, None, None);
     assert!(!parse(&bytes).has(2), "what is enciphered is no card number");
     let bytes = written(&request.bytes(), &reply, Pan::from_digits(PAN).ok().as_ref(), None);

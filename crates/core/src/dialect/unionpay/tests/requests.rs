@@ -64,17 +64,21 @@ fn each_mandatory_element_is_missed() {
 
 #[test]
 fn the_table_says_what_the_wire_dialect_says() {
-    for row in ROWS {
+    // The sources give no list of elements for a completion advice.
+    let listed = |row: &&super::super::table::Row| row.action != Action::Financial(Kind::CompletionAdvice);
+    for row in ROWS.iter().filter(listed) {
         let without_mac =
             |elements: &[De]| elements.iter().copied().filter(|de| *de != 64).collect::<Vec<_>>();
         let found = dialect().transactions().iter().any(|transaction| {
             let request = without_mac(&transaction.request);
             let reply = without_mac(&transaction.reply);
             // Echo and status are answered with the trace number too; a detail has no reply in the table.
+            // DE 55 is there only when the issuer answers a chip.
+            let row_reply: Vec<De> = row.reply.iter().copied().filter(|de| *de != 55).collect();
             let same_reply = match row.action {
-                Action::Echo | Action::Status => row.reply[1..] == reply,
+                Action::Echo | Action::Status => row_reply[1..] == reply,
                 Action::UploadDetail => reply.is_empty(),
-                _ => row.reply == reply,
+                _ => row_reply == reply,
             };
             transaction.mti.as_u16() == row.mti
                 && row.request == request
@@ -102,10 +106,6 @@ fn selectors_that_fit_no_row() {
     assert_eq!(change(&sale, |r| r.de60 = "99000003000".into()), "12");
     assert_eq!(change(&sale, |r| r.mti = 0x0100), "12");
     for (mti, de60) in [
-        (0x0220, "24000003000"),
-        (0x0220, "30000003000"),
-        (0x0220, "32000003000"),
-        (0x0220, "34000003000"),
         (0x0200, "45000003000"),
         (0x0200, "03000003000"),
         (0x0200, "27000003000"),

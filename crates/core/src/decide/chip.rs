@@ -1,0 +1,72 @@
+//! The chip of the embedded issuer's cards: its cryptogram is looked at before the PIN, where the issuer has a key
+//! for it. What the card hears is the issuer's answer to this very cryptogram: a repeat hears none.
+
+use crate::decide::financial::{Decline, PinState, Plan};
+use crate::decide::terminal::Caller;
+use crate::effect::Effect;
+use crate::flight::PinWait;
+use crate::input::{ChipOutcome, Financial, Origin, SlotId};
+use crate::machine::{Core, Output};
+use switchyard_domain::{KeyUse, ResponseCode, RouteTarget, Timestamp};
+
+impl Core {
+    /// Whether a cryptogram has to be looked at first. What follows another transaction, and what has taken place
+    /// already, is not authorized again.
+    pub(crate) fn needs_chip(&self, plan: &Plan, request: &Financial) -> bool {
+        plan.target == RouteTarget::OnUs
+            && request.emv.is_some()
+            && request.chip_answer.is_none()
+            && !request.kind.follows_another()
+            && !request.kind.is_advice()
+            && self.state.registry.keys().any(|(name, _)| name.usage == KeyUse::IssuerCryptogram)
+    }
+
+    pub(crate) fn ask_chip(
+        &mut self,
+        origins: Vec<Origin>,
+        request: Box<Financial>,
+        plan: Plan,
+        out: &mut Output,
+    ) {
+        let slot = self.flight.slot();
+        let (key, fingerprint, target) = (plan.key, request.fingerprint, plan.target);
+        self.flight.pin_by_key.insert(key, slot);
+        self.flight.pins.insert(slot, PinWait { key, fingerprint, target, origins, cancelled: false });
+        out.effects.push(Effect::ChipWork { slot, request });
+    }
+
+    /// The cryptogram was looked at: on to the PIN, or to the refusal.
+    pub(crate) fn chip_done(
+        &mut self,
+        slot: SlotId,
+        mut request: Box<Financial>,
+        outcome: ChipOutcome,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Some(wait) = self.flight.pins.remove(&slot) else { return };
+        self.flight.pin_by_key.remove(&wait.key);
+        let Some(first) = wait.origins.first().copied() else { return };
+        if wait.cancelled {
+            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::MALFUNCTION));
+        }
+        if !self.takes(&wait.key) {
+            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::SIGN_ON_REQUIRED));
+        }
+        let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
+        let code = match outcome {
+            ChipOutcome::Right(answer) => {
+                request.chip_answer = Some(answer);
+                return self.proceed(caller, wait.origins, request, PinState::NotAsked, now, out);
+            }
+            ChipOutcome::Wrong => ResponseCode::DO_NOT_HONOUR,
+            ChipOutcome::Malformed => ResponseCode::FORMAT_ERROR,
+            ChipOutcome::Failed => ResponseCode::SECURITY_FAILURE,
+        };
+        let decline = match self.plan(&caller, &request, Some(wait.target), now) {
+            Ok(plan) => Decline { code, plan },
+            Err(decline) => *decline,
+        };
+        self.decline(&wait.origins, &request, decline, now, out);
+    }
+}

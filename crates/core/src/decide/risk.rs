@@ -1,0 +1,122 @@
+//! What limits and risk rules say about a transaction. They are looked at before the PIN, and again after it: what
+//! is decided is decided on the counters of that moment.
+
+use crate::decide::financial::Plan;
+use crate::effect::CommandError;
+use crate::input::Financial;
+use crate::machine::{Core, Output};
+use crate::state::{RiskSeen, about};
+use switchyard_domain::{
+    Actor, Record, ResponseCode, RiskAction, RiskFinding, RiskRule, RiskRules, RiskTest, RiskVerdict,
+    Timestamp, TransactionId, TransactionOpened,
+};
+
+impl Core {
+    /// What the rules find in a request; `None` when none of them speaks.
+    pub(crate) fn assess(
+        &self,
+        plan: &Plan,
+        request: &Financial,
+        now: Timestamp,
+    ) -> Option<Box<RiskFinding>> {
+        let rules = &self.state.risk.rules;
+        if rules.rules.is_empty() || !request.kind.is_limited() {
+            return None;
+        }
+        let opened = self.opened(request, plan.clone(), self.next_rrn(), None);
+        let seen = self.state.seen(&opened, now);
+        let spoke = rules.rules.iter().filter(|rule| about(&rule.about, &seen) && self.speaks(rule, &seen));
+        finding(rules, spoke)
+    }
+
+    fn speaks(&self, rule: &RiskRule, seen: &RiskSeen) -> bool {
+        let minor = seen.amount.minor;
+        let with = || self.state.risk.with(rule, seen);
+        match rule.test {
+            RiskTest::Always => true,
+            RiskTest::AmountOver { minor_max } => minor > minor_max,
+            RiskTest::RoundAmount { multiple_minor } => minor.is_multiple_of(multiple_minor),
+            RiskTest::Sum { minor_max, .. } => with().minor > u128::from(minor_max),
+            RiskTest::Count { count_max, .. } | RiskTest::SameAmount { count_max, .. } => {
+                with().count > count_max
+            }
+            RiskTest::Areas { count_max, .. } => with().areas > count_max as usize,
+        }
+    }
+
+    /// Records what the rules found in the transaction that was just recorded.
+    pub(crate) fn flag(
+        &mut self,
+        finding: Option<Box<RiskFinding>>,
+        opened: &TransactionOpened,
+        stands: bool,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Some(finding) = finding else { return };
+        let record = Record::RiskFlagged {
+            transaction: opened.id,
+            merchant: opened.key.merchant,
+            amount: opened.amount,
+            finding: *finding,
+            stands,
+        };
+        self.emit(record, Actor::Switch, now, out);
+    }
+
+    /// A new set of rules follows the one in force.
+    pub(crate) fn check_rules(&self, rules: &RiskRules) -> Result<(), CommandError> {
+        if rules.version != self.state.risk.rules.version.wrapping_add(1) {
+            return Err(CommandError::Invalid { what: "the version of the risk rules" });
+        }
+        rules.check().map_err(CommandError::Rules)
+    }
+
+    /// Only what is held is released, and for a reason.
+    pub(crate) fn check_release(&self, transaction: TransactionId, reason: &str) -> Result<(), CommandError> {
+        if !self.state.risk.held.contains_key(&transaction) {
+            return Err(CommandError::Missing { what: "a held payout of this transaction" });
+        }
+        if reason.trim().is_empty() {
+            return Err(CommandError::Invalid { what: "a release without a reason" });
+        }
+        Ok(())
+    }
+}
+
+fn finding<'r>(rules: &RiskRules, spoke: impl Iterator<Item = &'r RiskRule>) -> Option<Box<RiskFinding>> {
+    let mut found =
+        RiskFinding { version: rules.version, rules: Vec::new(), score: 0, verdict: RiskVerdict::Approve };
+    for rule in spoke {
+        found.rules.push(rule.number);
+        let verdict = match rule.then {
+            RiskAction::Decline(code) => RiskVerdict::Decline(code),
+            RiskAction::HoldPayout => RiskVerdict::HoldPayout,
+            RiskAction::Alert => RiskVerdict::Alert,
+            RiskAction::Score(score) => {
+                found.score = found.score.saturating_add(score);
+                RiskVerdict::Approve
+            }
+        };
+        found.verdict = worse(found.verdict, verdict);
+    }
+    let reached = |limit: Option<u32>| limit.is_some_and(|limit| found.score >= limit && found.score > 0);
+    for (limit, verdict) in [
+        (rules.alert_score, RiskVerdict::Alert),
+        (rules.hold_score, RiskVerdict::HoldPayout),
+        (rules.decline_score, RiskVerdict::Decline(ResponseCode::SUSPECTED_FRAUD)),
+    ] {
+        if reached(limit) {
+            found.verdict = worse(found.verdict, verdict);
+        }
+    }
+    (!found.rules.is_empty()).then(|| Box::new(found))
+}
+
+/// The first decline names the code; whatever is milder gives way.
+fn worse(so_far: RiskVerdict, next: RiskVerdict) -> RiskVerdict {
+    match so_far {
+        RiskVerdict::Decline(_) => so_far,
+        RiskVerdict::Approve | RiskVerdict::Alert | RiskVerdict::HoldPayout => so_far.max(next),
+    }
+}

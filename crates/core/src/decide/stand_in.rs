@@ -1,0 +1,88 @@
+//! What is approved without asking the issuer: because it is away and a rule allows it, or because the terminal
+//! has approved it already. The issuer hears of it by an advice out of the store-and-forward queue.
+
+use crate::decide::financial::{Decline, Plan};
+use crate::decide::postings;
+use crate::effect::{CommandError, Reply, ReplyBody};
+use crate::input::{Financial, Origin};
+use crate::machine::{Core, Output};
+use crate::state::about;
+use switchyard_domain::{
+    AccountId, AccountKind, Actor, AdviceReason, LinkIndex, Record, ResponseCode, ReversalReason, SafEntry,
+    SafKind, StandInRule, StandInRules, Timestamp, UpstreamRef,
+};
+
+impl Core {
+    /// Whether a rule lets the switch approve this while the issuer is away.
+    pub(crate) fn may_stand_in(&self, plan: &Plan, request: &Financial, now: Timestamp) -> bool {
+        let rules = &self.state.risk.stand_in.rules;
+        if rules.is_empty() || !request.kind.is_limited() {
+            return false;
+        }
+        let Some(card) = plan.card.as_ref().map(|card| card.hash) else { return false };
+        let seen = self.state.seen(&self.opened(request, plan.clone(), self.next_rrn(), None), now);
+        let fits = |rule: &&StandInRule| {
+            (rule.issuers.is_empty() || rule.issuers.contains(&plan.issuer)) && about(&rule.about, &seen)
+        };
+        let Some(rule) = rules.iter().find(fits) else { return false };
+        let spent = self.state.risk.stood_in.get(&card).copied().unwrap_or_default();
+        let minor = request.amount.minor;
+        minor <= rule.minor_max
+            && spent.minor.saturating_add(minor) <= rule.day_minor_max
+            && spent.count < rule.day_count_max
+            && !(rule.refuses_pin && request.pin.is_some())
+    }
+
+    /// Approves, and puts the advice to the issuer into the queue, in one record.
+    #[allow(clippy::too_many_arguments, reason = "a request with all that belongs to it")]
+    pub(crate) fn decide_by_advice(
+        &mut self,
+        link: LinkIndex,
+        why: AdviceReason,
+        origins: &[Origin],
+        request: &Financial,
+        mut plan: Plan,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let mti = crate::dialect::iso87::advice_mti(request.kind);
+        let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
+        let mut facts = self.facts(ResponseCode::APPROVED, now);
+        let (issuer, finding) = (plan.issuer, plan.risk.take());
+        let opened = self.opened(request, plan.clone(), facts.rrn, Some(upstream));
+        facts.auth_code =
+            request.original.auth_code.or_else(|| Some(crate::decide::issuer::auth_code(opened.id)));
+        let network =
+            AccountId::of(AccountKind::NetworkReceivable, u32::from(link.0), opened.amount.currency);
+        let entry = postings::approval(&opened, network);
+        if self.state.book.check(&entry).is_err() {
+            let decline = Decline { code: ResponseCode::SYSTEM_MALFUNCTION, plan };
+            return self.decline(origins, request, decline, now, out);
+        }
+        let saf = SafEntry {
+            id: self.state.saf.next_id(),
+            kind: SafKind::Advice,
+            transaction: opened.id,
+            upstream,
+            reason: ReversalReason::Other,
+        };
+        let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
+        let (echo, actor) = (opened.echo, Actor::Terminal(opened.key.terminal));
+        let flagged = finding.as_ref().map(|_| opened.clone());
+        self.emit(Record::Advised { opened, why, reply: facts, entry, movement, saf }, actor, now, out);
+        if let Some(opened) = flagged {
+            self.flag(finding, &opened, true, now, out);
+        }
+        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
+        origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
+        self.hurry(Some(&saf), now, out);
+    }
+
+    /// A new set of rules follows the one in force.
+    pub(crate) fn check_stand_in(&self, rules: &StandInRules) -> Result<(), CommandError> {
+        if rules.version != self.state.risk.stand_in.version.wrapping_add(1) {
+            return Err(CommandError::Invalid { what: "the version of the stand-in rules" });
+        }
+        rules.check().map_err(CommandError::Routing)
+    }
+}

@@ -1,0 +1,133 @@
+//! What is approved while an issuer is away, and how the issuer hears of it.
+
+use crate::support::*;
+use switchyard_core::Command;
+use switchyard_domain::*;
+
+fn away(rule: StandInRule) -> Bench {
+    let mut bench = Bench::new();
+    let rules = StandInRules { version: 1, rules: vec![rule] };
+    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+    bench.disconnect(LINK_A);
+    bench
+}
+fn rule() -> StandInRule {
+    StandInRule {
+        number: 1,
+        issuers: vec![],
+        about: Scope::default(),
+        minor_max: 500,
+        day_minor_max: 900,
+        day_count_max: 3,
+        refuses_pin: false,
+    }
+}
+fn advices(bench: &Bench) -> Vec<(Sent, bool)> {
+    let advice = |s: &Sent| match s.what {
+        SentWhat::Advice { repeat, .. } => Some((*s, repeat)),
+        _ => None,
+    };
+    bench.sent.iter().filter_map(advice).collect()
+}
+
+#[test]
+fn limits_are_the_products_own_and_exact() {
+    let other = Ask::sale_a(13, 400).card(Some(CARD_A_OTHER));
+    for (name, rule, asks, codes) in [
+        ("one", rule(), vec![Ask::sale_a(10, 501), Ask::sale_a(11, 500)], vec!["91", "00"]),
+        (
+            "day's sum",
+            rule(),
+            vec![Ask::sale_a(10, 500), Ask::sale_a(11, 401), Ask::sale_a(12, 400), other],
+            vec!["00", "91", "00", "00"],
+        ),
+        ("day's count", rule(), (10..14).map(|n| Ask::sale_a(n, 1)).collect(), vec!["00", "00", "00", "91"]),
+        ("issuer", StandInRule { issuers: vec![1], ..rule() }, vec![Ask::sale_a(10, 1)], vec!["91"]),
+        (
+            "kind",
+            StandInRule {
+                about: Scope { kinds: vec![TransactionKind::PreAuth], ..Scope::default() },
+                ..rule()
+            },
+            vec![Ask::sale_a(10, 1), Ask::new(TransactionKind::PreAuth, 11, 1, CARD_A)],
+            vec!["91", "00"],
+        ),
+        ("a PIN", StandInRule { refuses_pin: true, ..rule() }, vec![Ask::sale_a(10, 1).pin()], vec!["91"]),
+        ("a PIN that is not in the way", rule(), vec![Ask::sale_a(10, 1).pin()], vec!["00"]),
+        ("an inquiry", rule(), vec![Ask::new(TransactionKind::BalanceInquiry, 10, 0, CARD_A)], vec!["91"]),
+    ] {
+        let mut bench = away(rule);
+        let heard: Vec<String> = asks.iter().map(|ask| bench.code(ask)).collect();
+        assert_eq!(heard, codes, "{name}");
+        bench.pass_days(1);
+        if name == "day's count" {
+            assert_eq!(bench.code(&Ask::sale_a(20, 1)), "00", "another day");
+        }
+    }
+}
+
+#[test]
+fn the_issuer_hears_of_it_once_it_is_back_until_it_acknowledges() {
+    let mut bench = away(rule());
+    let sale = Ask::sale_a(10, 500);
+    let ticket = bench.ask(&sale);
+    assert_eq!(bench.code_of(ticket), "00");
+    assert!(bench.facts(ticket).auth_code.is_some());
+    assert_eq!((bench.payable(0), bench.receivable(LINK_A)), (500, 500));
+    assert_eq!(bench.ask(&sale).min(1), 1, "a repeat is heard");
+    assert_eq!(bench.payable(0), 500);
+    bench.crash();
+    bench.connect(LINK_A);
+    bench.pass(1);
+    for round in 0..2 {
+        bench.pass(LINK_TIMEOUT_MS + bench.config.saf_retry_ms * round);
+    }
+    let sent = advices(&bench);
+    assert!(sent.len() >= 2 && sent[1..].iter().all(|(_, repeat)| *repeat), "{sent:?}");
+    assert!(sent.iter().all(|(s, _)| (s.stan, s.at) == (sent[0].0.stan, sent[0].0.at)));
+    let last = sent.last().unwrap().0;
+    bench.answer(&last, "00");
+    assert_eq!(bench.core.state().saf_waiting(), 0);
+    assert_eq!((bench.payable(0), bench.receivable(LINK_A)), (500, 500));
+    let known = bench.ask(&sale);
+    assert_eq!(bench.code_of(known), "00");
+}
+
+#[test]
+fn what_stood_in_is_taken_back_behind_its_advice_and_gives_the_limit_back() {
+    let mut bench = away(rule());
+    let sale = Ask::sale_a(10, 500);
+    assert_eq!(bench.code(&sale), "00");
+    assert_eq!(bench.reverse_code(&Back::of(&sale)), "00");
+    assert_eq!((bench.payable(0), bench.receivable(LINK_A)), (0, 0));
+    assert_eq!(bench.code(&Ask::sale_a(11, 500)), "00", "the day's sum is free again");
+    bench.connect(LINK_A);
+    let seen = bench.sent.len();
+    bench.drain();
+    let order: Vec<&str> = bench.sent[seen - 1..]
+        .iter()
+        .filter_map(|s| match s.what {
+            SentWhat::Advice { .. } => Some("advice"),
+            SentWhat::Reversal { .. } => Some("reversal"),
+            _ => None,
+        })
+        .collect();
+    assert!(order.iter().filter(|what| **what == "advice").count() >= 2);
+    let reversal = order.iter().position(|what| *what == "reversal").unwrap();
+    assert!(order[..reversal].contains(&"advice"), "{order:?}");
+}
+
+#[test]
+fn a_follow_up_waits_until_the_issuer_has_heard_of_its_original() {
+    let mut bench = away(rule());
+    let sale = Ask::sale_a(10, 500);
+    let ticket = bench.ask(&sale);
+    let rrn = bench.facts(ticket).rrn;
+    bench.auto_network = false;
+    assert_eq!(bench.code(&sale.follow(TransactionKind::Void, 11, rrn, None)), "22");
+    bench.auto_network = true;
+    bench.connect(LINK_A);
+    bench.drain();
+    assert_eq!(bench.link_code(&sale.follow(TransactionKind::Void, 12, rrn, None), "00").1, "00");
+    assert_eq!(bench.payable(0), 0);
+}
