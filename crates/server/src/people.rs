@@ -15,7 +15,7 @@ pub enum NoProof {
     #[error("the system does not say who is asking")]
     Unknown,
     /// Somebody else's name was given.
-    #[error("you are {is}: acting as somebody else takes their proof, so log in as them")]
+    #[error("you are {is}, and cannot act as somebody else: let them ask under their own user")]
     Other {
         /// Who it is.
         is: String,

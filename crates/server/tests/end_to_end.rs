@@ -149,7 +149,7 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     assert!(get(http, "/livez").await.starts_with("HTTP/1.1 200"));
     assert!(get(http, "/readyz").await.starts_with("HTTP/1.1 200"));
     let mut admin = tokio::net::UnixStream::connect(dir.path().join("admin.sock")).await.unwrap();
-    let requests = "{\"command\":\"status\"}\n{\"command\":\"day-cut\",\"operator\":\"anna\"}\n{\"command\":\"nothing\"}\n";
+    let requests = "{\"command\":\"status\"}\n{\"command\":\"day-cut\"}\n{\"command\":\"nothing\"}\n";
     admin.write_all(requests.as_bytes()).await.unwrap();
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let today = BusinessDate::at(Timestamp(since_1970.as_micros() as u64), UtcOffset::CHINA);
@@ -163,7 +163,8 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     let closed = AccountRules { closed: true, ..AccountRules::default() };
     let account = own(AccountKind::Wallet);
     let rules = serde_json::json!({"command": "set-account-rules", "account": account, "rules": closed});
-    admin.write_all(format!("{transfer}\n{transfer}\n{rules}\n").as_bytes()).await.unwrap();
+    let disguised = r#"{"command": "day-cut", "operator": "somebody-else"}"#;
+    admin.write_all(format!("{transfer}\n{transfer}\n{rules}\n{disguised}\n").as_bytes()).await.unwrap();
     admin.shutdown().await.unwrap();
     let mut answers = String::new();
     admin.read_to_string(&mut answers).await.unwrap();
@@ -175,6 +176,7 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     assert_eq!(answers[3], serde_json::json!({"ok": true}));
     assert_eq!(answers[4], serde_json::json!({"ok": true, "repeated": true}), "it takes effect once");
     assert_eq!(answers[5], serde_json::json!({"ok": true}));
+    assert_eq!(answers[6]["ok"], false, "nobody acts as another: {answers:?}");
     // A connection keeps the drain going for as long as it has something to wait for.
     let client = Client::signed_on(switch.addresses().terminals).await;
     switch.shutdown().await.unwrap();
