@@ -62,7 +62,7 @@ fn parse_unknown_bitmap(ready: Ready) -> bool {
 }
 
 #[library_benchmark(setup = known)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(8_200))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(6_500))]
 fn parse_and_read(ready: Ready) {
     ready.read(&ready.parse());
 }
@@ -74,8 +74,8 @@ fn parse_and_walk_tags(ready: Ready) -> u32 {
 }
 
 #[library_benchmark(setup = request)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(2_970))]
-#[bench::unionpay_chip_sale(args = (UNIONPAY_CHIP_SALE), config = limit(3_290))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(2_800))]
+#[bench::unionpay_chip_sale(args = (UNIONPAY_CHIP_SALE), config = limit(3_060))]
 fn build((ready, _, mut out): Request) -> Vec<u8> {
     ready.build(&mut out).unwrap();
     out
@@ -89,8 +89,8 @@ fn templated(case: Case) -> Templated {
 }
 
 #[library_benchmark(setup = templated)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(2_000))]
-#[bench::unionpay_chip_sale(args = (UNIONPAY_CHIP_SALE), config = limit(2_000))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(1_950))]
+#[bench::unionpay_chip_sale(args = (UNIONPAY_CHIP_SALE), config = limit(2_360))]
 fn build_by_plan(mut templated: Templated) -> Templated {
     let (plan, values, out) = &mut *templated;
     plan.write(out, black_box(values)).unwrap();
@@ -98,14 +98,14 @@ fn build_by_plan(mut templated: Templated) -> Templated {
 }
 
 #[library_benchmark(setup = request)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(2_030))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(1_910))]
 fn reply_by_echo((ready, message, mut out): Request) -> Vec<u8> {
     ready.reply(&message, &mut out).unwrap();
     out
 }
 
 #[library_benchmark(setup = planned)]
-#[bench::ascii_0200(args = (ASCII_0200), config = limit(520))]
+#[bench::ascii_0200(args = (ASCII_0200), config = limit(465))]
 fn reply_by_plan(mut planned: Planned) -> Planned {
     let ((_, message, out), plan) = &mut *planned;
     plan.write(message, out, &[Some(b"00")]).unwrap();
