@@ -100,10 +100,12 @@ impl CoreThread {
 
     /// Records keep their order in time, and deadlines their pace, even when the wall clock is set back.
     fn read_clock(&mut self) -> Timestamp {
+        // The wall clock first: a pause between the two readings then never puts the time ahead of both.
+        let wall = now();
         let read_at = Instant::now();
         let elapsed = read_at.saturating_duration_since(self.read_at);
         self.read_at = read_at;
-        let clock = self.clock.advance(now(), elapsed.as_micros() as u64);
+        let clock = self.clock.advance(wall, elapsed.as_micros() as u64);
         self.shared.clock.store(clock.0, Ordering::Relaxed);
         clock
     }
