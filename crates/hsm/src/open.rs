@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use switchyard_keys::lmk::KeyUsage;
 use switchyard_keys::mac::{MacAlgorithm, MacKey};
 use switchyard_keys::{AesCipher, KeyError, TdesCipher, constant_time_eq};
 
@@ -34,6 +35,8 @@ pub(crate) struct OpenKey {
     cipher: Cipher,
     parts: Box<dyn Parts>,
     mac: OnceLock<MacKey>,
+    usage: KeyUsage,
+    check_value: [u8; 4],
 }
 
 /// The cipher that most work is done with.
@@ -53,7 +56,13 @@ impl OpenKey {
         if !constant_time_eq(&check_value[..3], &handle.check_value()[..3]) {
             return Err(KeyError::CheckValue);
         }
-        Ok(Self { cipher, parts, mac: OnceLock::new() })
+        Ok(Self { cipher, parts, mac: OnceLock::new(), usage: handle.usage(), check_value })
+    }
+
+    /// Whether it was opened for what this handle says: a handle that says something else of the same reference
+    /// is judged anew.
+    fn is_for(&self, handle: &KeyHandle) -> bool {
+        self.usage == handle.usage() && self.check_value[..3] == handle.check_value()[..3]
     }
 
     pub(crate) fn parts(&self) -> &dyn Parts {
@@ -117,7 +126,9 @@ impl OpenKeys {
         // The MAC at the end of a key block is as good as a hash of it.
         let place = reference.bytes().rev().take(4).fold(0_usize, |sum, byte| sum * 31 + usize::from(byte));
         let shard = &self.shards[place % SHARDS];
-        if let Some(open) = shard.read().unwrap_or_else(PoisonError::into_inner).get(reference) {
+        if let Some(open) = shard.read().unwrap_or_else(PoisonError::into_inner).get(reference)
+            && open.is_for(handle)
+        {
             return Ok(Arc::clone(open));
         }
         let open = Arc::new(open()?);

@@ -8,8 +8,8 @@ mod support;
 use support::{Bench, TRANSPORT, connected, patient, payshield, software};
 use switchyard_hsm::pkcs11::{Pkcs11Hsm, TokenSettings};
 use switchyard_hsm::{
-    ArqcRequest, HsmError, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource, PinMethod,
-    TranslatePin, VerifyCvv, VerifyPin,
+    ArqcRequest, HsmError, KeyHandle, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource,
+    PinMethod, TranslatePin, VerifyCvv, VerifyPin,
 };
 use switchyard_keys::dukpt::tdes::{self, Variant};
 use switchyard_keys::emv::{self, CardRequest, CryptogramScheme};
@@ -124,6 +124,14 @@ async fn pin_faults(bench: &Bench) {
             Err(HsmError::Key { .. })
         ));
     }
+    // Nor does another word for a key that is open already make it another key.
+    let relabelled =
+        |usage, from: &KeyHandle| KeyHandle::new("other", from.reference(), usage, *from.check_value());
+    let (as_zone, as_pin) =
+        (relabelled(KeyUsage::Zpk, &source).unwrap(), relabelled(KeyUsage::Pik, &target).unwrap());
+    assert!(hsm.translate_pin(request).await.is_ok());
+    assert!(hsm.translate_pin(TranslatePin { target: &as_zone, ..request }).await.is_err());
+    assert!(hsm.translate_pin(TranslatePin { source: PinKeySource::Key(&as_pin), ..request }).await.is_err());
     for block in [&good[..7], &[][..]] {
         assert!(hsm.translate_pin(TranslatePin { block, ..request }).await.is_err());
     }
@@ -413,10 +421,9 @@ async fn token_suite(library: &str) {
         let mut text = zpk.reference().as_bytes().to_vec();
         text[at] = if text[at] == b'A' { b'B' } else { b'A' };
         let text = String::from_utf8(text).unwrap();
-        let altered = switchyard_hsm::KeyHandle::new("altered", &text, KeyUsage::Zpk, *zpk.check_value());
+        let altered = KeyHandle::new("altered", &text, KeyUsage::Zpk, *zpk.check_value());
         assert!(matches!(again.hsm.kcv(&altered.unwrap()).await, Err(HsmError::Key { .. })), "{at}");
     }
-    let relabelled =
-        switchyard_hsm::KeyHandle::new("other", zpk.reference(), KeyUsage::Pik, *zpk.check_value());
+    let relabelled = KeyHandle::new("other", zpk.reference(), KeyUsage::Pik, *zpk.check_value());
     assert!(matches!(again.hsm.kcv(&relabelled.unwrap()).await, Err(HsmError::Key { .. })));
 }
