@@ -42,7 +42,7 @@ fn time(c: &mut Criterion, case: &Case) {
     group.bench_function("reply by plan", |b| {
         b.iter(|| {
             out.clear();
-            plan.write(black_box(&message), &mut out, &[b"00"]).unwrap();
+            plan.write(black_box(&message), &mut out, &[Some(b"00")]).unwrap();
         });
     });
     group.bench_function("describe", |b| {

@@ -2,25 +2,15 @@
 //! instruction counter.
 
 use std::hint::black_box;
-use switchyard_wire::{BuildError, Class, De, Dialect, Element, Length, Message, Mti, ReplyPlan};
+use switchyard_wire::{
+    BuildError, BuildPlan, Class, De, Dialect, Element, Length, Message, Mti, ReplyPlan, Value,
+};
 
-/// What an element is built from, and read as.
-#[derive(Clone, Copy, Debug)]
-pub enum Value {
-    /// ASCII digits.
-    Digits(&'static [u8]),
-    /// A number.
-    Number(u64),
-    /// Text.
-    Text(&'static str),
-    /// Bytes.
-    Bytes(&'static [u8]),
-}
 use Value::{Bytes, Digits, Number, Text};
 
-const TRACK: Value = Digits(b"4111111111111111=25121010000012345678");
+const TRACK: Value<'static> = Digits(b"4111111111111111=25121010000012345678");
 
-const ASCII_VALUES: &[(De, Value)] = &[
+const ASCII_VALUES: &[(De, Value<'static>)] = &[
     (2, Digits(b"6212345678901234569")),
     (3, Number(0)),
     (4, Number(12_345)),
@@ -39,7 +29,7 @@ const ASCII_VALUES: &[(De, Value)] = &[
     (52, Bytes(&[0x12; 8])),
 ];
 
-const SALE_VALUES: &[(De, Value)] = &[
+const SALE_VALUES: &[(De, Value<'static>)] = &[
     (3, Number(0)),
     (4, Number(12_345)),
     (11, Number(123)),
@@ -65,7 +55,7 @@ const CHIP: &[u8] = b"\
     \x9F\x34\x03\x42\x03\x00\x9F\x35\x01\x22\x9F\x1E\x08TERM0001\x84\x08\xA0\x00\x00\x03\x33\x01\x01\x01\
     \x9F\x09\x02\x00\x20";
 
-const CHIP_VALUES: &[(De, Value)] = &[
+const CHIP_VALUES: &[(De, Value<'static>)] = &[
     (3, Number(0)),
     (4, Number(12_345)),
     (11, Number(123)),
@@ -81,7 +71,8 @@ const CHIP_VALUES: &[(De, Value)] = &[
     (64, Bytes(b"12345678")),
 ];
 
-const SIGN_ON_VALUES: &[(De, Value)] = &[(7, Digits(b"1122133000")), (11, Number(42)), (70, Text("301"))];
+const SIGN_ON_VALUES: &[(De, Value<'static>)] =
+    &[(7, Digits(b"1122133000")), (11, Number(42)), (70, Text("301"))];
 
 /// One message: its dialect, its bytes as a file has them, and its values.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +84,7 @@ pub struct Case {
     /// The file.
     pub hex: &'static str,
     /// What it is built from, ascending.
-    pub values: &'static [(De, Value)],
+    pub values: &'static [(De, Value<'static>)],
     /// Message type.
     pub mti: u16,
 }
@@ -148,7 +139,7 @@ pub struct Ready {
     /// Its bytes.
     pub body: &'static [u8],
     /// What it is built from.
-    pub values: &'static [(De, Value)],
+    pub values: &'static [(De, Value<'static>)],
     /// Message type.
     pub mti: Mti,
 }
@@ -254,6 +245,16 @@ impl Ready {
             builder.echo(request, *de)?;
         }
         builder.finish().map(|_| ())
+    }
+
+    /// A plan for messages like it, and the values of this one.
+    ///
+    /// # Errors
+    /// What the dialect does not have.
+    pub fn build_plan(&self) -> Result<(BuildPlan<'static>, Vec<Value<'static>>), BuildError> {
+        let elements: Vec<De> = self.values.iter().map(|(de, _)| *de).collect();
+        let values = self.values.iter().map(|(_, value)| *value).collect();
+        Ok((BuildPlan::new(self.dialect, self.mti, &elements)?, values))
     }
 
     /// A plan for the same answer.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::io::{BufRead, Read};
 use switchyard_wire::validate::{Violation, validate};
 use switchyard_wire::{
-    Dialect, Envelope, EnvelopeKind, FrameError, Framing, Masking, Scan, describe, diff, json,
+    Dialect, Envelope, EnvelopeKind, FrameError, Framing, Masking, Message, ParseError, Scan, describe, diff,
+    json,
 };
 
 /// Longest line that is read from stdin, and longest frame in it.
@@ -44,17 +45,25 @@ fn decode_one(dialect: &Dialect, options: &MessageOptions, bytes: &[u8]) -> Resu
     let (message, error) = dialect.parse_partial(unframed.body);
     let mut document = json::to_json_with(&message, &unframed.envelope, masking(options.unmasked));
     let findings = if options.validate && error.is_none() { validate(&message) } else { Vec::new() };
+    let errors = errors(&message, error.as_ref());
     if let Some(object) = document.as_object_mut() {
-        if let Some(error) = &error {
-            object.insert("error".into(), error.to_string().into());
-            eprintln!("switchyard: {error}");
+        if let Some(first) = errors.first() {
+            object.insert("error".into(), first.as_str().into());
         }
         if options.validate && error.is_none() {
             let texts: Vec<String> = findings.iter().map(Violation::to_string).collect();
             object.insert("findings".into(), texts.into());
         }
     }
-    Ok((document, error.is_none() && findings.is_empty()))
+    Ok((document, errors.is_empty() && findings.is_empty()))
+}
+
+/// What of a message cannot be read: elements, then what is inside of those that can. Said on stderr.
+fn errors(message: &Message<'_, '_>, error: Option<&ParseError>) -> Vec<String> {
+    let inside = message.part_errors().map(|error| error.to_string());
+    let errors: Vec<String> = error.map(ParseError::to_string).into_iter().chain(inside).collect();
+    errors.iter().for_each(|error| eprintln!("switchyard: {error}"));
+    errors
 }
 
 pub(crate) fn describe(options: &MessageOptions) -> Result<Verdict> {
@@ -78,7 +87,8 @@ fn describe_one(dialect: &Dialect, options: &MessageOptions, bytes: &[u8]) -> Re
     // What could not be read is not missing.
     let findings = if error.is_none() { validate(&message) } else { Vec::new() };
     findings.iter().try_for_each(|finding| output::line(&format!("  finding {finding}")))?;
-    Ok(verdict(error.is_none() && (findings.is_empty() || !options.validate)))
+    let is_whole = error.is_none() && message.part_errors().next().is_none();
+    Ok(verdict(is_whole && (findings.is_empty() || !options.validate)))
 }
 
 pub(crate) fn encode(options: &EncodeOptions) -> Result<Verdict> {
@@ -128,7 +138,9 @@ pub(crate) fn diff(options: &DiffOptions, form: Output) -> Result<Verdict> {
             output::json(&Value::Array(rows.collect()))?;
         }
     }
-    Ok(verdict(found.is_empty()))
+    // What cannot be followed was compared by its bytes alone.
+    let is_whole = errors(&left, None).is_empty() & errors(&right, None).is_empty();
+    Ok(verdict(found.is_empty() && is_whole))
 }
 
 /// Takes length, TPDU and header off.

@@ -181,6 +181,36 @@ fn a_message_that_does_not_parse_whole_shows_what_it_has() {
     run(["describe", hex]).expect(1);
 }
 
+/// Chip data whose second object says that it is longer than the element.
+#[test]
+fn a_composite_that_cannot_be_followed_is_an_error_beside_everything_else() {
+    let mut broken = sale();
+    broken["fields"]["55"] = "9F2608AABBCCDDEEFF00119F36050020".into();
+    let hex = run(["encode", &broken.to_string()]).expect(0).stdout.trim().to_owned();
+    let error = "de 55.9F36: needs 8 bytes, have 5 at offset";
+    let ran = run(["decode", "--output", "json", &hex]).expect(1);
+    let document = ran.json();
+    assert!(document["error"].as_str().unwrap().starts_with(error), "{document}");
+    assert_eq!(document["errors"]["55"], document["error"]);
+    assert!(ran.stderr.contains(error), "{}", ran.stderr);
+    // What stands before the trouble and behind the element is there all the same.
+    assert_eq!(document["subfields"]["55.9F26"], "AABBCCDDEEFF0011");
+    assert_eq!(document["fields"]["60"], "22000001000500");
+    let lines = run_with_input(["decode", "--lines"], &format!("{hex}\n{}\n", sale_in_hex())).expect(1);
+    let documents = lines.json_lines();
+    assert_eq!((documents.len(), &documents[0]), (2, &document));
+    assert!(documents[1].get("error").is_none(), "{}", documents[1]);
+    for command in ["decode", "describe"] {
+        let shown = run([command, &hex]).expect(1).stdout;
+        assert!(shown.contains(error) && shown.contains("9F26"), "{shown}");
+    }
+    // Two that are equal are not right because of that.
+    let ran = run(["diff", &hex, &hex]).expect(1);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains(error), "{}", ran.stderr);
+    run(["diff", &sale_in_hex(), &sale_in_hex()]).expect(0);
+}
+
 #[test]
 fn findings_are_shown_in_text_and_counted_when_they_are_asked_for() {
     // The tables want the chip's card sequence nowhere, and the terminal's MAC everywhere: the sale is complete.

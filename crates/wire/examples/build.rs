@@ -30,7 +30,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     // A plan works out once per bitmap which bytes a reply takes from its request.
     let plan = ReplyPlan::new(dialect, &[2, 3, 4, 7, 11, 12, 41, 49], &[39])?;
     let mut reply = Vec::new();
-    plan.write(&dialect.parse(&request)?, &mut reply, &[b"00"])?;
+    plan.write(&dialect.parse(&request)?, &mut reply, &[Some(b"00")])?;
     let reply = dialect.parse(&reply)?;
     assert!(reply.response_code()?.is_some_and(|code| code.is_approval()));
     println!("{} says {:?} to trace {:?}", reply.mti(), reply.response_code()?, reply.stan()?);

@@ -8,7 +8,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use switchyard_wire::{BuildError, Dialect, Mti, ReplyPlan};
+use switchyard_wire::Value::{Bytes, Digits, Number, Text};
+use switchyard_wire::{BuildError, BuildPlan, De, Dialect, Mti, ReplyPlan, Value};
 
 const ROUNDS: u32 = 2_000_000;
 const TRIES: u32 = 5;
@@ -33,6 +34,15 @@ fn main() -> Result<(), BuildError> {
         out.clear();
         black_box(build_ascii(ascii, &mut out).is_ok());
     });
+    let plan = BuildPlan::new(ascii, Mti::new(0x0200), &ASCII.map(|(de, _)| de))?;
+    let values = ASCII.map(|(_, value)| value);
+    out.clear();
+    plan.write(&mut out, &values)?;
+    assert_eq!(out, body);
+    measure("build ascii by plan", || {
+        out.clear();
+        black_box(plan.write(&mut out, black_box(&values)).is_ok());
+    });
     // The first parse learns the shape, by which a plan cuts.
     let _ = ascii.parse(&body);
     let request = ascii.parse(&body).expect("built above");
@@ -44,7 +54,7 @@ fn main() -> Result<(), BuildError> {
     let plan = ReplyPlan::new(ascii, &[2, 3, 4, 7, 11, 12, 13, 25, 32, 37, 41, 42], &[39])?;
     measure("reply by plan, 12 echoed", || {
         reply.clear();
-        black_box(plan.write(black_box(&request), &mut reply, &[b"00"]).is_ok());
+        black_box(plan.write(black_box(&request), &mut reply, &[Some(b"00")]).is_ok());
     });
 
     let mut sale = Vec::new();
@@ -108,25 +118,35 @@ fn measure(what: &str, mut work: impl FnMut()) {
     println!("{what:<34} {best:>7.1} ns");
 }
 
+const ASCII: [(De, Value<'static>); 16] = [
+    (2, Digits(b"4111111111111111")),
+    (3, Number(0)),
+    (4, Number(12_345)),
+    (7, Digits(b"1122133000")),
+    (11, Number(123)),
+    (12, Digits(b"133000")),
+    (13, Digits(b"1122")),
+    (22, Digits(b"051")),
+    (25, Digits(b"00")),
+    (32, Digits(b"123456")),
+    (35, Digits(b"4111111111111111=25121010000012345678")),
+    (37, Text("112213300123")),
+    (41, Text("TERM0001")),
+    (42, Text("MERCHANT0000001")),
+    (49, Text("156")),
+    (52, Bytes(&[0x12; 8])),
+];
+
 fn build_ascii(dialect: &Dialect, out: &mut Vec<u8>) -> Result<(), BuildError> {
     let mut builder = dialect.builder(out, Mti::new(0x0200));
-    builder
-        .digits(2, b"4111111111111111")?
-        .number(3, 0)?
-        .number(4, 12_345)?
-        .digits(7, b"1122133000")?
-        .number(11, 123)?
-        .digits(12, b"133000")?
-        .digits(13, b"1122")?
-        .digits(22, b"051")?
-        .digits(25, b"00")?
-        .digits(32, b"123456")?
-        .digits(35, b"4111111111111111=25121010000012345678")?
-        .text(37, "112213300123")?
-        .text(41, "TERM0001")?
-        .text(42, "MERCHANT0000001")?
-        .text(49, "156")?
-        .bytes(52, &[0x12; 8])?;
+    for (de, value) in ASCII {
+        match value {
+            Digits(digits) => builder.digits(de, digits)?,
+            Number(number) => builder.number(de, number)?,
+            Text(text) => builder.text(de, text)?,
+            Bytes(bytes) => builder.bytes(de, bytes)?,
+        };
+    }
     builder.finish()?;
     Ok(())
 }

@@ -43,7 +43,7 @@ fn parse(dialect: &Dialect, body: &[u8]) -> Result<(), Box<dyn Error>> {
 fn reply(dialect: &Dialect, body: &[u8]) -> Result<(), Box<dyn Error>> {
     let plan = ReplyPlan::new(dialect, &[2, 3, 4, 11, 41], &[39])?;
     let mut out = Vec::new();
-    plan.write(&dialect.parse(body)?, &mut out, &[b"00"])?;
+    plan.write(&dialect.parse(body)?, &mut out, &[Some(b"00")])?;
     println!("reply: {}", String::from_utf8_lossy(&out));
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! A message has some eighty digits; a byte loop over them costs more than finding the elements.
 
-const LOW: u64 = 0x0101_0101_0101_0101;
+/// One in every byte.
+pub(crate) const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = LOW * 0x80;
 
 /// Whether a byte of `value` is not a digit whose zero is `zero` (`0x30` ASCII, `0xF0` EBCDIC).
@@ -62,9 +63,9 @@ pub(crate) fn from_hex(digits: &[u8; 16]) -> Option<u64> {
     Some(nibbles(high) << 32 | nibbles(low))
 }
 
-/// The values of eight hexadecimal digits, side by side.
-#[inline]
-const fn nibbles(word: u64) -> u64 {
+/// The values of eight hexadecimal digits, the first highest, side by side. Of a separator it is D.
+#[inline(always)]
+pub(crate) const fn nibbles(word: u64) -> u64 {
     let values = (word & (LOW * 0x0F)) + ((word >> 6) & LOW) * 9;
     let bytes = (values | values >> 4) & 0x00FF_00FF_00FF_00FF;
     let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
@@ -87,34 +88,47 @@ pub(crate) fn to_hex(word: u64) -> [u8; 16] {
     digits
 }
 
-/// A number below ten to the sixteenth in ASCII, with leading zeros.
-#[inline]
-pub(crate) fn ascii_digits(number: u64) -> [u8; 16] {
-    const EIGHT: u64 = 100_000_000;
-    let mut digits = [b'0'; 16];
-    if number >= EIGHT {
-        digits[..8].copy_from_slice(&eight_digits(number / EIGHT));
-    }
-    digits[8..].copy_from_slice(&eight_digits(number % EIGHT));
-    digits
-}
+/// The first number of nine digits.
+pub(crate) const EIGHT: u64 = 100_000_000;
 
-/// Eight digits at once: halved into fours, into pairs, into digits, each by a multiplication with the inverse.
-#[inline]
-const fn eight_digits(number: u64) -> [u8; 8] {
+/// A number of up to eight digits in ASCII, the first digit lowest: halved into fours, into pairs, into digits, each by a multiplication with the inverse.
+#[inline(always)]
+pub(crate) const fn eight_digits(number: u64) -> u64 {
     let fours = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
     let pairs = hundreds | (fours - hundreds * 100) << 16;
     let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
     let digits = tens | (pairs - tens * 10) << 8;
-    (digits | (LOW * 0x30)).to_le_bytes()
+    digits | (LOW * 0x30)
 }
 
-/// Sixteen ASCII digits as nibbles.
-#[inline]
-pub(crate) fn pack_digits(digits: &[u8; 16]) -> u64 {
-    let (halves, _) = digits.as_chunks::<8>();
-    nibbles(u64::from_be_bytes(halves[0])) << 32 | nibbles(u64::from_be_bytes(halves[1]))
+/// A range of ASCII characters, for eight at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Range8 {
+    low: u64,
+    /// What makes every byte above the highest reach 80.
+    over: u64,
+}
+
+impl Range8 {
+    pub(crate) const fn of(low: u8, high: u8) -> Self {
+        assert!(low <= high && high < 0x80);
+        Self { low: LOW * low as u64, over: LOW * (0x7F - high) as u64 }
+    }
+
+    /// A bit for every byte outside. Neither sum nor difference reaches the next byte unless there is one.
+    #[inline(always)]
+    pub(crate) const fn bad(&self, word: u64) -> u64 {
+        (word | word.wrapping_add(self.over) | !(word | HIGH).wrapping_sub(self.low)) & HIGH
+    }
+
+    /// Whether a byte of eight or more is outside.
+    #[inline]
+    pub(crate) fn is_left_by(&self, value: &[u8]) -> bool {
+        let (words, _) = value.as_chunks::<8>();
+        let tail = value.last_chunk::<8>().map_or(0, |word| self.bad(u64::from_le_bytes(*word)));
+        words.iter().fold(tail, |bad, word| bad | self.bad(u64::from_le_bytes(*word))) != 0
+    }
 }
 
 /// What one byte may be.
@@ -204,6 +218,12 @@ pub(crate) fn between(bytes: &[u8; 16], low: u8, ranges: &[u8; 16], bad: &mut [u
     }
 }
 
+/// Four bytes, and four more so many bits above them. (`map` on an array would be a call.)
+#[inline(always)]
+pub(crate) const fn two_halves(head: &[u8; 4], tail: &[u8; 4], apart: usize) -> u64 {
+    u32::from_le_bytes(*head) as u64 | (u32::from_le_bytes(*tail) as u64) << apart
+}
+
 /// Whether `bad` finds something in any eight bytes of `value`; the last group is filled with `fill`.
 #[inline(always)]
 fn any(value: &[u8], fill: u8, bad: impl Fn(u64) -> u64) -> bool {
@@ -216,8 +236,7 @@ fn any(value: &[u8], fill: u8, bad: impl Fn(u64) -> u64) -> bool {
         return found != 0;
     }
     if let (Some(head), Some(tail)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-        let [head, tail] = [head, tail].map(|half| u64::from(u32::from_le_bytes(*half)));
-        return bad(head | tail << 32) != 0;
+        return bad(two_halves(head, tail, 32)) != 0;
     }
     let mut word = LOW * u64::from(fill);
     for &byte in value {
@@ -261,14 +280,29 @@ mod tests {
         let mut number = 1u64;
         for _ in 0..10_000 {
             number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            for number in [number % 10_000_000_000_000_000, number % 1_000_000, number % 100_000_000] {
-                let text = format!("{number:016}");
-                assert_eq!(ascii_digits(number), *text.as_bytes());
-                assert_eq!(format!("{:016x}", pack_digits(&ascii_digits(number))), text);
+            for number in [number % EIGHT, number % 1_000_000, number % 100] {
+                let text = format!("{number:08}");
+                let digits = eight_digits(number);
+                assert_eq!(digits.to_le_bytes(), *text.as_bytes());
+                assert_eq!(format!("{:08x}", nibbles(digits.swap_bytes())), text);
             }
         }
         for pair in 0..10_000u64 {
-            assert_eq!(ascii_digits(pair * 10_001), *format!("{:016}", pair * 10_001).as_bytes());
+            assert_eq!(eight_digits(pair * 10_000).to_le_bytes(), *format!("{pair:04}0000").as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_range_knows_every_byte_at_every_place() {
+        for (low, high) in [(b'0', b'9'), (b'0', b'='), (b' ', b'~'), (0, 0x7F)] {
+            let range = Range8::of(low, high);
+            for place in 0..11 {
+                for byte in 0..=255u8 {
+                    let mut value = [high; 11];
+                    value[place] = byte;
+                    assert_eq!(range.is_left_by(&value), !(low..=high).contains(&byte), "{place} {byte:#x}");
+                }
+            }
         }
     }
 

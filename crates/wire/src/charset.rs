@@ -128,15 +128,23 @@ impl Charset {
             Self::Gbk => encode_with(encoding_rs::GBK, text, out)?,
             Self::Gb18030 => encode_with(encoding_rs::GB18030, text, out)?,
             Self::Cp037 | Self::Cp500 | Self::Cp1047 => {
-                let table = self.ebcdic_table();
                 for (index, c) in text.chars().enumerate() {
                     let latin = u8::try_from(u32::from(c)).map_err(|_| index)?;
-                    let byte = table.iter().position(|&t| t == latin).ok_or(index)?;
-                    out.push(byte as u8);
+                    out.push(self.ebcdic_of(latin));
                 }
             }
         }
         Ok(())
+    }
+
+    /// The byte of a character of Latin-1 in the code page; in that of CP 037 for a set that is none.
+    pub(crate) const fn ebcdic_of(self, latin: u8) -> u8 {
+        let table = match self {
+            Self::Cp500 => &TO_CP500,
+            Self::Cp1047 => &TO_CP1047,
+            Self::Cp037 | Self::Latin1 | Self::Gbk | Self::Gb18030 | Self::Utf8 => &TO_CP037,
+        };
+        table[latin as usize]
     }
 
     fn ebcdic_table(self) -> &'static [u8; 256] {
@@ -146,6 +154,35 @@ impl Charset {
             Self::Cp037 | Self::Latin1 | Self::Gbk | Self::Gb18030 | Self::Utf8 => &CP037,
         }
     }
+}
+
+/// Digits, upper-case letters, the space and the separator of tracks, which all code pages have in one place.
+pub(crate) const fn ascii_to_ebcdic(character: u8) -> u8 {
+    match character {
+        b'0'..=b'9' | b'A'..=b'Z' | b'=' | b' ' => TO_CP037[character as usize],
+        _ => EBCDIC_QUESTION_MARK,
+    }
+}
+
+/// The same characters read; the rest becomes `?`.
+pub(crate) const fn ebcdic_to_ascii(byte: u8) -> u8 {
+    match CP037[byte as usize] {
+        character @ (b'0'..=b'9' | b'A'..=b'Z' | b'=' | b' ') => character,
+        _ => b'?',
+    }
+}
+
+const EBCDIC_QUESTION_MARK: u8 = 0x6F;
+
+/// A code page has every character of Latin-1 once, so that it can be turned round.
+const fn turned(page: &[u8; 256]) -> [u8; 256] {
+    let mut turned = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        turned[page[byte] as usize] = byte as u8;
+        byte += 1;
+    }
+    turned
 }
 
 /// `encoding_rs` writes HTML references for what it cannot encode, so each character is tried by itself once
@@ -221,9 +258,31 @@ const CP1047: [u8; 256] = [
     0x9F,
 ];
 
+/// Latin-1 to the code pages.
+const TO_CP037: [u8; 256] = turned(&CP037);
+const TO_CP500: [u8; 256] = turned(&CP500);
+const TO_CP1047: [u8; 256] = turned(&CP1047);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_character_of_a_code_page_goes_both_ways() {
+        for charset in [Charset::Cp037, Charset::Cp500, Charset::Cp1047] {
+            for byte in 0..=255u8 {
+                let text = charset.decode(&[byte]).into_owned();
+                let mut out = Vec::new();
+                charset.encode(&text, &mut out).unwrap();
+                assert_eq!(out, [byte], "{charset:?}");
+            }
+            for character in (b'0'..=b'9').chain(b'A'..=b'Z').chain(*b"= ") {
+                assert_eq!(ascii_to_ebcdic(character), charset.ebcdic_of(character));
+                assert_eq!(ebcdic_to_ascii(ascii_to_ebcdic(character)), character);
+            }
+        }
+        assert_eq!(ebcdic_to_ascii(ascii_to_ebcdic(b'a')), b'?');
+    }
 
     #[test]
     fn text_survives_every_character_set_that_has_it() {

@@ -1,5 +1,6 @@
 //! Digits out of whatever they are packed in.
 
+use crate::charset::ebcdic_to_ascii;
 use crate::dialect::{Class, Element, Encoding, Side};
 
 /// Characters of a digit value by position, whatever the encoding.
@@ -52,18 +53,5 @@ impl<'a> Digits<'a> {
             0xD if self.track => b'=',
             _ => b'A' + nibble - 10,
         }
-    }
-}
-
-/// Digits, upper-case letters and the track separator; the rest becomes `?`.
-pub(crate) const fn ebcdic_to_ascii(byte: u8) -> u8 {
-    match byte {
-        0xF0..=0xF9 => byte - 0xF0 + b'0',
-        0xC1..=0xC9 => byte - 0xC1 + b'A',
-        0xD1..=0xD9 => byte - 0xD1 + b'J',
-        0xE2..=0xE9 => byte - 0xE2 + b'S',
-        0x7E => b'=',
-        0x40 => b' ',
-        _ => b'?',
     }
 }

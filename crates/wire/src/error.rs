@@ -187,6 +187,14 @@ pub enum BuildError {
         /// `digits`, `text` or `bytes`.
         given: &'static str,
     },
+    /// A plan was given another number of values than it has elements.
+    #[error("needs {need} values, have {have}")]
+    ValueCount {
+        /// Elements of the plan.
+        need: usize,
+        /// Values given.
+        have: usize,
+    },
     /// The body outgrew [`crate::BODY_BYTES_MAX`].
     #[error("body of {length} bytes is above the maximum {max}")]
     BodyTooLong {

@@ -9,9 +9,9 @@
 //! writes them into one; [`validate`](mod@validate) says which elements a message lacks.
 //!
 //! Where to go from there: `docs/dialects.md` says how a dialect is written, [`import`] makes one from the
-//! tables of jPOS and moov-io, [`ReplyPlan`] answers many requests that differ in values only, [`json`],
-//! [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the examples `parse`, `build`, `own_dialect`,
-//! `tlv` and `streaming` are a page each.
+//! tables of jPOS and moov-io, [`BuildPlan`] writes and [`ReplyPlan`] answers many messages that differ in
+//! values only, [`json`], [`describe`](mod@describe) and [`diff`](mod@diff) show messages, and the examples
+//! `parse`, `build`, `own_dialect`, `tlv` and `streaming` are a page each.
 //!
 //! This crate does not do I/O, does not log, holds no keys and knows nothing of transactions beyond which
 //! elements they must carry. Input cannot make it panic, or allocate more than a small multiple of its own
@@ -58,8 +58,9 @@ mod shape;
 mod tlv;
 pub mod typed;
 pub mod validate;
+mod words;
 
-pub use builder::Builder;
+pub use builder::{BuildPlan, Builder, Value};
 pub use charset::Charset;
 #[cfg(feature = "codec")]
 pub use codec::{CodecError, FrameCodec};

@@ -1,5 +1,7 @@
 //! What of a message may be shown.
 
+use crate::Sensitivity;
+
 /// Whether card numbers, tracks, PIN blocks and verification values are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Masking {
@@ -24,11 +26,23 @@ pub(crate) fn mask_pan(pan: &str) -> String {
     pan.chars().enumerate().map(mask).collect()
 }
 
-/// A card number that fills a longer field on the left with zeros.
-pub(crate) fn mask_filled_pan(field: &str) -> String {
-    let pan = field.trim_start_matches('0');
-    let zeros = field.len() - pan.len();
-    format!("{}{}", &field[..zeros], mask_pan(pan))
+/// A card number that fills a longer field: with zeros on the left, or with F on the right as packed chip data do.
+fn mask_filled_pan(field: &str) -> String {
+    let pan = field.trim_end_matches('F');
+    let digits = pan.trim_start_matches('0');
+    let zeros = &pan[..pan.len() - digits.len()];
+    format!("{zeros}{}{}", mask_pan(digits), &field[pan.len()..])
+}
+
+/// A value with what its sensitivity hides; `is_free` when anything may stand in it, a card number too.
+pub(crate) fn mask_as(sensitivity: Sensitivity, text: String, is_free: bool) -> String {
+    match sensitivity {
+        Sensitivity::Open if is_free => mask_text(&text),
+        Sensitivity::Open => text,
+        Sensitivity::Pan => mask_filled_pan(&text),
+        Sensitivity::Track => mask_track(&text),
+        Sensitivity::Secret => "*".repeat(text.chars().count()),
+    }
 }
 
 /// The card number of a track as in [`mask_pan`], the separator, and stars.
@@ -106,6 +120,7 @@ mod tests {
         assert_eq!(mask_pan("4111111111111111"), "411111******1111");
         assert_eq!(mask_pan("411111"), "******");
         assert_eq!(mask_filled_pan("00004111111111111111"), "0000411111******1111");
+        assert_eq!(mask_filled_pan("6212345678901234569F"), "621234*********4569F");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::digits::Digits;
 use crate::parse::{element_bytes, prefix_value};
 use crate::shape::Shape;
 use crate::tlv::Tlvs;
-use crate::{De, Dialect, Mti};
+use crate::{De, Dialect, Mti, words};
 
 /// The most digits that a numeric subfield may have.
 pub(crate) const SMALL_DIGITS_MAX: usize = 40;
@@ -154,45 +154,37 @@ impl<'d, 'a> Message<'d, 'a> {
 
     /// Whether the element is present.
     pub fn has(&self, de: De) -> bool {
-        let Some(bit) = usize::from(de).checked_sub(1) else { return false };
-        self.words.get(bit / 64).is_some_and(|word| word >> (63 - bit % 64) & 1 == 1)
+        words::has(&self.words, de)
     }
 
     /// The elements present, ascending.
     pub fn elements(&self) -> impl Iterator<Item = De> + use<> {
-        let words = self.words;
-        (0..3usize).flat_map(move |index| {
-            let mut rest = words[index];
-            std::iter::from_fn(move || {
-                if rest == 0 {
-                    return None;
-                }
-                let lead = rest.leading_zeros();
-                rest &= !(1 << (63 - lead));
-                Some((index * 64 + lead as usize + 1) as De)
-            })
-        })
+        words::elements(self.words)
     }
 
     /// The element's bytes with their length prefix, as they would be echoed.
     #[inline]
     pub fn wire(&self, de: De) -> Option<&'a [u8]> {
+        self.body.get(self.range(de)?)
+    }
+
+    /// Where [`Message::wire`] is in the body.
+    #[inline]
+    pub(crate) fn range(&self, de: De) -> Option<Range<usize>> {
         if let Some(shape) = self.shape {
             let (from, to) = shape.span(de)?;
-            return self.body.get(self.placed(from)..self.placed(to));
+            return Some(self.placed(from)..self.placed(to));
         }
         if !self.has(de) {
             return None;
         }
         let rank = self.rank(de);
-        let start = self.start(rank)?;
-        let end = self.start(rank + 1)?;
-        self.body.get(start..end)
+        Some(self.start(rank)?..self.start(rank + 1)?)
     }
 
     /// The offset of a place of the shape.
     #[inline(always)]
-    fn placed(&self, (step, offset): (u8, u16)) -> usize {
+    pub(crate) fn placed(&self, (step, offset): (u8, u16)) -> usize {
         usize::from(self.starts[usize::from(step) % INDEXED_MAX]) + usize::from(offset)
     }
 
@@ -201,15 +193,7 @@ impl<'d, 'a> Message<'d, 'a> {
         if let Some(shape) = self.shape {
             return shape.rank(de);
         }
-        let bit = usize::from(de).saturating_sub(1);
-        let mut rank = 0;
-        for word in &self.words[..(bit / 64).min(self.words.len())] {
-            rank += word.count_ones();
-        }
-        if let Some(word) = self.words.get(bit / 64) {
-            rank += (word & !(u64::MAX >> (bit % 64))).count_ones();
-        }
-        rank as usize
+        words::rank(&self.words, de)
     }
 
     /// The offset of the element at `rank`; of the end for the rank after the last.
@@ -325,6 +309,13 @@ impl<'d, 'a> Message<'d, 'a> {
         };
         let prefix = self.dialect.layouts.get(usize::from(de)).map_or(0, |layout| layout.prefix_bytes);
         Parts::of(element, inside, raw, at + usize::from(prefix))
+    }
+
+    /// Where composites and chip data cannot be followed: one error for each such element, ascending.
+    ///
+    /// A message that parsed and has none of these is right throughout.
+    pub fn part_errors(&self) -> impl Iterator<Item = crate::PartError> + '_ {
+        self.elements().filter_map(|de| self.parts(de).find_map(Result::err))
     }
 
     /// The part of a composite at a path without the element: `25.2`, `01#2`.

@@ -2,7 +2,7 @@
 
 use crate::composite::{Parts, mask_whole};
 use crate::dialect::{Class, Sensitivity};
-use crate::mask::{mask_filled_pan, mask_text, mask_track};
+use crate::mask::mask_as;
 use crate::{De, Element, Masking, Message, Subfield, Subvalue, TlvError};
 
 /// A value as it is shown.
@@ -37,7 +37,7 @@ pub(crate) fn element(message: &Message<'_, '_>, de: De, masking: Masking) -> Op
         let text = match (masking, element.sensitivity(), element.inside()) {
             (Masking::Unmasked, _, _) => text,
             (Masking::Masked, Sensitivity::Open, Some(_)) => mask_composite(message, element)?,
-            (Masking::Masked, sensitivity, _) => mask_as(sensitivity, text),
+            (Masking::Masked, sensitivity, _) => mask_as(sensitivity, text, false),
         };
         return Some(Rendered::Hex(text));
     }
@@ -47,12 +47,8 @@ pub(crate) fn element(message: &Message<'_, '_>, de: De, masking: Masking) -> Op
     }
     if masking == Masking::Masked {
         let text = mask_subfields(message, de, &text).unwrap_or_else(|| text.into_owned());
-        return Some(Rendered::Text(match element.sensitivity() {
-            Sensitivity::Open if element.class() == Class::Text && message.is_variable(de) => {
-                mask_text(&text)
-            }
-            sensitivity => mask_as(sensitivity, text),
-        }));
+        let is_free = element.class() == Class::Text && message.is_variable(de);
+        return Some(Rendered::Text(mask_as(element.sensitivity(), text, is_free)));
     }
     let is_text = matches!(element.class(), Class::Track | Class::Alpha | Class::AlphaNumeric | Class::Text)
         && element.encoding() != crate::Encoding::Bcd;
@@ -69,10 +65,9 @@ pub(crate) fn element(message: &Message<'_, '_>, de: De, masking: Masking) -> Op
 /// A subfield's value.
 pub(crate) fn subfield(spec: &Subfield, value: &Subvalue<'_>, masking: Masking) -> String {
     let text = value.to_plain_string();
-    match (masking, value) {
-        (Masking::Unmasked, _) => text,
-        (Masking::Masked, Subvalue::Text(_)) if spec.sensitivity == Sensitivity::Open => mask_text(&text),
-        (Masking::Masked, _) => mask_as(spec.sensitivity, text),
+    match masking {
+        Masking::Unmasked => text,
+        Masking::Masked => mask_as(spec.sensitivity, text, matches!(value, Subvalue::Text(_))),
     }
 }
 
@@ -81,15 +76,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0xF)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
-}
-
-fn mask_as(sensitivity: Sensitivity, text: String) -> String {
-    match sensitivity {
-        Sensitivity::Open => text,
-        Sensitivity::Pan => mask_filled_pan(&text),
-        Sensitivity::Track => mask_track(&text),
-        Sensitivity::Secret => "*".repeat(text.chars().count()),
-    }
 }
 
 /// What may be shown of a chip data tag.

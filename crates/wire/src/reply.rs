@@ -3,128 +3,242 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::builder::{put_bitmaps, put_mti};
-use crate::dialect::Rule;
+use crate::builder::{Heading, copy, put_bitmaps, put_mti, put_prefix};
+use crate::dialect::{Class, Length, Rule, Scale};
 use crate::error::BuildError;
-use crate::message::INDEXED_MAX;
 use crate::parse::passes;
-use crate::{BODY_BYTES_MAX, De, Dialect, Message};
+use crate::shape::SHAPES_MAX;
+use crate::words::{self, Words};
+use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
 
-/// Bitmaps of requests that a plan remembers; replies to others are built element by element.
-const CUTS_MAX: usize = 8;
-/// Runs and answers in one reply.
-const PIECES_MAX: usize = 24;
-/// Three bitmaps in hexadecimal digits.
-const BITMAPS_BYTES_MAX: usize = 48;
-
-/// How to answer requests of one dialect: what is echoed, and which fixed elements are new.
+/// How to answer requests of one dialect: what is echoed, and which elements are new.
+///
+/// Answers may be of variable length, and each may be left out of a reply.
 ///
 /// ```
 /// use switchyard_wire::{Dialect, ReplyPlan};
 ///
 /// let dialect = Dialect::builtin("iso87-ascii").expect("built in");
-/// let plan = ReplyPlan::new(dialect, &[11, 41], &[39])?;
+/// let plan = ReplyPlan::new(dialect, &[11, 41], &[39, 44])?;
 /// let request = dialect.parse(b"02000020000000800000000042TERM0001").expect("a request");
 /// let mut out = Vec::new();
-/// plan.write(&request, &mut out, &[b"00"])?;
+/// plan.write(&request, &mut out, &[Some(b"00"), None])?;
 /// assert_eq!(out, b"0210002000000280000000004200TERM0001");
+/// out.clear();
+/// plan.write(&request, &mut out, &[Some(b"51"), Some(b"CALL")])?;
+/// assert_eq!(out, b"0210002000000290000000004251TERM000104CALL");
 /// # Ok::<(), switchyard_wire::BuildError>(())
 /// ```
 #[derive(Debug)]
 pub struct ReplyPlan<'d> {
     dialect: &'d Dialect,
-    echo: [u64; 3],
+    echo: Words,
     answers: Box<[De]>,
-    cuts: [OnceLock<Cut>; CUTS_MAX],
+    /// By the number of the request's shape; replies to other requests are built element by element.
+    cuts: [OnceLock<Cut>; SHAPES_MAX],
 }
 
 /// What a reply to requests with one bitmap is made of.
 #[derive(Debug)]
 struct Cut {
-    request: [u64; 3],
-    /// The reply's elements, and its bitmaps as they are written.
-    reply: [u64; 3],
-    bitmaps: [u8; BITMAPS_BYTES_MAX],
-    bitmaps_bytes: usize,
-    count: usize,
-    pieces: [Piece; PIECES_MAX],
+    /// The type of requests whose reply has this head.
+    request: Mti,
+    /// Message type and bitmaps, when no answer is left out.
+    heading: Heading,
+    /// The elements, when no answer is left out.
+    elements: Words,
+    pieces: Box<[Piece]>,
 }
 
 /// A place in a request: the step of its shape, and the offset there.
 type Place = (u8, u16);
 
-/// The request's bytes from one place to another, or an answer.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
-    from: Place,
-    to: Place,
-    answer: Option<u8>,
+enum Piece {
+    /// The request's bytes from one place to another.
+    Echo(Place, Place),
+    /// An answer, by its place in the plan.
+    Answer(De, u8),
 }
 
 impl<'d> ReplyPlan<'d> {
     /// Plans replies that echo what of `echo` a request has, and carry `answers` besides, ascending.
     ///
+    /// An element that is in both is echoed by no reply.
+    ///
     /// # Errors
-    /// [`BuildError::UnknownElement`] for an element that the dialect does not have, or an answer that is not of
-    /// fixed length, or one that a third bitmap inside an element announces; [`BuildError::OutOfOrder`] for answers that do not ascend.
+    /// [`BuildError::UnknownElement`] for an element that the dialect does not have, for one that a third bitmap
+    /// inside an element announces, and for an answer of packed digits behind a length, whose bytes do not say how
+    /// many digits they are; [`BuildError::OutOfOrder`] for answers that do not ascend.
     pub fn new(dialect: &'d Dialect, echo: &[De], answers: &[De]) -> Result<Self, BuildError> {
-        let mut words = [0; 3];
-        for de in echo {
-            dialect.element(*de).ok_or(BuildError::UnknownElement { de: *de })?;
-            // A third bitmap inside an element would have to be made anew for every reply.
-            if dialect.third.is_some_and(|third| third == *de || *de > 128) {
-                return Err(BuildError::UnknownElement { de: *de });
-            }
-            words[usize::from(de - 1) / 64] |= bit(*de);
+        // A third bitmap inside an element would have to be made anew for every reply.
+        let is_open = |de: De| dialect.third.is_none_or(|third| third != de && de <= 128);
+        let known =
+            |de: De| dialect.element(de).filter(|_| is_open(de)).ok_or(BuildError::UnknownElement { de });
+        let mut set = [0; 3];
+        for &de in echo {
+            known(de)?;
+            words::set(&mut set, de);
         }
         let mut after = 1;
         for &de in answers {
-            let is_fixed =
-                dialect.layouts.get(usize::from(de)).is_some_and(|layout| layout.rule == Rule::Fixed);
-            if !is_fixed || (dialect.third.is_some() && de > 128) {
+            let element = known(de)?;
+            let is_packed = matches!(element.length, Length::Variable { .. })
+                && !matches!(Scale::of(element.class, element.encoding), Scale::One | Scale::Double);
+            if is_packed {
                 return Err(BuildError::UnknownElement { de });
             }
             if de <= after {
                 return Err(BuildError::OutOfOrder { de, after });
             }
             after = de;
-            // An answer takes the place of an echo.
-            words[usize::from(de - 1) / 64] &= !bit(de);
+            words::clear(&mut set, de);
         }
-        Ok(Self { dialect, echo: words, answers: answers.into(), cuts: Default::default() })
+        let cuts = [const { OnceLock::new() }; SHAPES_MAX];
+        Ok(Self { dialect, echo: set, answers: answers.into(), cuts })
     }
 
     /// Writes the reply at the end of `out`; its range there. On an error `out` is left as it was.
     ///
-    /// `answers` are the bytes of the wire, in the order of the plan.
+    /// `answers` are in the order of the plan: the bytes of the wire without a length before them, or nothing where
+    /// the reply does not have the element. Those at the end may be missing.
     ///
     /// # Errors
     /// [`BuildError::TooShort`], [`BuildError::TooLong`] and [`BuildError::BadCharacter`] for an answer that its
-    /// element cannot carry, or that is missing; [`BuildError::BodyTooLong`].
+    /// element cannot carry; [`BuildError::BodyTooLong`].
     pub fn write(
         &self,
         request: &Message<'_, '_>,
         out: &mut Vec<u8>,
-        answers: &[&[u8]],
+        answers: &[Option<&[u8]>],
     ) -> Result<Range<usize>, BuildError> {
         let start = out.len();
-        self.check(answers)?;
-        match self.cut(request) {
+        let written = match self.cut(request) {
             Some(cut) => self.write_cut(cut, request, out, answers),
             None => self.write_each(request, out, answers),
-        }
+        };
         let length = out.len() - start;
-        if length > BODY_BYTES_MAX {
-            out.truncate(start);
-            return Err(BuildError::BodyTooLong { length, max: BODY_BYTES_MAX });
+        if written.is_ok() && length <= BODY_BYTES_MAX {
+            return Ok(start..out.len());
         }
-        Ok(start..out.len())
+        out.truncate(start);
+        written.and(Err(BuildError::BodyTooLong { length, max: BODY_BYTES_MAX }))
     }
 
-    fn check(&self, answers: &[&[u8]]) -> Result<(), BuildError> {
-        for (index, &de) in self.answers.iter().enumerate() {
-            let layout = &self.dialect.layouts[usize::from(de)];
-            let value = answers.get(index).copied().unwrap_or_default();
+    /// The cut for the request's bitmap, made when it is the first with this one.
+    #[inline]
+    fn cut(&self, request: &Message<'_, '_>) -> Option<&Cut> {
+        let shape = request.shape.filter(|_| std::ptr::eq(request.dialect(), self.dialect))?;
+        let slot = self.cuts.get(shape.number())?;
+        slot.get().or_else(|| Some(slot.get_or_init(|| self.make_cut(request))))
+    }
+
+    #[cold]
+    fn make_cut(&self, request: &Message<'_, '_>) -> Cut {
+        let mut pieces = Vec::new();
+        let mut run: Option<(Place, Place)> = None;
+        let elements = self.elements(request, |_| true);
+        for de in words::elements(elements) {
+            if let Some(index) = self.answer(de) {
+                pieces.extend(run.take().map(|(from, to)| Piece::Echo(from, to)));
+                pieces.push(Piece::Answer(de, index as u8));
+            } else if let Some((from, to)) = request.shape.and_then(|shape| shape.span(de)) {
+                run = match run {
+                    Some((first, end)) if end == from => Some((first, to)),
+                    other => {
+                        pieces.extend(other.map(|(from, to)| Piece::Echo(from, to)));
+                        Some((from, to))
+                    }
+                };
+            }
+        }
+        pieces.extend(run.map(|(from, to)| Piece::Echo(from, to)));
+        let heading = Heading::new(self.dialect, request.mti().reply(), &elements);
+        Cut { request: request.mti(), heading, elements, pieces: pieces.into() }
+    }
+
+    /// The elements of a reply, with those answers that are given.
+    fn elements(&self, request: &Message<'_, '_>, is_given: impl Fn(usize) -> bool) -> Words {
+        let mut elements = self.echo;
+        elements.iter_mut().zip(&request.words).for_each(|(echo, has)| *echo &= has);
+        let given = self.answers.iter().enumerate().filter(|(index, _)| is_given(*index));
+        given.for_each(|(_, de)| words::set(&mut elements, *de));
+        elements
+    }
+
+    /// The place of an answer in the plan.
+    fn answer(&self, de: De) -> Option<usize> {
+        self.answers.iter().position(|answer| *answer == de)
+    }
+
+    fn put_head(&self, request: Mti, elements: &Words, out: &mut Vec<u8>) {
+        put_mti(self.dialect, request.reply(), out);
+        put_bitmaps(self.dialect, elements, out);
+    }
+
+    #[inline(always)]
+    fn write_cut(
+        &self,
+        cut: &Cut,
+        request: &Message<'_, '_>,
+        out: &mut Vec<u8>,
+        answers: &[Option<&[u8]>],
+    ) -> Result<(), BuildError> {
+        let is_whole = answers.len() >= self.answers.len() && answers.iter().all(Option::is_some);
+        if is_whole && cut.request == request.mti() {
+            cut.heading.put(out);
+        } else if is_whole {
+            self.put_head(request.mti(), &cut.elements, out);
+        } else {
+            let elements = self.elements(request, |index| answers.get(index).is_some_and(Option::is_some));
+            self.put_head(request.mti(), &elements, out);
+        }
+        for piece in &cut.pieces {
+            match *piece {
+                Piece::Echo(from, to) => {
+                    copy(request.body(), request.placed(from)..request.placed(to), out);
+                }
+                Piece::Answer(de, index) => {
+                    if let Some(Some(value)) = answers.get(usize::from(index)) {
+                        self.put_answer(de, value, out)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, element by element.
+    #[inline(never)]
+    fn write_each(
+        &self,
+        request: &Message<'_, '_>,
+        out: &mut Vec<u8>,
+        answers: &[Option<&[u8]>],
+    ) -> Result<(), BuildError> {
+        let elements = self.elements(request, |index| answers.get(index).is_some_and(Option::is_some));
+        self.put_head(request.mti(), &elements, out);
+        for de in words::elements(elements) {
+            match self.answer(de).and_then(|index| answers.get(index).copied().flatten()) {
+                Some(value) => self.put_answer(de, value, out)?,
+                None => out.extend_from_slice(request.wire(de).unwrap_or_default()),
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put_answer(&self, de: De, value: &[u8], out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let is_put = self.dialect.plans.get(usize::from(de)).is_some_and(|plan| plan.put_wire(value, out));
+        if is_put { Ok(()) } else { self.put_slowly(de, value, out) }
+    }
+
+    /// An answer in any encoding, and what is wrong with one.
+    #[inline(never)]
+    fn put_slowly(&self, de: De, value: &[u8], out: &mut Vec<u8>) -> Result<(), BuildError> {
+        let layout = &self.dialect.layouts[usize::from(de)];
+        let element = self.dialect.element(de).ok_or(BuildError::UnknownElement { de })?;
+        if layout.rule == Rule::Fixed {
             let (need, have) = (layout.bytes as usize, value.len());
             if have < need {
                 return Err(BuildError::TooShort { de, need, have });
@@ -133,122 +247,30 @@ impl<'d> ReplyPlan<'d> {
                 return Err(BuildError::TooLong { de, length: have, max: need });
             }
             if !passes(layout, value, layout.units as usize) {
-                let class = self.dialect.element(de).map_or("", |element| element.class().as_str());
-                return Err(BuildError::BadCharacter { de, position: 0, class });
+                return Err(self.bad_character(de));
             }
+            out.extend_from_slice(value);
+            return Ok(());
         }
+        let units = if layout.scale == Scale::Double { value.len() / 2 } else { value.len() };
+        let length = if element.class == Class::Binary { units } else { element.counted(value) };
+        let max = element.len_max();
+        if length > max {
+            return Err(BuildError::TooLong { de, length, max });
+        }
+        if layout.scale.bytes(units) != value.len() || !passes(layout, value, units) {
+            return Err(self.bad_character(de));
+        }
+        let at = out.len();
+        out.resize(at + usize::from(layout.prefix_bytes), 0);
+        put_prefix(element, units, value, &mut out[at..]);
+        out.extend_from_slice(value);
         Ok(())
     }
 
-    /// The cut for the request's bitmap, made when there is none and there is room.
-    #[inline]
-    fn cut(&self, request: &Message<'_, '_>) -> Option<&Cut> {
-        if request.shape.is_none() || !std::ptr::eq(request.dialect(), self.dialect) {
-            return None;
-        }
-        for slot in &self.cuts {
-            match slot.get() {
-                Some(cut) if cut.request == request.words => return Some(cut),
-                Some(_) => {}
-                None => {
-                    let _ = slot.set(self.make_cut(request)?);
-                    return slot.get().filter(|cut| cut.request == request.words);
-                }
-            }
-        }
-        None
-    }
-
     #[cold]
-    fn make_cut(&self, request: &Message<'_, '_>) -> Option<Cut> {
-        let shape = request.shape?;
-        let mut cut = Cut {
-            request: request.words,
-            reply: [0; 3],
-            bitmaps: [0; BITMAPS_BYTES_MAX],
-            bitmaps_bytes: 0,
-            count: 0,
-            pieces: [Piece { from: (0, 0), to: (0, 0), answer: None }; PIECES_MAX],
-        };
-        let mut answers = self.answers.iter().copied().zip(0u8..).peekable();
-        let mut run: Option<Piece> = None;
-        for (rank, de) in request.elements().enumerate() {
-            while let Some((answer, index)) = answers.next_if(|(answer, _)| *answer <= de) {
-                cut.push(run.take())?;
-                cut.answer(answer, index)?;
-            }
-            if self.echo[usize::from(de - 1) / 64] & bit(de) != 0 {
-                cut.reply[usize::from(de - 1) / 64] |= bit(de);
-                let (from, to) = (shape.place(rank)?, shape.place(rank + 1)?);
-                run = Some(Piece { to, ..run.unwrap_or(Piece { from, to, answer: None }) });
-            } else {
-                cut.push(run.take())?;
-            }
-        }
-        cut.push(run)?;
-        for (answer, index) in answers {
-            cut.answer(answer, index)?;
-        }
-        let mut bitmaps = Vec::with_capacity(BITMAPS_BYTES_MAX);
-        put_bitmaps(self.dialect, &cut.reply, &mut bitmaps);
-        cut.bitmaps.get_mut(..bitmaps.len())?.copy_from_slice(&bitmaps);
-        cut.bitmaps_bytes = bitmaps.len();
-        Some(cut)
+    fn bad_character(&self, de: De) -> BuildError {
+        let class = self.dialect.element(de).map_or("", |element| element.class().as_str());
+        BuildError::BadCharacter { de, position: 0, class }
     }
-
-    #[inline(always)]
-    fn write_cut(&self, cut: &Cut, request: &Message<'_, '_>, out: &mut Vec<u8>, answers: &[&[u8]]) {
-        put_mti(self.dialect, request.mti().reply(), out);
-        out.extend_from_slice(cut.bitmaps.get(..cut.bitmaps_bytes).unwrap_or_default());
-        let body = request.body();
-        let offset = |(step, offset): Place| {
-            usize::from(request.starts[usize::from(step) % INDEXED_MAX]) + usize::from(offset)
-        };
-        for piece in cut.pieces.iter().take(cut.count) {
-            let bytes = match piece.answer {
-                None => body.get(offset(piece.from)..offset(piece.to)),
-                Some(index) => answers.get(usize::from(index)).copied(),
-            };
-            out.extend_from_slice(bytes.unwrap_or_default());
-        }
-    }
-
-    /// The same, element by element.
-    #[inline(never)]
-    fn write_each(&self, request: &Message<'_, '_>, out: &mut Vec<u8>, answers: &[&[u8]]) {
-        let mut words = [0; 3];
-        for (word, (has, echo)) in words.iter_mut().zip(request.words.iter().zip(&self.echo)) {
-            *word = has & echo;
-        }
-        self.answers.iter().for_each(|de| words[usize::from(de - 1) / 64] |= bit(*de));
-        put_mti(self.dialect, request.mti().reply(), out);
-        put_bitmaps(self.dialect, &words, out);
-        for de in 2..=crate::DE_MAX {
-            if let Some(index) = self.answers.iter().position(|answer| *answer == de) {
-                out.extend_from_slice(answers[index]);
-            } else if words[usize::from(de - 1) / 64] & bit(de) != 0 {
-                out.extend_from_slice(request.wire(de).unwrap_or_default());
-            }
-        }
-    }
-}
-
-impl Cut {
-    fn push(&mut self, piece: Option<Piece>) -> Option<()> {
-        if let Some(piece) = piece {
-            *self.pieces.get_mut(self.count)? = piece;
-            self.count += 1;
-        }
-        Some(())
-    }
-
-    fn answer(&mut self, de: De, index: u8) -> Option<()> {
-        self.reply[usize::from(de - 1) / 64] |= bit(de);
-        self.push(Some(Piece { from: (0, 0), to: (0, 0), answer: Some(index) }))
-    }
-}
-
-/// The element's bit in its word.
-const fn bit(de: De) -> u64 {
-    1 << (63 - (de - 1) % 64)
 }

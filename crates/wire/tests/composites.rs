@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use switchyard_wire::json::{from_json, to_json};
 use switchyard_wire::{
-    BuildError, COMPOSITE_DEPTH_MAX, Dialect, Masking, Mti, ParseErrorKind, Subvalue, describe, diff, fuzzing,
+    BuildError, COMPOSITE_DEPTH_MAX, Dialect, Masking, Mti, ParseErrorKind, PartFault, Subvalue, describe,
+    diff, fuzzing,
 };
 
 fn specimen() -> Dialect {
@@ -700,4 +701,43 @@ fn every_seed_is_read_whole() {
     }
     fuzzing::import_jpos(b"<isopackager/>\0\x01");
     fuzzing::import_moov(b"{\"fields\": {}}\0\x01");
+}
+
+/// What nothing is known of is written as its tags are, and read again as it was given: in every character set that
+/// tags can have, whoever writes it.
+#[test]
+fn parts_that_are_not_known_are_characters_of_their_tags_set() {
+    let cases: [(&str, &[u8]); 2] =
+        [("ascii", b"\x30\x31\x30\x33Ab7"), ("ebcdic", b"\xF0\xF1\xF0\xF3\xC1\x82\xF7")];
+    for (encoding, wire) in cases {
+        let toml = format!(
+            "name = \"tags\"\ntitle = \"tags\"\n[elements]\n48 = {{ format = \"b..99 LL\", inside = \"tagged\", \
+             tag = {{ width = 2, encoding = \"{encoding}\", length = \"LL\", prefix = \"{encoding}\" }} }}\n"
+        );
+        let dialect = Dialect::from_toml(&toml).unwrap();
+        let mut out = Vec::new();
+        let body = dialect
+            .build(&mut out, Mti::new(0x0200), |builder| {
+                builder.parts(48, |parts| parts.text("01", "Ab7").map(|_| ()))?;
+                Ok::<(), BuildError>(())
+            })
+            .unwrap();
+        let message = dialect.parse(&out[body]).unwrap();
+        assert_eq!(message.raw(48).unwrap(), wire, "{encoding}");
+        assert_eq!(message.subfield("48.01").unwrap().to_plain_string(), "Ab7");
+        let document = to_json(&message, Masking::Unmasked);
+        assert_eq!(from_json(&dialect, &document).unwrap(), out, "{encoding}");
+        // What the set does not have is refused by name and place.
+        let mut refused = Vec::new();
+        let error = dialect
+            .build(&mut refused, Mti::new(0x0200), |builder| {
+                builder.parts(48, |parts| parts.text("01", "A商").map(|_| ()))?;
+                Ok::<(), BuildError>(())
+            })
+            .unwrap_err();
+        let BuildError::Part { path, fault } = error else { panic!("{error:?}") };
+        assert_eq!(&*path, "48.01");
+        assert_eq!(fault, PartFault::BadCharacter { position: 1, class: "ans" });
+        assert!(refused.is_empty());
+    }
 }

@@ -344,6 +344,35 @@ const TAGGED_CLASSES: &str = "IFEP_LLCHAR IFA_TTLLCHAR IFEP_LLLBINARY IFA_TTLLLC
     IFEPE_LLBINARY IFEPE_LLCHAR IFEPE_LLLCHAR IFEP_LLLCHAR IFIPM_LLLCHAR IFMC_LLBINARY IFMC_LLCHAR IFMC_LLLBINARY \
     IFMC_LLLCHAR";
 
+/// The classes of `org.jpos.tlv.packager`: those that take the rest stand in composites only.
+#[test]
+fn classes_of_jpos_for_tagged_sequences_are_imported_or_named() {
+    for (class, expected) in [("IF_FCHAR", "rest"), ("IF_FBINARY", "72657374"), ("IFA_FCHAR", "rest")] {
+        let inner = format!(
+            r#"<isofield id="1" length="2" name="x" class="IFA_NUMERIC"/><isofield id="2" length="99" name="y" class="{class}"/>"#
+        );
+        let xml = jpos("IFA_LLLCHAR", r#""GenericSubFieldPackager" emitBitmap="false""#, &inner);
+        let dialect =
+            Dialect::from_toml(&jpos_xml(&xml).unwrap_or_else(|e| panic!("{class}: {e}")).0).unwrap();
+        parts(&dialect, b"07rest", &[("1", "07"), ("2", expected)]);
+        let xml = jpos(class, r#""x""#, "").replace("isofieldpackager", "isofield");
+        let Err(ImportError::Unknown { names }) = jpos_xml(&xml) else { panic!("{class} is imported") };
+        assert!(names[0].contains(class) && names[0].contains("whatever is left"), "{names:?}");
+    }
+    let sequence = r#""org.jpos.tlv.packager.TaggedSequencePackager" token="00""#;
+    let inner =
+        r#"<isofield id="1" length="99" name="x" class="org.jpos.tlv.packager.IFTB_LLBINARY" token="01"/>"#;
+    let (text, _) = jpos_xml(&jpos("IFA_LLLBINARY", sequence, inner)).unwrap_or_else(|e| panic!("{e}"));
+    let dialect = Dialect::from_toml(&text).unwrap();
+    parts(&dialect, b"01\x02\xAA\xBB", &[("01", "AABB")]);
+    let inner = r#"<isofield id="1" length="9" name="x" class="IFB_LHBINARY"/>"#;
+    let (text, _) = jpos_xml(&jpos("IFA_LLLBINARY", r#""GenericSubFieldPackager""#, inner)).unwrap();
+    parts(&Dialect::from_toml(&text).unwrap(), b"\x02\xAA\xBB", &[("1", "AABB")]);
+    let xml = jpos("X92_BITMAP", r#""x""#, "").replace("isofieldpackager", "isofield");
+    let Err(ImportError::Unknown { names }) = jpos_xml(&xml) else { panic!("imported") };
+    assert!(names[0].contains("X92_BITMAP"), "{names:?}");
+}
+
 #[test]
 fn every_class_of_jpos_is_imported_or_named_with_the_reason() {
     for class in PLAIN_CLASSES.split_whitespace() {
@@ -381,7 +410,7 @@ fn every_class_of_jpos_is_imported_or_named_with_the_reason() {
         let (text, _) = jpos_xml(&xml).unwrap();
         assert!(Dialect::from_toml(&text).unwrap().element(48).is_none(), "{class}");
     }
-    for class in ["IF_TBASE", "IF_TCHAR"] {
+    for class in ["IF_TBASE", "IF_TCHAR", "IF_FSTCHAR", "IF_FSTBINARY"] {
         let xml = jpos(class, r#""x""#, "").replace("isofieldpackager", "isofield");
         let Err(ImportError::Unknown { names }) = jpos_xml(&xml) else { panic!("{class} is imported") };
         assert!(names[0].contains(class) && names[0].contains("ends at a character"), "{names:?}");

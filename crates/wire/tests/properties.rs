@@ -6,7 +6,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use switchyard_wire::{
-    Class, Dialect, Element, Encoding, Framing, Length, Masking, Message, Mti, ReplyPlan, Scan, diff, fuzzing,
+    BuildError, BuildPlan, Class, Dialect, Element, Encoding, Framing, Length, Masking, Message, Mti,
+    ReplyPlan, Scan, Value, diff, fuzzing,
 };
 
 /// A value that the element can carry.
@@ -299,30 +300,141 @@ proptest! {
         }
     }
 
+    /// 38 is six characters in every edition, 44 text behind a length; either may be left out.
     #[test]
-    fn a_planned_reply_is_a_built_one((dialect, values, mti) in any_case(), code in "[0-9]{2}") {
+    fn a_planned_reply_is_a_built_one(
+        (dialect, values, mti) in any_case(),
+        code in "[0-9]{2}",
+        given in prop::array::uniform4(prop::array::uniform2(any::<bool>())),
+        length in 0usize..25,
+    ) {
+        const ANSWERS: [u8; 2] = [38, 44];
         let body = build(dialect, mti, &values);
-        let echo: Vec<u8> = dialect.elements().map(Element::de).filter(|de| de % 3 != 0 && *de != 38).collect();
-        // 38 is six characters in every edition.
-        let plan = ReplyPlan::new(dialect, &echo, &[38]).unwrap();
-        let answer = switchyard_wire::Dialect::element(dialect, 38).map(|element| element.encoding());
-        let digit = if answer == Some(Encoding::Ebcdic) { 0xF1 } else { b'1' };
-        for _ in 0..3 {
+        let of_three = |de: &u8| !de.is_multiple_of(3) && *de != 38;
+        let echo: Vec<u8> = dialect.elements().map(Element::de).filter(of_three).collect();
+        let plan = ReplyPlan::new(dialect, &echo, &ANSWERS).unwrap();
+        let texts = ["1".repeat(6), "7".repeat(length)];
+        for given in given {
             let message = dialect.parse(&body).unwrap();
             let mut built = Vec::new();
             let mut builder = dialect.builder(&mut built, mti.reply());
-            let mut des: Vec<u8> = message.elements().filter(|de| echo.contains(de)).chain([38]).collect();
+            let echoed = message.elements().filter(|de| echo.contains(de) && !ANSWERS.contains(de));
+            let answered = ANSWERS.into_iter().zip(given).filter(|(_, given)| *given).map(|(de, _)| de);
+            let mut des: Vec<u8> = echoed.chain(answered).collect();
             des.sort_unstable();
             for de in des {
-                if de == 38 { builder.text(38, "111111").unwrap(); } else { builder.echo(&message, de).unwrap(); }
+                // 44 is bytes in 2003.
+                let is_binary = dialect.element(de).is_some_and(|element| element.class() == Class::Binary);
+                match ANSWERS.iter().position(|answer| *answer == de) {
+                    Some(index) if is_binary => builder.bytes(de, texts[index].as_bytes()).unwrap(),
+                    Some(index) => builder.text(de, &texts[index]).unwrap(),
+                    None => builder.echo(&message, de).unwrap(),
+                };
             }
             builder.finish().unwrap();
+            let wire = [0, 1].map(|index| {
+                let is_ebcdic = dialect.element(ANSWERS[index]).unwrap().encoding() == Encoding::Ebcdic;
+                texts[index].bytes().map(|digit| if is_ebcdic { digit + 0xC0 } else { digit }).collect::<Vec<u8>>()
+            });
+            let answers = [0, 1].map(|index| given[index].then_some(wire[index].as_slice()));
             let mut planned = code.clone().into_bytes();
-            let range = plan.write(&message, &mut planned, &[&[digit; 6]]).unwrap();
+            let range = plan.write(&message, &mut planned, &answers).unwrap();
             prop_assert_eq!(&planned[range], &built[..], "{}", dialect.name());
-            prop_assert!(plan.write(&message, &mut planned, &[]).is_err());
+            for wrong in [[Some(&wire[0][1..]), None], [None, Some(&[0x31; 20_000][..])]] {
+                let before = planned.clone();
+                prop_assert!(plan.write(&message, &mut planned, &wrong).is_err());
+                prop_assert_eq!(&planned, &before);
+            }
         }
     }
+}
+
+/// One element by the builder, by a plan, and by the long way, which is what is reserved takes.
+fn every_way(dialect: &Dialect, de: u8, value: Value<'_>) {
+    let mti = Mti::new(0x0200);
+    let put = |is_reserved: bool| {
+        let mut out = Vec::new();
+        let built = dialect.build(&mut out, mti, |builder| {
+            if is_reserved {
+                builder.reserve(de)?;
+            }
+            match value {
+                Value::Digits(digits) => builder.digits(de, digits),
+                Value::Number(number) => builder.number(de, number),
+                Value::Text(text) => builder.text(de, text),
+                Value::Bytes(bytes) => builder.bytes(de, bytes),
+            }
+            .map(|_| ())
+        });
+        built.map(|_| out)
+    };
+    let expected = put(true);
+    assert_eq!(put(false), expected, "{} de {de} {value:?}", dialect.name());
+    if let Ok(plan) = BuildPlan::new(dialect, mti, &[de]) {
+        let mut out = b"before".to_vec();
+        let planned: Result<_, BuildError> = plan.write(&mut out, &[value]).map(|range| out[range].to_vec());
+        assert_eq!(planned, expected, "{} de {de} {value:?}", dialect.name());
+        assert!(expected.is_ok() || out == b"before");
+    }
+}
+
+/// Right values, and those that are wrong by one character or in their length.
+#[test]
+fn the_short_ways_write_and_refuse_what_the_long_way_does() {
+    const ALPHABETS: [&[u8]; 6] = [
+        b"0123456789",
+        b"0123456789=D",
+        b"0123456789:;<=>?/ABCDEFabcdef",
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz~!",
+        b"0\x009\x1F\x7F~ ",
+        b"0\x80\xFF\xB9\xC19",
+    ];
+    let mut random = 0x5EED_u64;
+    let mut next = move |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    for dialect in Dialect::builtin_names().iter().filter_map(|name| Dialect::builtin(name)) {
+        for element in dialect.elements() {
+            let (low, high) = match element.length() {
+                Length::Fixed(length) => ((length as usize).saturating_sub(1), length as usize + 1),
+                Length::Variable { max, .. } => (0, (max as usize + 1).min(70)),
+            };
+            for _ in 0..120 {
+                let length = low + next(high - low + 1);
+                let mut value: Vec<u8> = (0..length).map(|_| ALPHABETS[0][next(10)]).collect();
+                let alphabet = ALPHABETS[next(ALPHABETS.len())];
+                let spoiled = if next(2) == 0 { length } else { length.min(1) };
+                for _ in 0..spoiled {
+                    value[next(length)] = alphabet[next(alphabet.len())];
+                }
+                every_way(dialect, element.de(), Value::Digits(&value));
+                every_way(dialect, element.de(), Value::Text(&String::from_utf8_lossy(&value)));
+                every_way(dialect, element.de(), Value::Bytes(&value));
+                let digits = 10u64.pow(next(20) as u32);
+                every_way(dialect, element.de(), Value::Number(next(usize::MAX) as u64 % digits));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_builds_a_message_and_says_what_it_lacks() {
+    let dialect = Dialect::builtin("iso87-ascii").unwrap();
+    let plan = BuildPlan::new(dialect, Mti::new(0x0800), &[11, 70]).unwrap();
+    let mut out = Vec::new();
+    let values = [Value::Number(42), Value::Text("301")];
+    plan.write(&mut out, &values).unwrap();
+    assert_eq!(out, b"080080200000000000000400000000000000000042301");
+    let error = plan.write(&mut out, &values[..1]).unwrap_err();
+    assert_eq!(error, BuildError::ValueCount { need: 2, have: 1 });
+    let error = plan.write(&mut out, &[Value::Number(1_000_000), Value::Text("301")]).unwrap_err();
+    assert_eq!(error, BuildError::TooLong { de: 11, length: 7, max: 6 });
+    assert_eq!(out.len(), 45);
+    let unknown = BuildPlan::new(dialect, Mti::new(0x0800), &[1]).unwrap_err();
+    assert_eq!(unknown, BuildError::UnknownElement { de: 1 });
+    let disordered = BuildPlan::new(dialect, Mti::new(0x0800), &[70, 11]).unwrap_err();
+    assert_eq!(disordered, BuildError::OutOfOrder { de: 11, after: 70 });
 }
 
 /// Elements of an ordinary financial request.

@@ -402,3 +402,25 @@ fn chip_data_of_another_length_is_an_error_with_its_tag() {
     // Tags and lengths, no values.
     assert_eq!(format!("{chip:?}"), r#"{"9F26": 8}"#);
 }
+
+/// What element 22 is follows from its rule, never from how many bytes stand on the wire: eight bytes in hexadecimal
+/// digits are sixteen characters and no sixteen bits' bytes.
+#[test]
+fn a_point_of_service_code_of_bits_is_read_by_the_rule_of_its_element() {
+    let bits = *b"0123456789abcdef";
+    for encoding in ["raw", "hex", "ebcdic-hex"] {
+        let dialect = |bytes: usize| {
+            let element = format!("22 = {{ format = \"b{bytes}\", encoding = \"{encoding}\" }}");
+            Dialect::from_toml(&format!("name = \"bits\"\ntitle = \"bits\"\n[elements]\n{element}\n"))
+                .unwrap()
+        };
+        let long = dialect(16);
+        let body = built(&long, |builder| builder.put(&PosEntry::Bits(bits)).map(|_| ()));
+        let message = long.parse(&body).unwrap();
+        assert_eq!(PosEntry::read(&message), Ok(Some(PosEntry::Bits(bits))), "{encoding}");
+        let short = dialect(8);
+        let body = built(&short, |builder| builder.bytes(22, &bits[..8]).map(|_| ()));
+        assert!(PosEntry::read(&short.parse(&body).unwrap()).is_err(), "{encoding}");
+        assert!(matches!(refused(&short, &PosEntry::Bits(bits)), BuildError::TooLong { .. }));
+    }
+}

@@ -1,6 +1,7 @@
 //! The message type and the bitmaps in front of the elements.
 
 use crate::bits::to_hex;
+use crate::charset::ascii_to_ebcdic;
 use crate::dialect::Encoding;
 use crate::{De, Dialect, Mti};
 
@@ -19,9 +20,7 @@ pub(super) fn bitmap(dialect: &Dialect, word: u64) -> ([u8; 16], usize) {
 pub(super) fn bitmap_as(encoding: Encoding, word: u64) -> ([u8; 16], usize) {
     match encoding {
         Encoding::Hex => (to_hex(word), 16),
-        Encoding::EbcdicHex => {
-            (to_hex(word).map(|digit| if digit <= b'9' { digit + 0xC0 } else { digit + 0x80 }), 16)
-        }
+        Encoding::EbcdicHex => (to_hex(word).map(ascii_to_ebcdic), 16),
         Encoding::Raw | Encoding::Ascii | Encoding::Ebcdic | Encoding::Bcd => {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&word.to_be_bytes());
@@ -46,7 +45,7 @@ pub(crate) fn put_bitmaps(dialect: &Dialect, words: &[u64; 3], out: &mut Vec<u8>
 pub(crate) fn put_mti(dialect: &Dialect, mti: Mti, out: &mut Vec<u8>) {
     match dialect.mti {
         Encoding::Bcd => out.extend_from_slice(&mti.as_u16().to_be_bytes()),
-        Encoding::Ebcdic => out.extend_from_slice(&mti.to_ascii().map(|digit| digit + 0xC0)),
+        Encoding::Ebcdic => out.extend_from_slice(&mti.to_ascii().map(ascii_to_ebcdic)),
         Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => {
             out.extend_from_slice(&mti.to_ascii());
         }

@@ -1,7 +1,8 @@
 //! Values as they stand on the wire, in every encoding: what has no shorter way goes through here.
 
 use crate::bits::to_hex;
-use crate::dialect::{Class, Element, Encoding, Length, Prefix, PrefixEncoding, Side, TextPad};
+use crate::charset::ascii_to_ebcdic;
+use crate::dialect::{Class, Element, Encoding, Length, PrefixEncoding, Side, TextPad};
 use crate::error::BuildError;
 
 /// Position of the first character that the class does not have.
@@ -52,15 +53,15 @@ pub(crate) fn fill_up(element: &Element, value_at: usize, length: usize, out: &m
 /// Writes what the prefix counts of `units`; `value` is looked at where characters are counted.
 pub(crate) fn put_prefix(element: &Element, units: usize, value: &[u8], out: &mut [u8]) {
     let Length::Variable { prefix, .. } = element.length else { return };
-    put_prefix_value(prefix, element.prefix_number(prefix, units, value), out);
+    put_number(prefix.encoding, prefix.places, element.prefix_number(prefix, units, value), out);
 }
 
-/// Writes a number in the places of a prefix; whether it fits them.
-pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> bool {
+/// Writes a number in the places of a length; whether it fits them.
+pub(crate) fn put_number(encoding: PrefixEncoding, places: u8, value: usize, out: &mut [u8]) -> bool {
     let mut rest = value;
-    let mut places = prefix.places;
+    let mut places = places;
     for byte in out.iter_mut().rev() {
-        let (value, radix) = match prefix.encoding {
+        let (value, radix) = match encoding {
             PrefixEncoding::Ascii => (b'0' + (rest % 10) as u8, 10),
             PrefixEncoding::Ebcdic => (0xF0 + (rest % 10) as u8, 10),
             // Three places take two bytes, and the first nibble stays zero.
@@ -79,15 +80,7 @@ pub(crate) fn put_prefix_value(prefix: Prefix, value: usize, out: &mut [u8]) -> 
 pub(crate) fn put_digits(element: &Element, digits: &[u8], out: &mut Vec<u8>) {
     match element.encoding {
         Encoding::Ebcdic => {
-            let to_ebcdic = |c: &u8| match c {
-                b'0'..=b'9' => c - b'0' + 0xF0,
-                _ => {
-                    let mut byte = Vec::with_capacity(1);
-                    let known = element.charset.encode(char::from(*c).encode_utf8(&mut [0; 4]), &mut byte);
-                    if known.is_ok() { byte.first().copied().unwrap_or(0x6F) } else { 0x6F }
-                }
-            };
-            out.extend(digits.iter().map(to_ebcdic));
+            out.extend(digits.iter().map(|character| element.charset.ebcdic_of(*character)));
         }
         Encoding::Bcd => {
             let (sign, digits) = match (element.class, digits.split_first()) {
@@ -136,10 +129,6 @@ pub(crate) fn put_hex(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 const fn hex_digit(encoding: Encoding, nibble: u8) -> u8 {
-    match (encoding, nibble) {
-        (Encoding::EbcdicHex, 0..=9) => 0xF0 + nibble,
-        (Encoding::EbcdicHex, _) => 0xC1 + nibble - 10,
-        (_, 0..=9) => b'0' + nibble,
-        (_, _) => b'A' + nibble - 10,
-    }
+    let digit = if nibble <= 9 { b'0' + nibble } else { b'A' + nibble - 10 };
+    if matches!(encoding, Encoding::EbcdicHex) { ascii_to_ebcdic(digit) } else { digit }
 }

@@ -1,7 +1,8 @@
 //! The short way from a value to the wire: encodings that messages are full of, their lengths worked out with the
 //! dialect. What does not fit, or is wrong, takes the long way from the start, which gives the error.
 
-use crate::bits::{ascii_digits, not_digits, not_printable, pack_digits, to_hex};
+use super::copy::put_short;
+use crate::bits::{EIGHT, LOW, Range8, eight_digits, nibbles, to_hex, two_halves};
 use crate::dialect::{Class, Counts, Element, Encoding, Length, PrefixEncoding, Side};
 
 /// How one element is written.
@@ -12,9 +13,11 @@ pub(crate) struct Plan {
     /// A filler nibble stands before an odd number of packed digits, not after it.
     pad_left: bool,
     fill: u8,
-    /// The least and the most units: the same when it is fixed.
+    /// The least units, and how many more there may be: none when it is fixed.
     min: u16,
-    max: u16,
+    more: u16,
+    /// Which bytes its characters may be.
+    range: Range8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,8 @@ enum Kind {
     Digits,
     /// Packed digits.
     Packed,
+    /// Packed digits and the separator of a track.
+    Track,
     /// ASCII without control characters.
     Printable,
     /// Any ASCII.
@@ -68,20 +73,37 @@ const POWERS: [u64; 17] = {
     powers
 };
 
+impl Kind {
+    fn of(element: &Element) -> Self {
+        let is_ascii = element.encoding == Encoding::Ascii && !element.charset.is_ebcdic();
+        match (element.class, element.encoding) {
+            (Class::Numeric, Encoding::Ascii) if is_ascii => Self::Digits,
+            (Class::Numeric, Encoding::Bcd) => Self::Packed,
+            (Class::Track, Encoding::Bcd) => Self::Track,
+            (Class::Alpha | Class::AlphaNumeric | Class::Track, Encoding::Ascii) if is_ascii => {
+                Self::Printable
+            }
+            (Class::Text, Encoding::Ascii) if is_ascii => Self::Text,
+            (Class::Binary, Encoding::Raw) => Self::Raw,
+            (Class::Binary, Encoding::Hex) => Self::Hex,
+            _ => Self::None,
+        }
+    }
+
+    /// What is given may be these characters.
+    const fn range(self) -> Range8 {
+        match self {
+            Self::Digits | Self::Packed => Range8::of(b'0', b'9'),
+            Self::Track => Range8::of(b'0', b'='),
+            Self::Printable => Range8::of(b' ', b'~'),
+            Self::Text | Self::None | Self::Raw | Self::Hex => Range8::of(0, 0x7F),
+        }
+    }
+}
+
 impl Plan {
     pub(crate) fn of(element: &Element) -> Self {
-        let is_ascii = element.encoding == Encoding::Ascii && !element.charset.is_ebcdic();
-        let kind = match (element.class, element.encoding) {
-            (Class::Numeric, Encoding::Ascii) if is_ascii => Kind::Digits,
-            (Class::Numeric, Encoding::Bcd) => Kind::Packed,
-            (Class::Alpha | Class::AlphaNumeric | Class::Track, Encoding::Ascii) if is_ascii => {
-                Kind::Printable
-            }
-            (Class::Text, Encoding::Ascii) if is_ascii => Kind::Text,
-            (Class::Binary, Encoding::Raw) => Kind::Raw,
-            (Class::Binary, Encoding::Hex) => Kind::Hex,
-            _ => return Self::default(),
-        };
+        let kind = Kind::of(element);
         let (min, max, prefix) = match element.length {
             Length::Fixed(length) => (length, length, Prefix::None),
             Length::Variable { max, prefix } => {
@@ -96,7 +118,8 @@ impl Plan {
             }
         };
         let (Ok(min), Ok(max)) = (u16::try_from(min), u16::try_from(max)) else { return Self::default() };
-        Self { kind, prefix, pad_left: element.pad.side == Side::Left, fill: element.pad.fill, min, max }
+        let (pad_left, fill) = (element.pad.side == Side::Left, element.pad.fill);
+        Self { kind, prefix, pad_left, fill, min, more: max - min, range: kind.range() }
     }
 
     #[inline(always)]
@@ -106,48 +129,41 @@ impl Plan {
 
     #[inline(always)]
     fn fits(&self, units: usize) -> bool {
-        units >= usize::from(self.min) && units <= usize::from(self.max)
+        units.wrapping_sub(usize::from(self.min)) <= usize::from(self.more)
     }
 
     /// Each of these writes the element, or nothing.
     #[inline(always)]
     pub(super) fn put_digits(&self, digits: &[u8], out: &mut Vec<u8>) -> bool {
-        if !self.fits(digits.len()) {
-            return false;
-        }
         match self.kind {
-            Kind::Digits if !not_digits(digits, b'0') => {
-                self.put_prefix(digits.len(), out);
-                out.extend_from_slice(digits);
-            }
-            Kind::Printable if !not_printable(digits) => {
-                self.put_prefix(digits.len(), out);
-                out.extend_from_slice(digits);
-            }
-            Kind::Packed if !not_digits(digits, b'0') => {
-                self.put_prefix(digits.len(), out);
-                self.put_packed(digits, out);
-            }
-            _ => return false,
+            Kind::Digits | Kind::Printable => self.put_plain::<true>(digits, out),
+            Kind::Packed | Kind::Track => self.put_packed(digits, out),
+            Kind::None | Kind::Text | Kind::Raw | Kind::Hex => false,
         }
-        true
     }
 
     #[inline(always)]
     pub(super) fn put_number(&self, number: u64, out: &mut Vec<u8>) -> bool {
-        let length = usize::from(self.max);
+        let length = usize::from(self.min);
         // A variable element would be as long as its number.
-        if self.min != self.max || length > 16 || number >= POWERS[length] {
+        if self.more != 0 || length > 16 || number >= POWERS[length] {
             return false;
         }
         match self.kind {
             Kind::Digits => {
-                let digits = ascii_digits(number);
-                out.extend_from_slice(&digits[16 - length..]);
+                let (high, low) = (number / EIGHT, number % EIGHT);
+                if length > 8 {
+                    put_word(eight_digits(high) >> (8 * (16 - length)), length - 8, out);
+                }
+                let places = length.min(8);
+                // A shift by all of a word's bits is none, and no digits are none.
+                put_word(eight_digits(low) >> ((8 * (8 - places)) & 63), places, out);
             }
             Kind::Packed if length & 1 == 0 || self.pad_left && self.fill == 0 => {
-                let packed = pack_digits(&ascii_digits(number)).to_be_bytes();
-                out.extend_from_slice(&packed[8 - length.div_ceil(2)..]);
+                let (high, low) = (eight_digits(number / EIGHT), eight_digits(number % EIGHT));
+                let packed = nibbles(high.swap_bytes()) << 32 | nibbles(low.swap_bytes());
+                let bytes = length.div_ceil(2);
+                put_word((packed << ((8 * (8 - bytes)) & 63)).swap_bytes(), bytes, out);
             }
             _ => return false,
         }
@@ -156,36 +172,20 @@ impl Plan {
 
     #[inline(always)]
     pub(super) fn put_text(&self, text: &str, out: &mut Vec<u8>) -> bool {
-        let bytes = text.as_bytes();
         match self.kind {
-            Kind::Text if self.fits(bytes.len()) && text.is_ascii() => {
-                self.put_prefix(bytes.len(), out);
-                out.extend_from_slice(bytes);
-                true
-            }
-            Kind::Digits | Kind::Packed | Kind::Printable => self.put_digits(bytes, out),
-            _ => false,
+            Kind::Text | Kind::Digits | Kind::Printable => self.put_plain::<true>(text.as_bytes(), out),
+            Kind::Packed | Kind::Track => self.put_packed(text.as_bytes(), out),
+            Kind::None | Kind::Raw | Kind::Hex => false,
         }
     }
 
     #[inline(always)]
     pub(super) fn put_bytes(&self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
-        if !self.fits(bytes.len()) {
-            return false;
-        }
         match self.kind {
             // Text is given in its character set.
-            Kind::Raw | Kind::Text => {
-                self.put_prefix(bytes.len(), out);
-                out.extend_from_slice(bytes);
-                true
-            }
-            Kind::Printable if !not_printable(bytes) => {
-                self.put_prefix(bytes.len(), out);
-                out.extend_from_slice(bytes);
-                true
-            }
-            Kind::Hex => {
+            Kind::Raw | Kind::Text => self.put_plain::<false>(bytes, out),
+            Kind::Printable => self.put_plain::<true>(bytes, out),
+            Kind::Hex if self.fits(bytes.len()) => {
                 let (words, []) = bytes.as_chunks::<8>() else { return false };
                 self.put_prefix(bytes.len(), out);
                 for word in words {
@@ -193,8 +193,97 @@ impl Plan {
                 }
                 true
             }
-            _ => false,
+            Kind::None | Kind::Digits | Kind::Packed | Kind::Track | Kind::Hex => false,
         }
+    }
+
+    /// Bytes that are as they stand on the wire, looked at first.
+    #[inline(always)]
+    pub(crate) fn put_wire(&self, value: &[u8], out: &mut Vec<u8>) -> bool {
+        match self.kind {
+            Kind::Raw | Kind::Text => self.put_plain::<false>(value, out),
+            Kind::Digits | Kind::Printable => self.put_plain::<true>(value, out),
+            Kind::None | Kind::Packed | Kind::Track | Kind::Hex => false,
+        }
+    }
+
+    /// One byte a unit, looked at first where `CHECKED`.
+    #[inline(always)]
+    fn put_plain<const CHECKED: bool>(&self, value: &[u8], out: &mut Vec<u8>) -> bool {
+        let length = value.len();
+        if !self.fits(length) {
+            return false;
+        }
+        if length > 16 {
+            if CHECKED && self.range.is_left_by(value) {
+                return false;
+            }
+            self.put_prefix(length, out);
+            out.extend_from_slice(value);
+            return true;
+        }
+        let (first, last) = ends(value);
+        if CHECKED && length > 0 && self.range.bad(first.checked) | self.range.bad(last) != 0 {
+            return false;
+        }
+        self.put_prefix(length, out);
+        if length > 8 {
+            put_word(first.word, length - 8, out);
+            put_word(last, 8, out);
+        } else {
+            put_word(first.word, length, out);
+        }
+        true
+    }
+
+    /// Two digits a byte.
+    #[inline(always)]
+    fn put_packed(&self, digits: &[u8], out: &mut Vec<u8>) -> bool {
+        if !self.fits(digits.len()) {
+            return false;
+        }
+        let start = out.len();
+        self.put_prefix(digits.len(), out);
+        let (mut digits, mut bad) = (digits, 0);
+        if digits.len() & 1 == 1
+            && self.pad_left
+            && let Some((first, rest)) = digits.split_first()
+        {
+            bad |= self.bad_digits(u64::from(*first) * LOW);
+            out.push(self.fill << 4 | first & 0xF);
+            digits = rest;
+        }
+        let (words, rest) = digits.as_chunks::<8>();
+        for word in words {
+            bad |= self.bad_digits(u64::from_le_bytes(*word));
+            out.extend_from_slice(&(nibbles(u64::from_be_bytes(*word)) as u32).to_be_bytes());
+        }
+        if !rest.is_empty() {
+            let (first, _) = ends(rest);
+            bad |= self.bad_digits(first.checked);
+            // The characters that are not there are no digits: zero bytes.
+            let present = first.word & (u64::MAX >> (64 - 8 * rest.len()));
+            let packed = (nibbles(present.swap_bytes()) as u32).swap_bytes();
+            put_word(u64::from(packed), rest.len().div_ceil(2), out);
+            if rest.len() & 1 == 1
+                && let Some(last) = out.last_mut()
+            {
+                *last |= self.fill & 0xF;
+            }
+        }
+        if bad != 0 {
+            out.truncate(start);
+        }
+        bad == 0
+    }
+
+    /// A bit for every byte that is not a digit, or the separator in a track.
+    #[inline(always)]
+    fn bad_digits(&self, word: u64) -> u64 {
+        let outside = self.range.bad(word);
+        // Of the six characters above the digits only the separator, whose nibble is D, is one of a track.
+        let above_nine = (word >> 3) & ((word >> 2) | (word >> 1)) & LOW;
+        outside | above_nine & !((word >> 2) & word)
     }
 
     #[inline(always)]
@@ -212,22 +301,39 @@ impl Plan {
             }
         }
     }
+}
 
-    /// Digits that were checked, two a byte.
-    #[inline(always)]
-    fn put_packed(&self, digits: &[u8], out: &mut Vec<u8>) {
-        let mut digits = digits;
-        if digits.len() & 1 == 1
-            && self.pad_left
-            && let Some((first, rest)) = digits.split_first()
-        {
-            out.push(self.fill << 4 | first & 0xF);
-            digits = rest;
-        }
-        let (pairs, last) = digits.as_chunks::<2>();
-        out.extend(pairs.iter().map(|&[high, low]| high << 4 | low & 0xF));
-        if let [last] = last {
-            out.push(last << 4 | self.fill);
-        }
+/// The first bytes of a short value.
+struct First {
+    /// In their places; what is behind the value is not defined.
+    word: u64,
+    /// The same without what is not the value's: bytes may be there twice.
+    checked: u64,
+}
+
+/// The first eight bytes and the last eight of up to sixteen, overlapping; of eight or less, the first are all and the
+/// last are bytes of the value in no order. The bytes of no value are undefined.
+#[inline(always)]
+fn ends(value: &[u8]) -> (First, u64) {
+    if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        let word = u64::from_le_bytes(*first);
+        return (First { word, checked: word }, u64::from_le_bytes(*last));
     }
+    if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        let (word, checked) = (two_halves(first, last, 8 * (value.len() - 4)), two_halves(first, last, 32));
+        return (First { word, checked }, checked);
+    }
+    let [Some(first), middle, Some(last)] = [value.first(), value.get(value.len() / 2), value.last()] else {
+        return (First { word: 0, checked: 0 }, 0);
+    };
+    let middle = middle.unwrap_or(first);
+    let four = u32::from_le_bytes([*first, *middle, *last, *last]);
+    let checked = u64::from(four) << 32 | u64::from(four);
+    (First { word: u64::from(four), checked }, checked)
+}
+
+/// Appends the first `bytes` of a word, at most all eight.
+#[inline(always)]
+fn put_word(word: u64, bytes: usize, out: &mut Vec<u8>) {
+    put_short(&word.to_le_bytes(), bytes, out);
 }

@@ -3,18 +3,23 @@
 use std::ops::Range;
 
 mod bitmap;
+mod copy;
 mod encode;
 mod lane;
 mod long;
+mod plan;
 
 use crate::dialect::Element;
 use crate::error::BuildError;
 use crate::parse::{element_bytes, third_encoding};
-use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
+use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti, words};
 use bitmap::{announced, bitmap, bitmap_as};
 pub(crate) use bitmap::{put_bitmaps, put_mti};
-pub(crate) use encode::{bad_digit, fill_up, put_digits, put_hex, put_prefix, put_prefix_value};
+pub(crate) use copy::{copy, put_short};
+pub(crate) use encode::{bad_digit, fill_up, put_digits, put_hex, put_number, put_prefix};
 pub(crate) use lane::Plan;
+pub(crate) use plan::Heading;
+pub use plan::{BuildPlan, Value};
 
 /// Writes one message at the end of a buffer.
 ///
@@ -109,7 +114,7 @@ impl<'d, 'b> Builder<'d, 'b> {
         if let Some(plan) = self.plan(de)
             && plan.put_digits(digits, self.out)
         {
-            return self.end(de);
+            return Ok(self.planned(de));
         }
         let element = self.begin(de)?;
         self.put_digits(element, digits)
@@ -123,7 +128,7 @@ impl<'d, 'b> Builder<'d, 'b> {
         if let Some(plan) = self.plan(de)
             && plan.put_number(number, self.out)
         {
-            return self.end(de);
+            return Ok(self.planned(de));
         }
         self.number_slowly(de, number)
     }
@@ -140,7 +145,7 @@ impl<'d, 'b> Builder<'d, 'b> {
         if let Some(plan) = self.plan(de)
             && plan.put_text(text, self.out)
         {
-            return self.end(de);
+            return Ok(self.planned(de));
         }
         self.text_slowly(de, text)
     }
@@ -153,7 +158,7 @@ impl<'d, 'b> Builder<'d, 'b> {
         if let Some(plan) = self.plan(de)
             && plan.put_bytes(bytes, self.out)
         {
-            return self.end(de);
+            return Ok(self.planned(de));
         }
         self.bytes_slowly(de, bytes)
     }
@@ -166,12 +171,12 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// # Errors
     /// Between dialects, those of the value; [`BuildError::OutOfOrder`] always.
     pub fn echo(&mut self, from: &Message<'_, '_>, de: De) -> Step<'_, 'd, 'b> {
-        let Some(wire) = from.wire(de) else { return Ok(self) };
+        let Some(range) = from.range(de) else { return Ok(self) };
         if std::ptr::eq(from.dialect(), self.dialect) {
             if self.plan(de).is_none() {
                 self.begin(de)?;
             }
-            self.out.extend_from_slice(wire);
+            copy(from.body(), range, self.out);
             return self.end(de);
         }
         if let Some(bytes) = from.bytes_owned(de) {
@@ -201,7 +206,7 @@ impl<'d, 'b> Builder<'d, 'b> {
     /// [`BuildError::UnknownElement`], [`BuildError::OutOfOrder`].
     pub fn reserve(&mut self, de: De) -> Step<'_, 'd, 'b> {
         self.begin(de)?;
-        self.set_bit(de);
+        words::set(&mut self.words, de);
         (self.reserved, self.open) = (Some(de), 0);
         self.write_bitmaps();
         Ok(self)
@@ -287,8 +292,7 @@ impl<'d, 'b> Builder<'d, 'b> {
 
     /// Makes room for the element that holds the third bitmap, where it is not written yet.
     fn add_third(&mut self, third: De) {
-        let bit = usize::from(third - 1);
-        if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+        if words::has(&self.words, third) {
             return;
         }
         let at = self.third_at(third);
@@ -296,15 +300,14 @@ impl<'d, 'b> Builder<'d, 'b> {
         let end = self.out.len();
         self.out.resize(end + bytes, 0);
         self.out.copy_within(at..end, at + bytes);
-        self.set_bit(third);
+        words::set(&mut self.words, third);
     }
 
     /// Where an element stands or would stand, found by walking over those before it.
     fn third_at(&self, third: De) -> usize {
         let mut at = self.bitmap_at + self.bitmaps * self.dialect.bitmap_bytes();
         for de in 2..third {
-            let bit = usize::from(de - 1);
-            if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+            if words::has(&self.words, de) {
                 let rest = self.out.get(at..).unwrap_or_default();
                 at += element_bytes(self.dialect, de, rest).unwrap_or_default();
             }
@@ -324,20 +327,22 @@ impl<'d, 'b> Builder<'d, 'b> {
         self.open = bitmap::reach(needed);
     }
 
+    /// An element was written that [`Builder::plan`] gave: nothing is reserved then.
+    #[inline(always)]
+    fn planned(&mut self, de: De) -> &mut Self {
+        words::set(&mut self.words, de);
+        self.last = de;
+        self
+    }
+
     #[inline]
     fn end(&mut self, de: De) -> Step<'_, 'd, 'b> {
-        self.set_bit(de);
+        words::set(&mut self.words, de);
         self.last = de;
         if self.reserved.is_some() {
             (self.reserved, self.open) = (None, bitmap::reach(self.bitmaps));
         }
         Ok(self)
-    }
-
-    #[inline(always)]
-    fn set_bit(&mut self, de: De) {
-        let bit = usize::from(de - 1);
-        self.words[bit / 64] |= 1 << (63 - bit % 64);
     }
 
     fn write_bitmaps(&mut self) {
@@ -349,8 +354,7 @@ impl<'d, 'b> Builder<'d, 'b> {
             self.out[at..at + unit].copy_from_slice(&digits[..bytes]);
         }
         let Some(third) = self.dialect.third else { return };
-        let bit = usize::from(third - 1);
-        if self.words[bit / 64] >> (63 - bit % 64) & 1 == 1 {
+        if words::has(&self.words, third) {
             let at = self.third_at(third);
             let (digits, bytes) = bitmap_as(third_encoding(self.dialect, third), self.words[2]);
             if let Some(slot) = self.out.get_mut(at..at + bytes) {

@@ -123,17 +123,7 @@ fn put(writer: &mut PartWriter<'_>, key: &str, value: Option<&Value>, path: &str
     };
     match value {
         Some(Value::String(text)) if is_text => {
-            let ebcdic = writer.unknown_charset().filter(|_| spec.is_none());
-            match ebcdic {
-                Some(charset) => {
-                    let mut bytes = Vec::with_capacity(text.len());
-                    charset.encode(text, &mut bytes).map_err(|_| shape(path, "other characters"))?;
-                    writer.raw(key, &bytes)?;
-                }
-                None => {
-                    writer.text(key, text)?;
-                }
-            }
+            writer.text(key, text)?;
         }
         Some(Value::String(text)) => {
             let bytes = unhex(text).ok_or_else(|| shape(path, "hexadecimal"))?;

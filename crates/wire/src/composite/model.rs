@@ -1,8 +1,9 @@
 //! What a dialect says of the inside of a composite.
 
 use super::key::{Key, Tag};
+use crate::charset::{ascii_to_ebcdic, ebcdic_to_ascii};
 use crate::dialect::Layout;
-use crate::{Element, Encoding, PrefixEncoding};
+use crate::{Charset, Element, Encoding, PrefixEncoding};
 
 /// Composites inside composites, this deep; constructed BER-TLV objects count.
 pub const COMPOSITE_DEPTH_MAX: usize = 8;
@@ -66,6 +67,13 @@ pub struct TagLength {
     pub places: u8,
     /// What it counts.
     pub counts: TagCounts,
+}
+
+impl TagLength {
+    /// Bytes on the wire.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.encoding.bytes(self.places)
+    }
 }
 
 /// What the length beside a tag counts.
@@ -162,7 +170,7 @@ impl TagRule {
                     let nibble = if (index + skip) & 1 == 0 { byte >> 4 } else { byte & 0xF };
                     if nibble <= 9 { b'0' + nibble } else { b'A' + nibble - 10 }
                 }
-                Encoding::Ebcdic => crate::digits::ebcdic_to_ascii(*bytes.get(index)?),
+                Encoding::Ebcdic => ebcdic_to_ascii(*bytes.get(index)?),
                 Encoding::Ascii | Encoding::Raw | Encoding::Hex | Encoding::EbcdicHex => *bytes.get(index)?,
             };
             is_plain &= slot.is_ascii_alphanumeric();
@@ -202,13 +210,16 @@ impl TagRule {
                 let (pairs, _) = rest.as_chunks::<2>();
                 out.extend(pairs.iter().map(|&[high, low]| nibble(high) << 4 | nibble(low)));
             }
-            (Key::Text(_), Encoding::Ebcdic) => out.extend(text.iter().map(|byte| match byte {
-                b'0'..=b'9' => byte - b'0' + 0xF0,
-                b'A'..=b'I' => byte - b'A' + 0xC1,
-                b'J'..=b'R' => byte - b'J' + 0xD1,
-                _ => byte.wrapping_sub(b'S').wrapping_add(0xE2),
-            })),
+            (Key::Text(_), Encoding::Ebcdic) => out.extend(text.iter().copied().map(ascii_to_ebcdic)),
             _ => out.extend_from_slice(text),
+        }
+    }
+
+    /// The character set of parts that are not known: that of the tags.
+    pub(crate) const fn unknown_charset(&self) -> Charset {
+        match self.encoding {
+            Encoding::Ebcdic => Charset::Cp1047,
+            _ => Charset::Latin1,
         }
     }
 

@@ -11,7 +11,7 @@ use super::walk::{Part, Parts, is_hex};
 use crate::charset::Charset;
 use crate::dialect::{Class, Sensitivity};
 use crate::digits::Digits;
-use crate::mask::{mask_pan, mask_text, mask_track};
+use crate::mask::mask_as;
 use crate::message::SmallDigits;
 use crate::render::{self, Rendered};
 use crate::{Element, Encoding, Masking, Subvalue};
@@ -68,7 +68,7 @@ impl<'d, 'a> Part<'d, 'a> {
             return bytes(inside.unwrap_or(self.value));
         }
         let Some(element) = self.spec.map(|spec| &spec.element) else {
-            let text = self.unknown_text.and_then(|encoding| unknown_text(encoding, &self.value));
+            let text = self.unknown_text.and_then(|charset| unknown_text(charset, &self.value));
             return text.map_or_else(|| bytes(self.value), Subvalue::Text);
         };
         match element.class() {
@@ -128,7 +128,7 @@ impl<'d, 'a> Part<'d, 'a> {
                 return Rendered::Hex("*".repeat(text.len()));
             }
             let is_text = matches!(value, Subvalue::Text(_));
-            return Rendered::Text(mask(self.sensitivity(), text, is_text));
+            return Rendered::Text(mask_as(self.sensitivity(), text, is_text));
         }
         if is_bytes && self.unknown_text.is_some() && !self.is_container {
             return Rendered::RawText(text);
@@ -157,29 +157,12 @@ fn bytes(view: View<'_>) -> Subvalue<'_> {
 }
 
 /// The characters of a part that is not known; nothing when they are not all printable.
-fn unknown_text<'a>(encoding: Encoding, view: &View<'a>) -> Option<Cow<'a, str>> {
-    let charset = if encoding == Encoding::Ebcdic { Charset::Cp1047 } else { Charset::Latin1 };
+fn unknown_text<'a>(charset: Charset, view: &View<'a>) -> Option<Cow<'a, str>> {
     let text = match view.plain() {
         Some(raw) => charset.decode(raw),
         None => Cow::Owned(charset.decode(&view.to_cow()).into_owned()),
     };
     text.bytes().all(|byte| (0x20..0x7F).contains(&byte)).then_some(text)
-}
-
-fn mask(sensitivity: Sensitivity, text: String, is_text: bool) -> String {
-    match sensitivity {
-        Sensitivity::Open if is_text => mask_text(&text),
-        Sensitivity::Open => text,
-        Sensitivity::Pan => {
-            // Packed chip data fill a number of odd length with F, others with zeros on the left.
-            let pan = text.trim_end_matches('F');
-            let digits = pan.trim_start_matches('0');
-            let zeros = &pan[..pan.len() - digits.len()];
-            format!("{zeros}{}{}", mask_pan(digits), &text[pan.len()..])
-        }
-        Sensitivity::Track => mask_track(&text),
-        Sensitivity::Secret => "*".repeat(text.chars().count()),
-    }
 }
 
 /// The whole value of a composite with the values masked that are not to be seen, and everything from where it

@@ -6,13 +6,13 @@ use super::ber;
 use super::check::check;
 use super::key::{Key, Tag};
 use super::model::{BER, BITMAP_WORDS_MAX, COMPOSITE_DEPTH_MAX, Composite, Head, Kind, LAST_OF_TAGS};
-use super::model::{BitmapRule, TagLength, TagRule};
+use super::model::{BitmapRule, TagRule};
 use super::model::{PartSpec, TagCounts};
 use super::view::View;
 use crate::dialect::{Rule, Sensitivity};
 use crate::error::ParseErrorKind;
 use crate::parse::{hex_nibble, prefix_value};
-use crate::{Element, Encoding, PrefixEncoding};
+use crate::{Charset, Element, Encoding, words};
 
 /// One part of a composite.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ pub struct Part<'d, 'a> {
     pub(crate) wire: View<'a>,
     pub(crate) units: usize,
     pub(crate) is_container: bool,
-    /// Whether the value is characters although nothing is known of the part.
-    pub(crate) unknown_text: Option<Encoding>,
+    /// The character set of the value when it is characters although nothing is known of the part.
+    pub(crate) unknown_text: Option<Charset>,
     /// What is said of the composites that it is in.
     pub(crate) outer: Sensitivity,
 }
@@ -205,9 +205,9 @@ impl<'d, 'a> Frame<'d, 'a> {
         Self { composite, view, at: 0, key: None, step: 0, words, tail: false, sensitivity }
     }
 
-    fn unknown_text(&self) -> Option<Encoding> {
+    fn unknown_text(&self) -> Option<Charset> {
         match self.composite.kind {
-            Kind::Tagged(rule) if rule.is_text() => Some(rule.encoding),
+            Kind::Tagged(rule) if rule.is_text() => Some(rule.unknown_charset()),
             Kind::Tagged(_)
             | Kind::Positional { .. }
             | Kind::Bitmapped(_)
@@ -299,7 +299,7 @@ impl<'d, 'a> Frame<'d, 'a> {
         let digits = self.view.head(length_at..length_at + places);
         let (digits, count) = digits.ok_or_else(|| self.truncated(start, rule.bytes() + places))?;
         let bad = self.fault(length_at, ParseErrorKind::BadLength);
-        let value = prefix_value(length.rule(), &digits[..count]).ok_or(bad)?;
+        let value = prefix_value(length.encoding.rule(), &digits[..count]).ok_or(bad)?;
         let value = match length.counts {
             TagCounts::Units | TagCounts::Bytes => value,
             TagCounts::Tag => value.checked_sub(rule.bytes()).ok_or(bad)?,
@@ -320,8 +320,7 @@ impl<'d, 'a> Frame<'d, 'a> {
 
     fn next_bit(&mut self) -> Result<Option<Found<'d, 'a>>, Fault> {
         let Some(index) = self.words.iter().position(|word| *word != 0) else { return self.ended() };
-        let lead = self.words[index].leading_zeros();
-        self.words[index] &= !(1 << (63 - lead));
+        let lead = words::take_first(&mut self.words[index]).unwrap_or_default();
         let key = Key::Number(index as u16 * 64 + lead as u16 + 1);
         self.key = Some(key);
         let spec = self.composite.part(key);
@@ -529,28 +528,6 @@ impl<'d, 'a> Frame<'d, 'a> {
         self.tail = *last & mask != 0;
         *last &= !mask;
         Ok(())
-    }
-}
-
-impl TagLength {
-    /// Bytes on the wire.
-    pub(crate) const fn bytes(&self) -> usize {
-        match self.encoding {
-            PrefixEncoding::Bcd => (self.places as usize).div_ceil(2),
-            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary | PrefixEncoding::Hex => {
-                self.places as usize
-            }
-        }
-    }
-
-    pub(crate) const fn rule(&self) -> Rule {
-        match self.encoding {
-            PrefixEncoding::Ascii => Rule::AsciiPrefix,
-            PrefixEncoding::Ebcdic => Rule::EbcdicPrefix,
-            PrefixEncoding::Bcd => Rule::BcdPrefix,
-            PrefixEncoding::Binary => Rule::BinaryPrefix,
-            PrefixEncoding::Hex => Rule::HexPrefix,
-        }
     }
 }
 

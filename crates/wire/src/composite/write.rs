@@ -7,10 +7,10 @@ use super::model::{BER, BITMAP_WORDS_MAX, BitmapRule, COMPOSITE_DEPTH_MAX, Compo
 use super::model::{TagCounts, TagRule};
 use super::walk::{Part, is_hex};
 use crate::Charset;
-use crate::builder::{bad_digit, fill_up, put_digits, put_hex, put_prefix, put_prefix_value};
+use crate::builder::{bad_digit, fill_up, put_digits, put_hex, put_number, put_prefix};
 use crate::dialect::{Class, Rule};
 use crate::error::PartFault;
-use crate::{BuildError, Builder, De, Element, Encoding, Length, Prefix};
+use crate::{BuildError, Builder, De, Element, Encoding, Length};
 
 /// Writes the parts of one composite.
 ///
@@ -186,14 +186,6 @@ impl<'c> PartWriter<'c> {
         matches!(self.composite.kind, Kind::Tagged(rule) if rule.is_text())
     }
 
-    /// The character set of parts that are not known, where it is not ASCII.
-    pub(crate) fn unknown_charset(&self) -> Option<Charset> {
-        match self.composite.kind {
-            Kind::Tagged(TagRule { encoding: Encoding::Ebcdic, .. }) => Some(Charset::Cp1047),
-            _ => None,
-        }
-    }
-
     /// Whether the parts have numbers, which say their order.
     pub(crate) fn is_numbered(&self) -> bool {
         matches!(self.composite.kind, Kind::Positional { .. } | Kind::Bitmapped(_) | Kind::Dbm)
@@ -266,7 +258,12 @@ impl<'c> PartWriter<'c> {
             };
             return Err(self.error(key, fault));
         }
-        let (value, units) = encode(spec, given).map_err(|fault| self.error(key, fault))?;
+        let encoded = match (spec, self.composite.kind) {
+            (Some(spec), _) => encode(spec, given),
+            (None, Kind::Tagged(rule)) => encode_unknown(rule.unknown_charset(), given),
+            (None, _) => encode_unknown(Charset::Latin1, given),
+        };
+        let (value, units) = encoded.map_err(|fault| self.error(key, fault))?;
         self.place(key)?;
         match self.composite.kind {
             Kind::Tagged(rule) if is_tagged => self.put_tagged(rule, key, spec, &value, units)?,
@@ -350,11 +347,9 @@ impl<'c> PartWriter<'c> {
             TagCounts::Tag => value.len() + rule.bytes(),
             TagCounts::All => value.len() + rule.bytes() + length.bytes(),
         };
-        let prefix =
-            Prefix { encoding: length.encoding, places: length.places, counts: crate::Counts::Units };
         let mut digits = vec![0; length.bytes()];
-        if !put_prefix_value(prefix, number, &mut digits) {
-            let max = number_max(length.rule(), length.places);
+        if !put_number(length.encoding, length.places, number, &mut digits) {
+            let max = length.encoding.number_max(length.places);
             return Err(self.error(key, PartFault::TooLong { length: number, max }));
         }
         if rule.is_length_first {
@@ -367,16 +362,6 @@ impl<'c> PartWriter<'c> {
         self.out.extend_from_slice(value);
         Ok(())
     }
-}
-
-/// The greatest number that a length of so many places can say.
-fn number_max(rule: Rule, places: u8) -> usize {
-    let radix: usize = match rule {
-        Rule::BinaryPrefix => 256,
-        Rule::HexPrefix => 16,
-        _ => 10,
-    };
-    radix.saturating_pow(u32::from(places)).saturating_sub(1)
 }
 
 fn bitmaps(rule: BitmapRule, words: &[u64; BITMAP_WORDS_MAX]) -> Vec<u8> {
@@ -421,15 +406,21 @@ fn dbm_bitmap(words: &[u64; BITMAP_WORDS_MAX], tail: bool) -> Vec<u8> {
     bytes
 }
 
+/// The value of a part that is not known: characters as its tag has them.
+fn encode_unknown(charset: Charset, given: Given<'_>) -> Result<(Vec<u8>, usize), PartFault> {
+    let mut out = Vec::new();
+    match given {
+        Given::Text(text) => charset
+            .encode(text, &mut out)
+            .map_err(|position| PartFault::BadCharacter { position, class: Class::Text.as_str() })?,
+        Given::Bytes(bytes) | Given::Raw(bytes) => out.extend_from_slice(bytes),
+    }
+    let units = out.len();
+    Ok((out, units))
+}
+
 /// The value on the wire, and its length in units.
-fn encode(spec: Option<&PartSpec>, given: Given<'_>) -> Result<(Vec<u8>, usize), PartFault> {
-    let Some(spec) = spec else {
-        let bytes = match given {
-            Given::Text(text) => text.as_bytes(),
-            Given::Bytes(bytes) | Given::Raw(bytes) => bytes,
-        };
-        return Ok((bytes.to_vec(), bytes.len()));
-    };
+fn encode(spec: &PartSpec, given: Given<'_>) -> Result<(Vec<u8>, usize), PartFault> {
     let element = &spec.element;
     let mut out = Vec::new();
     match given {

@@ -86,11 +86,37 @@ pub struct Prefix {
 impl Prefix {
     /// Bytes on the wire.
     pub const fn bytes(self) -> usize {
-        match self.encoding {
-            PrefixEncoding::Ascii | PrefixEncoding::Ebcdic | PrefixEncoding::Binary | PrefixEncoding::Hex => {
-                self.places as usize
-            }
-            PrefixEncoding::Bcd => (self.places as usize).div_ceil(2),
+        self.encoding.bytes(self.places)
+    }
+}
+
+impl PrefixEncoding {
+    /// Bytes of so many places.
+    pub(crate) const fn bytes(self, places: u8) -> usize {
+        match self {
+            Self::Ascii | Self::Ebcdic | Self::Binary | Self::Hex => places as usize,
+            Self::Bcd => (places as usize).div_ceil(2),
+        }
+    }
+
+    /// The greatest number that so many places can say.
+    pub(crate) const fn number_max(self, places: u8) -> usize {
+        let radix: usize = match self {
+            Self::Binary => 256,
+            Self::Hex => 16,
+            Self::Ascii | Self::Ebcdic | Self::Bcd => 10,
+        };
+        radix.saturating_pow(places as u32).saturating_sub(1)
+    }
+
+    /// How a length is read that counts units.
+    pub(crate) const fn rule(self) -> Rule {
+        match self {
+            Self::Ascii => Rule::AsciiPrefix,
+            Self::Ebcdic => Rule::EbcdicPrefix,
+            Self::Bcd => Rule::BcdPrefix,
+            Self::Binary => Rule::BinaryPrefix,
+            Self::Hex => Rule::HexPrefix,
         }
     }
 }
@@ -531,11 +557,7 @@ impl Layout {
                     (Counts::Characters, encoding) if element.has_wide_characters() => {
                         Rule::CharactersPrefix(encoding)
                     }
-                    (Counts::Units | Counts::Characters, PrefixEncoding::Ascii) => Rule::AsciiPrefix,
-                    (Counts::Units | Counts::Characters, PrefixEncoding::Ebcdic) => Rule::EbcdicPrefix,
-                    (Counts::Units | Counts::Characters, PrefixEncoding::Bcd) => Rule::BcdPrefix,
-                    (Counts::Units | Counts::Characters, PrefixEncoding::Binary) => Rule::BinaryPrefix,
-                    (Counts::Units | Counts::Characters, PrefixEncoding::Hex) => Rule::HexPrefix,
+                    (Counts::Units | Counts::Characters, encoding) => encoding.rule(),
                 };
                 Self { rule, units: max, prefix_bytes: prefix.bytes() as u8, ..base }
             }

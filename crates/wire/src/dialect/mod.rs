@@ -283,12 +283,16 @@ fn check_reach(file: &DialectFile, de: De) -> Result<(), DialectError> {
     Err(DialectError::OutOfRange { dialect: file.name.clone(), key, value, min: 2, max })
 }
 
-/// The third bitmap is eight bytes in an element that the first two can announce.
+/// Whether a third bitmap can stand in an element: one that the first two can announce, of eight bytes.
+pub(crate) const fn third_fits(third: De, bitmaps_max: usize, is_eight_bytes: bool) -> bool {
+    is_eight_bytes && bitmaps_max <= 2 && third as usize <= bitmaps_max * 64
+}
+
 fn check_third(dialect: &str, third: De, max: usize, element: Option<&Element>) -> Result<(), DialectError> {
-    let is_bitmap = element.is_some_and(|element| {
+    let is_eight_bytes = element.is_some_and(|element| {
         element.class() == Class::Binary && matches!(element.length(), Length::Fixed(8))
     });
-    if is_bitmap && max <= 2 && usize::from(third) <= max * 64 {
+    if third_fits(third, max, is_eight_bytes) {
         return Ok(());
     }
     let expected = "an element b8 under the first two bitmaps, and max of 2";

@@ -131,13 +131,13 @@ impl Draft {
     /// The third bitmap stands in an element of eight bytes, behind one or two others.
     fn check_third(&mut self) {
         let Some(third) = self.third else { return };
-        let is_bitmap = self.elements.get(&third).is_some_and(|element| {
+        let is_eight_bytes = self.elements.get(&third).is_some_and(|element| {
             element.class == "b"
                 && element.size == Size::Fixed
                 && element.length == 8
                 && element.inside.is_none()
         });
-        if !is_bitmap || self.bitmaps_max > 2 || usize::from(third) > self.bitmaps_max * 64 {
+        if !crate::dialect::third_fits(third, self.bitmaps_max, is_eight_bytes) {
             self.third = None;
             self.warn("bitmap", format!("field {third} is not eight bytes and holds no third bitmap"));
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::jpos_class::{Class, TagClass, ValueClass};
+use super::jpos_class::{Class, TAKES_THE_REST, TagClass, ValueClass};
 use super::jpos_inside::inside;
 use super::{Draft, ElementDraft, ImportError, Inside, LENGTH_MAX, Size, Warning, digits_class};
 use crate::{DE_MAX, De};
@@ -208,6 +208,11 @@ pub(super) fn value(field: &Node, place: &str, de: De, draft: &mut Draft) -> Opt
         Some(Class::Value(class)) => Some(plain(field, class, length, de)),
         Some(Class::Tagged(class)) if de == 0 => Some(tagged(field, class, length)),
         Some(Class::Counted) => Some(counted(field, length)),
+        Some(Class::Rest(class, encoding)) if de == 0 => Some(rest(field, class, encoding, length)),
+        Some(Class::Rest(..)) => {
+            draft.unknown.push(format!("{place}: class {} ({TAKES_THE_REST})", field.word("class")));
+            None
+        }
         Some(Class::Inexpressible(why)) => {
             draft.unknown.push(format!("{place}: class {} ({why})", field.word("class")));
             None
@@ -272,6 +277,18 @@ fn tagged(field: &Node, class: TagClass, length: usize) -> ElementDraft {
         encoding: class.encoding,
         size: Size::Given,
         charset: (class.encoding == "ebcdic").then_some("cp1047"),
+        ..ElementDraft::default()
+    }
+}
+
+/// The last part of a composite, without a length.
+fn rest(field: &Node, class: &'static str, encoding: &'static str, length: usize) -> ElementDraft {
+    ElementDraft {
+        name: field.word("name").to_lowercase(),
+        class,
+        length: length.min(LENGTH_MAX),
+        encoding,
+        size: Size::Rest,
         ..ElementDraft::default()
     }
 }

@@ -12,6 +12,8 @@ pub(super) enum Class {
     Bitmap(&'static str, bool),
     /// A count of bytes, then as many as there may be at most.
     Counted,
+    /// Whatever is left of a composite: class and encoding.
+    Rest(&'static str, &'static str),
     /// Known, and not a thing that a dialect can say.
     Inexpressible(&'static str),
 }
@@ -55,6 +57,9 @@ const PLAIN: ValueClass = ValueClass {
     warning: None,
 };
 
+/// What [`Class::Rest`] is at the level of the message.
+pub(super) const TAKES_THE_REST: &str = "takes whatever is left, which an element cannot";
+const BITMAP_OF_DIGITS: &str = "is a bitmap of 16 bits that goes on in digits";
 const ENDS_AT_TOKEN: &str = "ends at a character, not after a length";
 const SIGN_IN_LAST_DIGIT: &str = "has its sign in the last digit, which is shown as the character that it is";
 const SHOWS_FILLER: &str = "counts bytes: an odd number of digits is read with its filler F";
@@ -66,7 +71,12 @@ impl Class {
         let value = |class, encoding| Some(Self::Value(ValueClass { class, encoding, ..PLAIN }));
         match name {
             "IF_NOP" | "IF_UNUSED" => Some(Self::Nothing),
-            "IF_TBASE" | "IF_TCHAR" => Some(Self::Inexpressible(ENDS_AT_TOKEN)),
+            "IF_TBASE" | "IF_TCHAR" | "IF_FSTCHAR" | "IF_FSTBINARY" | "IFA_FST" => {
+                Some(Self::Inexpressible(ENDS_AT_TOKEN))
+            }
+            "IF_FCHAR" | "IFA_FCHAR" => Some(Self::Rest("ans", "ascii")),
+            "IF_FBINARY" => Some(Self::Rest("b", "raw")),
+            "X92_BITMAP" => Some(Self::Inexpressible(BITMAP_OF_DIGITS)),
             "IF_CHAR" | "IFA_CHAR" => value("ans", "ascii"),
             "IFE_CHAR" | "IF_ECHAR" => value("ans", "ebcdic"),
             // The one character of Mastercard's category; a packager of tags says that it may be absent.
@@ -204,10 +214,11 @@ impl TagClass {
             ("IFA", _) => after(Some(tags), "ascii", "ascii", "ascii"),
             // The packager around says how wide its tags are.
             ("IFTA", 2 | 3) => after(None, "ascii", "ascii", "ascii"),
+            ("IFTB", 2) => after(None, "ascii", "bcd", "ascii"),
             _ => None,
         }?;
         match kind {
-            "CHAR" => Some(found),
+            "CHAR" if alphabet != "IFTB" => Some(found),
             "NUM" if alphabet == "IFTA" => Some(Self { class: "n", ..found }),
             "BINARY" if alphabet != "IFIPM" => Some(Self { class: "b", encoding: "raw", ..found }),
             _ => None,

@@ -6,7 +6,7 @@ mod skim;
 
 use crate::dialect::Encoding;
 use crate::error::{ElementPath, ParseError, ParseErrorKind};
-use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti};
+use crate::{BODY_BYTES_MAX, De, Dialect, Message, Mti, words};
 pub(crate) use element::{element_bytes, packed_digits, passes, prefix_value, read_element};
 pub(crate) use head::hex_nibble;
 pub(crate) use head::third_encoding;
@@ -95,25 +95,23 @@ fn index_by_table(dialect: &Dialect, body: &[u8], message: &mut Message<'_, '_>)
     }
     let (mti, mut at) = read_mti(dialect.mti, body)?;
     message.mti = mti;
-    let mut words = [0u64; 3];
-    read_bitmaps(dialect, body, &mut words, &mut at)?;
+    let mut announced = [0u64; 3];
+    read_bitmaps(dialect, body, &mut announced, &mut at)?;
     message.end = at as u16;
-    for word_index in 0..words.len() {
-        let mut rest = words[word_index];
-        while rest != 0 {
-            let lead = rest.leading_zeros();
-            rest &= !(1 << (63 - lead));
+    for word_index in 0..announced.len() {
+        let mut rest = announced[word_index];
+        while let Some(lead) = words::take_first(&mut rest) {
             let de = word_index * 64 + lead as usize + 1;
             let layout = &dialect.layouts[de];
             let end = read_element(dialect, layout, de as De, body, at)?;
             if let Some(start) = message.starts.get_mut(usize::from(message.count)) {
                 *start = at as u16;
             }
-            message.words[word_index] |= 1 << (63 - lead);
+            words::set(&mut message.words, de as De);
             message.count += 1;
             message.end = end as u16;
             if dialect.third == Some(de as De) {
-                words[2] = read_bitmap(third_encoding(dialect, de as De), body, at)
+                announced[2] = read_bitmap(third_encoding(dialect, de as De), body, at)
                     .map_err(|kind| (ElementPath::De(de as De), at, kind))?;
             }
             at = end;

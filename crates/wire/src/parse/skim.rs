@@ -5,7 +5,7 @@
 use super::element::{passes, read_element};
 use super::head::{read_bitmaps, read_mti};
 use crate::dialect::{Check, Layout, Rule, Scale};
-use crate::{BODY_BYTES_MAX, De, Dialect, Message};
+use crate::{BODY_BYTES_MAX, De, Dialect, Message, words};
 
 /// Fixed elements one after another whose bytes have the same rule.
 struct Run<'t> {
@@ -37,17 +37,15 @@ pub(super) fn index<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message
         return None;
     }
     let (mti, bitmaps_at) = read_mti(dialect.mti, body).ok()?;
-    let (mut words, mut at) = ([0; 3], bitmaps_at);
-    read_bitmaps(dialect, body, &mut words, &mut at).ok()?;
+    let (mut announced, mut at) = ([0; 3], bitmaps_at);
+    read_bitmaps(dialect, body, &mut announced, &mut at).ok()?;
     let bitmaps = body.get(bitmaps_at..at)?;
     let mut starts = message.starts.iter_mut();
     let mut count = 0;
     let mut run = Run { start: at, layout: None };
-    for (index, word) in words.iter().enumerate() {
+    for (index, word) in announced.iter().enumerate() {
         let mut rest = *word;
-        while rest != 0 {
-            let lead = rest.leading_zeros();
-            rest &= !(1 << (63 - lead));
+        while let Some(lead) = words::take_first(&mut rest) {
             let de = index * 64 + lead as usize + 1;
             if let Some(start) = starts.next() {
                 *start = at as u16;
@@ -72,8 +70,8 @@ pub(super) fn index<'d>(dialect: &'d Dialect, body: &[u8], message: &mut Message
     if at != body.len() {
         return None;
     }
-    (message.mti, message.words, message.count, message.end) = (mti, words, count, at as u16);
-    dialect.shapes.learn(dialect, &words, bitmaps);
+    (message.mti, message.words, message.count, message.end) = (mti, announced, count, at as u16);
+    dialect.shapes.learn(dialect, &announced, bitmaps);
     Some(())
 }
 

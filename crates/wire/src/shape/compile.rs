@@ -4,7 +4,8 @@ use super::step::{PrefixForm, Step};
 use super::{BLOCKS_MAX, Head, ODD_MAX, Odd, PLACES, RANKS, STEPS_MAX, Shape};
 use crate::bits::{Block, ByteRule};
 use crate::dialect::{Check, Layout, Rule, Scale};
-use crate::{De, Dialect};
+use crate::words::{self, Words};
+use crate::{DE_MAX, De, Dialect};
 
 /// Bytes of one run.
 const RUN_BYTES_MAX: usize = 512;
@@ -23,10 +24,11 @@ impl Default for Run {
 
 impl Shape {
     /// Nothing when the bitmap has more of something than there is room for.
-    pub(super) fn compile(dialect: &Dialect, words: &[u64; 3], head: Head) -> Option<Self> {
+    pub(super) fn compile(dialect: &Dialect, present: &Words, head: Head) -> Option<Self> {
         let mut shape = Self {
+            number: 0,
             head,
-            words: *words,
+            words: *present,
             count: 0,
             steps: [Step::default(); STEPS_MAX],
             step_count: 0,
@@ -39,10 +41,9 @@ impl Shape {
         };
         let mut run = Run::default();
         let mut block_count = 0;
-        for bit in 0..192u8 {
-            let de = bit + 1;
+        for de in 1..=DE_MAX {
             shape.ranks[usize::from(de)] = shape.count as u8;
-            if words[usize::from(bit / 64)] >> (63 - bit % 64) & 1 == 0 {
+            if !words::has(present, de) {
                 continue;
             }
             let layout = dialect.layouts.get(usize::from(de))?;

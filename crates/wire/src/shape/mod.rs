@@ -18,7 +18,7 @@ use crate::{De, Dialect};
 use step::Step;
 
 /// Bitmaps that a dialect remembers; messages with others are read by the table.
-const SHAPES_MAX: usize = 64;
+pub(crate) const SHAPES_MAX: usize = 64;
 /// Places where a bitmap may be remembered.
 const PROBES_MAX: usize = 4;
 /// Runs of fixed elements, each with the variable element after it.
@@ -43,6 +43,8 @@ pub(crate) struct Shapes {
 /// A bitmap, compiled.
 #[derive(Debug)]
 pub(crate) struct Shape {
+    /// Which of the dialect's it is.
+    number: u8,
     head: Head,
     words: [u64; 3],
     count: u16,
@@ -105,12 +107,14 @@ impl Shapes {
         let Some(head) = Head::read(dialect, wire).filter(|head| head.bytes == wire.len()) else { return };
         let home = head.home();
         for probe in 0..PROBES_MAX {
-            let slot = &self.slots[(home + probe) % SHAPES_MAX];
+            let number = (home + probe) % SHAPES_MAX;
+            let slot = &self.slots[number];
             match slot.get() {
                 Some(shape) if shape.head == head => return,
                 Some(_) => {}
                 None => {
-                    if let Some(shape) = Shape::compile(dialect, words, head) {
+                    if let Some(mut shape) = Shape::compile(dialect, words, head) {
+                        shape.number = number as u8;
                         // When another thread was first with another bitmap, this one is learned next time.
                         let _ = slot.set(shape);
                     }
@@ -163,6 +167,12 @@ fn words(bytes: &[u8; 16]) -> [u64; 2] {
 }
 
 impl Shape {
+    /// Which of the dialect's shapes it is, below [`SHAPES_MAX`].
+    #[inline]
+    pub(crate) fn number(&self) -> usize {
+        usize::from(self.number)
+    }
+
     /// Elements in the bitmap.
     #[inline]
     pub(crate) fn count(&self) -> u16 {

@@ -326,16 +326,8 @@ impl Field for PosEntry {
         const EXPECTED: &str = "a point of service code";
         let class = message.dialect().element(Self::DE).map(crate::Element::class);
         if class == Some(Class::Binary) {
-            let Some(bytes) = message.raw(Self::DE) else { return Ok(None) };
-            let owned;
-            let bytes = match bytes.len() {
-                16 => bytes,
-                _ => {
-                    owned = message.bytes_owned(Self::DE).unwrap_or_default();
-                    &*owned
-                }
-            };
-            let bits = bytes.try_into().map_err(|_| wrong(Self::DE, EXPECTED))?;
+            let Some(bytes) = message.bytes_owned(Self::DE) else { return Ok(None) };
+            let bits = (*bytes).try_into().map_err(|_| wrong(Self::DE, EXPECTED))?;
             return Ok(Some(Self::Bits(bits)));
         }
         let mut buf = [0; CHARACTERS_MAX];
