@@ -176,7 +176,8 @@ mod tests {
     }
     fn work(master: &DesKey, request: &Financial) -> ChipOutcome {
         let lmk = SecretBytes::random(32).unwrap();
-        let (store, module) = (KeyStore::new(&lmk).unwrap(), Module::software(Lmk::from_slice(lmk.expose()).unwrap()));
+        let (store, module) =
+            (KeyStore::new(&lmk).unwrap(), Module::software(Lmk::from_slice(lmk.expose()).unwrap()));
         let usage = KeyUse::IssuerCryptogram;
         let key = HsmKey::new(usage, store.wrap(usage, master.expose()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

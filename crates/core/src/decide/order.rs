@@ -8,8 +8,8 @@ use crate::order::Order;
 use crate::state::BatchStage;
 use switchyard_domain::{
     Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Entry, LinkMode, LinkOrder, MerchantId,
-    MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, TerminalId, TerminalIndex,
-    TerminalOrder, Timestamp,
+    MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, SafKind, TerminalId,
+    TerminalIndex, TerminalOrder, Timestamp,
 };
 
 /// What an order leads to.

@@ -4,8 +4,8 @@
 use crate::state::Transaction;
 use switchyard_book::Book;
 use switchyard_domain::{
-    AccountId, AccountKind, Entry, HoldId, Movement, Phase, Posting, TransactionId, TransactionKind,
-    TransactionOpened,
+    AccountId, AccountKind, BatchSide, Entry, HoldId, Movement, Phase, Posting, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 /// The merchant's side.
@@ -60,16 +60,10 @@ pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
 pub(crate) fn kept(opened: &TransactionOpened, source: AccountId) -> Entry {
     let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
     let minor = opened.amount.minor;
-    match opened.kind {
-        TransactionKind::Sale | TransactionKind::Completion => {
-            Entry::one(source, suspense, minor, Phase::Posted)
-        }
-        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
-            Entry::one(suspense, source, minor, Phase::Posted)
-        }
-        TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => {
-            Entry::NONE
-        }
+    match opened.kind.batch_side() {
+        Some(BatchSide::Debit) => Entry::one(source, suspense, minor, Phase::Posted),
+        Some(BatchSide::Credit) => Entry::one(suspense, source, minor, Phase::Posted),
+        None => Entry::NONE,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::input::PinOutcome;
 use crate::machine::{Core, Output};
 use crate::state::{RiskSeen, about};
 use switchyard_domain::{
-    Actor, Choice, Destination, LinkIndex, Outcome, PinBlock, Record, ResponseCode, RouteTarget,
+    Actor, Choice, Destination, LinkIndex, LinkMode, Outcome, PinBlock, Record, ResponseCode, RouteTarget,
     RoutingRules, Timestamp, TransactionId, TransactionOpened, UpstreamRef,
 };
 

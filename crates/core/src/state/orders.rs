@@ -3,8 +3,8 @@
 use crate::state::apply::missing_number;
 use crate::state::{ApplyError, LastClose, State};
 use switchyard_domain::{
-    BatchVerdict, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId, Stamped,
-    TerminalIndex, TerminalOrder, TransactionId,
+    BatchVerdict, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId, SafKind,
+    Stamped, TerminalIndex, TerminalOrder, TransactionId,
 };
 
 impl State {
@@ -54,6 +54,7 @@ impl State {
             Record::RouteRemoved { route, .. } => {
                 let place = self.registry.routes.iter().position(|known| known == route);
                 self.registry.routes.remove(place.ok_or(missing_number("route", route.low))?);
+                self.registry.ranges.take();
                 self.registry.version += 1;
             }
             _ => unreachable!("only operators' records come here"),

@@ -1,9 +1,9 @@
 //! What limits and risk rules count. The rules are those of the registry; the counters follow from the
 //! transactions that came after them, so that a replay gives the same ones to the fen.
 
-use crate::state::sharded::{SHARDS, Sharded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use switchyard_book::{SHARDS, Sharded};
 use switchyard_domain::{
     Amount, BusinessDate, CardClass, CardHash, MerchantIndex, RISK_SLIDING_MAX, RiskRule, RiskRules,
     RiskSubject, RiskTest, RiskWindow, Scope, StandInRules, TerminalIndex, Timestamp, TransactionId,

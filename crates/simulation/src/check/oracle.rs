@@ -127,6 +127,7 @@ impl Oracle {
             Effect::Reply { reply, .. } => self.reply_leaves(reply),
             Effect::Send { message, .. } => self.message_leaves(message),
             Effect::PinWork { .. }
+            | Effect::ChipWork { .. }
             | Effect::MakeKeys { .. }
             | Effect::UseTerminal { .. }
             | Effect::UseKeys { .. }
@@ -153,7 +154,9 @@ impl Oracle {
                 let same = tale.is_some_and(|t| t.opened == request.opened && t.outcome != Outcome::Declined);
                 (same, request.opened.id.0)
             }
-            Upstream::Reversal { saf, .. } => (self.story.knew_saf(saf.id), saf.id.0),
+            Upstream::Reversal { saf, .. } | Upstream::Advice { saf, .. } => {
+                (self.story.knew_saf(saf.id), saf.id.0)
+            }
             Upstream::Network { .. } => (true, 0),
         };
         ensure(known, "requests to issuers stand in the ledger", || format!("{what} does not"))

@@ -7,7 +7,7 @@ use crate::schedule::{millis, seconds};
 use std::collections::VecDeque;
 use switchyard_core::dialect::iso87::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream};
-use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode, TransactionId};
+use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 
 /// Largest frame of an issuer.
@@ -84,9 +84,9 @@ impl Process {
         env.note("link lost", [index as u64, u64::from(side.generation), 0]);
         let (link, generation) = (LinkIndex(index as u16), side.generation);
         let unsent: Vec<_> =
-            side.waiting.drain(..).filter_map(|(_, message)| transaction_of(&message)).collect();
-        for transaction in unsent {
-            self.handle(env, Input::NotSent { link, transaction });
+            side.waiting.drain(..).filter_map(|(_, message)| not_sent(link, *message)).collect();
+        for input in unsent {
+            self.handle(env, input);
         }
         self.handle(env, Input::LinkLost { link, generation });
         let wait = env.random.between(millis(50), seconds(3));
@@ -98,8 +98,8 @@ impl Process {
         let index = usize::from(link.0);
         let Some(side) = self.links.get_mut(index) else { return };
         if side.line.is_none() {
-            if let Some(transaction) = transaction_of(&message) {
-                self.handle(env, Input::NotSent { link, transaction });
+            if let Some(input) = not_sent(link, *message) {
+                self.handle(env, input);
             }
             return;
         }
@@ -115,6 +115,7 @@ impl Process {
                 code: Some(ResponseCode::APPROVED),
                 auth_code: None,
                 balance: None,
+                chip: None,
                 network_code: None,
             };
             return self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
@@ -141,9 +142,8 @@ impl Process {
                 .opened
                 .upstream
                 .is_some_and(|upstream| now.micros_since(upstream.transmitted_at) >= side.timeout_micros),
-            Upstream::Reversal { .. } | Upstream::Network { .. } => false,
+            Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => false,
         };
-        let transaction = transaction_of(&message);
         let mut frame = Vec::with_capacity(256);
         let may_leave = generation == side.generation && !overdue;
         if may_leave {
@@ -162,9 +162,8 @@ impl Process {
             env.hold(crate::check::ensure(built.is_ok(), "messages can be built", || format!("{built:?}")));
         }
         if !may_leave {
-            if let Some(transaction) = transaction {
-                let link = LinkIndex(index as u16);
-                self.handle(env, Input::NotSent { link, transaction });
+            if let Some(input) = not_sent(LinkIndex(index as u16), *message) {
+                self.handle(env, input);
             }
         } else if !env.transmit(line, Way::FromSwitch, frame) {
             self.link_lost(env, index);
@@ -189,10 +188,13 @@ impl Process {
     }
 }
 
-fn transaction_of(message: &Upstream) -> Option<TransactionId> {
+/// What the core hears of a message that never left: a request comes back, what is in the queue stays there.
+fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
     match message {
-        Upstream::Request(request) => Some(request.opened.id),
-        Upstream::Reversal { .. } | Upstream::Network { .. } => None,
+        Upstream::Request(request) => {
+            Some(Input::NotSent { link, transaction: request.opened.id, request: Some(request) })
+        }
+        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
     }
 }
 
@@ -200,7 +202,7 @@ fn transaction_of(message: &Upstream) -> Option<TransactionId> {
 fn sealed_card(message: &Upstream) -> Option<&CardRef> {
     match message {
         Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
-        Upstream::Reversal { opened, .. } => opened.card.as_ref(),
+        Upstream::Reversal { opened, .. } | Upstream::Advice { opened, .. } => opened.card.as_ref(),
         Upstream::Request(_) | Upstream::Network { .. } => None,
     }
 }

@@ -383,6 +383,11 @@ impl Process {
                     let outcome = self.pin_outcome(env, terminal, version, &request, &job);
                     self.worked(env, Input::PinDone { slot, request, outcome });
                 }
+                // The embedded issuer's cards of the simulation have no chips.
+                Effect::ChipWork { slot, request } => {
+                    let outcome = switchyard_core::ChipOutcome::Failed;
+                    self.worked(env, Input::ChipDone { slot, request, outcome });
+                }
                 Effect::MakeKeys { slot, terminal, version, form } => {
                     let known = self.terminals.get(terminal.0 as usize);
                     let made = known.and_then(|known| env.hsm.make_keys(&known.terminal, version, form));

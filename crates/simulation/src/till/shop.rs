@@ -44,7 +44,14 @@ fn followers(kind: TransactionKind) -> &'static [TransactionKind] {
         | TransactionKind::Refund
         | TransactionKind::BalanceInquiry
         | TransactionKind::PreAuthVoid
-        | TransactionKind::CompletionVoid => &[],
+        | TransactionKind::CompletionVoid
+        // The tills of the simulation do not ask for these.
+        | TransactionKind::OfflineSale
+        | TransactionKind::CompletionAdvice
+        | TransactionKind::Tip
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp => &[],
     }
 }
 
