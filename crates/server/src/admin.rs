@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome, Order};
 use switchyard_domain::{
@@ -163,10 +163,8 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::DayCut => Command::CutDay,
         Request::InstallKey { name, key } => Command::InstallKey { name, key },
         Request::RotateCardKey => {
-            return match crate::card_keys::rotate(shared, actor).await {
-                Ok(()) => success("key", json!(shared.cards.key_id())),
-                Err(error) => failure(&error.to_string()),
-            };
+            let rotated = crate::card_keys::rotate(shared, actor).await;
+            return told("key", rotated.map(|()| shared.cards.key_id()));
         }
         Request::ShredCardKeys { keys, reason } => Command::ShredCardKeys { keys, reason },
         Request::RegisterMerchant { merchant } => Command::Register(merchant),
@@ -192,16 +190,10 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         }
         Request::Links => Command::Links,
         Request::WrapKey { usage, key } => {
-            return match shared.store.wrap(usage, key.expose()) {
-                Ok(record) => success("record", json!(record)),
-                Err(error) => failure(&error.to_string()),
-            };
+            return told("record", shared.store.wrap(usage, key.expose()));
         }
         Request::ReloadConfig => {
-            return match crate::reload::reload(shared, actor).await {
-                Ok(reloaded) => success("config", json!(reloaded)),
-                Err(error) => failure(&error.to_string()),
-            };
+            return told("config", crate::reload::reload(shared, actor).await);
         }
     };
     let command = match envelope.expect {
@@ -212,6 +204,14 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Ok(Ok(outcome)) => outcome_json(&outcome),
         Ok(Err(error)) => failure(&error.to_string()),
         Err(_) => failure("the switch stopped before it was done"),
+    }
+}
+
+/// What came of something, under its name.
+fn told<T: Serialize, E: std::fmt::Display>(key: &str, result: Result<T, E>) -> Value {
+    match result {
+        Ok(value) => success(key, json!(value)),
+        Err(error) => failure(&error.to_string()),
     }
 }
 

@@ -5,8 +5,8 @@ use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
 use crate::machine::{Core, Output};
 use switchyard_domain::{
-    AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Phase, Record, RouteTarget, Terminal,
-    TerminalIndex, Timestamp, TransactionId,
+    AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Phase, Record, Route, RouteTarget,
+    Terminal, TerminalIndex, Timestamp, TransactionId,
 };
 
 impl Core {
@@ -67,13 +67,7 @@ impl Core {
                 Record::LinkRegistered(*link)
             }
             Command::AddRoute(route) => {
-                if matches!(route.target, RouteTarget::Link(link) if self.state.registry.link(link).is_none())
-                {
-                    return Err(CommandError::Missing { what: "link" });
-                }
-                if route.low > route.high {
-                    return Err(CommandError::Invalid { what: "route" });
-                }
+                self.check_route(&route)?;
                 Record::RouteAdded(route)
             }
             Command::SetRiskRules(rules) => {
@@ -105,6 +99,16 @@ impl Core {
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
+    }
+
+    fn check_route(&self, route: &Route) -> Result<(), CommandError> {
+        if matches!(route.target, RouteTarget::Link(link) if self.state.registry.link(link).is_none()) {
+            return Err(CommandError::Missing { what: "link" });
+        }
+        if route.low > route.high {
+            return Err(CommandError::Invalid { what: "route" });
+        }
+        Ok(())
     }
 
     /// The command without the version that it expects, when the registry is at that version.

@@ -5,9 +5,9 @@ use crate::state::risk::Count;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, Entry, KeyUse, LinkIndex, LinkMode, Outcome, Record, ReplyFacts,
-    ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp, TransactionId,
-    TransactionKind, TransactionOpened,
+    AccountId, AccountKind, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex, LinkMode, Outcome, Record,
+    ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -16,10 +16,7 @@ impl State {
     /// # Errors
     /// [`ApplyError`] when the record cannot follow what came before; the state is then not to be used.
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
-        let missing = self.origin.is_none();
-        if missing != matches!(stamped.record, Record::Genesis { .. }) {
-            return Err(ApplyError::Genesis { missing });
-        }
+        self.begins_with_genesis(&stamped.record)?;
         self.records += 1;
         self.last_at = self.last_at.max(stamped.at);
         match &stamped.record {
@@ -46,9 +43,7 @@ impl State {
             | Record::BatchUploaded { .. }
             | Record::BatchUploadEnded { .. } => self.apply_terminal(stamped),
             Record::DayCut { day, next } => {
-                self.days_to_net.push(*day);
-                self.day = Some(*next);
-                self.risk.day_cut(*day, *next, stamped.at);
+                self.cut(*day, *next, stamped.at);
                 Ok(self.book.replay(&stamped.record)?)
             }
             Record::MerchantNetted { .. }
@@ -89,6 +84,19 @@ impl State {
             | Record::FeePlanSet(_)
             | Record::CardIssued(_) => self.apply_registry(&stamped.record),
         }
+    }
+
+    /// The first record, and no other, says whose log it is.
+    fn begins_with_genesis(&self, record: &Record) -> Result<(), ApplyError> {
+        let missing = self.origin.is_none();
+        let is_genesis = matches!(record, Record::Genesis { .. });
+        if missing == is_genesis { Ok(()) } else { Err(ApplyError::Genesis { missing }) }
+    }
+
+    fn cut(&mut self, day: BusinessDate, next: BusinessDate, at: Timestamp) {
+        self.days_to_net.push(day);
+        self.day = Some(next);
+        self.risk.day_cut(day, next, at);
     }
 
     fn hold_expired(&mut self, id: TransactionId, entry: &Entry) -> Result<(), ApplyError> {

@@ -74,17 +74,7 @@ impl Model {
                 }
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
-            Record::SafDelivered { id, .. } => {
-                let entry = self.saf.remove(id).expect("queued before");
-                if entry.kind == SafKind::Advice {
-                    return;
-                }
-                let told = self.transactions.get_mut(&entry.transaction).unwrap();
-                if told.outcome == Outcome::Unknown {
-                    told.outcome = Outcome::Reversed;
-                }
-                assert_eq!(told.outcome, Outcome::Reversed);
-            }
+            Record::SafDelivered { id, .. } => self.delivered(id),
             Record::SafDeadLettered { id, .. } => {
                 let entry = self.saf.remove(id).expect("queued before");
                 self.dead.insert(*id, entry);
@@ -109,6 +99,18 @@ impl Model {
                 self.apply_rules(other);
             }
         }
+    }
+
+    fn delivered(&mut self, id: &SafId) {
+        let entry = self.saf.remove(id).expect("queued before");
+        if entry.kind == SafKind::Advice {
+            return;
+        }
+        let told = self.transactions.get_mut(&entry.transaction).unwrap();
+        if told.outcome == Outcome::Unknown {
+            told.outcome = Outcome::Reversed;
+        }
+        assert_eq!(told.outcome, Outcome::Reversed);
     }
 
     /// What operators did.
