@@ -14,7 +14,8 @@ use switchyard_core::{
 use switchyard_domain::{
     AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome,
     ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
-    SafFinding, SafId, Scope, StandInRule, StandInRules, TerminalIndex, TransactionId, TransactionKind,
+    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalIndex, TransactionId,
+    TransactionKind,
 };
 
 /// One thing that happens. Numbers choose among what is there at the time.
@@ -387,8 +388,22 @@ impl World {
     /// An operator says what is so at the issuer, and nothing else.
     fn resolve(&mut self, entry: SafEntry, finding: u8) {
         let id = entry.transaction;
+        if entry.kind == SafKind::Reversal && self.bench.model.is_advised(id) {
+            let order = Order::ResolveSaf { saf: entry.id, finding: SafFinding::Undone, reason: reason() };
+            let refused = self.bench.order(order);
+            assert!(matches!(refused, Err(CommandError::NotNow { .. })), "{refused:?}");
+            return;
+        }
         let was_sent = self.sent(|w| matches!(w, SentWhat::Reversal { .. })).iter().any(|s| about(s) == id);
         let finding = match finding {
+            // The issuer was told in another way.
+            _ if entry.kind == SafKind::Advice => {
+                self.issuers.decide(id, "00");
+                if !self.issuers.took(id) {
+                    return;
+                }
+                SafFinding::Stands
+            }
             0 => {
                 self.issuers.decide(id, NEVER);
                 self.issuers.reverse(id, "00");

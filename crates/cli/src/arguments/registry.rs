@@ -68,6 +68,12 @@ pub(crate) enum Mac {
     X99,
     /// ANSI X9.19.
     X919,
+    /// CMAC with TDES.
+    CmacTdes,
+    /// CMAC with AES-128.
+    CmacAes,
+    /// UnionPay's fold with SM4.
+    Sm4,
 }
 impl From<Mac> for TerminalMac {
     fn from(mac: Mac) -> Self {
@@ -76,6 +82,9 @@ impl From<Mac> for TerminalMac {
             Mac::CupEcbDouble => Self::CupEcbDouble,
             Mac::X99 => Self::X99,
             Mac::X919 => Self::X919,
+            Mac::CmacTdes => Self::CmacTdes,
+            Mac::CmacAes => Self::CmacAes,
+            Mac::Sm4 => Self::Sm4,
         }
     }
 }

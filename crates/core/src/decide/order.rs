@@ -166,6 +166,16 @@ impl Core {
         let saf = *self.state.saf.get(id).ok_or(missing)?;
         let transaction = self.state.transactions.get(saf.transaction);
         let transaction = transaction.ok_or(CommandError::Missing { what: "transaction" })?;
+        if saf.kind == SafKind::Advice && finding != SafFinding::Stands {
+            return Err(CommandError::NotNow {
+                why: "an advice tells of what has taken place: have the issuer take it, then resolve it as stands",
+            });
+        }
+        if saf.kind == SafKind::Reversal && self.state.saf.is_advised(saf.transaction) {
+            return Err(CommandError::NotNow {
+                why: "the advice of that transaction has not reached its issuer: it would stand there afterwards",
+            });
+        }
         let entry = match finding {
             // What an advice tells of has taken place, whatever became of the advice.
             _ if saf.kind == SafKind::Advice => Entry::NONE,

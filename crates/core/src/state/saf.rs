@@ -69,6 +69,12 @@ impl Saf {
     pub(crate) fn get(&self, id: SafId) -> Option<&SafEntry> {
         self.waiting.get(&id).or_else(|| self.dead.get(&id))
     }
+    /// Whether the advice of a transaction has not reached its issuer.
+    pub(crate) fn is_advised(&self, transaction: TransactionId) -> bool {
+        let mut dead = self.dead.values();
+        self.advised.contains(&transaction)
+            || dead.any(|entry| entry.kind == SafKind::Advice && entry.transaction == transaction)
+    }
     /// An entry that had given up waits again, in its old place.
     pub(crate) fn revive(&mut self, id: SafId) -> Option<()> {
         let entry = self.dead.remove(&id)?;

@@ -101,6 +101,12 @@ impl Model {
         }
     }
 
+    /// Whether an issuer is still to be told of what was approved without it.
+    pub(crate) fn is_advised(&self, id: TransactionId) -> bool {
+        let mut entries = self.saf.values().chain(self.dead.values());
+        entries.any(|entry| entry.kind == SafKind::Advice && entry.transaction == id)
+    }
+
     fn delivered(&mut self, id: &SafId) {
         let entry = self.saf.remove(id).expect("queued before");
         if entry.kind == SafKind::Advice {
@@ -196,7 +202,9 @@ impl Model {
             .filter_map(|t| t.opened.original)
             .collect();
         let stands = |t: &&Told| {
-            matches!(t.outcome, Outcome::Pending | Outcome::Approved | Outcome::Unknown)
+            let undone = !matches!(t.outcome, Outcome::Pending | Outcome::Approved | Outcome::Unknown);
+            // What an issuer keeps has been taken from its card, whatever the merchant has of it.
+            (!undone || self.kept.contains(&t.opened.id))
                 && t.opened.kind.is_limited()
                 && t.opened.day == opened.day
                 && t.opened.card.as_ref().map(|c| c.hash) == opened.card.as_ref().map(|c| c.hash)

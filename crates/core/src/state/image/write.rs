@@ -34,10 +34,10 @@ impl State {
             .chain(table_digests(SectionKind::AuthCodes, &self.transactions.by_auth_code));
         let pages = rows(SectionKind::Reversals, &self.requests.reversals)
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
-            .chain(self.risk_sections())
             .map(|s| (s.kind, s.index, s.digest));
         let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
-        digest_of_whole(small.chain(tables).chain(pages).chain(blocked))
+        let risk = self.risk_sections().map(|s| (s.kind, s.index, s.digest));
+        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk))
     }
 
     /// Limits and risk rules; nothing where there never were any.
