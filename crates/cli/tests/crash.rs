@@ -212,7 +212,7 @@ fn compare_issuers(journal: &Path, stories: &BTreeMap<TransactionKey, Story>) {
     let (mut reversals, text) = (0, std::fs::read_to_string(journal).unwrap());
     for line in text.lines() {
         let entry: Posted = serde_json::from_str(line).unwrap();
-        let amount = if entry.reversed { 0 } else { signed(entry.kind, entry.amount_minor) };
+        let amount = if entry.reversed { 0 } else { entry.kind.signed_minor(entry.amount_minor) };
         let before = posted.insert(entry.rrn, amount);
         assert_eq!(before.is_some(), entry.reversed, "posted twice, or reversed before: {entry:?}");
         reversals += usize::from(entry.reversed);
@@ -220,7 +220,7 @@ fn compare_issuers(journal: &Path, stories: &BTreeMap<TransactionKey, Story>) {
     assert!(reversals > 0, "no issuer had anything to reverse");
     for story in stories.values() {
         let is_posted = story.over_link && story.outcome == Outcome::Approved;
-        let ours = if is_posted { signed(story.kind, story.amount_minor) } else { 0 };
+        let ours = if is_posted { story.kind.signed_minor(story.amount_minor) } else { 0 };
         assert_eq!(
             posted.remove(&story.rrn).unwrap_or(0),
             ours,
@@ -229,22 +229,6 @@ fn compare_issuers(journal: &Path, stories: &BTreeMap<TransactionKey, Story>) {
     }
     posted.retain(|_, amount| *amount != 0);
     assert!(posted.is_empty(), "the ledger does not know {posted:?}");
-}
-
-fn signed(kind: TransactionKind, amount_minor: u64) -> i64 {
-    let amount = amount_minor as i64;
-    match kind {
-        TransactionKind::Sale
-        | TransactionKind::OfflineSale
-        | TransactionKind::CashAdvance
-        | TransactionKind::CardRepayment
-        | TransactionKind::TopUp
-        | TransactionKind::Tip
-        | TransactionKind::Completion
-        | TransactionKind::CompletionAdvice => amount,
-        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -amount,
-        TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 0,
-    }
 }
 
 /// xorshift64: a failure is played again by its seed.

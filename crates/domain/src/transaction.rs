@@ -57,6 +57,15 @@ impl TransactionKind {
             Self::BalanceInquiry | Self::PreAuth | Self::PreAuthVoid => None,
         }
     }
+    /// What a cardholder pays with it (positive) or gets back (negative); a hold moves nothing.
+    pub fn signed_minor(self, minor: u64) -> i64 {
+        let minor = minor as i64;
+        match self.batch_side() {
+            Some(BatchSide::Debit) => minor,
+            Some(BatchSide::Credit) => -minor,
+            None => 0,
+        }
+    }
     /// Whether limits and risk rules look at it and count it: it takes a cardholder's money and follows nothing.
     pub fn is_limited(self) -> bool {
         !self.follows_another() && self != Self::BalanceInquiry

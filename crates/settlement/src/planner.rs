@@ -275,21 +275,11 @@ impl Planner {
         if !self.registry.knows(movement.merchant) {
             return Err(SettleError::UnknownMerchant { sequence, merchant: movement.merchant });
         }
-        match movement.kind {
-            TransactionKind::Sale
-            | TransactionKind::OfflineSale
-            | TransactionKind::CashAdvance
-            | TransactionKind::CardRepayment
-            | TransactionKind::TopUp
-            | TransactionKind::Tip
-            | TransactionKind::Completion
-            | TransactionKind::CompletionAdvice
-            | TransactionKind::Void
-            | TransactionKind::CompletionVoid => {}
-            TransactionKind::Refund => self.refunds.want(sequence, self.lines.len() as u32, refund, original),
-            TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => {
-                return Err(SettleError::IdleMovement { sequence });
-            }
+        if movement.kind.batch_side().is_none() {
+            return Err(SettleError::IdleMovement { sequence });
+        }
+        if movement.kind == TransactionKind::Refund {
+            self.refunds.want(sequence, self.lines.len() as u32, refund, original);
         }
         let priced = self.registry.day_of(movement.priced_at, self.open);
         self.lines.push(Line::new(at, movement, priced))

@@ -5,7 +5,7 @@
 //! which originals matter and a second one follows those alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use switchyard_domain::{Movement, Record, TransactionId, TransactionKind, TransactionOpened};
+use switchyard_domain::{BatchSide, Movement, Record, TransactionId, TransactionKind, TransactionOpened};
 
 /// A refund of the day, or the undoing of one.
 #[derive(Debug, Clone, Copy)]
@@ -105,29 +105,18 @@ impl Refunds {
     }
     fn moved(&mut self, sequence: u64, transaction: TransactionId, movement: Option<&Movement>) {
         let Some(movement) = movement else { return };
-        match movement.kind {
-            TransactionKind::Sale
-            | TransactionKind::OfflineSale
-            | TransactionKind::CashAdvance
-            | TransactionKind::CardRepayment
-            | TransactionKind::TopUp
-            | TransactionKind::Tip
-            | TransactionKind::Completion
-            | TransactionKind::CompletionAdvice => {
-                if let Some(original) = self.originals.get_mut(&transaction) {
-                    let minor = movement.amount.minor;
-                    original.captured_minor = match movement.gain {
-                        true => original.captured_minor.saturating_add(minor),
-                        false => original.captured_minor.saturating_sub(minor),
-                    };
-                }
-            }
-            TransactionKind::Refund => self.refunded(sequence, transaction, movement),
-            TransactionKind::Void
-            | TransactionKind::BalanceInquiry
-            | TransactionKind::PreAuth
-            | TransactionKind::PreAuthVoid
-            | TransactionKind::CompletionVoid => {}
+        if movement.kind == TransactionKind::Refund {
+            return self.refunded(sequence, transaction, movement);
+        }
+        if movement.kind.batch_side() != Some(BatchSide::Debit) {
+            return;
+        }
+        if let Some(original) = self.originals.get_mut(&transaction) {
+            let minor = movement.amount.minor;
+            original.captured_minor = match movement.gain {
+                true => original.captured_minor.saturating_add(minor),
+                false => original.captured_minor.saturating_sub(minor),
+            };
         }
     }
     fn refunded(&mut self, sequence: u64, refund: TransactionId, movement: &Movement) {

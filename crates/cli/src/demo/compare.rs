@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use switchyard_domain::{Outcome, Rrn, TransactionKind};
+use switchyard_domain::{Outcome, Rrn};
 use switchyard_simulator::fleet::{FleetOutcome, FleetReport};
 use switchyard_simulator::issuer::IssuerEntry;
 use switchyard_simulator::terminal::FinalState;
@@ -208,7 +208,8 @@ fn issuers(
     }
     findings.expect(found.doubled == 0, || format!("{} references posted twice by an issuer", found.doubled));
     for story in history.stories.iter().filter(|s| s.over_link) {
-        let ours = if story.outcome == Outcome::Approved { net_minor(story) } else { 0 };
+        let ours =
+            if story.outcome == Outcome::Approved { story.kind.signed_minor(story.amount_minor) } else { 0 };
         let theirs = posted.remove(&story.rrn).unwrap_or(0);
         found.differing += usize::from(ours != theirs);
         findings.expect(ours == theirs, || format!("issuer has {theirs}, ledger has {ours} for {story:?}"));
@@ -218,22 +219,6 @@ fn issuers(
         findings.add(format!("an issuer has {minor} for {rrn}, which the ledger does not know"));
     }
     found
-}
-
-fn net_minor(story: &Story) -> i64 {
-    let minor = story.amount_minor as i64;
-    match story.kind {
-        TransactionKind::Sale
-        | TransactionKind::OfflineSale
-        | TransactionKind::CashAdvance
-        | TransactionKind::CardRepayment
-        | TransactionKind::TopUp
-        | TransactionKind::Tip
-        | TransactionKind::Completion
-        | TransactionKind::CompletionAdvice => minor,
-        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -minor,
-        TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 0,
-    }
 }
 
 fn same_files(first: &Settled, second: &Settled) -> bool {

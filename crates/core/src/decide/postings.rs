@@ -73,20 +73,7 @@ pub(crate) fn movement(
     gain: bool,
     priced_at: switchyard_domain::Timestamp,
 ) -> Option<Movement> {
-    let standing_gain = match opened.kind {
-        TransactionKind::Sale
-        | TransactionKind::OfflineSale
-        | TransactionKind::CashAdvance
-        | TransactionKind::CardRepayment
-        | TransactionKind::TopUp
-        | TransactionKind::Tip
-        | TransactionKind::Completion
-        | TransactionKind::CompletionAdvice => true,
-        TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => false,
-        TransactionKind::BalanceInquiry | TransactionKind::PreAuth | TransactionKind::PreAuthVoid => {
-            return None;
-        }
-    };
+    let standing_gain = opened.kind.batch_side()? == BatchSide::Debit;
     Some(Movement {
         merchant: opened.key.merchant,
         terminal: opened.key.terminal,

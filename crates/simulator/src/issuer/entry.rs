@@ -59,20 +59,7 @@ impl IssuerEntry {
     }
     /// What the cardholder paid (positive) or got back through this entry alone; holds move nothing.
     pub fn net_minor(&self) -> i64 {
-        let amount = self.amount_minor as i64;
-        match self.kind {
-            _ if self.reversed => 0,
-            TransactionKind::Sale
-            | TransactionKind::OfflineSale
-            | TransactionKind::CashAdvance
-            | TransactionKind::CardRepayment
-            | TransactionKind::TopUp
-            | TransactionKind::Tip
-            | TransactionKind::Completion
-            | TransactionKind::CompletionAdvice => amount,
-            TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => -amount,
-            TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => 0,
-        }
+        if self.reversed { 0 } else { self.kind.signed_minor(self.amount_minor) }
     }
     /// Whether it can still be followed or reversed.
     pub(super) fn is_open(&self) -> bool {
