@@ -8,13 +8,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::block;
-use crate::error::Measure;
 use crate::limits::PAGE_BYTES;
 use crate::log::Cut;
 use crate::mark::Mark;
 use crate::recover::{End, Scan, recover};
 use crate::segment::{MemorySource, SegmentHeader};
-use crate::store::{Appended, BlockStore, MarkFacts, Tail, check_partition, may_append};
+use crate::store::{Appended, BlockStore, MarkFacts, Tail, check_partition, refused};
 use crate::walk::Walker;
 use crate::{BlockNumber, Epoch, Error, Partition, Result, SegmentNumber, Sequence};
 
@@ -269,12 +268,9 @@ impl BlockStore for MemoryDisk {
         check_partition(partition, self.partition)?;
         let max = self.image_bytes_max();
         let mut shared = self.lock();
-        if expected_block.0 != shared.blocks.len() as u64 || !may_append(shared.epoch, epoch, image) {
-            return Ok(Appended::Conflict { epoch: shared.epoch });
-        }
-        if image.len() > max {
-            let (have, max) = (image.len() as u64, max as u64);
-            return Err(Error::TooLarge { what: Measure::BlockBytes, have, max });
+        let blocks = (expected_block, BlockNumber(shared.blocks.len() as u64));
+        if let Some(refused) = refused(blocks, (shared.epoch, epoch), image, max)? {
+            return Ok(refused);
         }
         let done = shared.append(epoch, image);
         drop(shared);

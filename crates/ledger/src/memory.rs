@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::error::Measure;
 use crate::limits::{BLOCK_BYTES_MAX, PAGE_BYTES};
-use crate::store::{Appended, BlockStore, MarkFacts, Tail, check_partition, may_append};
+use crate::store::{Appended, BlockStore, MarkFacts, Tail, check_partition, refused};
 use crate::{BlockNumber, Epoch, Error, Partition, Result};
 
 /// What became of a block whose append is answered by [`Appended::Unknown`].
@@ -112,12 +111,9 @@ impl BlockStore for MemoryStore {
     ) -> Result<Appended> {
         check_partition(partition, self.partition)?;
         let mut shared = self.lock();
-        if expected_block.0 != shared.blocks.len() as u64 || !may_append(shared.epoch, epoch, image) {
-            return Ok(Appended::Conflict { epoch: shared.epoch });
-        }
-        if image.len() > BLOCK_BYTES_MAX {
-            let (have, max) = (image.len() as u64, BLOCK_BYTES_MAX as u64);
-            return Err(Error::TooLarge { what: Measure::BlockBytes, have, max });
+        let blocks = (expected_block, BlockNumber(shared.blocks.len() as u64));
+        if let Some(refused) = refused(blocks, (shared.epoch, epoch), image, BLOCK_BYTES_MAX)? {
+            return Ok(refused);
         }
         shared.room(image.len() as u64)?;
         let doubt = shared.doubt.take();

@@ -273,6 +273,26 @@ pub(crate) fn check_partition(expected: Partition, found: Partition) -> Result<(
     if expected == found { Ok(()) } else { Err(Error::WrongPartition { expected, found }) }
 }
 
+/// What a store says to an append before it writes anything: `None` when the block is next and small enough.
+///
+/// # Errors
+/// `TooLarge` above `max` bytes.
+pub(crate) fn refused(
+    (expected, next): (BlockNumber, BlockNumber),
+    (last, epoch): (Epoch, Epoch),
+    image: &[u8],
+    max: usize,
+) -> Result<Option<Appended>> {
+    if expected != next || !may_append(last, epoch, image) {
+        return Ok(Some(Appended::Conflict { epoch: last }));
+    }
+    if image.len() > max {
+        let (have, max) = (image.len() as u64, max as u64);
+        return Err(Error::TooLarge { what: Measure::BlockBytes, have, max });
+    }
+    Ok(None)
+}
+
 /// Whether a block of `epoch` may follow one of `last`: the same writer's, or the one that opens a later epoch.
 pub(crate) fn may_append(last: Epoch, epoch: Epoch, image: &[u8]) -> bool {
     let opens =
@@ -298,13 +318,9 @@ impl BlockStore for SegmentStore {
             return Err(Error::Poisoned);
         }
         check_partition(partition, self.partition)?;
-        if expected_block != self.next_block || !may_append(self.epoch, epoch, image) {
-            return Ok(Appended::Conflict { epoch: self.epoch });
-        }
-        let max = self.image_bytes_max();
-        if image.len() > max {
-            let (have, max) = (image.len() as u64, max as u64);
-            return Err(Error::TooLarge { what: Measure::BlockBytes, have, max });
+        let blocks = (expected_block, self.next_block);
+        if let Some(refused) = refused(blocks, (self.epoch, epoch), image, self.image_bytes_max())? {
+            return Ok(refused);
         }
         let done = self.try_append(image);
         self.poisoned |= matches!(done, Err(Error::Poisoned));
