@@ -18,6 +18,8 @@ use crate::constant_time_eq;
 use crate::des_key::{DesKey, kcv, wrap_des_ecb};
 use crate::error::KeyError;
 use crate::lmk::KeyAlgorithm;
+use crate::mac::MacAlgorithm;
+use switchyard_domain::TerminalMac;
 
 /// How long the MAK of a 40 or 60-byte block is; a configured property of the terminal's
 /// profile, because the two shapes cannot be told apart for certain.
@@ -28,6 +30,44 @@ pub enum MakLength {
     Single,
     /// 16 bytes; check value by triple DES. X9.19 needs it.
     Double,
+}
+
+impl MakLength {
+    /// Bytes of the key.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Single => 8,
+            Self::Double => 16,
+        }
+    }
+}
+
+/// What the MACs of a terminal's profile are made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MacProfile {
+    /// How they are made.
+    pub algorithm: MacAlgorithm,
+    /// How long the key is.
+    pub length: MakLength,
+    /// The cipher that the key is for.
+    pub cipher: KeyAlgorithm,
+}
+
+impl From<TerminalMac> for MacProfile {
+    fn from(mac: TerminalMac) -> Self {
+        use MakLength::{Double, Single};
+        let (algorithm, length, cipher) = match mac {
+            TerminalMac::CupEcb => (MacAlgorithm::CupEcb, Single, KeyAlgorithm::Des),
+            TerminalMac::CupEcbDouble => (MacAlgorithm::CupEcb, Double, KeyAlgorithm::Tdes),
+            TerminalMac::X99 => (MacAlgorithm::X99, Single, KeyAlgorithm::Des),
+            TerminalMac::X919 => (MacAlgorithm::X919, Double, KeyAlgorithm::Tdes),
+            TerminalMac::CmacTdes => (MacAlgorithm::CmacTdes, Double, KeyAlgorithm::Tdes),
+            TerminalMac::CmacAes => (MacAlgorithm::CmacAes, Double, KeyAlgorithm::Aes),
+            TerminalMac::Sm4 => (MacAlgorithm::Sm4Cup, Double, KeyAlgorithm::Sm4),
+        };
+        Self { algorithm, length, cipher }
+    }
 }
 
 /// Which working key a fault is about.

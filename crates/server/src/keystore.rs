@@ -10,7 +10,8 @@ use switchyard_domain::{
 };
 use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
 use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
-use switchyard_keys::mac::{MacAlgorithm, MacKey, hmac};
+use switchyard_keys::mac::{MacKey, hmac};
+use switchyard_keys::working_keys::MacProfile;
 use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, constant_time_eq};
 
 use crate::card_keys::CardKeyFiles;
@@ -104,7 +105,7 @@ impl KeyStore {
         let mak = self.unwrap(KeyUse::TerminalMac, &keys.mac)?;
         Ok(TerminalKeys {
             version: keys.version,
-            mac: MacKey::new(mac_algorithm(mac), mak.expose())?,
+            mac: MacKey::new(MacProfile::from(mac).algorithm, mak.expose())?,
             pin: HsmKey::new(KeyUse::TerminalPin, keys.pin.clone()),
             track: keys
                 .track
@@ -112,27 +113,6 @@ impl KeyStore {
                 .map(|track| self.unwrap_cipher(KeyUse::TerminalTrack, track))
                 .transpose()?,
         })
-    }
-}
-
-/// The MAC key that a terminal's profile wants: its cipher and its bytes.
-pub(crate) fn mac_key_form(mac: TerminalMac) -> (KeyAlgorithm, usize) {
-    match mac {
-        TerminalMac::CupEcb | TerminalMac::X99 => (KeyAlgorithm::Des, 8),
-        TerminalMac::CupEcbDouble | TerminalMac::X919 | TerminalMac::CmacTdes => (KeyAlgorithm::Tdes, 16),
-        TerminalMac::CmacAes => (KeyAlgorithm::Aes, 16),
-        TerminalMac::Sm4 => (KeyAlgorithm::Sm4, 16),
-    }
-}
-
-fn mac_algorithm(mac: TerminalMac) -> MacAlgorithm {
-    match mac {
-        TerminalMac::CupEcb | TerminalMac::CupEcbDouble => MacAlgorithm::CupEcb,
-        TerminalMac::X99 => MacAlgorithm::X99,
-        TerminalMac::X919 => MacAlgorithm::X919,
-        TerminalMac::CmacTdes => MacAlgorithm::CmacTdes,
-        TerminalMac::CmacAes => MacAlgorithm::CmacAes,
-        TerminalMac::Sm4 => MacAlgorithm::Sm4Cup,
     }
 }
 

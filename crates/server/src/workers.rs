@@ -14,10 +14,10 @@ use switchyard_domain::{KeyUse, LinkIndex, PinBlock, TerminalIndex, WorkingKeys}
 use switchyard_hsm::{HsmError, KeySpec, PinBlockFormat, PinKeySource, PinMethod, TranslatePin, VerifyPin};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
 use switchyard_keys::pin::PinFormat;
-use switchyard_keys::working_keys::{WorkingKeyBlock, WorkingKeyError, WrappedPart};
+use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock, WorkingKeyError, WrappedPart};
 
 use crate::hsm::{HsmKey, Module};
-use crate::keystore::{Digits, mac_key_form};
+use crate::keystore::Digits;
 use crate::metrics::KeyOutcome;
 use crate::shared::{Shared, guarded, vital};
 
@@ -279,7 +279,8 @@ async fn make_keys(
 ) -> Result<MadeKeys, MakeError> {
     let entry = shared.table.at(terminal).ok_or(MakeError::Terminal)?;
     let Shared { module, store, .. } = shared;
-    let (mac_algorithm, mac_bytes) = mac_key_form(entry.mac);
+    let MacProfile { length, cipher: mac_algorithm, .. } = entry.mac.into();
+    let mac_bytes = length.bytes();
     let (pin_algorithm, pin_bytes) = match form {
         KeyForm::Single if mac_bytes > 8 => return Err(MakeError::Form),
         KeyForm::Single => (KeyAlgorithm::Des, 8),

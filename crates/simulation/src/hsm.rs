@@ -9,9 +9,10 @@ use switchyard_domain::{
     CardHash, CardRef, Expiry, KeyRecord, LinkIndex, Pan, PinBlock, SealedPan, Terminal, TerminalMac,
     WorkingKeys, WrappedKey,
 };
-use switchyard_keys::mac::{MacAlgorithm, MacKey};
+use switchyard_keys::lmk::KeyAlgorithm;
+use switchyard_keys::mac::MacKey;
 use switchyard_keys::pin::{self, Pin, PinError, PinFormat};
-use switchyard_keys::working_keys::WorkingKeyBlock;
+use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock};
 use switchyard_keys::{DesKey, TdesCipher, kcv, set_odd_parity};
 use switchyard_simulator::random::Random;
 use switchyard_simulator::world::{DemoCard, DemoKey, DemoWorld};
@@ -67,20 +68,13 @@ impl Hsm {
 
     /// Working keys as the intake uses them.
     pub(crate) fn open_working(mac: TerminalMac, keys: &WorkingKeys) -> Option<TerminalKeys> {
-        let algorithm = match mac {
-            TerminalMac::CupEcb | TerminalMac::CupEcbDouble => MacAlgorithm::CupEcb,
-            TerminalMac::X99 => MacAlgorithm::X99,
-            TerminalMac::X919 => MacAlgorithm::X919,
-            // The terminals of the simulation have DES keys.
-            TerminalMac::CmacTdes | TerminalMac::CmacAes | TerminalMac::Sm4 => return None,
-        };
         let track = match &keys.track {
             Some(record) => Some(TdesCipher::new(&Self::unwrap(record)?)),
             None => None,
         };
         Some(TerminalKeys {
             version: keys.version,
-            mac: MacKey::new(algorithm, Self::unwrap(&keys.mac)?.expose()).ok()?,
+            mac: MacKey::new(MacProfile::from(mac).algorithm, Self::unwrap(&keys.mac)?.expose()).ok()?,
             pin: TdesCipher::new(&Self::unwrap(&keys.pin)?),
             track,
         })
@@ -88,11 +82,12 @@ impl Hsm {
 
     /// Fresh working keys.
     pub(crate) fn make_keys(&mut self, terminal: &Terminal, version: u32, form: KeyForm) -> Option<MadeKeys> {
-        let mac_bytes = match terminal.mac {
-            TerminalMac::CupEcb | TerminalMac::X99 => 8,
-            TerminalMac::CupEcbDouble | TerminalMac::X919 => 16,
-            TerminalMac::CmacTdes | TerminalMac::CmacAes | TerminalMac::Sm4 => return None,
-        };
+        let MacProfile { length, cipher, .. } = terminal.mac.into();
+        // The key store of the simulation has DES keys.
+        if !matches!(cipher, KeyAlgorithm::Des | KeyAlgorithm::Tdes) {
+            return None;
+        }
+        let mac_bytes = length.bytes();
         let pin_bytes = if form == KeyForm::Single { 8 } else { 16 };
         let (pik, mak) = (draw(&mut self.random, pin_bytes), draw(&mut self.random, mac_bytes));
         let tdk = (form == KeyForm::DoubleWithTrack).then(|| draw(&mut self.random, 16));

@@ -1,7 +1,7 @@
 //! Decisions of the test host.
 
 use crate::issuer::{Account, IssuerBook, IssuerRequest, OriginalKey, PinEntry, RequestKind};
-use crate::terminal::{Selector, dialect, profile, selector, totals_digits};
+use crate::terminal::{Selector, dialect, selector, totals_digits};
 use crate::world::{DemoTerminal, DemoWorld};
 use std::collections::{BTreeMap, HashMap};
 use switchyard_domain::{
@@ -10,7 +10,7 @@ use switchyard_domain::{
 use switchyard_keys::lmk::KeyAlgorithm;
 use switchyard_keys::mac::MacKey;
 use switchyard_keys::pin::decode_iso0;
-use switchyard_keys::working_keys::{MakLength, WorkingKeyBlock, WrappedPart};
+use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock, WrappedPart};
 use switchyard_keys::{DesKey, TdesCipher, set_odd_parity, track};
 use switchyard_wire::{Message, Mti, MtiClass};
 
@@ -105,9 +105,8 @@ impl Host {
                     set_odd_parity(&mut bytes);
                     DesKey::from_slice(&bytes[16 - len..]).unwrap()
                 };
-                let (algorithm, length, cipher) = profile(post.spec.mac);
-                let mak_len = if length == MakLength::Single { 8 } else { 16 };
-                let (pik, mak) = (key(16, self.next), key(mak_len, self.next + 1));
+                let MacProfile { algorithm, length, cipher } = post.spec.mac.into();
+                let (pik, mak) = (key(16, self.next), key(length.bytes(), self.next + 1));
                 let tdk = post.spec.track_key.then(|| key(16, self.next + 2));
                 self.next += 3;
                 let tmk = TdesCipher::new(&post.spec.tmk.des());

@@ -2,25 +2,10 @@
 
 use crate::error::SimError;
 use crate::world::{DemoCard, DemoTerminal};
-use switchyard_domain::TerminalMac;
 use switchyard_keys::TdesCipher;
-use switchyard_keys::lmk::KeyAlgorithm;
-use switchyard_keys::mac::{MacAlgorithm, MacKey};
+use switchyard_keys::mac::MacKey;
 use switchyard_keys::pin::{Pin, encode_iso0};
-use switchyard_keys::working_keys::{MakLength, WorkingKeyBlock};
-
-/// How a terminal's MACs are made, how long their key is, and which cipher it is for.
-pub(crate) fn profile(mac: TerminalMac) -> (MacAlgorithm, MakLength, KeyAlgorithm) {
-    match mac {
-        TerminalMac::CupEcb => (MacAlgorithm::CupEcb, MakLength::Single, KeyAlgorithm::Des),
-        TerminalMac::CupEcbDouble => (MacAlgorithm::CupEcb, MakLength::Double, KeyAlgorithm::Tdes),
-        TerminalMac::X99 => (MacAlgorithm::X99, MakLength::Single, KeyAlgorithm::Des),
-        TerminalMac::X919 => (MacAlgorithm::X919, MakLength::Double, KeyAlgorithm::Tdes),
-        TerminalMac::CmacTdes => (MacAlgorithm::CmacTdes, MakLength::Double, KeyAlgorithm::Tdes),
-        TerminalMac::CmacAes => (MacAlgorithm::CmacAes, MakLength::Double, KeyAlgorithm::Aes),
-        TerminalMac::Sm4 => (MacAlgorithm::Sm4Cup, MakLength::Double, KeyAlgorithm::Sm4),
-    }
-}
+use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock};
 
 /// What a sign-on gave.
 #[derive(Debug)]
@@ -36,7 +21,7 @@ impl SessionKeys {
     /// # Errors
     /// [`SimError::WorkingKeys`] for a check value, [`SimError::Untrusted`] for a block of another form.
     pub fn open(terminal: &DemoTerminal, block: &[u8]) -> Result<Self, SimError> {
-        let (algorithm, length, cipher) = profile(terminal.mac);
+        let MacProfile { algorithm, length, cipher } = terminal.mac.into();
         let keys = WorkingKeyBlock::open_with(&terminal.tmk.des(), block, length, cipher)?;
         if terminal.track_key != keys.tdk.is_some() {
             return Err(SimError::Untrusted { what: "number of working keys" });

@@ -31,6 +31,4 @@ pub use state::{BATCH_TRANSACTIONS_MAX, PendingReversal, TerminalState};
 pub(crate) use compose::dialect;
 #[cfg(test)]
 pub(crate) use compose::totals_digits;
-#[cfg(test)]
-pub(crate) use keys::profile;
 pub(crate) use machine::latency_histogram;

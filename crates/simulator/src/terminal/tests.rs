@@ -1,7 +1,7 @@
 //! What a terminal puts on the wire, byte by byte, and what it reads back from its journal.
 
 use super::compose::{Composer, UploadItem, totals_digits};
-use super::keys::{SessionKeys, profile};
+use super::keys::SessionKeys;
 use super::order::selector;
 use super::reply::{Expectation, Reply};
 use super::state::TerminalState;
@@ -19,7 +19,7 @@ use switchyard_domain::{BatchNumber, Stan};
 use switchyard_domain::{BatchSums, BatchTotals, Side, TerminalMac, TransactionKind};
 use switchyard_keys::lmk::KeyAlgorithm;
 use switchyard_keys::pin::{Pin, decode_iso0};
-use switchyard_keys::working_keys::{WorkingKeyBlock, WrappedPart};
+use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock, WrappedPart};
 use switchyard_keys::{DesKey, TdesCipher, track};
 use switchyard_wire::Mti;
 use switchyard_wire::{Envelope, EnvelopeKind, Message};
@@ -47,7 +47,7 @@ fn signed_on(mac: TerminalMac, track_key: bool) -> (DemoTerminal, SessionKeys) {
     let tdk = track_key.then(|| key(&TDK));
     let tmk = TdesCipher::new(&terminal.tmk.des());
     let part = |algorithm, key: &[u8]| WrappedPart::new(&tmk, algorithm, key).unwrap();
-    let (pik, mak) = (part(KeyAlgorithm::Tdes, &PIK), part(profile(mac).2, mak));
+    let (pik, mak) = (part(KeyAlgorithm::Tdes, &PIK), part(MacProfile::from(mac).cipher, mak));
     let tdk = tdk.map(|tdk| part(KeyAlgorithm::Tdes, tdk.expose()));
     let block = WorkingKeyBlock::assemble(&pik, &mak, tdk.as_ref()).unwrap();
     let keys = SessionKeys::open(&terminal, &block).unwrap();
