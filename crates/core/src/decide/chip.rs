@@ -2,9 +2,7 @@
 //! for it. What the card hears is the issuer's answer to this very cryptogram: a repeat hears none.
 
 use crate::decide::financial::{Decline, PinState, Plan};
-use crate::decide::terminal::Caller;
 use crate::effect::Effect;
-use crate::flight::PinWait;
 use crate::input::{ChipOutcome, Financial, Origin, SlotId};
 use crate::machine::{Core, Output};
 use switchyard_domain::{KeyUse, ResponseCode, RouteTarget, Timestamp};
@@ -25,13 +23,10 @@ impl Core {
         &mut self,
         origins: Vec<Origin>,
         request: Box<Financial>,
-        plan: Plan,
+        plan: &Plan,
         out: &mut Output,
     ) {
-        let slot = self.flight.slot();
-        let (key, fingerprint, target) = (plan.key, request.fingerprint, plan.target);
-        self.flight.pin_by_key.insert(key, slot);
-        self.flight.pins.insert(slot, PinWait { key, fingerprint, target, origins, cancelled: false });
+        let slot = self.wait_for_keys(plan, &request, origins);
         out.effects.push(Effect::ChipWork { slot, request });
     }
 
@@ -44,16 +39,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let Some(wait) = self.flight.pins.remove(&slot) else { return };
-        self.flight.pin_by_key.remove(&wait.key);
-        let Some(first) = wait.origins.first().copied() else { return };
-        if wait.cancelled {
-            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::MALFUNCTION));
-        }
-        if !self.takes(&wait.key) {
-            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::SIGN_ON_REQUIRED));
-        }
-        let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
+        let Some((wait, caller)) = self.waited_for_keys(slot, out) else { return };
         let code = match outcome {
             ChipOutcome::Right(answer) => {
                 request.chip_answer = Some(answer);

@@ -132,7 +132,7 @@ impl Core {
             return self.decide_by_advice(link, why, &origins, &request, plan, now, out);
         }
         if self.needs_chip(&plan, &request) {
-            return self.ask_chip(origins, request, plan, out);
+            return self.ask_chip(origins, request, &plan, out);
         }
         if request.pin.is_some() && !advice && matches!(pin, PinState::NotAsked) {
             return self.ask_pin(caller, origins, request, plan, now, out);
@@ -210,11 +210,11 @@ impl Core {
                 return Err(ResponseCode::EXPIRED_CARD);
             }
         }
-        if !request.kind.follows_another() && !self.state.routing.rules.is_empty() {
-            let opened = self.opened(request, plan.clone(), self.next_rrn(), None);
-            plan.target = self.destination(&opened, plan.issuer, plan.target, &[], prefer, now);
+        let seen = self.seen_asked(plan, request, now);
+        if let Some(seen) = seen.as_ref().filter(|_| !request.kind.follows_another()) {
+            plan.target = self.destination(seen, plan.issuer, plan.target, &[], prefer);
         }
-        plan.risk = self.assess(plan, request, now);
+        plan.risk = seen.as_ref().and_then(|seen| self.assess(seen));
         if let Some(finding) = &mut plan.risk
             && let RiskVerdict::Decline(code) = finding.verdict
         {
@@ -229,7 +229,7 @@ impl Core {
         }
         match plan.target {
             RouteTarget::Link(link) if !self.is_healthy(link, now) => {
-                plan.stands_in = self.may_stand_in(plan, request, now);
+                plan.stands_in = seen.as_ref().is_some_and(|seen| self.may_stand_in(plan, request, seen));
                 if plan.stands_in { Ok(()) } else { Err(ResponseCode::ISSUER_INOPERATIVE) }
             }
             RouteTarget::Link(_) => Ok(()),
@@ -264,11 +264,43 @@ impl Core {
             RouteTarget::Link(link) => PinJob::Translate { link },
             RouteTarget::OnUs => PinJob::Verify { pvv: self.pvv_of(&plan) },
         };
-        let slot = self.flight.slot();
-        self.flight.pin_by_key.insert(plan.key, slot);
-        let (key, fingerprint, target) = (plan.key, request.fingerprint, plan.target);
-        self.flight.pins.insert(slot, PinWait { key, fingerprint, target, origins, cancelled: false });
+        let slot = self.wait_for_keys(&plan, &request, origins);
         out.effects.push(Effect::PinWork { slot, terminal: caller.terminal, version, request, job });
+    }
+
+    /// Remembers who waits while keys are at work for a transaction.
+    pub(crate) fn wait_for_keys(
+        &mut self,
+        plan: &Plan,
+        request: &Financial,
+        origins: Vec<crate::input::Origin>,
+    ) -> SlotId {
+        let slot = self.flight.slot();
+        let (key, fingerprint, target) = (plan.key, request.fingerprint, plan.target);
+        self.flight.pin_by_key.insert(key, slot);
+        self.flight.pins.insert(slot, PinWait { key, fingerprint, target, origins, cancelled: false });
+        slot
+    }
+
+    /// Who waited for it and for whom to go on. When it may not be decided any more, they hear so and nobody is left.
+    pub(crate) fn waited_for_keys(&mut self, slot: SlotId, out: &mut Output) -> Option<(PinWait, Caller)> {
+        let wait = self.flight.pins.remove(&slot)?;
+        self.flight.pin_by_key.remove(&wait.key);
+        let first = wait.origins.first().copied()?;
+        let refused = if wait.cancelled {
+            Some(ResponseCode::MALFUNCTION)
+        } else if !self.takes(&wait.key) {
+            // The batch was closed meanwhile: it has been added up without this.
+            Some(ResponseCode::SIGN_ON_REQUIRED)
+        } else {
+            None
+        };
+        if let Some(code) = refused {
+            wait.origins.iter().for_each(|origin| out.refuse(*origin, code));
+            return None;
+        }
+        let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
+        Some((wait, caller))
     }
 
     /// The PIN work is done.
@@ -283,17 +315,7 @@ impl Core {
         if let Some(reroute) = self.flight.reroutes.remove(&slot) {
             return self.rerouted_pin(reroute, request, outcome, now, out);
         }
-        let Some(wait) = self.flight.pins.remove(&slot) else { return };
-        self.flight.pin_by_key.remove(&wait.key);
-        let Some(first) = wait.origins.first().copied() else { return };
-        if wait.cancelled {
-            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::MALFUNCTION));
-        }
-        if !self.takes(&wait.key) {
-            // The batch was closed meanwhile: it has been added up without this.
-            return wait.origins.iter().for_each(|o| out.refuse(*o, ResponseCode::SIGN_ON_REQUIRED));
-        }
-        let caller = Caller { terminal: wait.key.terminal, merchant: wait.key.merchant, origin: first };
+        let Some((wait, caller)) = self.waited_for_keys(slot, out) else { return };
         let target = wait.target;
         let plan = self.plan(&caller, &request, Some(target), now);
         if target == RouteTarget::OnUs {

@@ -5,27 +5,40 @@ use crate::decide::financial::Plan;
 use crate::effect::CommandError;
 use crate::input::Financial;
 use crate::machine::{Core, Output};
-use crate::state::{RiskSeen, about};
+use crate::state::{RiskSeen, State, about};
 use switchyard_domain::{
     Actor, Record, ResponseCode, RiskAction, RiskFinding, RiskRule, RiskRules, RiskTest, RiskVerdict,
     Timestamp, TransactionId, TransactionOpened,
 };
 
 impl Core {
-    /// What the rules find in a request; `None` when none of them speaks.
-    pub(crate) fn assess(
-        &self,
-        plan: &Plan,
-        request: &Financial,
-        now: Timestamp,
-    ) -> Option<Box<RiskFinding>> {
-        let rules = &self.state.risk.rules;
-        if rules.rules.is_empty() || !request.kind.is_limited() {
+    /// What rules look at in a request that would be recorded next; nothing where there are no rules.
+    pub(crate) fn seen_asked(&self, plan: &Plan, request: &Financial, now: Timestamp) -> Option<RiskSeen> {
+        let State { risk, routing, transactions, .. } = &self.state;
+        if risk.rules.rules.is_empty() && risk.stand_in.rules.is_empty() && routing.rules.is_empty() {
             return None;
         }
-        let opened = self.opened(request, plan.clone(), self.next_rrn(), None);
-        let seen = self.state.seen(&opened, now);
-        let spoke = rules.rules.iter().filter(|rule| about(&rule.about, &seen) && self.speaks(rule, &seen));
+        Some(RiskSeen {
+            id: transactions.next_id(),
+            kind: request.kind,
+            merchant: plan.key.merchant,
+            terminal: plan.key.terminal,
+            class: plan.class,
+            card: plan.card.as_ref().map(|card| card.hash),
+            amount: request.amount,
+            entry_mode: request.echo.entry_mode,
+            day: self.state.day(),
+            around: self.state.surroundings(plan.key.merchant, now),
+        })
+    }
+
+    /// What the rules find in a request; `None` when none of them speaks.
+    pub(crate) fn assess(&self, seen: &RiskSeen) -> Option<Box<RiskFinding>> {
+        let rules = &self.state.risk.rules;
+        if rules.rules.is_empty() || !seen.kind.is_limited() {
+            return None;
+        }
+        let spoke = rules.rules.iter().filter(|rule| about(&rule.about, seen) && self.speaks(rule, seen));
         finding(rules, spoke)
     }
 

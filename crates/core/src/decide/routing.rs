@@ -16,22 +16,21 @@ impl Core {
     /// where its PIN has been brought already.
     pub(crate) fn destination(
         &self,
-        opened: &TransactionOpened,
+        seen: &RiskSeen,
         issuer: u64,
         base: RouteTarget,
         tried: &[LinkIndex],
         prefer: Option<RouteTarget>,
-        now: Timestamp,
     ) -> RouteTarget {
         let rules = &self.state.routing.rules;
         if rules.is_empty() || base == RouteTarget::OnUs {
             return base;
         }
-        let seen = self.state.seen(opened, now);
+        let now = seen.around.at;
         for rule in rules {
             let fits = (rule.issuers.is_empty() || rule.issuers.contains(&issuer))
                 && rule.minor_max.is_none_or(|max| seen.amount.minor <= max)
-                && about(&rule.about, &seen);
+                && about(&rule.about, seen);
             if !fits {
                 continue;
             }
@@ -40,7 +39,7 @@ impl Core {
             if let Some(kept) = prefer.filter(|p| healthy.iter().any(|d| RouteTarget::Link(d.link) == *p)) {
                 return kept;
             }
-            if let Some(link) = choose(rule.choose, &healthy, &seen, self.state.references) {
+            if let Some(link) = choose(rule.choose, &healthy, seen, self.state.references) {
                 return RouteTarget::Link(link);
             }
         }
@@ -94,7 +93,8 @@ impl Core {
         wait.tried.push(before.link);
         let (issuer, tried) = (wait.issuer, wait.tried.clone());
         let base = RouteTarget::Link(before.link);
-        let link = match self.destination(opened, issuer, base, &tried, None, now) {
+        let seen = self.state.seen(opened, now);
+        let link = match self.destination(&seen, issuer, base, &tried, None) {
             RouteTarget::Link(link) if !tried.contains(&link) => link,
             RouteTarget::Link(_) | RouteTarget::OnUs => return false,
         };

@@ -6,7 +6,7 @@ use crate::decide::postings;
 use crate::effect::{CommandError, Reply, ReplyBody};
 use crate::input::{Financial, Origin};
 use crate::machine::{Core, Output};
-use crate::state::about;
+use crate::state::{RiskSeen, about};
 use switchyard_domain::{
     AccountId, AccountKind, Actor, AdviceReason, LinkIndex, Record, ResponseCode, ReversalReason, SafEntry,
     SafKind, StandInRule, StandInRules, Timestamp, UpstreamRef,
@@ -14,15 +14,14 @@ use switchyard_domain::{
 
 impl Core {
     /// Whether a rule lets the switch approve this while the issuer is away.
-    pub(crate) fn may_stand_in(&self, plan: &Plan, request: &Financial, now: Timestamp) -> bool {
+    pub(crate) fn may_stand_in(&self, plan: &Plan, request: &Financial, seen: &RiskSeen) -> bool {
         let rules = &self.state.risk.stand_in.rules;
         if rules.is_empty() || !request.kind.is_limited() {
             return false;
         }
-        let Some(card) = plan.card.as_ref().map(|card| card.hash) else { return false };
-        let seen = self.state.seen(&self.opened(request, plan.clone(), self.next_rrn(), None), now);
+        let Some(card) = seen.card else { return false };
         let fits = |rule: &&StandInRule| {
-            (rule.issuers.is_empty() || rule.issuers.contains(&plan.issuer)) && about(&rule.about, &seen)
+            (rule.issuers.is_empty() || rule.issuers.contains(&plan.issuer)) && about(&rule.about, seen)
         };
         let Some(rule) = rules.iter().find(fits) else { return false };
         let spent = self.state.risk.stood_in.get(&card).copied().unwrap_or_default();

@@ -1,11 +1,11 @@
 //! How rules, what they find, and what is approved without asking change the state.
 
 use crate::state::apply::missing_number;
-use crate::state::risk::{Count, Seen};
+use crate::state::risk::{Count, Seen, Surroundings};
 use crate::state::{ApplyError, State};
 use switchyard_domain::{
-    AccountId, AccountKind, AdviceReason, Entry, Outcome, Record, ResponseCode, RiskVerdict, SafId, SafKind,
-    Stamped, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    AccountId, AccountKind, AdviceReason, Entry, MerchantIndex, Outcome, Record, ResponseCode, RiskVerdict,
+    SafId, SafKind, Stamped, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 impl State {
@@ -90,24 +90,31 @@ impl State {
         }
     }
 
-    /// What the risk rules look at.
+    /// What rules look at in a transaction.
     pub(crate) fn seen(&self, opened: &TransactionOpened, at: Timestamp) -> Seen {
-        let local = at.local(self.offset());
-        let merchant = self.registry.merchant(opened.key.merchant);
-        let digit = |byte: &u8| u16::from(byte.wrapping_sub(b'0') % 10);
-        let area = merchant.map_or(0, |m| m.id.as_bytes()[3..7].iter().fold(0, |n, b| n * 10 + digit(b)));
+        let key = &opened.key;
         Seen {
             id: opened.id,
             kind: opened.kind,
-            merchant: opened.key.merchant,
-            terminal: opened.key.terminal,
+            merchant: key.merchant,
+            terminal: key.terminal,
             class: opened.card_class,
             card: opened.card.as_ref().map(|card| card.hash),
             amount: opened.amount,
             entry_mode: opened.echo.entry_mode,
+            day: opened.day,
+            around: self.surroundings(key.merchant, at),
+        }
+    }
+
+    pub(crate) fn surroundings(&self, merchant: MerchantIndex, at: Timestamp) -> Surroundings {
+        let local = at.local(self.offset());
+        let merchant = self.registry.merchant(merchant);
+        let digit = |byte: &u8| u16::from(byte.wrapping_sub(b'0') % 10);
+        let area = merchant.map_or(0, |m| m.id.as_bytes()[3..7].iter().fold(0, |n, b| n * 10 + digit(b)));
+        Surroundings {
             mcc: merchant.map_or(0, |m| m.mcc),
             area,
-            day: opened.day,
             at,
             minute: local.hour() as u16 * 60 + local.minute() as u16,
             weekday: local.weekday().to_monday_one_offset() as u8,

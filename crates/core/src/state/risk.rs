@@ -25,10 +25,16 @@ pub(crate) struct Seen {
     pub(crate) amount: Amount,
     /// DE 22.
     pub(crate) entry_mode: Option<u16>,
+    pub(crate) day: BusinessDate,
+    pub(crate) around: Surroundings,
+}
+
+/// Where and when it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings {
     pub(crate) mcc: u16,
     /// Digits 4 to 7 of DE 42.
     pub(crate) area: u16,
-    pub(crate) day: BusinessDate,
     pub(crate) at: Timestamp,
     /// Local minute of the day and day of the week, Monday 1.
     pub(crate) minute: u16,
@@ -170,8 +176,8 @@ impl Risk {
                 let slid = self.sliding.get(&meter).map_or(&[][..], Vec::as_slice);
                 // What falls out of a full list may have been inside the window still.
                 let full = slid.len() >= RISK_SLIDING_MAX as usize;
-                let inside = slid.iter().filter(|one| is_inside(one.at, seen.at, minutes));
-                let (mut tally, mut areas) = (nothing, vec![seen.area]);
+                let inside = slid.iter().filter(|one| is_inside(one.at, seen.around.at, minutes));
+                let (mut tally, mut areas) = (nothing, vec![seen.around.area]);
                 for one in inside {
                     tally.minor += u128::from(one.minor);
                     tally.count += 1;
@@ -180,7 +186,7 @@ impl Risk {
                     }
                 }
                 tally.areas = areas.len();
-                if full && slid.first().is_some_and(|first| is_inside(first.at, seen.at, minutes)) {
+                if full && slid.first().is_some_and(|first| is_inside(first.at, seen.around.at, minutes)) {
                     tally.minor = u128::MAX;
                 }
                 tally
@@ -284,13 +290,16 @@ fn slide(list: &mut Vec<Slid>, seen: &Seen, minutes: u32, what: Count) {
     if what == Count::Gone {
         return list.retain(|one| one.id != seen.id);
     }
-    list.retain(|one| is_inside(one.at, seen.at, minutes));
+    list.retain(|one| is_inside(one.at, seen.around.at, minutes));
     if list.len() >= RISK_SLIDING_MAX as usize {
         list.remove(0);
     }
     // What stands again because its void was taken back goes to where it was.
-    let place = list.partition_point(|one| one.at <= seen.at);
-    list.insert(place, Slid { at: seen.at, id: seen.id, minor: seen.amount.minor, area: seen.area });
+    let place = list.partition_point(|one| one.at <= seen.around.at);
+    list.insert(
+        place,
+        Slid { at: seen.around.at, id: seen.id, minor: seen.amount.minor, area: seen.around.area },
+    );
 }
 
 fn is_inside(at: Timestamp, now: Timestamp, minutes: u32) -> bool {
@@ -325,7 +334,7 @@ pub(crate) fn about(scope: &Scope, seen: &Seen) -> bool {
     }
     let mode = seen.entry_mode.map(|mode| (mode / 10) as u8);
     let minutes = scope.minutes.is_none_or(|(from, to)| {
-        let (from_passed, before_to) = (seen.minute >= from, seen.minute < to);
+        let (from_passed, before_to) = (seen.around.minute >= from, seen.around.minute < to);
         if from < to { from_passed && before_to } else { from_passed || before_to }
     });
     minutes
@@ -333,10 +342,10 @@ pub(crate) fn about(scope: &Scope, seen: &Seen) -> bool {
         && among(&scope.terminals, &seen.terminal)
         && among(&scope.classes, &seen.class)
         && among(&scope.kinds, &seen.kind)
-        && within(&scope.mcc, seen.mcc)
-        && within(&scope.areas, seen.area)
+        && within(&scope.mcc, seen.around.mcc)
+        && within(&scope.areas, seen.around.area)
         && (scope.entry_modes.is_empty() || mode.is_some_and(|mode| scope.entry_modes.contains(&mode)))
-        && among(&scope.weekdays, &seen.weekday)
+        && among(&scope.weekdays, &seen.around.weekday)
         && scope.currency.is_none_or(|currency| currency == seen.amount.currency)
         && seen.amount.minor >= scope.minor_min
 }
