@@ -23,7 +23,7 @@ use crate::clear_key::ClearKey;
 use crate::hot_cards::{CardToBlock, ClearPan};
 use crate::people;
 use crate::registry::{Ask, answer};
-use crate::shared::{Phase, Shared, reached as reached_phase};
+use crate::shared::{ACCEPT_RETRY, Phase, Shared, reached as reached_phase};
 use crate::status::status;
 
 /// Longest request: a settlement run is recorded in one command.
@@ -112,7 +112,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
             }
             Err(error) => {
                 tracing::warn!(%error, "an administrator's connection cannot be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }

@@ -30,10 +30,7 @@ impl ClearKey {
         if !matches!(text.len(), 32 | 48) {
             return Err(NoKey::Digits);
         }
-        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-        let pairs = text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?));
-        let bytes = pairs.collect::<Option<Vec<u8>>>().ok_or(NoKey::Digits)?;
-        let key = SecretBytes::from(bytes);
+        let key = from_digits(text).ok_or(NoKey::Digits)?;
         let quality = DesKey::from_slice(key.expose()).and_then(|key| key.check_quality());
         if quality.is_ok() { Ok(Self(key)) } else { Err(NoKey::Weak) }
     }
@@ -42,6 +39,14 @@ impl ClearKey {
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }
+}
+
+/// The bytes that pairs of hexadecimal digits spell.
+pub(crate) fn from_digits(text: &[u8]) -> Option<SecretBytes> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let (pairs, odd) = text.as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    bytes.collect::<Option<Vec<u8>>>().filter(|_| odd.is_empty()).map(SecretBytes::from)
 }
 
 impl<'de> Deserialize<'de> for ClearKey {

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use switchyard_keys::{KeyError, SecretBytes};
 
 use crate::card_keys::CardKeyFiles;
+use crate::clear_key::from_digits;
 use crate::config::{KeyFiles, Profile};
 
 /// Bytes of the local master key and of the key of the card hash.
@@ -331,13 +332,7 @@ fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
     if profile == Profile::Production && mark.starts_with(DEMO_MARK.as_bytes()) {
         return Err(DataError::DemoKey { path: path.to_path_buf() });
     }
-    let mut key = Vec::with_capacity(KEY_BYTES);
-    let nibble = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    for pair in digits.trim_ascii().chunks(2) {
-        let [high, low] = pair else { return Err(malformed()) };
-        key.push(nibble(*high).ok_or_else(malformed)? << 4 | nibble(*low).ok_or_else(malformed)?);
-    }
-    let key = SecretBytes::from(key);
+    let key = from_digits(digits.trim_ascii()).ok_or_else(malformed)?;
     if key.len() == KEY_BYTES { Ok(key) } else { Err(malformed()) }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use switchyard_core::{Command, CommandError, CommandOutcome, Input};
 use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
@@ -221,6 +221,9 @@ impl Shared {
         }
     }
 }
+
+/// Wait after a failed accept: it fails for want of file descriptors, and spinning frees none.
+pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Resolves when the switch is in `phase` or a later one.
 pub(crate) async fn reached(mut phase: watch::Receiver<Phase>, wanted: Phase) {

@@ -9,11 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::Connections;
 use super::socket::Socket;
 use crate::metrics::Closed;
-use crate::shared::{Phase, Shared, reached};
+use crate::shared::{ACCEPT_RETRY, Phase, Shared, reached};
 use crate::tls::{self, Stream};
-
-/// Wait after a failed accept: it fails for want of file descriptors, and spinning frees none.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Takes connections until the switch drains.
 pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener) {

@@ -13,9 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Stream, Tls};
 use crate::metrics::Metrics;
+use crate::shared::ACCEPT_RETRY;
 
-/// Wait after a failed accept: it fails for want of file descriptors, and spinning frees none.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// A handshake takes two round trips.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 

@@ -64,22 +64,21 @@ impl Tls {
 
     /// Reads files again that changed, and says so.
     pub(crate) fn reload(&self) {
-        let told = |side: &str, reloaded: Result<bool, TlsError>| match reloaded {
-            Ok(false) => {}
-            Ok(true) => tracing::info!(side, "new certificates are in use"),
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::error!(side, %error, cause, "the certificates before stay in use");
+        let sides = [
+            ("terminals", self.terminals.as_ref().map(ServerTls::reload_if_changed)),
+            ("http", self.http.as_ref().map(ServerTls::reload_if_changed)),
+            ("links", self.links.as_ref().map(ClientTls::reload_if_changed)),
+        ];
+        for (side, reloaded) in sides {
+            match reloaded {
+                None | Some(Ok(false)) => {}
+                Some(Ok(true)) => tracing::info!(side, "new certificates are in use"),
+                Some(Err(error)) => {
+                    let cause =
+                        std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::error!(side, %error, cause, "the certificates before stay in use");
+                }
             }
-        };
-        if let Some(tls) = &self.terminals {
-            told("terminals", tls.reload_if_changed());
-        }
-        if let Some(tls) = &self.http {
-            told("http", tls.reload_if_changed());
-        }
-        if let Some(tls) = &self.links {
-            told("links", tls.reload_if_changed());
         }
     }
 }
