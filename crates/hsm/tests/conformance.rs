@@ -363,8 +363,9 @@ fn a_token_of_softhsm_conforms() {
     let library = SOFTHSM.into_iter().find(|path| std::path::Path::new(path).exists());
     let has_tool = std::process::Command::new("softhsm2-util").arg("--version").output().is_ok();
     let Some(library) = library.filter(|_| has_tool) else {
-        // The run of all tests counts this line.
-        println!("SKIPPED: softhsm2 is not installed (cargo xtask tools): no token was tested");
+        // Past the harness, which keeps what passing tests print: the run of all tests counts this line.
+        let line = "\nSKIPPED: softhsm2 is not installed (cargo xtask tools): no token was tested\n";
+        std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).unwrap();
         return;
     };
     if std::env::var_os(CONFIGURATION).is_some() {

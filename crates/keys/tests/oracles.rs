@@ -25,10 +25,9 @@ fn script(arguments: &[&str]) -> Option<Command> {
     let has =
         Command::new(&python).args(["-c", "import psec, pyemv, pydukpt"]).stderr(Stdio::null()).status();
     if !has.is_ok_and(|status| status.success()) {
-        // The run of all tests counts this line.
-        println!(
-            "SKIPPED: psec, pyemv and pydukpt are not installed (cargo xtask tools): nothing was compared"
-        );
+        // Past the harness, which keeps what passing tests print: the run of all tests counts this line.
+        let line = "\nSKIPPED: psec, pyemv and pydukpt are not installed (cargo xtask tools): nothing was compared\n";
+        std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).unwrap();
         return None;
     }
     let mut command = Command::new(python);

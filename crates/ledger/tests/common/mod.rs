@@ -80,7 +80,9 @@ pub fn direct_works(dir: &Path) -> bool {
     let options = Options { sync: SyncMethod::Direct, ..small() };
     match Log::open(dir, &options) {
         Err(error @ Error::NoDirect { .. }) => {
-            eprintln!("SKIPPED: {error}");
+            // Past the harness, which keeps what passing tests print: the run of all tests counts this line.
+            let line = format!("\nSKIPPED: {error}\n");
+            std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).unwrap();
             false
         }
         opened => opened.map(drop).map(|()| true).unwrap(),
