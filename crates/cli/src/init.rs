@@ -8,8 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use switchyard_core::Command;
 use switchyard_domain::{
-    BankAccount, BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkIndex, Merchant,
-    MerchantIndex, Pan, Route, RouteTarget, Terminal, UtcOffset,
+    BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkIndex, MerchantIndex, Pan, Route,
+    RouteTarget, Terminal, UtcOffset,
 };
 use switchyard_keys::pin::{self, Pin};
 use switchyard_keys::{KeyError, TdesCipher};
@@ -98,17 +98,7 @@ fn commands(tools: &Tools, world: &DemoWorld) -> Result<Vec<Command>, KeyError> 
     out.push(Command::InstallKey { name, key: pvk_record });
     out.extend(fee_plans().map(Command::SetFeePlan));
     for merchant in &world.merchants {
-        out.push(Command::Register(Box::new(Merchant {
-            id: merchant.mid,
-            name: merchant.name.clone(),
-            mcc: merchant.mcc,
-            account: BankAccount {
-                holder: merchant.account.holder.clone(),
-                number: merchant.account.number.clone(),
-                cnaps: merchant.account.cnaps.clone(),
-            },
-            fee_plan: merchant.fee_plan,
-        })));
+        out.push(Command::Register(Box::new(merchant.into())));
     }
     for terminal in &world.terminals {
         let owner = world.merchants.iter().position(|m| m.mid == terminal.mid).unwrap_or(usize::MAX);

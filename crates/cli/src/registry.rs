@@ -6,7 +6,7 @@
 use crate::admin;
 use crate::arguments::{MerchantCommand, Named, Output, TerminalCommand};
 use crate::progress::Bar;
-use crate::{Verdict, operate, output, setup};
+use crate::{Verdict, operate, setup};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -66,44 +66,18 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
 }
 
 fn show(ask: &Ask, data: &Path, form: Output, columns: &[&str]) -> Result<Verdict> {
-    let rows = rows(ask, data)?;
-    match form {
-        Output::Json => output::json(&Value::Array(rows))?,
-        Output::Text => output::table(
-            columns,
-            rows.iter().map(|row| columns.iter().map(|column| cell(&row[*column])).collect()),
-        )?,
-    }
-    Ok(Verdict::Fine)
+    operate::rows(columns, rows(ask, data)?, form)
 }
 
 fn show_one(ask: &Ask, data: &Path, form: Output) -> Result<Verdict> {
-    let Some(row) = rows(ask, data)?.pop() else { return nobody(form) };
-    match (form, &row) {
-        (Output::Text, Value::Object(row)) => {
-            for (name, value) in row {
-                output::line(&format!("{name}: {}", cell(value)))?;
-            }
-        }
-        _ => output::json(&row)?,
+    match rows(ask, data)?.pop() {
+        Some(row) => operate::object(&row, form),
+        None => nobody(form),
     }
-    Ok(Verdict::Fine)
 }
 
 fn nobody(form: Output) -> Result<Verdict> {
-    match form {
-        Output::Json => output::json(&Value::Null)?,
-        Output::Text => eprintln!("nobody of that name"),
-    }
-    Ok(Verdict::Finding)
-}
-
-fn cell(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
+    operate::nothing("nobody of that name", form)
 }
 
 /// The answer to a question, from whoever can give it.

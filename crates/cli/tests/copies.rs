@@ -8,10 +8,9 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use support::{Process, World, busy_world, run};
+use support::{Process, World, busy_world, run, skipped, venv_program};
 use switchyard_core::{Core, CoreConfig};
 use switchyard_domain::Stamped;
 use switchyard_ledger::{Error, Reader};
@@ -229,19 +228,10 @@ total = duckdb.connect().execute("select count(*), sum(amount_minor) from read_p
 print(*total.fetchone(), sep="\t")
 "#;
 
-/// A Python that has DuckDB: the one that `cargo xtask tools` makes.
-fn python() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin/python3");
-    let output = Command::new(&python).args(["-c", "import duckdb"]).output().ok()?;
-    output.status.success().then_some(python)
-}
-
 #[test]
 fn duckdb_reads_the_postings_of_the_table() {
-    let Some(python) = python() else {
-        let line = "\nSKIPPED: duckdb is not installed: the export in columns is not read by it\n";
-        // Not `print!`: the harness would keep it for itself.
-        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+    let Some(python) = venv_program("python3", &["-c", "import duckdb"]) else {
+        skipped("duckdb is not installed: the export in columns is not read by it");
         return;
     };
     let world = busy_world("120");

@@ -7,10 +7,9 @@ mod support;
 
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-use support::{Process, Serve, World, free_ports, unhex, until};
+use support::{Process, Serve, World, free_ports, skipped, unhex, until};
 use switchyard_wire::{Dialect, MtiFunction, detect_frame_for};
 
 /// Bytes of a call's buffer that strace prints: a block's header, a whole answer.
@@ -23,8 +22,7 @@ const COUNT_AT: usize = 64;
 #[test]
 fn nothing_leaves_before_its_record_is_synced() {
     if Command::new("strace").arg("--version").output().is_err() {
-        let line = "\nSKIPPED: order of system calls: strace is not installed\n";
-        std::io::stdout().write_all(line.as_bytes()).unwrap();
+        skipped("order of system calls: strace is not installed");
         return;
     }
     let ports = free_ports::<2>().map(|port| port.to_string()).join(",");

@@ -14,8 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use switchyard_core::{Command, CommandError, Core, Effect, Input, Output};
 use switchyard_domain::{
-    Actor, BankAccount, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, Merchant,
-    MerchantIndex, Pan, Record, Route, RouteTarget, Terminal, TerminalIndex, UtcOffset,
+    Actor, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, MerchantIndex, Pan,
+    Record, Route, RouteTarget, Terminal, TerminalIndex, UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
@@ -368,17 +368,7 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
     let broken = |what: &str| Breach { rule: "set-up", found: what.to_owned() };
     let mut out = vec![Command::SetFeePlan(fee_plan(1)), Command::SetFeePlan(fee_plan(2))];
     for merchant in &demo.merchants {
-        out.push(Command::Register(Box::new(Merchant {
-            id: merchant.mid,
-            name: merchant.name.clone(),
-            mcc: merchant.mcc,
-            account: BankAccount {
-                holder: merchant.account.holder.clone(),
-                number: merchant.account.number.clone(),
-                cnaps: merchant.account.cnaps.clone(),
-            },
-            fee_plan: merchant.fee_plan,
-        })));
+        out.push(Command::Register(Box::new(merchant.into())));
     }
     for terminal in &demo.terminals {
         let owner =

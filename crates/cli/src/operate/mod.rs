@@ -48,7 +48,7 @@ pub(crate) fn state(data: &Path) -> Result<State> {
     state.with_context(|| crate::data_hint(data))
 }
 
-/// Rows of JSON objects for people or for programs; without any, exit 1 only where `wanted` says so.
+/// Rows of JSON objects for people or for programs.
 pub(crate) fn rows(columns: &[&str], rows: Vec<Value>, form: Output) -> Result<Verdict> {
     match form {
         Output::Json => output::json(&Value::Array(rows))?,

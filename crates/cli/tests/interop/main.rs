@@ -10,32 +10,10 @@ mod support;
 use recorder::Recorder;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Process, World, free_ports, until};
-
-/// Says that something is not tested, past the harness, which keeps what passing tests print.
-fn skipped(why: &str) {
-    let line = format!("\nSKIPPED: {why}\n");
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// A program of the environment that `cargo xtask tools` makes, when `check` finds what the test needs in it.
-fn tool(name: &str, check: &[&str]) -> Option<PathBuf> {
-    let path = root().join("target/venv/bin").join(name);
-    let output = Command::new(&path).args(check).output().ok()?;
-    output.status.success().then_some(path)
-}
-
-fn python() -> Option<PathBuf> {
-    tool("python3", &["-c", "import iso8583"])
-}
+use support::{Process, World, free_ports, skipped, until, venv_program};
 
 fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
@@ -63,7 +41,8 @@ fn wait_for_port(port: u16) {
 
 #[test]
 fn hosts_of_others_answer_what_the_switch_asks() {
-    let (Some(python), Some(sim)) = (python(), tool("iso8583sim", &["version"])) else {
+    let pyiso8583 = venv_program("python3", &["-c", "import iso8583"]);
+    let (Some(python), Some(sim)) = (pyiso8583, venv_program("iso8583sim", &["version"])) else {
         skipped("interop: pyiso8583 or iso8583sim is not installed");
         return;
     };

@@ -320,6 +320,19 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
     held.map(|listener| listener.local_addr().unwrap().port())
 }
 
+/// Says that something is not tested, past the harness, which keeps what passing tests print.
+pub fn skipped(why: &str) {
+    let line = format!("\nSKIPPED: {why}\n");
+    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+}
+
+/// A program of the environment that `cargo xtask tools` makes, when `check` ends well: it has what the test needs.
+pub fn venv_program(name: &str, check: &[&str]) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv/bin").join(name);
+    let output = Command::new(&path).args(check).output().ok()?;
+    output.status.success().then_some(path)
+}
+
 /// Hexadecimal digits to bytes.
 pub fn unhex(text: &str) -> Vec<u8> {
     let digit = |c: u8| char::from(c).to_digit(16).unwrap() as u8;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::path::Path;
 use switchyard_domain::{
-    AcquirerId, BatchNumber, CardClass, Expiry, LinkDialect, MaskedPan, MerchantId, Pan, TerminalId,
-    TerminalMac,
+    AcquirerId, BankAccount, BatchNumber, CardClass, Expiry, LinkDialect, MaskedPan, Merchant, MerchantId,
+    Pan, TerminalId, TerminalMac,
 };
 use switchyard_keys::DesKey;
 use switchyard_wire::Framing;
@@ -131,6 +131,18 @@ pub struct DemoMerchant {
     pub fee_plan: u32,
     /// Where it is paid.
     pub account: DemoAccount,
+}
+
+impl From<&DemoMerchant> for Merchant {
+    fn from(merchant: &DemoMerchant) -> Self {
+        let DemoMerchant { mid, name, mcc, fee_plan, account } = merchant;
+        let account = BankAccount {
+            holder: account.holder.clone(),
+            number: account.number.clone(),
+            cnaps: account.cnaps.clone(),
+        };
+        Self { id: *mid, name: name.clone(), mcc: *mcc, account, fee_plan: *fee_plan }
+    }
 }
 
 /// A card, its PIN and its money.
