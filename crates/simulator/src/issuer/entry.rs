@@ -2,10 +2,11 @@
 
 use super::request::IssuerRequest;
 use serde::Serialize;
+use std::fmt;
 use switchyard_domain::{MaskedPan, Rrn, TransactionKind};
 
 /// What the issuer posted for one reference number.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct IssuerEntry {
     /// DE 37 as the switch sent it.
     pub rrn: Rrn,
@@ -32,6 +33,22 @@ pub struct IssuerEntry {
     pub(super) pan_key: u64,
     #[serde(skip)]
     pub(super) parent: Option<usize>,
+}
+
+/// Without the key that the card is found by: it holds the card's digits.
+impl fmt::Debug for IssuerEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuerEntry")
+            .field("rrn", &self.rrn)
+            .field("kind", &self.kind)
+            .field("amount_minor", &self.amount_minor)
+            .field("reversed", &self.reversed)
+            .field("ended", &self.ended)
+            .field("refunded_minor", &self.refunded_minor)
+            .field("original_rrn", &self.original_rrn)
+            .field("pan_masked", &self.pan_masked)
+            .finish_non_exhaustive()
+    }
 }
 
 impl IssuerEntry {
@@ -83,4 +100,29 @@ impl IssuerEntry {
 
 fn ascii<S: serde::Serializer>(bytes: &[u8; 6], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(std::str::from_utf8(bytes).unwrap_or("??????"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_shows_its_card_masked_only() {
+        let entry = IssuerEntry {
+            rrn: "000000000001".parse().unwrap(),
+            kind: TransactionKind::Sale,
+            amount_minor: 100,
+            reversed: false,
+            ended: false,
+            refunded_minor: 0,
+            original_rrn: None,
+            stan: 1,
+            pan_masked: "622588******0008".into(),
+            auth: *b"123456",
+            pan_key: 6_225_880_000_000_008_000,
+            parent: None,
+        };
+        let shown = format!("{entry:?}");
+        assert!(shown.contains("622588******0008") && !shown.contains("6225880000000008"), "{shown}");
+    }
 }
