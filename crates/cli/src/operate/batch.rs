@@ -49,9 +49,10 @@ fn row(terminal: TerminalId, view: &BatchView) -> Value {
 
 fn show(terminal: &str, data: &Path, form: Output) -> Result<Verdict> {
     let state = state(data)?;
-    let wanted = terminal.parse::<TerminalId>().ok();
-    let found = state.registry().terminals().find(|(_, terminal, _)| Some(terminal.id) == wanted);
-    let found = found.and_then(|(index, terminal, _)| Some((index, terminal.id, state.batch(index)?)));
+    let found = terminal.parse::<TerminalId>().ok().and_then(|id| {
+        let index = state.registry().terminal_named(&id)?;
+        Some((index, id, state.batch(index)?))
+    });
     let Some((index, id, view)) = found else { return nothing("there is no such terminal", form) };
     let mut batch = row(id, &view);
     let columns = ["rrn", "stan", "kind", "amount_minor", "card", "outcome", "at"];

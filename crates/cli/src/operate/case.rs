@@ -17,7 +17,7 @@ pub(crate) fn run(command: &CaseCommand, data: &Path, form: Output) -> Result<Ve
     match command {
         CaseCommand::List { all: false } => {
             let state = state(data)?;
-            let name = |index| state.registry().terminals().find(|(i, ..)| *i == index).map(|(_, t, _)| t.id);
+            let name = |index| state.registry().terminal_id(index);
             let open = state.open_cases().map(|(id, open)| row(id, open, name(open.terminal)));
             rows(&COLUMNS, open.collect(), form)
         }

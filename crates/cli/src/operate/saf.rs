@@ -33,13 +33,12 @@ pub(crate) fn run(command: &SafCommand, data: &Path, form: Output) -> Result<Ver
 fn row(state: &State, view: &SafView<'_>) -> Value {
     let (entry, opened) = (view.entry, view.opened);
     let registry = state.registry();
-    let terminal = registry.terminals().find(|(index, ..)| *index == opened.key.terminal);
-    let link = registry.links().find(|(index, _)| *index == entry.upstream.link);
+    let link = registry.link(entry.upstream.link);
     json!({
         "id": entry.id.0, "state": if view.is_dead { "dead" } else { "waiting" },
-        "link": link.map(|(_, link)| link.name.clone()), "stan": entry.upstream.stan,
+        "link": link.map(|link| link.name.clone()), "stan": entry.upstream.stan,
         "since": entry.upstream.transmitted_at.to_string(), "reason": entry.reason,
-        "transaction": opened.id.0, "rrn": opened.rrn, "terminal": terminal.map(|(_, t, _)| t.id),
+        "transaction": opened.id.0, "rrn": opened.rrn, "terminal": registry.terminal_id(opened.key.terminal),
         "kind": opened.kind, "amount_minor": opened.amount.minor, "currency": opened.amount.currency.to_string(),
         "card": opened.card.as_ref().map(|card| card.masked.to_string()), "outcome": view.outcome,
     })

@@ -57,8 +57,8 @@ fn row(state: &State, route: &Route) -> Value {
 
 /// Name of a link.
 pub(super) fn link_name(state: &State, link: LinkIndex) -> String {
-    let found = state.registry().links().find(|(index, _)| *index == link);
-    found.map_or_else(|| format!("link {}", link.0), |(_, link)| link.name.clone())
+    let found = state.registry().link(link);
+    found.map_or_else(|| format!("link {}", link.0), |link| link.name.clone())
 }
 
 fn link_named(state: &State, name: &str) -> Result<LinkIndex> {

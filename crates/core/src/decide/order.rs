@@ -6,10 +6,11 @@ use crate::flight::LinkStatus;
 use crate::machine::{Core, Output};
 use crate::order::Order;
 use crate::state::BatchStage;
+use std::collections::BTreeMap;
 use switchyard_domain::{
-    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Entry, LinkMode, LinkOrder, MerchantId,
-    MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, SafKind, TerminalId,
-    TerminalIndex, TerminalOrder, Timestamp,
+    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Entry, LinkIndex, LinkMode, LinkOrder,
+    MerchantId, MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, SafKind, TerminalId,
+    TerminalIndex, TerminalOrder, Timestamp, UpstreamRef,
 };
 
 /// What an order leads to.
@@ -266,13 +267,15 @@ impl Core {
 
     /// How each link is doing.
     pub(super) fn link_facts(&self) -> Vec<LinkFacts> {
+        let saf = &self.state.saf;
+        let under_way = self.flight.upstream.keys().filter_map(|id| self.state.transactions.get(*id));
+        // Each is gone through once: many may be under way, and the core waits.
+        let in_flight = counted(under_way.filter_map(|transaction| transaction.opened.upstream));
+        let waiting = counted(saf.waiting.values().map(|entry| entry.upstream));
+        let dead = counted(saf.dead.values().map(|entry| entry.upstream));
         let facts = self.state.registry.links().map(|(index, link)| {
             let flight = self.flight.links.get(usize::from(index.0));
-            let (saf_waiting, saf_dead) = self.state.saf_of(index);
-            let of_link = |id| {
-                let transaction = self.state.transactions.get(id);
-                transaction.and_then(|t| t.opened.upstream).is_some_and(|u| u.link == index)
-            };
+            let count = |counts: &BTreeMap<LinkIndex, usize>| counts.get(&index).copied().unwrap_or_default();
             LinkFacts {
                 name: link.name.clone(),
                 mode: self.state.registry.link_mode(index),
@@ -281,11 +284,18 @@ impl Core {
                     LinkStatus::Connected => "connected",
                     LinkStatus::SignedOn => "signed-on",
                 },
-                in_flight: self.flight.upstream.keys().filter(|id| of_link(**id)).count(),
-                saf_waiting,
-                saf_dead,
+                in_flight: count(&in_flight),
+                saf_waiting: count(&waiting),
+                saf_dead: count(&dead),
             }
         });
         facts.collect()
     }
+}
+
+/// How many there are of each link.
+fn counted(of: impl Iterator<Item = UpstreamRef>) -> BTreeMap<LinkIndex, usize> {
+    let mut counts = BTreeMap::new();
+    of.for_each(|upstream| *counts.entry(upstream.link).or_default() += 1);
+    counts
 }

@@ -118,8 +118,12 @@ impl Registry {
     }
 
     /// The terminal with this DE 41.
-    pub(crate) fn terminal_named(&self, id: &TerminalId) -> Option<TerminalIndex> {
+    pub fn terminal_named(&self, id: &TerminalId) -> Option<TerminalIndex> {
         self.terminal_by_id.get(id).copied()
+    }
+    /// DE 41 of a terminal.
+    pub fn terminal_id(&self, index: TerminalIndex) -> Option<TerminalId> {
+        self.terminal(index).map(|state| state.terminal.id)
     }
     /// A terminal by its index.
     pub(crate) fn terminal(&self, index: TerminalIndex) -> Option<&TerminalState> {
@@ -139,7 +143,7 @@ impl Registry {
         self.merchants.get(index.0 as usize)
     }
     /// A link by its index.
-    pub(crate) fn link(&self, index: LinkIndex) -> Option<&Link> {
+    pub fn link(&self, index: LinkIndex) -> Option<&Link> {
         self.links.get(usize::from(index.0))
     }
     /// Where a card goes: the narrowest range that holds its number.

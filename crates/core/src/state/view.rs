@@ -2,7 +2,7 @@
 
 use crate::state::{BatchStage, OpenCase, State};
 use switchyard_domain::{
-    BatchNumber, BatchTotals, CaseId, LinkIndex, Outcome, SafEntry, TerminalIndex, Timestamp, TransactionId,
+    BatchNumber, BatchTotals, CaseId, Outcome, SafEntry, TerminalIndex, Timestamp, TransactionId,
     TransactionOpened,
 };
 
@@ -72,12 +72,6 @@ impl State {
             let transaction = self.transactions.get(entry.transaction)?;
             Some(SafView { entry, is_dead, opened: &transaction.opened, outcome: transaction.outcome })
         })
-    }
-
-    /// Store-and-forward entries of a link: how many wait, and how many gave up.
-    pub(crate) fn saf_of(&self, link: LinkIndex) -> (usize, usize) {
-        let of = |entry: &&SafEntry| entry.upstream.link == link;
-        (self.saf.waiting.values().filter(of).count(), self.saf.dead.values().filter(of).count())
     }
 
     /// Differences that nobody has settled, in the order in which they arose.
