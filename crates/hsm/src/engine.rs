@@ -20,8 +20,8 @@ use crate::fault;
 use crate::handle::KeyHandle;
 use crate::open::OpenKey;
 use crate::request::{
-    ArqcRequest, EncryptedPin, GeneratedKey, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource,
-    PinMethod, TranslatePin, VerifyCvv, VerifyPin,
+    ArqcRequest, EncryptedPin, GeneratedKey, KeySource, KeySpec, MacRequest, PinBlockFormat, PinMethod,
+    TranslatePin, VerifyCvv, VerifyPin,
 };
 
 /// Keys that a PIN block may come in under.
@@ -83,10 +83,10 @@ impl<S: Store> Engine<S> {
             .map_err(|source| base.error(source))
     }
 
-    fn pin_key(&self, source: PinKeySource<'_>) -> Result<PinKey, HsmError> {
+    fn pin_key(&self, source: KeySource<'_>) -> Result<PinKey, HsmError> {
         match source {
-            PinKeySource::Key(handle) => Ok(PinKey::Held(self.held(handle, PIN_SOURCES)?)),
-            PinKeySource::Dukpt { base, ksn } => {
+            KeySource::Key(handle) => Ok(PinKey::Held(self.held(handle, PIN_SOURCES)?)),
+            KeySource::Dukpt { base, ksn } => {
                 let key = self.transaction_key(base, &ksn, Variant::Pin)?;
                 Ok(PinKey::OfTransaction(Box::new(TdesCipher::new(&key))))
             }
@@ -175,11 +175,11 @@ impl<S: Store> Engine<S> {
         work: impl FnOnce(&MacKey) -> T,
     ) -> Result<T, HsmError> {
         match request.source {
-            MacKeySource::Key(handle) => self
+            KeySource::Key(handle) => self
                 .held(handle, &[KeyUsage::Mak])?
                 .with_mac(request.algorithm, work)
                 .map_err(|source| handle.error(source)),
-            MacKeySource::Dukpt { base, ksn } => {
+            KeySource::Dukpt { base, ksn } => {
                 let key = self.transaction_key(base, &ksn, Variant::MacRequest)?;
                 let key =
                     MacKey::new(request.algorithm, key.expose()).map_err(|source| base.error(source))?;

@@ -37,7 +37,7 @@ pub use api::{Answer, Health, Hsm};
 pub use error::HsmError;
 pub use handle::{KeyHandle, Validity};
 pub use request::{
-    ArqcRequest, EncryptedPin, GeneratedKey, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource,
-    PinMethod, TranslatePin, VerifyCvv, VerifyPin,
+    ArqcRequest, EncryptedPin, GeneratedKey, KeySource, KeySpec, MacRequest, PinBlockFormat, PinMethod,
+    TranslatePin, VerifyCvv, VerifyPin,
 };
 pub use software::SoftwareHsm;

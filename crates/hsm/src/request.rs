@@ -24,12 +24,12 @@ impl PinBlockFormat {
     pub const ISO0: Self = Self::Des(PinFormat::Iso0);
 }
 
-/// Under what a PIN block is enciphered.
+/// The key of a PIN block or a MAC.
 #[derive(Debug, Clone, Copy)]
-pub enum PinKeySource<'a> {
-    /// A terminal's or a zone's PIN key.
+pub enum KeySource<'a> {
+    /// A terminal's or a zone's key.
     Key(&'a KeyHandle),
-    /// The key of one transaction (DUKPT, triple DES).
+    /// The key of one transaction (DUKPT, triple DES); for a MAC, of the request.
     Dukpt {
         /// Base derivation key.
         base: &'a KeyHandle,
@@ -42,7 +42,7 @@ pub enum PinKeySource<'a> {
 #[derive(Clone, Copy)]
 pub struct TranslatePin<'a> {
     /// What it is enciphered under.
-    pub source: PinKeySource<'a>,
+    pub source: KeySource<'a>,
     /// The zone PIN key that it is to be under.
     pub target: &'a KeyHandle,
     /// The enciphered block: 8 bytes, 16 in format 4.
@@ -59,7 +59,7 @@ pub struct TranslatePin<'a> {
 #[derive(Clone, Copy)]
 pub struct VerifyPin<'a> {
     /// What the block is enciphered under.
-    pub source: PinKeySource<'a>,
+    pub source: KeySource<'a>,
     /// The PIN verification key.
     pub key: &'a KeyHandle,
     /// The enciphered block.
@@ -106,25 +106,11 @@ pub struct VerifyCvv<'a> {
     pub value: &'a [u8],
 }
 
-/// What a MAC is made with.
-#[derive(Debug, Clone, Copy)]
-pub enum MacKeySource<'a> {
-    /// A MAC key.
-    Key(&'a KeyHandle),
-    /// The key of one transaction (DUKPT, triple DES, request).
-    Dukpt {
-        /// Base derivation key.
-        base: &'a KeyHandle,
-        /// Key serial number.
-        ksn: [u8; 10],
-    },
-}
-
 /// A message to be authenticated.
 #[derive(Clone, Copy)]
 pub struct MacRequest<'a> {
     /// With what.
-    pub source: MacKeySource<'a>,
+    pub source: KeySource<'a>,
     /// How.
     pub algorithm: MacAlgorithm,
     /// The bytes.

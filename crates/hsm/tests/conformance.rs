@@ -8,8 +8,8 @@ mod support;
 use support::{Bench, TRANSPORT, connected, patient, payshield, software};
 use switchyard_hsm::pkcs11::{Pkcs11Hsm, TokenSettings};
 use switchyard_hsm::{
-    ArqcRequest, HsmError, KeyHandle, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource,
-    PinMethod, TranslatePin, VerifyCvv, VerifyPin,
+    ArqcRequest, HsmError, KeyHandle, KeySource, KeySpec, MacRequest, PinBlockFormat, PinMethod,
+    TranslatePin, VerifyCvv, VerifyPin,
 };
 use switchyard_keys::dukpt::tdes::{self, Variant};
 use switchyard_keys::emv::{self, CardRequest, CryptogramScheme};
@@ -64,7 +64,7 @@ async fn pins(bench: &Bench) {
     ] {
         let block = pik.encrypt_block(clear(from));
         let request = TranslatePin {
-            source: PinKeySource::Key(&source),
+            source: KeySource::Key(&source),
             target: &target,
             block: &block,
             from: PinBlockFormat::Des(from),
@@ -77,7 +77,7 @@ async fn pins(bench: &Bench) {
 
         for (value, right) in [(pvv, true), (*b"0000", pvv == *b"0000")] {
             let request = VerifyPin {
-                source: PinKeySource::Key(&source),
+                source: KeySource::Key(&source),
                 key: &verification,
                 block: &block,
                 format: PinBlockFormat::Des(from),
@@ -97,7 +97,7 @@ async fn pin_faults(bench: &Bench) {
     let mak = bench.load(KeyUsage::Mak, KeyAlgorithm::Tdes, des(16).expose()).await.unwrap();
     let good = TdesCipher::new(&pik).encrypt_block(clear(PinFormat::Iso0));
     let request = TranslatePin {
-        source: PinKeySource::Key(&source),
+        source: KeySource::Key(&source),
         target: &target,
         block: &good,
         from: PinBlockFormat::ISO0,
@@ -115,7 +115,7 @@ async fn pin_faults(bench: &Bench) {
     assert!(hsm.translate_pin(unbound).await.is_err());
     // Keys are for one use each.
     for source in [&mak, &bench.transport] {
-        let misused = TranslatePin { source: PinKeySource::Key(source), ..request };
+        let misused = TranslatePin { source: KeySource::Key(source), ..request };
         assert!(matches!(hsm.translate_pin(misused).await, Err(HsmError::Key { .. })));
     }
     for target in [&source, &mak] {
@@ -131,7 +131,7 @@ async fn pin_faults(bench: &Bench) {
         (relabelled(KeyUsage::Zpk, &source).unwrap(), relabelled(KeyUsage::Pik, &target).unwrap());
     assert!(hsm.translate_pin(request).await.is_ok());
     assert!(hsm.translate_pin(TranslatePin { target: &as_zone, ..request }).await.is_err());
-    assert!(hsm.translate_pin(TranslatePin { source: PinKeySource::Key(&as_pin), ..request }).await.is_err());
+    assert!(hsm.translate_pin(TranslatePin { source: KeySource::Key(&as_pin), ..request }).await.is_err());
     for block in [&good[..7], &[][..]] {
         assert!(hsm.translate_pin(TranslatePin { block, ..request }).await.is_err());
     }
@@ -149,7 +149,7 @@ async fn offsets(bench: &Bench) {
     wrong[2] = if wrong[2] == b'9' { b'0' } else { wrong[2] + 1 };
     for (offset, right) in [(&offset, true), (&wrong, false)] {
         let request = VerifyPin {
-            source: PinKeySource::Key(&source),
+            source: KeySource::Key(&source),
             key: &key,
             block: &block,
             format: PinBlockFormat::ISO0,
@@ -167,7 +167,7 @@ async fn dukpt(bench: &Bench) {
     let transaction = tdes::transaction_key(&tdes::initial_key(&bdk, &KSN).unwrap(), &KSN).unwrap();
     let pin_key = TdesCipher::new(&tdes::variant_key(&transaction, Variant::Pin).unwrap());
     let request = TranslatePin {
-        source: PinKeySource::Dukpt { base: &base, ksn: KSN },
+        source: KeySource::Dukpt { base: &base, ksn: KSN },
         target: &target,
         block: &pin_key.encrypt_block(clear(PinFormat::Iso0)),
         from: PinBlockFormat::ISO0,
@@ -180,7 +180,7 @@ async fn dukpt(bench: &Bench) {
 
     let mac_key = tdes::variant_key(&transaction, Variant::MacRequest).unwrap();
     let mac = MacKey::new(MacAlgorithm::X919, mac_key.expose()).unwrap().compute(b"a message");
-    let source = MacKeySource::Dukpt { base: &base, ksn: KSN };
+    let source = KeySource::Dukpt { base: &base, ksn: KSN };
     for (data, right) in [(&b"a message"[..], true), (b"b message", false)] {
         let request = MacRequest { source, algorithm: MacAlgorithm::X919, data };
         assert_eq!(bench.hsm.verify_mac(request, mac.as_bytes()).await, Ok(right));
@@ -213,7 +213,7 @@ async fn macs(bench: &Bench) {
             if cipher == KeyAlgorithm::Aes { clear.expose().to_vec() } else { des(bytes).expose().to_vec() };
         let key = bench.load(KeyUsage::Mak, cipher, &clear).await.unwrap();
         for data in [&message[..], &message[..8], &message[..13]] {
-            let request = MacRequest { source: MacKeySource::Key(&key), algorithm, data };
+            let request = MacRequest { source: KeySource::Key(&key), algorithm, data };
             let expected = MacKey::new(algorithm, &clear).unwrap().compute(data);
             match bench.hsm.generate_mac(request).await {
                 Ok(mac) => assert_eq!(mac, expected, "{algorithm:?}"),
@@ -280,7 +280,7 @@ async fn made_keys(bench: &Bench) {
         clear.check_quality().unwrap();
         if usage == KeyUsage::Pik {
             let request = TranslatePin {
-                source: PinKeySource::Key(&made.handle),
+                source: KeySource::Key(&made.handle),
                 target: &target,
                 block: &TdesCipher::new(&clear).encrypt_block(self::clear(PinFormat::Iso0)),
                 from: PinBlockFormat::ISO0,
@@ -329,7 +329,7 @@ async fn the_software_hsm_conforms() {
     let source = bench.load(KeyUsage::Pik, KeyAlgorithm::Tdes, pik.expose()).await.unwrap();
     let target = bench.load(KeyUsage::Zpk, KeyAlgorithm::Aes, zpk.expose()).await.unwrap();
     let request = TranslatePin {
-        source: PinKeySource::Key(&source),
+        source: KeySource::Key(&source),
         target: &target,
         block: &TdesCipher::new(&pik).encrypt_block(clear(PinFormat::Iso0)),
         from: PinBlockFormat::ISO0,

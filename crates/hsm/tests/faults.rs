@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use support::{TRANSPORT, connected, patient, payshield};
 use switchyard_hsm::payshield::{PayShield, Settings};
-use switchyard_hsm::{Hsm, HsmError, KeyHandle, PinBlockFormat, PinKeySource, PinMethod, VerifyPin};
+use switchyard_hsm::{Hsm, HsmError, KeyHandle, KeySource, PinBlockFormat, PinMethod, VerifyPin};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
 use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{DesKey, TdesCipher, pin};
@@ -55,7 +55,7 @@ impl Verifier {
 
     async fn verify(&self) -> Result<bool, HsmError> {
         let request = VerifyPin {
-            source: PinKeySource::Key(&self.source),
+            source: KeySource::Key(&self.source),
             key: &self.key,
             block: &self.block,
             format: PinBlockFormat::ISO0,

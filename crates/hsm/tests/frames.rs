@@ -5,8 +5,8 @@
 use serde_json::Value;
 use switchyard_hsm::payshield::{Command, Commands, Reply};
 use switchyard_hsm::{
-    ArqcRequest, HsmError, KeyHandle, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource,
-    PinMethod, TranslatePin, VerifyCvv, VerifyPin,
+    ArqcRequest, HsmError, KeyHandle, KeySource, KeySpec, MacRequest, PinBlockFormat, PinMethod,
+    TranslatePin, VerifyCvv, VerifyPin,
 };
 use switchyard_keys::emv::{CardRequest, CryptogramScheme};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage, Lmk};
@@ -72,7 +72,7 @@ fn pin_translations_are_written_as_published() {
         let (source, target) = (key(&input, source, usage), key(&input, target, KeyUsage::Zpk));
         let (block, pan) = (unhex(text(&input, "sourcePinBlock")), card(&input));
         let request = TranslatePin {
-            source: PinKeySource::Key(&source),
+            source: KeySource::Key(&source),
             target: &target,
             block: &block,
             from: PinBlockFormat::ISO0,
@@ -91,7 +91,7 @@ fn pin_verifications_are_written_as_published() {
         let (source, pvk) = (key(&input, source, usage), key(&input, "pvk", KeyUsage::Pvk));
         let (block, pan) = (unhex(text(&input, "pinBlock")), card(&input));
         let request = VerifyPin {
-            source: PinKeySource::Key(&source),
+            source: KeySource::Key(&source),
             key: &pvk,
             block: &block,
             format: PinBlockFormat::ISO0,
@@ -109,7 +109,7 @@ fn pin_verifications_are_written_as_published() {
     let pan = b"5022654000000092";
     let block = unhex(text(&input, "pinBlock"));
     let request = VerifyPin {
-        source: PinKeySource::Key(&tpk),
+        source: KeySource::Key(&tpk),
         key: &pvk,
         block: &block,
         format: PinBlockFormat::ISO0,
@@ -147,7 +147,7 @@ fn card_values_and_macs_are_written_as_published() {
     let (input, expected) = published("M6", "1");
     let mak = key(&input, "key", KeyUsage::Mak);
     let data = text(&input, "macData").as_bytes();
-    let request = MacRequest { source: MacKeySource::Key(&mak), algorithm: MacAlgorithm::X919, data };
+    let request = MacRequest { source: KeySource::Key(&mak), algorithm: MacAlgorithm::X919, data };
     let ours = Commands::default().mac(&request, None).unwrap().as_bytes().to_vec();
     assert_eq!((&ours[..4], &ours[5..7], &ours[10..]), (&b"M600"[..], &b"31"[..], &expected[10..]));
     assert_eq!((&ours[4..5], &ours[7..10]), (&b"1"[..], &b"003"[..]));
@@ -158,7 +158,7 @@ fn card_values_and_macs_are_written_as_published() {
     let bdk = key(&input, "bdk", KeyUsage::Bdk);
     let ksn = unhex(text(&input, "ksn")).try_into().unwrap();
     let data = unhex(text(&input, "messageData"));
-    let source = MacKeySource::Dukpt { base: &bdk, ksn };
+    let source = KeySource::Dukpt { base: &bdk, ksn };
     let request = MacRequest { source, algorithm: MacAlgorithm::X919, data: &data };
     same(Commands::default().mac(&request, Some(&unhex(text(&input, "mac")))), &expected);
 }

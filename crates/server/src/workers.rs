@@ -11,7 +11,7 @@ use switchyard_core::{
     SlotId,
 };
 use switchyard_domain::{KeyUse, LinkIndex, PinBlock, TerminalIndex, WorkingKeys};
-use switchyard_hsm::{HsmError, KeySpec, PinBlockFormat, PinKeySource, PinMethod, TranslatePin, VerifyPin};
+use switchyard_hsm::{HsmError, KeySource, KeySpec, PinBlockFormat, PinMethod, TranslatePin, VerifyPin};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
 use switchyard_keys::pin::PinFormat;
 use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock, WorkingKeyError, WrappedPart};
@@ -219,7 +219,7 @@ impl PinWork<'_> {
         let Some(pvk) = keys.pin_verification() else { return Ok(PinOutcome::Failed) };
         let (source, pvk) = (self.key.handle(module, store).await?, pvk.handle(module, store).await?);
         let request = VerifyPin {
-            source: PinKeySource::Key(&source),
+            source: KeySource::Key(&source),
             key: &pvk,
             block: self.block,
             format: self.format,
@@ -235,7 +235,7 @@ impl PinWork<'_> {
         let Some(zone) = keys.zone(link) else { return Ok(PinOutcome::Failed) };
         let (source, zone) = (self.key.handle(module, store).await?, zone.handle(module, store).await?);
         let request = TranslatePin {
-            source: PinKeySource::Key(&source),
+            source: KeySource::Key(&source),
             target: &zone,
             block: self.block,
             from: self.format,

@@ -7,7 +7,7 @@ use crate::input::PinOutcome;
 use crate::machine::{Core, Output};
 use crate::state::{RiskSeen, about};
 use switchyard_domain::{
-    Actor, Choice, Destination, LinkIndex, LinkMode, Outcome, PinBlock, Record, ResponseCode, RouteTarget,
+    Actor, Choice, Destination, LinkIndex, LinkMode, PinBlock, Record, ResponseCode, RouteTarget,
     RoutingRules, Timestamp, TransactionId, TransactionOpened, UpstreamRef,
 };
 
@@ -131,11 +131,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.state.transactions.get(id) else { return };
-        if transaction.outcome != Outcome::Pending {
-            return;
-        }
-        let opened = transaction.opened.clone();
+        let Some(opened) = self.pending(id).map(|transaction| transaction.opened.clone()) else { return };
         match outcome {
             PinOutcome::Translated(block) if self.is_healthy(link, now) => {
                 let again = self.upstream_request(&opened, request, None);

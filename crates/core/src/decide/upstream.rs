@@ -258,6 +258,11 @@ impl Core {
         }
     }
 
+    /// A transaction that waits for its outcome.
+    pub(crate) fn pending(&self, id: TransactionId) -> Option<&crate::state::Transaction> {
+        self.state.transactions.get(id).filter(|transaction| transaction.outcome == Outcome::Pending)
+    }
+
     /// The request never left: nothing happened upstream.
     pub(crate) fn not_sent(
         &mut self,
@@ -267,14 +272,11 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.state.transactions.get(id) else { return };
-        if transaction.outcome != Outcome::Pending {
-            return;
-        }
-        let opened = transaction.opened.clone();
+        let Some(transaction) = self.pending(id) else { return };
+        let (opened, reversal_wanted) = (transaction.opened.clone(), transaction.reversal_wanted);
         let Some(upstream) = opened.upstream.filter(|upstream| upstream.link == link) else { return };
         self.flight.link(link).asked.remove(&upstream.stan);
-        if transaction.reversal_wanted || !self.fail_over(&opened, request, now, out) {
+        if reversal_wanted || !self.fail_over(&opened, request, now, out) {
             self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
         }
     }

@@ -13,8 +13,8 @@ use crate::error::HsmError;
 use crate::handle::KeyHandle;
 use crate::hex;
 use crate::request::{
-    ArqcRequest, KeySpec, MacKeySource, MacRequest, PinBlockFormat, PinKeySource, PinMethod, TranslatePin,
-    VerifyCvv, VerifyPin,
+    ArqcRequest, KeySource, KeySpec, MacRequest, PinBlockFormat, PinMethod, TranslatePin, VerifyCvv,
+    VerifyPin,
 };
 
 /// Longest PIN, as the commands carry it.
@@ -124,12 +124,12 @@ impl Commands {
         let (from, to) = (block_format(request.from)?, block_format(request.to)?);
         let account = account(request.pan)?;
         let (command, ksn) = match request.source {
-            PinKeySource::Key(source) => {
+            KeySource::Key(source) => {
                 source.check(&[KeyUsage::Pik, KeyUsage::Zpk])?;
                 let code = if source.usage() == KeyUsage::Pik { b"CA" } else { b"CC" };
                 (Command::new(code).key(source).key(request.target), None)
             }
-            PinKeySource::Dukpt { base, ksn } => {
+            KeySource::Dukpt { base, ksn } => {
                 base.check(&[KeyUsage::Bdk])?;
                 (Command::new(b"G0").key(base).key(request.target), Some(ksn))
             }
@@ -146,7 +146,7 @@ impl Commands {
     /// # Errors
     /// As [`Commands::translate_pin`].
     pub fn verify_pin(&self, request: &VerifyPin<'_>) -> Result<Command, HsmError> {
-        let PinKeySource::Key(source) = request.source else {
+        let KeySource::Key(source) = request.source else {
             return Err(HsmError::Unsupported("verification of a dukpt pin"));
         };
         source.check(&[KeyUsage::Pik, KeyUsage::Zpk])?;
@@ -233,7 +233,7 @@ impl Commands {
         }
         let length = format!("{:04X}", request.data.len());
         match request.source {
-            MacKeySource::Key(key) => {
+            KeySource::Key(key) => {
                 key.check(&[KeyUsage::Mak])?;
                 let key_type = if is_key_block(key) { KEY_BLOCK_TYPE } else { b"003" };
                 // One block, binary input, a MAC of 16 digits, zero padding.
@@ -246,7 +246,7 @@ impl Commands {
                     .put(request.data);
                 Ok(command.hex(verify.unwrap_or_default()).lmk(self.lmk))
             }
-            MacKeySource::Dukpt { base, ksn } => {
+            KeySource::Dukpt { base, ksn } => {
                 base.check(&[KeyUsage::Bdk])?;
                 let Some(mac) = verify.filter(|_| algorithm == b'3') else {
                     return Err(HsmError::Unsupported("this use of a dukpt mac"));
