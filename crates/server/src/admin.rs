@@ -1,33 +1,44 @@
 //! The administrators' socket: one JSON object a line in, one a line out.
 //!
 //! Request: `{"command": "day-cut"}` and whatever else the command takes. Answer: `{"ok": true, …}` or
-//! `{"ok": false, "error": "…"}`. The record names the user at the other end, for whom the system vouches; a request
-//! that names another in `"operator"` is refused. The socket has mode 0600 and stands in the data directory: whoever
-//! can open it could read the ledger too.
+//! `{"ok": false, "error": "…"}`. The record names the user at the other end: the switch's own user or root, for whom the
+//! system vouches, or whoever logged in with `{"command": "login", "user": "…", "password": "…"}` on this connection. A
+//! request that names another in `"operator"` is refused. The socket has mode 0600 and stands in the data directory:
+//! whoever can open it could read the ledger too. `[admin] group` lets the directory's group open it, to log in.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use switchyard_core::{Command, CommandOutcome, Order};
+use switchyard_core::{Act, Command, CommandOutcome, Order, UserCommand};
 use switchyard_domain::{
-    AccountId, AccountRules, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason, Record,
-    RiskRules, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason, Record,
+    RiskRules, Roles, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer, UserName,
+    UserOrder,
 };
+use switchyard_keys::password::Password;
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::clear_key::ClearKey;
 use crate::hot_cards::{CardToBlock, ClearPan};
-use crate::people;
+use crate::keystore::wipe;
+use crate::login::{self, Login};
+use crate::people::Asker;
 use crate::registry::{Ask, answer};
 use crate::shared::{ACCEPT_RETRY, Phase, Shared, reached as reached_phase};
 use crate::status::status;
 
 /// Longest request: a settlement run is recorded in one command.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long somebody who logged in may say nothing (PCI DSS 8.2.8).
+const SESSION_IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// What is said when there is nobody left to do it.
+const STOPPED: &str = "the switch stopped before it was done";
 
 /// What an administrator asks for.
 #[derive(Deserialize)]
@@ -74,17 +85,64 @@ enum Request {
     SetRoutingRules { rules: Box<RoutingRules> },
     SetStandInRules { rules: Box<StandInRules> },
     ReleasePayout { transaction: TransactionId, reason: String },
+    Login(Login),
+    Users,
+    AddUser { user: UserName, roles: Roles, password: Password },
+    OrderUser { user: UserName, order: UserOrder, reason: Reason },
+    SetPassword { user: UserName, password: Password },
+}
+
+impl Request {
+    /// What asking for this is, for `actor`: a row of the table of roles.
+    fn act(&self, actor: &Actor) -> Act {
+        match self {
+            Self::Status => Act::Status,
+            Self::Digest => Act::Digest,
+            Self::TrialBalance => Act::TrialBalance,
+            Self::DayCut => Act::CutDay,
+            Self::InstallKey { .. } => Act::InstallKey,
+            Self::RotateCardKey => Act::RotateCardKey,
+            Self::ShredCardKeys { .. } => Act::ShredCardKeys,
+            Self::RegisterMerchant { .. } => Act::RegisterMerchant,
+            Self::BindTerminal { .. } => Act::BindTerminal,
+            Self::AddLink { .. } => Act::AddLink,
+            Self::AddRoute { .. } => Act::AddRoute,
+            Self::SetFeePlan { .. } => Act::SetFeePlan,
+            Self::IssueCard { .. } => Act::IssueCard,
+            Self::RecordSettlement { .. } => Act::RecordSettlement,
+            Self::Registry { .. } => Act::Registry,
+            Self::Projections => Act::Projections,
+            Self::Reindex => Act::Reindex,
+            Self::SetAccountRules { .. } => Act::SetAccountRules,
+            Self::Transfer { .. } => Act::Transfer,
+            Self::Order { order } => order.act(),
+            Self::BlockCards { .. } => Act::BlockCards,
+            Self::UnblockCard { .. } => Act::UnblockCard,
+            Self::Links => Act::Links,
+            Self::ReloadConfig => Act::ReloadConfig,
+            Self::WrapKey { .. } => Act::WrapKey,
+            Self::SetRiskRules { .. } => Act::SetRiskRules,
+            Self::SetRoutingRules { .. } => Act::SetRoutingRules,
+            Self::SetStandInRules { .. } => Act::SetStandInRules,
+            Self::ReleasePayout { .. } => Act::ReleasePayout,
+            Self::Login(_) => Act::CheckLogin,
+            Self::Users => Act::Users,
+            Self::AddUser { .. } => Act::AddUser,
+            Self::OrderUser { .. } => Act::OrderUser,
+            Self::SetPassword { user, .. } => Act::of_password(actor, user),
+        }
+    }
 }
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
-pub(crate) fn bind(path: &Path) -> std::io::Result<UnixListener> {
+pub(crate) fn bind(path: &Path, group: bool) -> std::io::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(if group { 0o660 } else { 0o600 }))?;
     Ok(listener)
 }
 
@@ -119,33 +177,71 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
 }
 
 async fn converse(shared: &Arc<Shared>, stream: UnixStream) -> std::io::Result<()> {
-    let user = stream.peer_cred().map(|cred| cred.uid()).ok();
+    let mut asker = Asker::of(stream.peer_cred().map(|cred| cred.uid()).ok());
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     loop {
         line.clear();
-        if (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await? == 0 {
+        let mut limited = (&mut reader).take(LINE_BYTES_MAX);
+        let read = limited.read_until(b'\n', &mut line);
+        let count = match asker.is_logged_in() {
+            true => tokio::time::timeout(SESSION_IDLE, read).await.unwrap_or(Ok(0))?,
+            false => read.await?,
+        };
+        if count == 0 {
             return Ok(());
         }
-        let answer = match serde_json::from_slice::<Envelope>(&line) {
-            Ok(envelope) => perform(shared, user, envelope).await,
+        let is_last = line.last() != Some(&b'\n');
+        let request = serde_json::from_slice::<Envelope>(&line);
+        // It may hold a password or a key.
+        wipe(&mut line);
+        let answer = match request {
+            Ok(envelope) => perform(shared, &mut asker, envelope).await,
             // The text of the error quotes what was sent, which may be key material.
             Err(error) => failure(&format!("not a request: line {} column {}", error.line(), error.column())),
         };
         writer.write_all(format!("{answer}\n").as_bytes()).await?;
-        if line.last() != Some(&b'\n') {
+        if is_last {
             return Ok(());
         }
     }
 }
 
-async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) -> Value {
-    let actor = match people::peer(user, envelope.operator.as_deref()) {
+async fn perform(shared: &Arc<Shared>, asker: &mut Asker, envelope: Envelope) -> Value {
+    let request = match envelope.request {
+        Request::Login(login) => {
+            let logged_in = login::log_in(shared, login).await;
+            return told("user", logged_in.inspect(|user| asker.is_now(user.clone())));
+        }
+        request => request,
+    };
+    let actor = match asker.actor(envelope.operator.as_deref()) {
         Ok(actor) => actor,
         Err(error) => return failure(&error.to_string()),
     };
-    let command = match envelope.request {
+    // Whom the system vouches for may do all that does without the core.
+    if let Actor::User(_) = &actor {
+        let may = Command::May(request.act(&actor));
+        match shared.command(actor.clone(), may).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return failure(&error.to_string()),
+            Err(_) => return failure(STOPPED),
+        }
+    }
+    match request {
+        Request::AddUser { user, roles, password } => {
+            done(login::add_user(shared, actor, user, roles, password).await)
+        }
+        Request::SetPassword { user, password } => {
+            done(login::set_password(shared, actor, user, password).await)
+        }
+        request => carry_out(shared, actor, envelope.expect, request).await,
+    }
+}
+
+async fn carry_out(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: Request) -> Value {
+    let command = match request {
         Request::Status => return success("status", json!(status(shared))),
         Request::Registry { ask } => {
             return read(shared, move |mut rows| Ok(json!(answer(&mut rows, &ask)?))).await;
@@ -192,18 +288,31 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::WrapKey { usage, key } => {
             return told("record", shared.store.wrap(usage, key.expose()));
         }
+        Request::Users => Command::User(UserCommand::List),
+        Request::OrderUser { user, order, reason } => {
+            Command::User(UserCommand::Order { user, order, reason })
+        }
+        Request::Login(_) | Request::AddUser { .. } | Request::SetPassword { .. } => {
+            return failure("a password takes another way");
+        }
         Request::ReloadConfig => {
             return told("config", crate::reload::reload(shared, actor).await);
         }
     };
-    let command = match envelope.expect {
+    let command = match expect {
         Some(version) => Command::Expecting { version, command: Box::new(command) },
         None => command,
     };
     match shared.command(actor, command).await {
-        Ok(Ok(outcome)) => outcome_json(&outcome),
-        Ok(Err(error)) => failure(&error.to_string()),
-        Err(_) => failure("the switch stopped before it was done"),
+        Ok(result) => done(result),
+        Err(_) => failure(STOPPED),
+    }
+}
+
+fn done<E: std::fmt::Display>(result: Result<CommandOutcome, E>) -> Value {
+    match result {
+        Ok(outcome) => outcome_json(&outcome),
+        Err(error) => failure(&error.to_string()),
     }
 }
 
@@ -244,6 +353,9 @@ fn outcome_json(outcome: &CommandOutcome) -> Value {
         CommandOutcome::Changed { count, unchanged } => {
             json!({"ok": true, "changed": count, "unchanged": unchanged})
         }
+        CommandOutcome::Users(users) => success("users", json!(users)),
+        // What a password is compared with leaves this process for nobody.
+        CommandOutcome::Passwords(_) | CommandOutcome::Permitted => json!({"ok": true}),
         CommandOutcome::Links(links) => success("links", json!(links)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),

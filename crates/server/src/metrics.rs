@@ -29,6 +29,8 @@ pub const REQUESTS: &str = "switch_requests_total";
 pub const REQUESTS_SHED: &str = "switch_requests_shed_total";
 /// Requests whose MAC was wrong or absent.
 pub const MAC_FAILURES: &str = "switch_mac_failures_total";
+/// Logins of people with a wrong user or password.
+pub const LOGIN_FAILURES: &str = "switch_login_failures_total";
 /// Answers, by `class` of their response code.
 pub const REPLIES: &str = "switch_replies_total";
 /// Answers whose connection was gone.
@@ -183,6 +185,7 @@ pub(crate) struct Handles {
     pub(crate) requests: Counter,
     pub(crate) requests_shed: Counter,
     pub(crate) mac_failures: Counter,
+    pub(crate) login_failures: Counter,
     replies: Vec<Counter>,
     pub(crate) replies_undelivered: Counter,
     pub(crate) request_seconds: Histogram,
@@ -234,6 +237,7 @@ impl Metrics {
                 requests: counter!(REQUESTS),
                 requests_shed: counter!(REQUESTS_SHED),
                 mac_failures: counter!(MAC_FAILURES),
+                login_failures: counter!(LOGIN_FAILURES),
                 replies: labelled(REPLIES, "class", CodeClass::LABELS),
                 replies_undelivered: counter!(REPLIES_UNDELIVERED),
                 request_seconds: histogram!(REQUEST_SECONDS),

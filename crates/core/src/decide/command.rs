@@ -30,6 +30,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) -> Result<CommandOutcome, CommandError> {
+        self.permitted(&actor, command.act(&actor))?;
         let command = self.unchanged_since(command)?;
         let exists = self.state.is_initialised();
         if exists == matches!(command, Command::Genesis(_)) {
@@ -93,6 +94,8 @@ impl Core {
                 self.config = *config;
                 return Ok(CommandOutcome::RecordedBefore);
             }
+            Command::User(command) => return self.user(actor, command, now, out),
+            Command::May(_) => return Ok(CommandOutcome::Permitted),
             Command::Links => return Ok(CommandOutcome::Links(self.link_facts())),
             Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
             Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),

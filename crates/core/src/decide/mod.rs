@@ -18,6 +18,7 @@ mod stand_in;
 mod terminal;
 mod transfer;
 mod upstream;
+mod user;
 
 use crate::machine::{Core, Output};
 use switchyard_domain::{Actor, Record, Timestamp};

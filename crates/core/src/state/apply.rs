@@ -66,6 +66,10 @@ impl State {
             | Record::RiskFlagged { .. }
             | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
+            Record::UserAdded { .. }
+            | Record::UserOrdered { .. }
+            | Record::PasswordSet { .. }
+            | Record::LoginTried { .. } => self.users.apply(stamped),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
             | Record::MerchantOrdered { .. }

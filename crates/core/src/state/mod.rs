@@ -17,6 +17,7 @@ mod risk;
 mod rows;
 mod saf;
 mod transactions;
+mod users;
 mod view;
 
 pub use cases::OpenCase;
@@ -28,6 +29,7 @@ pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
 pub(crate) use risk::{Seen as RiskSeen, about};
 pub(crate) use transactions::Transaction;
+pub(crate) use users::{User, Users};
 
 use crate::state::batches::Batches;
 use crate::state::cases::Cases;
@@ -100,6 +102,7 @@ pub struct State {
     pub(crate) book: Book,
     pub(crate) risk: Risk,
     pub(crate) routing: RoutingRules,
+    pub(crate) users: Users,
     /// Counts reference numbers given out.
     pub(crate) references: u64,
     /// The trace number given out last, per link.

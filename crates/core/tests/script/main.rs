@@ -22,3 +22,4 @@ mod risk;
 mod routing;
 mod stand_in;
 mod transfer;
+mod users;

@@ -27,7 +27,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -66,11 +66,13 @@ pub enum SectionKind {
     Risk = 14,
     /// What they have counted.
     RiskCounters = 15,
+    /// People who can log in.
+    Users = 16,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -86,6 +88,7 @@ impl SectionKind {
         Self::Blocked,
         Self::Risk,
         Self::RiskCounters,
+        Self::Users,
     ];
 }
 
@@ -123,7 +126,8 @@ impl Section<'_> {
             | SectionKind::AuthCodes
             | SectionKind::Blocked
             | SectionKind::Risk
-            | SectionKind::RiskCounters => Ok(()),
+            | SectionKind::RiskCounters
+            | SectionKind::Users => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })
     }

@@ -5,7 +5,7 @@
 
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
-use crate::state::State;
+use crate::state::{State, Users};
 use crate::state::batches::Batch;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
@@ -45,6 +45,7 @@ enum Content {
     Reversals { packed: Box<[u8]>, count: usize },
     Risk(Box<RiskImage>),
     RiskCounters(Box<RiskShard>),
+    Users(Box<Users>),
     Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
 
@@ -91,6 +92,7 @@ impl Part {
             SectionKind::RiskCounters => {
                 all(&bytes).map(|tables| (Content::RiskCounters(Box::new(tables)), whole))
             }
+            SectionKind::Users => all(&bytes).map(|users| (Content::Users(Box::new(users)), whole)),
             SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
                 (Content::Transactions { packed: bytes.into(), count, summary }, whole)
             }),
@@ -241,6 +243,7 @@ impl Build {
                     (rules, since.into_iter().collect(), held.into_iter().collect());
             }
             Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
+            Content::Users(users) => state.users = (index == 0).then_some(*users)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
             Content::Transactions { packed, count, summary } => {
                 // Pages that were given up leave a gap.
