@@ -2,6 +2,7 @@
 
 mod operate;
 mod registry;
+mod user;
 
 pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
@@ -12,9 +13,11 @@ pub(crate) use registry::{
     SetFeePlan,
 };
 
+pub(crate) use user::{AddUser, NamedUser, RolesOfUser, UserCommand};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BusinessDate, Timestamp};
+use switchyard_domain::{BusinessDate, Timestamp, UserName};
 use switchyard_ledger::note::VerifierKey;
 
 /// A transaction processing switch: ISO 8583 terminals in, durable double-entry ledger, settlement out.
@@ -36,6 +39,12 @@ pub(crate) struct Global {
     /// How to print data.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
+    /// Log in as this user; the password is typed at the terminal.
+    #[arg(long, global = true, value_name = "NAME", env = "SWITCHYARD_USER")]
+    pub(crate) user: Option<UserName>,
+    /// Read passwords from standard input, one a line, before anything else that the command reads there.
+    #[arg(long, global = true)]
+    pub(crate) password_stdin: bool,
 }
 
 /// How data is printed.
@@ -129,6 +138,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SettleCommand,
     },
+    /// People who log in: add, list, show, disable, enable, unlock, roles, passwd.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Keys and payment cryptography.
     #[command(subcommand)]
     Key(KeyCommand),

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchyard_core::{Act, Command, CommandOutcome, Order, UserCommand};
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason, Record,
-    RiskRules, Roles, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer, UserName,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason,
+    Record, RiskRules, Roles, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer, UserName,
     UserOrder,
 };
 use switchyard_keys::password::Password;

@@ -56,7 +56,10 @@ pub enum LoginError {
 }
 
 /// A new password's record, when it may follow these.
-pub(crate) fn next_password(typed: &Password, before: &[PasswordRecord]) -> Result<PasswordRecord, LoginError> {
+pub(crate) fn next_password(
+    typed: &Password,
+    before: &[PasswordRecord],
+) -> Result<PasswordRecord, LoginError> {
     if !typed.is_long_enough() {
         return Err(LoginError::Short);
     }
@@ -176,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_new_password_is_long_enough_and_none_of_the_last() {
-        let kept: Vec<_> = ["the first of all", "the second of all"].map(|text| typed(text).record().unwrap()).into();
+        let kept: Vec<_> =
+            ["the first of all", "the second of all"].map(|text| typed(text).record().unwrap()).into();
         assert!(matches!(next_password(&typed("eleven char"), &kept), Err(LoginError::Short)));
         for before in ["the first of all", "the second of all"] {
             assert!(matches!(next_password(&typed(before), &kept), Err(LoginError::Repeated)));
@@ -200,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_request_never_shows_its_password() {
-        let login: Login = serde_json::from_str(r#"{"user":"anna","password":"a horse by the sea"}"#).unwrap();
+        let login: Login =
+            serde_json::from_str(r#"{"user":"anna","password":"a horse by the sea"}"#).unwrap();
         assert!(!format!("{login:?}").contains("horse"));
         for bad in [r#"{"user":"anna","password":""}"#, "{\"user\":\"anna\",\"password\":\"horse\\u0007\"}"] {
             let error = serde_json::from_str::<Login>(bad).unwrap_err().to_string();

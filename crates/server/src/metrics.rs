@@ -299,6 +299,7 @@ fn describe() {
     describe_counter!(REQUESTS, Unit::Count, "requests handed to the core");
     describe_counter!(REQUESTS_SHED, Unit::Count, "requests answered 96 for want of room");
     describe_counter!(MAC_FAILURES, Unit::Count, "requests whose MAC is wrong or absent");
+    describe_counter!(LOGIN_FAILURES, Unit::Count, "logins of people with a wrong user or password");
     describe_counter!(REPLIES, Unit::Count, "answers to terminals, by class of the response code");
     describe_counter!(REPLIES_UNDELIVERED, Unit::Count, "answers whose connection was gone");
     describe_histogram!(

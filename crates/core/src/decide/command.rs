@@ -37,8 +37,9 @@ impl Core {
             return Err(CommandError::Genesis { exists });
         }
         let record = match command {
-            Command::Digest => return Ok(CommandOutcome::Digest(self.state.digest())),
-            Command::TrialBalance => return Ok(self.trial_balance()),
+            Command::Digest | Command::TrialBalance | Command::Links | Command::May(_) => {
+                return self.look(&command);
+            }
             Command::CutDay => return Ok(self.cut_day(actor, now, out)),
             Command::RecordSettlement { records } => return self.record_settlement(actor, records, now, out),
             Command::IssueCard { card, balance_minor } => {
@@ -95,13 +96,22 @@ impl Core {
                 return Ok(CommandOutcome::RecordedBefore);
             }
             Command::User(command) => return self.user(actor, command, now, out),
-            Command::May(_) => return Ok(CommandOutcome::Permitted),
-            Command::Links => return Ok(CommandOutcome::Links(self.link_facts())),
             Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
             Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
+    }
+
+    /// What only looks.
+    fn look(&self, command: &Command) -> Result<CommandOutcome, CommandError> {
+        match command {
+            Command::Digest => Ok(CommandOutcome::Digest(self.state.digest())),
+            Command::TrialBalance => Ok(self.trial_balance()),
+            Command::Links => Ok(CommandOutcome::Links(self.link_facts())),
+            Command::May(_) => Ok(CommandOutcome::Permitted),
+            _ => Err(CommandError::Invalid { what: "a look" }),
+        }
     }
 
     fn check_route(&self, route: &Route) -> Result<(), CommandError> {

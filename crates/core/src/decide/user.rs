@@ -8,7 +8,8 @@ use crate::user::{USERS_MAX, UserCommand};
 use switchyard_domain::{Actor, Record, Role, Timestamp, UserName, UserOrder};
 
 const USER: &str = "user";
-const LOCKED: &str = "too many wrong passwords: the user is locked out for 30 minutes, or until `user unlock`";
+const LOCKED: &str =
+    "too many wrong passwords: the user is locked out for 30 minutes, or until `user unlock`";
 
 impl Core {
     /// Whether somebody may do something, by what the records say now: a session that is open gives no rights that

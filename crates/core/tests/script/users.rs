@@ -53,8 +53,7 @@ fn begin(bench: &mut Bench, who: &str) -> Verdict {
     bench.command_as(Actor::Switch, Command::User(UserCommand::BeginLogin { user: name(who) }))
 }
 fn end(bench: &mut Bench, who: &str, version: u32, right: bool) -> Verdict {
-    bench
-        .command_as(Actor::Switch, Command::User(UserCommand::EndLogin { user: name(who), version, right }))
+    bench.command_as(Actor::Switch, Command::User(UserCommand::EndLogin { user: name(who), version, right }))
 }
 fn state_of(bench: &Bench, who: &str) -> &'static str {
     bench.core.state().users(bench.now).find(|view| view.user == name(who)).unwrap().state
@@ -101,7 +100,8 @@ fn the_table_in_the_documentation_is_the_one_that_is_held_to() {
         "---|".repeat(Role::ALL.len())
     );
     let begin = text.find(&head).expect("the head of the table") + head.len();
-    let end = begin + text[begin..].lines().take_while(|line| line.starts_with('|')).map(|l| l.len() + 1).sum::<usize>();
+    let end = begin
+        + text[begin..].lines().take_while(|line| line.starts_with('|')).map(|l| l.len() + 1).sum::<usize>();
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         std::fs::write(path, format!("{}{table}{}", &text[..begin], &text[end..])).unwrap();
         return;
@@ -128,10 +128,7 @@ fn a_command_is_refused_to_those_whose_roles_do_not_open_it() {
         bench.command_as(user("ann"), expecting),
         Err(CommandError::Forbidden { act: "order-terminal" })
     );
-    assert_eq!(
-        bench.command_as(user("nobody"), disable()),
-        Err(CommandError::Missing { what: "user" })
-    );
+    assert_eq!(bench.command_as(user("nobody"), disable()), Err(CommandError::Missing { what: "user" }));
     assert_eq!(bench.records.len(), before, "nothing is recorded of a refusal");
     assert_eq!(bench.command_as(user("bob"), disable()), Ok(CommandOutcome::Recorded));
     assert_eq!(bench.records.last().unwrap().actor, user("bob"), "the record has who it was");
@@ -233,7 +230,11 @@ fn ten_wrong_passwords_lock_a_user_out_for_half_an_hour() {
         assert_eq!(begin(&mut bench, "ann").is_ok(), let_in, "{row}, after a restart");
         let records = bench.records.len();
         assert_eq!(end(&mut bench, "ann", 2, true).is_ok(), let_in, "{row}: not even the right one");
-        assert_eq!(bench.records.len() - records, usize::from(let_in), "{row}: what is locked records nothing");
+        assert_eq!(
+            bench.records.len() - records,
+            usize::from(let_in),
+            "{row}: what is locked records nothing"
+        );
         assert_eq!(state_of(&bench, "ann"), if let_in { "active" } else { "locked" }, "{row}");
         if !let_in {
             order(&mut bench, root(), "ann", UserOrder::Unlock).unwrap();
@@ -251,7 +252,10 @@ fn a_right_password_forgets_the_wrong_ones_and_a_lockout_begins_anew() {
         end(&mut bench, "ann", 2, true).unwrap();
     }
     let last = bench.records.last().unwrap();
-    assert_eq!((&last.actor, &last.record), (&user("ann"), &Record::LoginTried { user: name("ann"), right: true }));
+    assert_eq!(
+        (&last.actor, &last.record),
+        (&user("ann"), &Record::LoginTried { user: name("ann"), right: true })
+    );
     for _ in 0..3 {
         (0..LOGIN_TRIES_MAX).for_each(|_| drop(end(&mut bench, "ann", 2, false).unwrap()));
         assert_eq!(bench.records.last().unwrap().actor, Actor::Switch, "who it was is not known");

@@ -5,7 +5,6 @@
 
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
-use crate::state::{State, Users};
 use crate::state::batches::Batch;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
@@ -13,6 +12,7 @@ use crate::state::risk::RiskShard;
 use crate::state::rows::{Row, Rows, count_of, summary_of};
 use crate::state::saf::Saf;
 use crate::state::transactions::{PageSummary, Transaction};
+use crate::state::{State, Users};
 use hashbrown::HashTable;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
