@@ -6,31 +6,29 @@
 //! request that names another in `"operator"` is refused. The socket has mode 0600 and stands in the data directory:
 //! whoever can open it could read the ledger too. `[admin] group` lets the directory's group open it, to log in.
 
+mod request;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use switchyard_core::{Act, Command, CommandOutcome, Order, UserCommand};
-use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason,
-    Record, RiskRules, Roles, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer, UserName,
-    UserOrder,
-};
-use switchyard_keys::password::Password;
+use switchyard_core::{Command, CommandOutcome, Order};
+use switchyard_domain::Actor;
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clear_key::ClearKey;
-use crate::hot_cards::{CardToBlock, ClearPan};
 use crate::keystore::wipe;
-use crate::login::{self, Login};
+use crate::login;
 use crate::people::Asker;
-use crate::registry::{Ask, answer};
+use crate::registry::answer;
 use crate::shared::{ACCEPT_RETRY, Phase, Shared, reached as reached_phase};
 use crate::status::status;
+
+use self::request::{Envelope, Request};
 
 /// Longest request: a settlement run is recorded in one command.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -40,99 +38,9 @@ const SESSION_IDLE: Duration = Duration::from_secs(15 * 60);
 /// What is said when there is nobody left to do it.
 const STOPPED: &str = "the switch stopped before it was done";
 
-/// What an administrator asks for.
-#[derive(Deserialize)]
-struct Envelope {
-    /// Login of the person who asks: no other than the system says.
-    #[serde(default)]
-    operator: Option<String>,
-    /// Version of the registry that the person looked at before.
-    #[serde(default)]
-    expect: Option<u64>,
-    #[serde(flatten)]
-    request: Request,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case")]
-enum Request {
-    Status,
-    Digest,
-    TrialBalance,
-    DayCut,
-    InstallKey { name: KeyName, key: KeyRecord },
-    RotateCardKey,
-    ShredCardKeys { keys: Vec<u16>, reason: String },
-    RegisterMerchant { merchant: Box<Merchant> },
-    BindTerminal { terminal: Box<Terminal> },
-    AddLink { link: Box<Link> },
-    AddRoute { route: Route },
-    SetFeePlan { plan: FeePlan },
-    IssueCard { card: Box<CardIssued>, balance_minor: u64 },
-    RecordSettlement { records: Vec<Record> },
-    Registry { ask: Ask },
-    Projections,
-    Reindex,
-    SetAccountRules { account: AccountId, rules: AccountRules },
-    Transfer { transfer: Transfer },
-    Order { order: Order },
-    BlockCards { cards: Vec<CardToBlock>, reason: Reason },
-    UnblockCard { pan: ClearPan, reason: Reason },
-    Links,
-    ReloadConfig,
-    WrapKey { usage: KeyUse, key: ClearKey },
-    SetRiskRules { rules: Box<RiskRules> },
-    SetRoutingRules { rules: Box<RoutingRules> },
-    SetStandInRules { rules: Box<StandInRules> },
-    ReleasePayout { transaction: TransactionId, reason: String },
-    Login(Login),
-    Users,
-    AddUser { user: UserName, roles: Roles, password: Password },
-    OrderUser { user: UserName, order: UserOrder, reason: Reason },
-    SetPassword { user: UserName, password: Password },
-}
-
-impl Request {
-    /// What asking for this is, for `actor`: a row of the table of roles.
-    fn act(&self, actor: &Actor) -> Act {
-        match self {
-            Self::Status => Act::Status,
-            Self::Digest => Act::Digest,
-            Self::TrialBalance => Act::TrialBalance,
-            Self::DayCut => Act::CutDay,
-            Self::InstallKey { .. } => Act::InstallKey,
-            Self::RotateCardKey => Act::RotateCardKey,
-            Self::ShredCardKeys { .. } => Act::ShredCardKeys,
-            Self::RegisterMerchant { .. } => Act::RegisterMerchant,
-            Self::BindTerminal { .. } => Act::BindTerminal,
-            Self::AddLink { .. } => Act::AddLink,
-            Self::AddRoute { .. } => Act::AddRoute,
-            Self::SetFeePlan { .. } => Act::SetFeePlan,
-            Self::IssueCard { .. } => Act::IssueCard,
-            Self::RecordSettlement { .. } => Act::RecordSettlement,
-            Self::Registry { .. } => Act::Registry,
-            Self::Projections => Act::Projections,
-            Self::Reindex => Act::Reindex,
-            Self::SetAccountRules { .. } => Act::SetAccountRules,
-            Self::Transfer { .. } => Act::Transfer,
-            Self::Order { order } => order.act(),
-            Self::BlockCards { .. } => Act::BlockCards,
-            Self::UnblockCard { .. } => Act::UnblockCard,
-            Self::Links => Act::Links,
-            Self::ReloadConfig => Act::ReloadConfig,
-            Self::WrapKey { .. } => Act::WrapKey,
-            Self::SetRiskRules { .. } => Act::SetRiskRules,
-            Self::SetRoutingRules { .. } => Act::SetRoutingRules,
-            Self::SetStandInRules { .. } => Act::SetStandInRules,
-            Self::ReleasePayout { .. } => Act::ReleasePayout,
-            Self::Login(_) => Act::CheckLogin,
-            Self::Users => Act::Users,
-            Self::AddUser { .. } => Act::AddUser,
-            Self::OrderUser { .. } => Act::OrderUser,
-            Self::SetPassword { user, .. } => Act::of_password(actor, user),
-        }
-    }
-}
+/// Connections open at once. One more hears so and is closed: a script that leaks connections must not take the
+/// switch's memory and file descriptors with it.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
 pub(crate) fn bind(path: &Path, group: bool) -> std::io::Result<UnixListener> {
@@ -149,6 +57,7 @@ pub(crate) fn bind(path: &Path, group: bool) -> std::io::Result<UnixListener> {
 /// Serves administrators until the switch stops.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
     let mut stop = std::pin::pin!(reached_phase(shared.phase.subscribe(), Phase::Stopping));
+    let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -158,7 +67,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
         match accepted {
             Ok((stream, _)) => {
                 let shared = Arc::clone(&shared);
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    refuse(&shared, stream);
+                    continue;
+                };
                 tokio::spawn(async move {
+                    let _open = Open::new(&shared, place);
                     let stop = reached_phase(shared.phase.subscribe(), Phase::Stopping);
                     tokio::select! {
                         () = stop => {}
@@ -173,6 +87,34 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
+    }
+}
+
+/// A connection's place, which is counted for as long as it is held.
+struct Open {
+    shared: Arc<Shared>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(shared: &Arc<Shared>, place: OwnedSemaphorePermit) -> Self {
+        shared.metrics.admin_connections_open.increment(1.0);
+        Self { shared: Arc::clone(shared), _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.metrics.admin_connections_open.decrement(1.0);
+    }
+}
+
+/// Says that there is no place. The answer fits into any socket's buffer; whoever does not read it hears nothing.
+fn refuse(shared: &Shared, stream: UnixStream) {
+    shared.metrics.admin_connections_refused.increment(1);
+    let reason = format!("all {ADMIN_CONNECTIONS_MAX} connections of administrators are in use");
+    if let Err(error) = stream.try_write(format!("{}\n", failure(&reason)).as_bytes()) {
+        tracing::debug!(%error, "an administrator cannot be told that there is no place");
     }
 }
 
@@ -236,13 +178,17 @@ async fn perform(shared: &Arc<Shared>, asker: &mut Asker, envelope: Envelope) ->
         Request::SetPassword { user, password } => {
             done(login::set_password(shared, actor, user, password).await)
         }
-        request => carry_out(shared, actor, envelope.expect, request).await,
+        request => give(shared, actor, envelope.expect, request).await,
     }
 }
 
-async fn carry_out(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: Request) -> Value {
+/// Does what needs no password.
+async fn give(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: Request) -> Value {
     let command = match request {
         Request::Status => return success("status", json!(status(shared))),
+        Request::Overview => {
+            return told("overview", crate::overview::overview(shared, actor).await);
+        }
         Request::Registry { ask } => {
             return read(shared, move |mut rows| Ok(json!(answer(&mut rows, &ask)?))).await;
         }
@@ -254,29 +200,10 @@ async fn carry_out(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, requ
             })
             .await;
         }
-        Request::Digest => Command::Digest,
-        Request::TrialBalance => Command::TrialBalance,
-        Request::DayCut => Command::CutDay,
-        Request::InstallKey { name, key } => Command::InstallKey { name, key },
         Request::RotateCardKey => {
             let rotated = crate::card_keys::rotate(shared, actor).await;
             return told("key", rotated.map(|()| shared.cards.key_id()));
         }
-        Request::ShredCardKeys { keys, reason } => Command::ShredCardKeys { keys, reason },
-        Request::RegisterMerchant { merchant } => Command::Register(merchant),
-        Request::BindTerminal { terminal } => Command::Bind(terminal),
-        Request::AddLink { link } => Command::AddLink(link),
-        Request::AddRoute { route } => Command::AddRoute(route),
-        Request::SetFeePlan { plan } => Command::SetFeePlan(plan),
-        Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
-        Request::RecordSettlement { records } => Command::RecordSettlement { records },
-        Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
-        Request::SetRiskRules { rules } => Command::SetRiskRules(rules),
-        Request::SetRoutingRules { rules } => Command::SetRoutingRules(rules),
-        Request::SetStandInRules { rules } => Command::SetStandInRules(rules),
-        Request::ReleasePayout { transaction, reason } => Command::ReleasePayout { transaction, reason },
-        Request::Transfer { transfer } => Command::Transfer(transfer),
-        Request::Order { order } => Command::Order(order),
         Request::BlockCards { cards, reason } => {
             let cards = cards.iter().map(|card| card.blocked(|pan| shared.cards.hash(pan))).collect();
             Command::Order(Order::BlockCards { cards, reason })
@@ -284,25 +211,25 @@ async fn carry_out(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, requ
         Request::UnblockCard { pan, reason } => {
             Command::Order(Order::UnblockCard { card: shared.cards.hash(pan.pan()), reason })
         }
-        Request::Links => Command::Links,
         Request::WrapKey { usage, key } => {
             return told("record", shared.store.wrap(usage, key.expose()));
-        }
-        Request::Users => Command::User(UserCommand::List),
-        Request::OrderUser { user, order, reason } => {
-            Command::User(UserCommand::Order { user, order, reason })
-        }
-        Request::Login(_) | Request::AddUser { .. } | Request::SetPassword { .. } => {
-            return failure("a password takes another way");
         }
         Request::ReloadConfig => {
             return told("config", crate::reload::reload(shared, actor).await);
         }
+        recorded => match recorded.command() {
+            Some(command) => command,
+            None => return failure("that takes another way"),
+        },
     };
     let command = match expect {
         Some(version) => Command::Expecting { version, command: Box::new(command) },
         None => command,
     };
+    carry_out(shared, actor, command).await
+}
+
+async fn carry_out(shared: &Shared, actor: Actor, command: Command) -> Value {
     match shared.command(actor, command).await {
         Ok(result) => done(result),
         Err(_) => failure(STOPPED),

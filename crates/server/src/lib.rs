@@ -46,6 +46,7 @@ mod links;
 mod login;
 pub mod metrics;
 mod open;
+mod overview;
 mod people;
 mod queue;
 pub mod registry;
@@ -59,6 +60,7 @@ mod switch;
 mod tls;
 mod workers;
 
+pub use admin::ADMIN_CONNECTIONS_MAX;
 pub use card_keys::CardKeyFiles;
 pub use clear_key::{ClearKey, NoKey};
 pub use data::{
@@ -74,7 +76,9 @@ pub use install::{
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use login::{Login, LoginError, Who};
+pub use metrics::LatencyCounts;
 pub use open::{ReplayError, replay};
+pub use overview::{LinkOverview, Overview};
 pub use people::{NoProof, myself};
 pub use reload::Reload;
 pub use shared::{Fatal, Hooks, OnFatal};

@@ -63,9 +63,7 @@ impl Core {
                 Record::MerchantRegistered(*merchant)
             }
             Command::AddLink(link) => {
-                if self.state.registry.links.iter().any(|known| known.name == link.name) {
-                    return Err(CommandError::Exists { what: "link" });
-                }
+                self.check_link(&link.name)?;
                 Record::LinkRegistered(*link)
             }
             Command::AddRoute(route) => {
@@ -112,6 +110,11 @@ impl Core {
             Command::May(_) => Ok(CommandOutcome::Permitted),
             _ => Err(CommandError::Invalid { what: "a look" }),
         }
+    }
+
+    fn check_link(&self, name: &str) -> Result<(), CommandError> {
+        let known = self.state.registry.links.iter().any(|known| known.name == name);
+        if known { Err(CommandError::Exists { what: "link" }) } else { Ok(()) }
     }
 
     fn check_route(&self, route: &Route) -> Result<(), CommandError> {
