@@ -12,6 +12,8 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $value:literal, $zh:literal, $en:literal;)*) => {
         impl ResponseCode {
             $($(#[$doc])* pub const $name: Self = Self(*$value);)*
+            /// Every code that has a name here, approval first.
+            pub const NAMED: &[Self] = &[$(Self::$name),*];
             /// What the code means, in Chinese and in English.
             pub fn meaning(self) -> Option<(&'static str, &'static str)> {
                 match &self.0 { $($value => Some(($zh, $en)),)* _ => None }

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome, Order};
 use switchyard_domain::{
-    AccountId, AccountRules, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason, Record,
-    RiskRules, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason,
+    Record, RiskRules, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer,
 };
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clear_key::ClearKey;
 use crate::hot_cards::{CardToBlock, ClearPan};
@@ -28,6 +29,10 @@ use crate::status::status;
 
 /// Longest request: a settlement run is recorded in one command.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Connections open at once. One more hears so and is closed: a script that leaks connections must not take the
+/// switch's memory and file descriptors with it.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// What an administrator asks for.
 #[derive(Deserialize)]
@@ -46,6 +51,7 @@ struct Envelope {
 #[serde(tag = "command", rename_all = "kebab-case")]
 enum Request {
     Status,
+    Overview,
     Digest,
     TrialBalance,
     DayCut,
@@ -91,6 +97,7 @@ pub(crate) fn bind(path: &Path) -> std::io::Result<UnixListener> {
 /// Serves administrators until the switch stops.
 pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
     let mut stop = std::pin::pin!(reached_phase(shared.phase.subscribe(), Phase::Stopping));
+    let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -100,7 +107,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
         match accepted {
             Ok((stream, _)) => {
                 let shared = Arc::clone(&shared);
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    refuse(&shared, stream);
+                    continue;
+                };
                 tokio::spawn(async move {
+                    let _open = Open::new(&shared, place);
                     let stop = reached_phase(shared.phase.subscribe(), Phase::Stopping);
                     tokio::select! {
                         () = stop => {}
@@ -115,6 +127,34 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: UnixListener) {
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
+    }
+}
+
+/// A connection's place, which is counted for as long as it is held.
+struct Open {
+    shared: Arc<Shared>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(shared: &Arc<Shared>, place: OwnedSemaphorePermit) -> Self {
+        shared.metrics.admin_connections_open.increment(1.0);
+        Self { shared: Arc::clone(shared), _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.metrics.admin_connections_open.decrement(1.0);
+    }
+}
+
+/// Says that there is no place. The answer fits into any socket's buffer; whoever does not read it hears nothing.
+fn refuse(shared: &Shared, stream: UnixStream) {
+    shared.metrics.admin_connections_refused.increment(1);
+    let reason = format!("all {ADMIN_CONNECTIONS_MAX} connections of administrators are in use");
+    if let Err(error) = stream.try_write(format!("{}\n", failure(&reason)).as_bytes()) {
+        tracing::debug!(%error, "an administrator cannot be told that there is no place");
     }
 }
 
@@ -147,6 +187,9 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
     };
     let command = match envelope.request {
         Request::Status => return success("status", json!(status(shared))),
+        Request::Overview => {
+            return told("overview", crate::overview::overview(shared, actor).await);
+        }
         Request::Registry { ask } => {
             return read(shared, move |mut rows| Ok(json!(answer(&mut rows, &ask)?))).await;
         }
@@ -200,6 +243,10 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Some(version) => Command::Expecting { version, command: Box::new(command) },
         None => command,
     };
+    carry_out(shared, actor, command).await
+}
+
+async fn carry_out(shared: &Shared, actor: Actor, command: Command) -> Value {
     match shared.command(actor, command).await {
         Ok(Ok(outcome)) => outcome_json(&outcome),
         Ok(Err(error)) => failure(&error.to_string()),

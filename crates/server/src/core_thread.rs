@@ -138,6 +138,7 @@ impl CoreThread {
         batch.reserve(self.output.records.len(), self.output.records.len() * 384);
         let mut pending = Pending::default();
         for stamped in std::mem::take(&mut self.output.records) {
+            self.shared.metrics.recorded(&stamped.record);
             self.note(&stamped, &mut pending);
             match batch.push(|buffer| stamped.encode(buffer)) {
                 Ok(()) => {}
@@ -210,8 +211,13 @@ impl CoreThread {
             saf_dead: state.saf_dead(),
             unresolved: state.unresolved(),
         };
+        let metrics = &self.shared.metrics;
+        metrics.unresolved.set(facts.unresolved as f64);
+        metrics.saf_waiting.set(facts.saf_waiting as f64);
+        metrics.saf_dead.set(facts.saf_dead as f64);
         *self.shared.facts.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = facts;
-        let stats = self.submitter.stats();
-        self.shared.metrics.ledger_sync_seconds.set(stats.last_sync_micros() as f64 / 1e6);
+        let sync_micros = self.submitter.stats().last_sync_micros();
+        self.shared.sync_micros.store(sync_micros, Ordering::Relaxed);
+        metrics.ledger_sync_seconds.set(sync_micros as f64 / 1e6);
     }
 }

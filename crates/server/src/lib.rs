@@ -45,6 +45,7 @@ mod keytable;
 mod links;
 pub mod metrics;
 mod open;
+mod overview;
 mod people;
 mod queue;
 pub mod registry;
@@ -58,6 +59,7 @@ mod switch;
 mod tls;
 mod workers;
 
+pub use admin::ADMIN_CONNECTIONS_MAX;
 pub use card_keys::CardKeyFiles;
 pub use clear_key::{ClearKey, NoKey};
 pub use data::{
@@ -72,7 +74,9 @@ pub use install::{
     rotate_card_key_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
+pub use metrics::LatencyCounts;
 pub use open::{ReplayError, replay};
+pub use overview::{LinkOverview, Overview};
 pub use people::{NoProof, myself};
 pub use reload::Reload;
 pub use shared::{Fatal, Hooks, OnFatal};

@@ -109,6 +109,11 @@ impl CoreQueue {
         open || !inputs.is_empty()
     }
 
+    /// How many inputs wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.lock().inputs.len()
+    }
+
     /// Resolves when the core took what waited.
     pub(crate) async fn room(&self) {
         self.room.notified().await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use switchyard_core::{Command, CommandError, CommandOutcome, Input};
 use switchyard_domain::{AcquirerId, Actor, Timestamp, UtcOffset};
@@ -118,6 +118,10 @@ pub(crate) struct Shared {
     pub(crate) durable: AtomicU64,
     /// The time as the core was told last, microseconds since 1970: what it waits for is measured by this.
     pub(crate) clock: AtomicU64,
+    /// When the process came this far.
+    pub(crate) started: Instant,
+    /// Duration of the last group commit, microseconds.
+    pub(crate) sync_micros: AtomicU64,
     pub(crate) phase: watch::Sender<Phase>,
     pub(crate) tls: Arc<Tls>,
     pub(crate) hooks: Hooks,
@@ -158,6 +162,8 @@ impl Shared {
             ledger_full: AtomicBool::new(false),
             durable: AtomicU64::new(0),
             clock: AtomicU64::new(0),
+            started: Instant::now(),
+            sync_micros: AtomicU64::new(0),
             commands: Mutex::default(),
             next_command: AtomicU64::new(1),
             live: Mutex::new(config.clone()),

@@ -435,6 +435,9 @@ async fn housekeeping(shared: Arc<Shared>, ledger: std::path::PathBuf) {
             _ = beat.tick() => {}
         }
         shared.metrics.upkeep();
+        shared.links.measure();
+        shared.metrics.core_queue.set(shared.queue.depth() as f64);
+        shared.metrics.key_queue.set(shared.jobs.depth() as f64);
         if let Some(index) = shared.index_durable.get() {
             shared.metrics.index_behind_records.set(index.behind() as f64);
         }

@@ -76,6 +76,11 @@ impl JobQueue {
         count > 0
     }
 
+    /// How many jobs wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).0.len()
+    }
+
     pub(crate) fn close(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
         self.work.notify_all();

@@ -271,7 +271,7 @@ impl Socket {
             if let Some(request) = self.slab.take(ticket) {
                 answer(&self.shared, &request, &reply, &mut self.output);
                 let waited = now.saturating_duration_since(request.read_at);
-                self.shared.metrics.request_seconds.record(waited.as_secs_f64());
+                self.shared.metrics.waited(waited);
             }
         }
         self.replies = replies;

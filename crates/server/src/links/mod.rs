@@ -5,20 +5,21 @@ mod session;
 mod task;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use switchyard_core::Upstream;
 use switchyard_domain::{Link, LinkIndex};
 use tokio::sync::{Notify, watch};
 
+use crate::metrics::LinkMetrics;
 use crate::shared::{Phase, Shared, reached, vital};
 
 /// Messages on their way to a link's task.
 #[derive(Debug)]
 pub(crate) struct LinkQueue {
     name: String,
-    up: AtomicBool,
+    metrics: Arc<LinkMetrics>,
     waiting: Mutex<VecDeque<(u32, Box<Upstream>)>>,
     notify: Notify,
     messages_max: usize,
@@ -77,10 +78,18 @@ impl LinkTable {
         }
     }
 
+    /// Notes how many messages wait for each link.
+    pub(crate) fn measure(&self) {
+        for queue in self.queues.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
+            queue.metrics.queue.set(waiting as u64);
+        }
+    }
+
     /// Names of the links and whether they have a connection.
     pub(crate) fn status(&self) -> Vec<(String, bool)> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().map(|queue| (queue.name.clone(), queue.up.load(Ordering::Relaxed))).collect()
+        queues.iter().map(|queue| (queue.name.clone(), queue.metrics.up.load(Ordering::Relaxed))).collect()
     }
 }
 
@@ -96,7 +105,7 @@ pub(crate) fn start(
     shared.keys.use_zone(index, &link.pin_key);
     let queue = Arc::new(LinkQueue {
         name: link.name.clone(),
-        up: AtomicBool::new(false),
+        metrics: shared.metrics.link(&link.name),
         waiting: Mutex::default(),
         notify: Notify::new(),
         messages_max: shared.config.links.queue_messages_max as usize,

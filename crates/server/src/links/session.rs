@@ -63,8 +63,8 @@ pub(super) struct Session<'a> {
     outgoing: Outgoing,
     input: Vec<u8>,
     inputs: Vec<Input>,
-    /// When each request that was not answered yet left; a lost answer gives its credit back in time.
-    outstanding: VecDeque<Instant>,
+    /// Which requests were not answered yet and when each left; a lost answer gives its credit back in time.
+    outstanding: VecDeque<(Stan, Instant)>,
     heard_at: Instant,
     echo_sent: Option<Instant>,
 }
@@ -146,6 +146,7 @@ impl<'a> Session<'a> {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.encode_pending();
+            self.metrics.pending.set(self.pending.len() as u64);
             let done = tokio::select! {
                 biased;
                 () = &mut stop => Err(Lost::Stopped),
@@ -200,11 +201,11 @@ impl<'a> Session<'a> {
             let next =
                 self.pending.iter().position(|(_, message)| !waits || transaction_of(message).is_none());
             let Some((generation, message)) = next.and_then(|next| self.pending.remove(next)) else { return };
-            let transaction = transaction_of(&message);
+            let (transaction, asked) = (transaction_of(&message), asked_as(&message));
             let may_leave = generation == self.generation && !self.is_overdue(&message);
             let sent = may_leave && self.encode(&message);
             match transaction {
-                Some(_) if sent => self.outstanding.push_back(Instant::now()),
+                Some(_) if sent => self.outstanding.extend(asked.map(|stan| (stan, Instant::now()))),
                 Some(transaction) => {
                     self.metrics.unsent.increment(1);
                     let (link, request) = (self.speech.index, request_of(*message).and_then(|(_, r)| r));
@@ -251,8 +252,9 @@ impl<'a> Session<'a> {
     fn beat(&mut self, echo_interval: Duration) -> Result<(), Lost> {
         let now = Instant::now();
         let oldest = now.checked_sub(self.speech.answer_timeout);
-        while self.outstanding.front().is_some_and(|sent| oldest.is_some_and(|oldest| *sent < oldest)) {
+        while self.outstanding.front().is_some_and(|(_, sent)| oldest.is_some_and(|oldest| *sent < oldest)) {
             self.outstanding.pop_front();
+            self.metrics.timeouts.increment(1);
         }
         match self.echo_sent {
             Some(sent) if now.saturating_duration_since(sent) > echo_interval => Err(Lost::Silent),
@@ -278,7 +280,7 @@ impl<'a> Session<'a> {
                 Scan::Frame { start, end, consumed } => {
                     self.metrics.received.increment(1);
                     if let Some(answer) = self.read_answer(&self.input[at + start..at + end]) {
-                        self.outstanding.pop_front();
+                        self.note_answer(&answer);
                         let (link, generation) = (self.speech.index, self.generation);
                         self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
                     }
@@ -294,6 +296,21 @@ impl<'a> Session<'a> {
             self.shared.queue.push(self.inputs.drain(..));
         }
         ended
+    }
+
+    /// Gives the credit of an answered request back and counts how it was answered.
+    fn note_answer(&mut self, answer: &Answer) {
+        // Hosts answer nearly in order: the place is near the front.
+        let place = self.outstanding.iter().position(|(stan, _)| *stan == answer.stan);
+        match place.and_then(|place| self.outstanding.remove(place)) {
+            Some((_, sent)) => {
+                self.metrics.answer.record(sent.elapsed());
+                answer.code.into_iter().for_each(|code| self.metrics.answered(code));
+            }
+            // Advices and reversals are answered too, and are counted nowhere as waiting.
+            None if matches!(answer.mti % 1_000, 110 | 210) => self.metrics.unmatched.increment(1),
+            None => {}
+        }
     }
 
     /// An answer for the core; nothing for what is none, and for the link's own echoes.
@@ -342,6 +359,14 @@ fn open_card(shared: &Shared, card: &CardRef) -> Option<Pan> {
 fn request_of(message: Upstream) -> Option<(TransactionId, Option<Box<UpstreamRequest>>)> {
     match message {
         Upstream::Request(request) => Some((request.opened.id, Some(request))),
+        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+    }
+}
+
+/// The trace number under which a request is answered.
+fn asked_as(message: &Upstream) -> Option<Stan> {
+    match message {
+        Upstream::Request(request) => request.opened.upstream.map(|upstream| upstream.stan),
         Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
     }
 }

@@ -25,14 +25,13 @@ pub(super) struct LinkTask {
     index: LinkIndex,
     link: Link,
     queue: Arc<LinkQueue>,
-    metrics: LinkMetrics,
+    metrics: Arc<LinkMetrics>,
     generation: u32,
 }
 
 impl LinkTask {
     pub(super) fn new(shared: Arc<Shared>, index: LinkIndex, link: Link, queue: Arc<LinkQueue>) -> Self {
-        let metrics = shared.metrics.link(&link.name);
-        metrics.up.set(0.0);
+        let metrics = Arc::clone(&queue.metrics);
         Self { shared, index, link, queue, metrics, generation: 0 }
     }
 
@@ -122,14 +121,12 @@ impl LinkTask {
         self.generation += 1;
         let (link, generation) = (self.index, self.generation);
         tracing::info!(link = %self.link.name, generation, "link connected");
-        self.metrics.up.set(1.0);
-        self.queue.up.store(true, Ordering::Relaxed);
+        self.metrics.up.store(true, Ordering::Relaxed);
         self.shared.queue.push([Input::LinkConnected { link, generation }]);
         let mut session = Session::new(&self.shared, speech, &self.queue, &self.metrics, generation);
         let lost = session.run(stream, stop).await;
         let unsent = session.unsent();
-        self.queue.up.store(false, Ordering::Relaxed);
-        self.metrics.up.set(0.0);
+        self.metrics.up.store(false, Ordering::Relaxed);
         self.metrics.lost.increment(1);
         self.metrics.unsent.increment(unsent.len() as u64);
         // Before the loss: what never left is declined, what may have left is reversed.

@@ -2,12 +2,28 @@
 //!
 //! Each switch has a recorder of its own, so that several can live in one process, as tests want.
 
+mod labels;
+mod latency;
+mod link;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use switchyard_domain::ResponseCode;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use switchyard_domain::{Outcome, Record, ResponseCode};
+
+pub(crate) use labels::{Closed, CodeClass, KeyOutcome};
+use latency::Latency;
+pub use latency::LatencyCounts;
+pub(crate) use link::{Codes, LinkMetrics};
+pub use link::{
+    LINK_ANSWER_SECONDS, LINK_ANSWERS, LINK_LOST, LINK_QUEUE, LINK_RECEIVED, LINK_SENT, LINK_TIMEOUTS,
+    LINK_UNMATCHED, LINK_UNSENT, LINK_UP, REPLY_CODES,
+};
 
 /// Connections of terminals that are open.
 pub const CONNECTIONS_OPEN: &str = "switch_connections_open";
@@ -51,118 +67,36 @@ pub const PROJECTIONS_BEHIND_RECORDS: &str = "switch_projections_behind_records"
 pub const KEY_JOBS: &str = "switch_key_jobs_total";
 /// 1 when the HSM takes commands.
 pub const HSM_UP: &str = "switch_hsm_up";
-/// 1 when a link has a connection, by `link`.
-pub const LINK_UP: &str = "switch_link_up";
-/// Messages sent to an issuer, by `link`.
-pub const LINK_SENT: &str = "switch_link_messages_sent_total";
-/// Messages received from an issuer, by `link`.
-pub const LINK_RECEIVED: &str = "switch_link_messages_received_total";
-/// Requests that came back unsent, by `link`.
-pub const LINK_UNSENT: &str = "switch_link_requests_unsent_total";
-/// Connections lost, by `link`.
-pub const LINK_LOST: &str = "switch_link_connections_lost_total";
+/// Transactions begun, by `kind`.
+pub const TRANSACTIONS: &str = "switch_transactions_total";
+/// Outcomes of transactions, by `outcome`.
+pub const OUTCOMES: &str = "switch_outcomes_total";
+/// Transactions whose outcome nobody knows yet.
+pub const UNRESOLVED: &str = "switch_transactions_unresolved";
+/// Reversals and advices that wait for an issuer.
+pub const SAF_WAITING: &str = "switch_saf_waiting";
+/// Reversals and advices that gave up and wait for an operator.
+pub const SAF_DEAD: &str = "switch_saf_dead";
+/// Inputs that wait for the core.
+pub const CORE_QUEUE: &str = "switch_core_queue_inputs";
+/// PIN work and key making that waits.
+pub const KEY_QUEUE: &str = "switch_key_queue_jobs";
+/// Administrators' connections that are open.
+pub const ADMIN_CONNECTIONS_OPEN: &str = "switch_admin_connections_open";
+/// Administrators' connections refused at their limit.
+pub const ADMIN_CONNECTIONS_REFUSED: &str = "switch_admin_connections_refused_total";
 
-/// Bounds of the request histogram, seconds: they bracket the 10 ms that half load is held to.
-const REQUEST_SECONDS_BOUNDS: [f64; 12] =
-    [0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.1, 0.5, 2.0, 30.0];
 const CORE_BATCH_BOUNDS: [f64; 8] = [1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0];
-
-macro_rules! labels {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $name { $($(#[$variant_doc])* $variant,)* }
-        impl $name {
-            pub(crate) const LABELS: &[&str] = &[$($label),*];
-        }
-    };
-}
-
-labels!(
-    /// Why a terminal's connection ended.
-    Closed {
-        /// The peer closed it.
-        Peer = "peer",
-        /// Nothing came for too long.
-        Idle = "idle",
-        /// A frame was not complete in time.
-        FrameDeadline = "frame_deadline",
-        /// The length cannot be.
-        BadLength = "bad_length",
-        /// TPDU or header cannot be.
-        BadEnvelope = "bad_envelope",
-        /// Too many messages in a row that cannot be answered.
-        Garbage = "garbage",
-        /// TLS was not agreed on.
-        Handshake = "handshake",
-        /// Its certificate is another terminal's.
-        Certificate = "certificate",
-        /// It did not take its answers.
-        OutputDeadline = "output_deadline",
-        /// The operating system reported an error.
-        Error = "error",
-        /// The switch stops.
-        Shutdown = "shutdown",
-    }
-);
-labels!(
-    /// Classes of response codes: what a terminal does next.
-    CodeClass {
-        /// A: approved.
-        Approved = "approved",
-        /// B: to be corrected and sent again.
-        Retry = "retry",
-        /// C: declined.
-        Declined = "declined",
-        /// D: capture the card or stop.
-        Capture = "capture",
-        /// E: the outcome is unknown.
-        Unknown = "unknown",
-    }
-);
-labels!(
-    /// How work with keys ended.
-    KeyOutcome {
-        /// A PIN was right.
-        Verified = "verified",
-        /// A PIN was wrong.
-        Wrong = "wrong",
-        /// A PIN block was malformed.
-        Malformed = "malformed",
-        /// A PIN was brought under a link's key.
-        Translated = "translated",
-        /// Keys were made.
-        Made = "made",
-        /// It could not be done.
-        Failed = "failed",
-    }
-);
-
-impl Closed {
-    /// For the log.
-    pub(crate) fn label(self) -> &'static str {
-        Self::LABELS[self as usize]
-    }
-}
-
-impl CodeClass {
-    pub(crate) fn of(code: ResponseCode) -> Self {
-        match code.as_bytes() {
-            _ if code.is_approval() => Self::Approved,
-            b"09" | b"13" | b"14" | b"42" | b"99" | b"A0" => Self::Retry,
-            b"04" | b"07" | b"33" | b"34" | b"35" | b"36" | b"37" | b"38" | b"41" | b"43" | b"67" | b"77"
-            | b"97" => Self::Capture,
-            b"06" | b"98" => Self::Unknown,
-            _ => Self::Declined,
-        }
-    }
-}
 
 /// Every handle of a switch.
 pub(crate) struct Metrics {
-    recorder: PrometheusRecorder,
     prometheus: PrometheusHandle,
     handles: Handles,
+    /// From the read of a request to the write of its answer.
+    pub(crate) request: Latency,
+    /// Answers to terminals.
+    pub(crate) codes: Codes,
+    links: RwLock<Vec<Arc<LinkMetrics>>>,
 }
 
 impl std::ops::Deref for Metrics {
@@ -185,7 +119,6 @@ pub(crate) struct Handles {
     pub(crate) mac_failures: Counter,
     replies: Vec<Counter>,
     pub(crate) replies_undelivered: Counter,
-    pub(crate) request_seconds: Histogram,
     pub(crate) core_batch_inputs: Histogram,
     pub(crate) ledger_records: Counter,
     pub(crate) ledger_sync_seconds: Gauge,
@@ -194,6 +127,15 @@ pub(crate) struct Handles {
     pub(crate) projections_behind_records: Gauge,
     key_jobs: Vec<Counter>,
     pub(crate) hsm_up: Gauge,
+    transactions: Vec<Counter>,
+    outcomes: Vec<Counter>,
+    pub(crate) unresolved: Gauge,
+    pub(crate) saf_waiting: Gauge,
+    pub(crate) saf_dead: Gauge,
+    pub(crate) core_queue: Gauge,
+    pub(crate) key_queue: Gauge,
+    pub(crate) admin_connections_open: Gauge,
+    pub(crate) admin_connections_refused: Counter,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -202,24 +144,11 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// The handles of one link.
-pub(crate) struct LinkMetrics {
-    pub(crate) up: Gauge,
-    pub(crate) sent: Counter,
-    pub(crate) received: Counter,
-    pub(crate) unsent: Counter,
-    pub(crate) lost: Counter,
-}
-
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let bounds =
-            [(REQUEST_SECONDS, &REQUEST_SECONDS_BOUNDS[..]), (CORE_BATCH_INPUTS, &CORE_BATCH_BOUNDS)];
-        let builder = bounds.into_iter().fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
-            builder
-                .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
-                .expect("the bounds are constants and not empty")
-        });
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(CORE_BATCH_INPUTS.to_owned()), &CORE_BATCH_BOUNDS)
+            .expect("the bounds are constants and not empty");
         let recorder = builder.build_recorder();
         let handles = metrics::with_local_recorder(&recorder, || {
             describe();
@@ -236,7 +165,6 @@ impl Metrics {
                 mac_failures: counter!(MAC_FAILURES),
                 replies: labelled(REPLIES, "class", CodeClass::LABELS),
                 replies_undelivered: counter!(REPLIES_UNDELIVERED),
-                request_seconds: histogram!(REQUEST_SECONDS),
                 core_batch_inputs: histogram!(CORE_BATCH_INPUTS),
                 ledger_records: counter!(LEDGER_RECORDS),
                 ledger_sync_seconds: gauge!(LEDGER_SYNC_SECONDS),
@@ -245,20 +173,35 @@ impl Metrics {
                 projections_behind_records: gauge!(PROJECTIONS_BEHIND_RECORDS),
                 key_jobs: labelled(KEY_JOBS, "outcome", KeyOutcome::LABELS),
                 hsm_up: gauge!(HSM_UP),
+                transactions: labelled(TRANSACTIONS, "kind", labels::Kind::LABELS),
+                outcomes: labelled(OUTCOMES, "outcome", labels::Ended::LABELS),
+                unresolved: gauge!(UNRESOLVED),
+                saf_waiting: gauge!(SAF_WAITING),
+                saf_dead: gauge!(SAF_DEAD),
+                core_queue: gauge!(CORE_QUEUE),
+                key_queue: gauge!(KEY_QUEUE),
+                admin_connections_open: gauge!(ADMIN_CONNECTIONS_OPEN),
+                admin_connections_refused: counter!(ADMIN_CONNECTIONS_REFUSED),
             }
         });
-        Self { prometheus: recorder.handle(), recorder, handles }
+        Self {
+            prometheus: recorder.handle(),
+            handles,
+            request: Latency::default(),
+            codes: Codes::default(),
+            links: RwLock::default(),
+        }
     }
 
-    /// The handles of a link, made when it is registered. Links are few and named by operators.
-    pub(crate) fn link(&self, name: &str) -> LinkMetrics {
-        metrics::with_local_recorder(&self.recorder, || LinkMetrics {
-            up: gauge!(LINK_UP, "link" => name.to_owned()),
-            sent: counter!(LINK_SENT, "link" => name.to_owned()),
-            received: counter!(LINK_RECEIVED, "link" => name.to_owned()),
-            unsent: counter!(LINK_UNSENT, "link" => name.to_owned()),
-            lost: counter!(LINK_LOST, "link" => name.to_owned()),
-        })
+    /// What is counted of a link, made when it is registered. Links are few and named by operators.
+    pub(crate) fn link(&self, name: &str) -> Arc<LinkMetrics> {
+        let link = Arc::new(LinkMetrics::new(name));
+        self.links.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&link));
+        link
+    }
+    /// What is counted of every link, in the order of registration.
+    pub(crate) fn links(&self) -> Vec<Arc<LinkMetrics>> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn closed(&self, reason: Closed) {
@@ -266,13 +209,40 @@ impl Metrics {
     }
     pub(crate) fn replied(&self, code: ResponseCode) {
         self.replies[CodeClass::of(code) as usize].increment(1);
+        self.codes.count(code);
+    }
+    /// A request was answered this long after it was read.
+    pub(crate) fn waited(&self, waited: Duration) {
+        self.request.record(waited);
+    }
+    /// What a record says of a transaction's life.
+    pub(crate) fn recorded(&self, record: &Record) {
+        let (opened, outcome) = match record {
+            Record::Opened(opened) => (Some(opened), None),
+            Record::Decided { opened, outcome, .. } => (Some(opened), Some(*outcome)),
+            Record::Advised { opened, .. } => (Some(opened), Some(Outcome::Approved)),
+            Record::Resolved { outcome, .. } => (None, Some(*outcome)),
+            _ => return,
+        };
+        if let Some(opened) = opened {
+            self.transactions[labels::Kind::of(opened.kind) as usize].increment(1);
+        }
+        if let Some(ended) = outcome.and_then(labels::Ended::of) {
+            self.outcomes[ended as usize].increment(1);
+        }
     }
     pub(crate) fn key_job(&self, outcome: KeyOutcome) {
         self.key_jobs[outcome as usize].increment(1);
     }
     /// The page that Prometheus reads.
     pub(crate) fn render(&self) -> String {
-        self.prometheus.render()
+        let mut page = self.prometheus.render();
+        let help = "from the read of a request to the write of its answer";
+        link::family(&mut page, REQUEST_SECONDS, "histogram", help);
+        self.request.write(REQUEST_SECONDS, "", &mut page);
+        self.codes.write(&mut page);
+        link::write(&self.links(), &mut page);
+        page
     }
     /// Moves what histograms collected into their buckets; without it their memory grows.
     pub(crate) fn upkeep(&self) {
@@ -297,11 +267,6 @@ fn describe() {
     describe_counter!(MAC_FAILURES, Unit::Count, "requests whose MAC is wrong or absent");
     describe_counter!(REPLIES, Unit::Count, "answers to terminals, by class of the response code");
     describe_counter!(REPLIES_UNDELIVERED, Unit::Count, "answers whose connection was gone");
-    describe_histogram!(
-        REQUEST_SECONDS,
-        Unit::Seconds,
-        "from the read of a request to the write of its answer"
-    );
     describe_histogram!(CORE_BATCH_INPUTS, Unit::Count, "inputs that the core took at once");
     describe_counter!(LEDGER_RECORDS, Unit::Count, "records handed to the ledger");
     describe_gauge!(LEDGER_SYNC_SECONDS, Unit::Seconds, "duration of the last append to the ledger");
@@ -314,9 +279,17 @@ fn describe() {
     );
     describe_counter!(KEY_JOBS, Unit::Count, "PIN work and key making, by outcome");
     describe_gauge!(HSM_UP, Unit::Count, "1 when the HSM takes commands");
-    describe_gauge!(LINK_UP, Unit::Count, "1 when a link has a connection");
-    describe_counter!(LINK_SENT, Unit::Count, "messages sent to an issuer");
-    describe_counter!(LINK_RECEIVED, Unit::Count, "messages received from an issuer");
-    describe_counter!(LINK_UNSENT, Unit::Count, "requests that came back unsent");
-    describe_counter!(LINK_LOST, Unit::Count, "connections of a link that were lost");
+    describe_counter!(TRANSACTIONS, Unit::Count, "transactions begun, by kind");
+    describe_counter!(OUTCOMES, Unit::Count, "outcomes of transactions");
+    describe_gauge!(UNRESOLVED, Unit::Count, "transactions whose outcome nobody knows yet");
+    describe_gauge!(SAF_WAITING, Unit::Count, "reversals and advices that wait for an issuer");
+    describe_gauge!(SAF_DEAD, Unit::Count, "reversals and advices that wait for an operator");
+    describe_gauge!(CORE_QUEUE, Unit::Count, "inputs that wait for the core");
+    describe_gauge!(KEY_QUEUE, Unit::Count, "PIN work and key making that waits");
+    describe_gauge!(ADMIN_CONNECTIONS_OPEN, Unit::Count, "administrators' connections that are open");
+    describe_counter!(
+        ADMIN_CONNECTIONS_REFUSED,
+        Unit::Count,
+        "administrators' connections refused at the limit"
+    );
 }

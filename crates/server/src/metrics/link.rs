@@ -1,0 +1,195 @@
+//! What is counted of each link, and of each response code: here rather than in the recorder, because people read it
+//! too (`switchyard top`), and because a recorder's histograms take memory as they are fed.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use switchyard_domain::ResponseCode;
+
+use super::labels::CodeClass;
+use super::latency::Latency;
+
+/// 1 when a link has a connection, by `link`.
+pub const LINK_UP: &str = "switch_link_up";
+/// Messages that wait to be sent, by `link`.
+pub const LINK_QUEUE: &str = "switch_link_queue_messages";
+/// Messages sent to an issuer, by `link`.
+pub const LINK_SENT: &str = "switch_link_messages_sent_total";
+/// Messages received from an issuer, by `link`.
+pub const LINK_RECEIVED: &str = "switch_link_messages_received_total";
+/// Requests that came back unsent, by `link`.
+pub const LINK_UNSENT: &str = "switch_link_requests_unsent_total";
+/// Requests that nobody answered in time, by `link`.
+pub const LINK_TIMEOUTS: &str = "switch_link_timeouts_total";
+/// Answers that no request waits for, late ones among them, by `link`.
+pub const LINK_UNMATCHED: &str = "switch_link_answers_unmatched_total";
+/// Answers to requests, by `link` and `class` of their response code.
+pub const LINK_ANSWERS: &str = "switch_link_answers_total";
+/// Connections lost, by `link`.
+pub const LINK_LOST: &str = "switch_link_connections_lost_total";
+/// From the encoding of a request to the reading of its answer, by `link`.
+pub const LINK_ANSWER_SECONDS: &str = "switch_link_answer_seconds";
+/// Answers to terminals, by `code`.
+pub const REPLY_CODES: &str = "switch_reply_codes_total";
+
+/// What stands for every code that has no name here.
+const OTHER_CODE: &str = "other";
+
+/// A counter that can be read.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    pub(crate) fn increment(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+/// What is counted of one link.
+#[derive(Debug, Default)]
+pub(crate) struct LinkMetrics {
+    pub(crate) name: String,
+    pub(crate) up: AtomicBool,
+    /// Messages that its task has not taken yet.
+    pub(crate) queue: Tally,
+    /// Messages that its task has taken and that wait for credit.
+    pub(crate) pending: Tally,
+    pub(crate) sent: Tally,
+    pub(crate) received: Tally,
+    pub(crate) unsent: Tally,
+    pub(crate) timeouts: Tally,
+    pub(crate) unmatched: Tally,
+    answers: [Tally; CodeClass::LABELS.len()],
+    pub(crate) lost: Tally,
+    pub(crate) answer: Latency,
+}
+
+impl LinkMetrics {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+    /// Messages that wait to be sent.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.queue.count() + self.pending.count()
+    }
+    pub(crate) fn answered(&self, code: ResponseCode) {
+        self.answers[CodeClass::of(code) as usize].increment(1);
+    }
+    /// Answers to requests, by class of their code.
+    pub(crate) fn answers(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        CodeClass::LABELS.iter().copied().zip(self.answers.iter().map(Tally::count))
+    }
+}
+
+/// How many answers carried each code.
+#[derive(Debug)]
+pub(crate) struct Codes(Vec<Tally>);
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self((0..=ResponseCode::NAMED.len()).map(|_| Tally::default()).collect())
+    }
+}
+
+impl Codes {
+    pub(crate) fn count(&self, code: ResponseCode) {
+        // The commonest stands first.
+        let place = ResponseCode::NAMED.iter().position(|named| *named == code);
+        self.0[place.unwrap_or(ResponseCode::NAMED.len())].increment(1);
+    }
+    /// Codes that were used, and how often.
+    pub(crate) fn used(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let names = ResponseCode::NAMED.iter().map(ResponseCode::as_str).chain([OTHER_CODE]);
+        names.zip(self.0.iter().map(Tally::count)).filter(|(_, count)| *count > 0)
+    }
+    pub(crate) fn write(&self, page: &mut String) {
+        family(page, REPLY_CODES, "counter", "answers to terminals, by response code");
+        for (code, count) in self.used() {
+            let _ = writeln!(page, "{REPLY_CODES}{{code=\"{code}\"}} {count}");
+        }
+    }
+}
+
+/// Head of a family of series.
+pub(super) fn family(page: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// Appends what was counted of links.
+pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
+    type Read = fn(&LinkMetrics) -> u64;
+    let families: [(&str, &str, &str, Read); 8] = [
+        (LINK_UP, "gauge", "1 when a link has a connection", |link| {
+            u64::from(link.up.load(Ordering::Relaxed))
+        }),
+        (LINK_QUEUE, "gauge", "messages that wait to be sent", LinkMetrics::waiting),
+        (LINK_SENT, "counter", "messages sent to an issuer", |link| link.sent.count()),
+        (LINK_RECEIVED, "counter", "messages received from an issuer", |link| link.received.count()),
+        (LINK_UNSENT, "counter", "requests that came back unsent", |link| link.unsent.count()),
+        (LINK_TIMEOUTS, "counter", "requests that nobody answered in time", |link| link.timeouts.count()),
+        (LINK_UNMATCHED, "counter", "answers that no request waits for", |link| link.unmatched.count()),
+        (LINK_LOST, "counter", "connections of a link that were lost", |link| link.lost.count()),
+    ];
+    let labels: Vec<String> = links.iter().map(|link| format!("link=\"{}\"", escaped(&link.name))).collect();
+    for (name, kind, help, read) in families {
+        family(page, name, kind, help);
+        for (link, label) in links.iter().zip(&labels) {
+            let _ = writeln!(page, "{name}{{{label}}} {}", read(link));
+        }
+    }
+    family(page, LINK_ANSWERS, "counter", "answers to requests, by class of the response code");
+    for (link, label) in links.iter().zip(&labels) {
+        for (class, count) in link.answers() {
+            let _ = writeln!(page, "{LINK_ANSWERS}{{{label},class=\"{class}\"}} {count}");
+        }
+    }
+    family(page, LINK_ANSWER_SECONDS, "histogram", "from the sending of a request to its answer");
+    for (link, label) in links.iter().zip(&labels) {
+        link.answer.write(LINK_ANSWER_SECONDS, label, page);
+    }
+}
+
+/// A name as the value of a label.
+fn escaped(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_without_a_name_share_one_series() {
+        let codes = Codes::default();
+        for code in ["00", "00", "51", "Z7", "Z8"] {
+            codes.count(code.parse().unwrap());
+        }
+        assert_eq!(codes.used().collect::<Vec<_>>(), [("00", 2), ("51", 1), ("other", 2)]);
+        let mut page = String::new();
+        codes.write(&mut page);
+        assert!(page.contains("switch_reply_codes_total{code=\"other\"} 2"), "{page}");
+    }
+
+    #[test]
+    fn a_link_is_one_series_whatever_its_name() {
+        let link = Arc::new(LinkMetrics::new("a\"b\\c"));
+        link.answered(ResponseCode::APPROVED);
+        link.sent.increment(2);
+        let mut page = String::new();
+        write(&[link], &mut page);
+        for line in [
+            r#"switch_link_messages_sent_total{link="a\"b\\c"} 2"#,
+            r#"switch_link_answers_total{link="a\"b\\c",class="approved"} 1"#,
+            r#"switch_link_up{link="a\"b\\c"} 0"#,
+        ] {
+            assert!(page.lines().any(|have| have == line), "{line} in\n{page}");
+        }
+    }
+}
