@@ -9,6 +9,7 @@ mod derived;
 mod disk;
 mod end_to_end;
 mod intake;
+mod metrics;
 mod snapshots;
 mod threats;
 mod tls;

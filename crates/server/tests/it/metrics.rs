@@ -1,13 +1,9 @@
 //! What a running switch counts: at /metrics, and on the administrators' socket for `switchyard top`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
-
-mod support;
-
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start, until};
+use crate::support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start, until};
 use switchyard_server::{ADMIN_CONNECTIONS_MAX, Overview, Switch};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
