@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
 /// The metrics as operators read about them.
-const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
+const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
 async fn ask(socket: &Path, request: &str) -> serde_json::Value {
     let mut stream = UnixStream::connect(socket).await.unwrap();
