@@ -1,4 +1,4 @@
-//! What a card number, a PIN block or a track may never reach.
+//! What a card number, a PIN block or a track may never reach, and what nobody outside may write.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start};
-use tokio::io::AsyncWriteExt;
+use switchyard_server::Switch;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Log lines, kept.
 #[derive(Clone, Default)]
@@ -49,6 +50,28 @@ fn every_file(dir: &Path, visit: &mut dyn FnMut(&Path, Vec<u8>)) {
     }
 }
 
+/// Ends of lines and colours in everything that is text, from a terminal and from an administrator.
+async fn forge_log_lines(client: &Client, switch: &Switch, data: &Path) {
+    let [terminal, merchant] = ["T\n\x1b[31mX", "M\r\nFORGED LINE\x07"].map(|text| text.to_owned());
+    let mut frame = client.frame(0x0800, |b| {
+        b.number(11, 1).unwrap().text(41, &terminal).unwrap().text(42, &format!("{merchant:15}")).unwrap();
+        b.digits(60, b"00000001003").unwrap().text(63, "01 ").unwrap();
+    });
+    let mut forger = Client::connect(switch.addresses().terminals).await;
+    let answer = forger.ask(&frame).await;
+    assert_ne!(answer.code, "00");
+    // The same with a header and a bitmap that lie.
+    frame[15] = b'\n';
+    forger.stream.write_all(&frame).await.unwrap();
+    let mut admin = tokio::net::UnixStream::connect(data.join("admin.sock")).await.unwrap();
+    let order = serde_json::json!({"no\nsuch\x1b[31m order": {"reason": "\nFORGED"}});
+    admin.write_all(format!("{order}\n").as_bytes()).await.unwrap();
+    admin.shutdown().await.unwrap();
+    let mut refused = String::new();
+    admin.read_to_string(&mut refused).await.unwrap();
+    assert!(refused.lines().count() == 1 && !refused.contains('\x1b'), "{refused:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     let lines = Lines::default();
@@ -56,6 +79,7 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(move || writer.clone())
+        .with_ansi(false)
         .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
@@ -86,6 +110,7 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     *forged.last_mut().unwrap() ^= 1;
     client.stream.write_all(&forged).await.unwrap();
     while client.read().await.code != "A0" {}
+    forge_log_lines(&client, &switch, dir.path()).await;
     client.stream.write_all(CARD.as_bytes()).await.unwrap();
     assert!(client.is_closed().await);
 
@@ -98,6 +123,10 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     let log = lines.0.lock().unwrap().clone();
     assert!(!log.is_empty());
     assert_absent("the log", &log, &secrets);
+    for line in String::from_utf8(log).unwrap().lines() {
+        let stamped = line.len() > 27 && line.as_bytes()[10] == b'T' && line.as_bytes()[26] == b'Z';
+        assert!(stamped && !line.contains(|c: char| c.is_control()), "somebody else wrote {line:?}");
+    }
     let mut files = 0;
     every_file(dir.path(), &mut |path, bytes| {
         files += 1;

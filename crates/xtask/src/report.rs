@@ -8,7 +8,8 @@ pub(crate) struct Report {
     passed: u64,
     failed: u64,
     skipped: Vec<String>,
-    failures: Vec<String>,
+    /// What failed, each said once more at the end.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Report {

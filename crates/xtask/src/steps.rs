@@ -71,13 +71,28 @@ fn tests(report: &mut Report) -> Result<()> {
     counted(report, Command::new(env!("CARGO")).args(arguments).current_dir(root()))
 }
 
-/// Runs a `cargo test`, shows what it prints, and adds up its results.
+/// Lines of a failed test's own output that the end of the run repeats.
+const LINES_OF_A_FAILURE: usize = 30;
+
+/// Runs a `cargo test`, shows what it prints, and adds up its results. What failed is named again at the end of the
+/// run: a log of two thousand tests is read from there.
 pub(crate) fn counted(report: &mut Report, command: &mut Command) -> Result<()> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test did not start")?;
     let output = child.stdout.take().context("cargo test has no output")?;
+    let mut failing: Option<Vec<String>> = None;
     for line in BufReader::new(output).lines() {
         let line = line?;
         println!("{line}");
+        if line.starts_with("---- ") || line == "failures:" || line.starts_with("test result: ") {
+            report.failures.extend(failing.take().map(|lines| lines.join("\n    ")));
+        }
+        if let Some(name) = line.strip_prefix("---- ") {
+            failing = Some(vec![name.trim_end_matches(" stdout ----").to_owned()]);
+        } else if let Some(lines) = failing.as_mut().filter(|lines| lines.len() <= LINES_OF_A_FAILURE)
+            && !line.is_empty()
+        {
+            lines.push(line.clone());
+        }
         if let Some(counts) = line.strip_prefix("test result: ") {
             report.pass(count(counts, "passed"));
             report.fail_count(count(counts, "failed"));

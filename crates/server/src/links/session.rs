@@ -24,6 +24,8 @@ const READ_BYTES: usize = 32 * 1024;
 const ECHO: u16 = 301;
 /// Encoded bytes that may wait for the socket.
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
+/// A request leaves within this share of the time its answer may take: what is left is for the issuer.
+const LEAVES_WITHIN: f32 = 0.9;
 
 /// Why a connection of a link ended.
 #[derive(Debug, thiserror::Error)]
@@ -214,16 +216,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether the core has stopped waiting for this request's answer. It must not leave any more: its
-    /// reversal is queued behind it, and a host that works on both at once may take the reversal first and
-    /// then approve what nobody takes back.
+    /// Whether the core has stopped waiting for this request's answer, or is about to. It must not leave any
+    /// more: its reversal is queued behind it, and a host that works on both at once may take the reversal first
+    /// and then approve what nobody takes back.
     fn is_overdue(&self, message: &Upstream) -> bool {
         match message {
             Upstream::Request(request) => request.opened.upstream.is_some_and(|upstream| {
                 // The core's own time: the wall clock may have been set back since.
                 let now = Timestamp(self.shared.clock.load(Ordering::Relaxed));
                 let waited = now.micros_since(upstream.transmitted_at);
-                Duration::from_micros(waited) >= self.speech.answer_timeout
+                Duration::from_micros(waited) >= self.speech.answer_timeout.mul_f32(LEAVES_WITHIN)
             }),
             Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => false,
         }

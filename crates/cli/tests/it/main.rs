@@ -1,0 +1,20 @@
+//! The command, run as its users run it. One binary, because each further one is linked with everything again.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod configuration;
+mod copies;
+mod demo;
+mod hsm;
+mod ledger;
+mod message;
+mod operate;
+mod proofs;
+mod query;
+mod retention;
+mod setup;
+mod system_calls;

@@ -1,0 +1,160 @@
+//! A switch is set up by commands alone, on its data and while it runs, and terminals can use what was set up.
+
+use crate::support::{Process, Ran, World, run, switchyard};
+use serde_json::{Value, json};
+
+const TMK: &str = "0123456789ABCDEFFEDCBA9876543210";
+
+/// A data directory that is not a demo's.
+struct Empty(tempfile::TempDir);
+
+impl Empty {
+    fn make() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        run(["init", "--acquirer", "48720000", "--data", path.to_str().unwrap()]).expect(0);
+        Self(dir)
+    }
+    fn with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut command = switchyard(["--data"]);
+        command.arg(self.0.path().join("data")).args(arguments);
+        Process::start(command, input).finish()
+    }
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.with(arguments, "")
+    }
+    fn json(&self, arguments: &[&str], input: &str) -> Value {
+        self.with(&[arguments, &["--output", "json"]].concat(), input).expect(0).json()
+    }
+}
+
+const MERCHANT: [&str; 15] = [
+    "merchant",
+    "add",
+    "M00000000000001",
+    "--name",
+    "Tea House",
+    "--mcc",
+    "5812",
+    "--fee-plan",
+    "1",
+    "--account-holder",
+    "Tea House",
+    "--account-number",
+    "6222000011112222",
+    "--account-cnaps",
+    "102100099996",
+];
+
+#[test]
+fn a_switch_is_set_up_without_the_demo() {
+    let made = Empty::make();
+    let refused = made.run(&MERCHANT).expect(2);
+    assert!(refused.stderr.contains("fee-plan set 1"), "{refused:?}");
+    made.run(&["fee-plan", "set", "1", "--debit-ppm", "3500", "--credit-ppm", "4500"]).expect(0);
+    assert_eq!(made.json(&MERCHANT, ""), json!({"recorded": true}));
+    assert!(made.run(&MERCHANT).expect(2).stderr.contains("merchant is registered already"));
+    let terminal = ["terminal", "add", "T0000001", "--merchant", "M00000000000001", "--mac", "x919"];
+    assert!(made.with(&terminal, "00").expect(2).stderr.contains("32 or 48 hexadecimal digits"));
+    let weak = made.with(&terminal, &"0123456789ABCDEF".repeat(2)).expect(2);
+    assert!(weak.stderr.contains("weak") && !weak.stderr.contains("0123"), "{weak:?}");
+    let added = made.json(&terminal, &format!("{TMK}\n"));
+    assert_eq!(added, json!({"recorded": true, "kcv": "08D7B4"}));
+    let shown = made.json(&["terminal", "show", "T0000001"], "");
+    assert_eq!(
+        (&shown["mid"], &shown["mac"], &shown["kcv"]),
+        (&json!("M00000000000001"), &json!("x919"), &json!("08D7B4"))
+    );
+    let stray = ["terminal", "add", "T0000002", "--merchant", "NOBODY"];
+    assert!(made.with(&stray, TMK).expect(2).stderr.contains("merchant add NOBODY"));
+    let link = ["link", "add", "harbour", "--address", "127.0.0.1:1"];
+    assert_eq!(made.json(&link, TMK)["kcv"], "08D7B4");
+    made.with(&["link", "add", "quay", "--address", "nowhere"], TMK).expect(2);
+    routes_and_limits(&made);
+    made.run(&["ledger", "verify"]).expect(0);
+}
+
+fn routes_and_limits(made: &Empty) {
+    let route = ["route", "add", "--prefix", "622588", "--class", "credit", "--issuer", "3010000"];
+    made.run(&[&route[..], &["--link", "harbour"]].concat()).expect(0);
+    made.run(&["route", "add", "--from", "6212", "--to", "6213", "--class", "debit", "--issuer", "1"])
+        .expect(0);
+    made.run(&["route", "add", "--from", "6214", "--to", "6213", "--class", "debit", "--issuer", "1"])
+        .expect(2);
+    made.run(&["route", "add", "--class", "debit", "--issuer", "1"]).expect(64);
+    let listed = made.json(&["route", "list"], "");
+    assert_eq!(listed["routes"][0]["link"], "harbour", "the narrowest first");
+    assert_eq!(listed["routes"][1]["from"], "6212000000000000000");
+    assert_eq!(listed["routes"][1]["to"], "6213999999999999999");
+    let version = listed["version"].as_u64().unwrap();
+    let remove = |version: u64| {
+        let version = version.to_string();
+        made.run(&[
+            "route",
+            "remove",
+            "--prefix",
+            "622588",
+            "--reason",
+            "moved",
+            "--expect-version",
+            &version,
+        ])
+    };
+    let moved = remove(version - 1).expect(2);
+    assert!(moved.stderr.contains("look again"), "{moved:?}");
+    remove(version).expect(0);
+    remove(version + 1).expect(2);
+    let account = "merchant-payable/M00000000000001/CNY";
+    made.run(&["limit", "set", account, "--debit", "500"]).expect(0);
+    made.run(&["limit", "set", account, "--closed", "true"]).expect(0);
+    let limits = made.json(&["limit", "list"], "");
+    let row =
+        json!({"account": "MerchantPayable/0/CNY", "debit_minor": 500, "credit_minor": null, "closed": true});
+    assert_eq!(limits, json!([row]), "what is not given stays as it was");
+}
+
+#[test]
+fn what_is_registered_while_the_switch_runs_is_in_force_at_once() {
+    let world = World::make(&[]);
+    let serve = world.serve();
+    let with = |arguments: &[&str], input: &str| Process::start(world.command(arguments), input).finish();
+    let mid = world.made["merchants"][0]["mid"].as_str().unwrap();
+    with(&["terminal", "add", "T0009999", "--merchant", mid], TMK).expect(0);
+    assert!(
+        with(&["terminal", "add", "T0009999", "--merchant", mid], TMK).expect(2).stderr.contains("already")
+    );
+    crate::support::until("the projection to follow", || {
+        with(&["terminal", "show", "T0009999"], "").code == 0
+    });
+    with(&["link", "add", "quay", "--address", "127.0.0.1:1"], TMK).expect(0);
+    let links = with(&["link", "status", "--output", "json"], "").expect(0).json();
+    assert!(links.as_array().unwrap().iter().any(|link| link["name"] == "quay"));
+    with(&["route", "add", "--prefix", "99", "--class", "foreign", "--link", "quay", "--issuer", "9"], "")
+        .expect(0);
+    let listed = with(&["route", "list", "--output", "json"], "").expect(0).json();
+    assert!(listed["routes"].as_array().unwrap().iter().any(|route| route["link"] == "quay"));
+    serve.stop();
+}
+
+#[test]
+fn a_day_is_replayed_against_another_table() {
+    let world = crate::support::busy_world("150");
+    let diff = |table: &Value| {
+        let path = world.root().join("table.json");
+        std::fs::write(&path, table.to_string()).unwrap();
+        world.run(&["route", "diff", "--against", path.to_str().unwrap(), "--output", "json"])
+    };
+    let table = world.run(&["route", "list", "--output", "json"]).expect(0).json();
+    let same = diff(&table).expect(0).json();
+    assert!(same["compared"].as_u64().unwrap() > 20 && same["compared"] == same["same"], "{same}");
+    let mut other = table.clone();
+    other["routes"].as_array_mut().unwrap().retain(|route| !route["link"].is_null());
+    let moved = diff(&other).expect(1).json();
+    let row = &moved["moved"][0];
+    assert_eq!((&row["from"], &row["to"]), (&json!("the embedded issuer"), &json!("nowhere (15)")));
+    assert_eq!(
+        row["count"].as_u64().unwrap() + moved["same"].as_u64().unwrap(),
+        moved["compared"].as_u64().unwrap()
+    );
+    assert_eq!(diff(&json!({"routes": [{"from": "x"}]})).expect(2).stdout, "");
+}

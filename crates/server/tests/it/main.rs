@@ -1,0 +1,15 @@
+//! A switch in one process, from its sockets to its disk. One binary, because each further one is linked with everything again.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test fails by unwrapping")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod derived;
+mod disk;
+mod end_to_end;
+mod intake;
+mod metrics;
+mod snapshots;
+mod threats;
+mod tls;
