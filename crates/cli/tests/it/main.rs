@@ -16,5 +16,6 @@ mod operate;
 mod proofs;
 mod query;
 mod retention;
+mod rules;
 mod setup;
 mod system_calls;

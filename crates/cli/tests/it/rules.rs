@@ -1,11 +1,7 @@
 //! Risk rules, routing rules and stand-in rules by command, beside a running switch and without one.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by unwrapping")]
-
-mod support;
-
+use crate::support::{self, Process, World};
 use serde_json::{Value, json};
-use support::{Process, World};
 
 fn json_of(world: &World, arguments: &[&str]) -> Value {
     world.run(&[arguments, &["--output", "json"]].concat()).expect(0).json()
