@@ -186,6 +186,9 @@ fn to_json(command: Command) -> Result<Value> {
         Command::SetAccountRules { account, rules } => {
             json!({ "command": "set-account-rules", "account": account, "rules": rules })
         }
+        Command::SetRiskRules(rules) => json!({ "command": "set-risk-rules", "rules": rules }),
+        Command::SetRoutingRules(rules) => json!({ "command": "set-routing-rules", "rules": rules }),
+        Command::SetStandInRules(rules) => json!({ "command": "set-stand-in-rules", "rules": rules }),
         Command::CutDay => json!({ "command": "day-cut" }),
         Command::RecordSettlement { records } => {
             json!({ "command": "record-settlement", "records": records })

@@ -2,6 +2,7 @@
 
 mod operate;
 mod registry;
+mod rules;
 mod user;
 
 pub(crate) use operate::{
@@ -13,6 +14,10 @@ pub(crate) use registry::{
     SetFeePlan,
 };
 
+pub(crate) use rules::{
+    Counted, RemoveRules, RiskCommand, RoutingCommand, RulesChange, RulesFile, ScopeFlags, Score, SetRisk,
+    SetRouting, SetStandIn, StandInCommand, TestFlags,
+};
 pub(crate) use user::{AddUser, NamedUser, RolesOfUser, UserCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -45,6 +50,17 @@ pub(crate) struct Global {
     /// Read passwords from standard input, one a line, before anything else that the command reads there.
     #[arg(long, global = true)]
     pub(crate) password_stdin: bool,
+}
+
+/// What `top` shows.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TopOptions {
+    /// Print once and end; also what happens when stdout is no terminal, and with `--output json`.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Milliseconds between two looks.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub(crate) interval_ms: u64,
 }
 
 /// How data is printed.
@@ -100,9 +116,18 @@ pub(crate) enum Command {
     /// What merchants pay: list, set.
     #[command(subcommand)]
     FeePlan(FeePlanCommand),
-    /// What accounts take: list, set.
+    /// What accounts take: list, set, remove.
     #[command(subcommand)]
     Limit(LimitCommand),
+    /// Limits of transactions and risk rules: list, show, set, remove, test.
+    #[command(subcommand)]
+    Risk(RiskCommand),
+    /// Rules that choose among links: list, show, set, remove.
+    #[command(subcommand)]
+    Routing(RoutingCommand),
+    /// What is approved while an issuer is away: list, show, set, remove.
+    #[command(subcommand)]
+    StandIn(StandInCommand),
     /// Reversals on their way to issuers (store and forward): list, retry, resolve.
     #[command(subcommand)]
     Saf(SafCommand),
@@ -124,6 +149,10 @@ pub(crate) enum Command {
     /// The configuration of a running switch: reload.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// How a running switch is doing, live: links, rates, waiting times, queues, reasons of declines.
+    #[command(after_help = "Keys: q quit, up and down choose a link, p pause, ? help.\n\
+                            Example: switchyard top; switchyard top --once; switchyard top --output json")]
+    Top(TopOptions),
     /// Business days: status, cut.
     Day {
         #[command(flatten)]

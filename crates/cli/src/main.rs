@@ -19,10 +19,12 @@ mod operate;
 mod output;
 mod progress;
 mod registry;
+mod rules;
 mod serve;
 mod settle;
 mod setup;
 mod sim;
+mod top;
 mod user;
 
 use arguments::{Arguments, Command, ConfigCommand, TransactionCommand};
@@ -101,6 +103,9 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Route(command) => setup::route::run(&command, data, form),
         Command::FeePlan(command) => setup::fee_plan(&command, data, form),
         Command::Limit(command) => setup::limit::run(&command, data, form),
+        Command::Risk(command) => rules::risk(&command, data, form),
+        Command::Routing(command) => rules::routing(&command, data, form),
+        Command::StandIn(command) => rules::stand_in(&command, data, form),
         Command::Saf(command) => operate::saf::run(&command, data, form),
         Command::Batch(command) => operate::batch::run(&command, data, form),
         Command::Case(command) => operate::case::run(&command, data, form),
@@ -110,6 +115,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Config(ConfigCommand::Reload) => operate::reload(data, form),
         Command::Day { config, command } => settle::day(&command, data, &serve::load(&config)?, form),
         Command::Settle { config, command } => settle::settle(&command, data, &serve::load(&config)?, form),
+        Command::Top(options) => top::run(&options, data, form),
         Command::Sim(command) => sim::run(&command, data, form),
         Command::Decode(options) => message::decode(&options, form),
         Command::Encode(options) => message::encode(&options),

@@ -272,6 +272,15 @@ pub(crate) enum LimitCommand {
         #[command(flatten)]
         change: Change,
     },
+    /// Take an account's own rules away: those of its kind count again.
+    #[command(after_help = "Example: switchyard limit remove cardholder/3/CNY")]
+    Remove {
+        /// The account, as in `set`.
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        #[command(flatten)]
+        change: Change,
+    },
 }
 
 /// A limit, or that there is none.

@@ -4,7 +4,7 @@ use super::change;
 use crate::Verdict;
 use crate::arguments::{Bound, LimitCommand, Output};
 use crate::ledger::{account, open_index};
-use crate::operate::{rows, state};
+use crate::operate::{nothing, rows, state};
 use anyhow::Result;
 use serde_json::json;
 use std::path::Path;
@@ -29,6 +29,16 @@ pub(crate) fn run(command: &LimitCommand, data: &Path, form: Output) -> Result<V
                 credit_limit_minor: bound(credit, before.credit_limit_minor),
                 closed: closed.unwrap_or(before.closed),
             };
+            change(Command::SetAccountRules { account, rules }, options, data, form)
+        }
+        LimitCommand::Remove { account: text, change: options } => {
+            let index = open_index(data)?;
+            let account = account::parse(text, &mut Names::new(&index))?;
+            let own = state(data)?.book().own_rules().any(|(ruled, _)| ruled == account);
+            if !own {
+                return nothing(&format!("{text} has no rules of its own"), form);
+            }
+            let rules = AccountRules::of(account.kind);
             change(Command::SetAccountRules { account, rules }, options, data, form)
         }
     }

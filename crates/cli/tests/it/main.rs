@@ -16,6 +16,7 @@ mod operate;
 mod proofs;
 mod query;
 mod retention;
+mod rules;
 mod setup;
 mod system_calls;
 mod users;

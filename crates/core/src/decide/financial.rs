@@ -214,7 +214,7 @@ impl Core {
         if let Some(seen) = seen.as_ref().filter(|_| !request.kind.follows_another()) {
             plan.target = self.destination(seen, plan.issuer, plan.target, &[], prefer);
         }
-        plan.risk = seen.as_ref().and_then(|seen| self.assess(seen));
+        plan.risk = seen.as_ref().and_then(|seen| self.state.assess(seen));
         if let Some(finding) = &mut plan.risk
             && let RiskVerdict::Decline(code) = finding.verdict
         {

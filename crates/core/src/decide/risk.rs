@@ -32,31 +32,6 @@ impl Core {
         })
     }
 
-    /// What the rules find in a request; `None` when none of them speaks.
-    pub(crate) fn assess(&self, seen: &RiskSeen) -> Option<Box<RiskFinding>> {
-        let rules = &self.state.risk.rules;
-        if rules.rules.is_empty() || !seen.kind.is_limited() {
-            return None;
-        }
-        let spoke = rules.rules.iter().filter(|rule| about(&rule.about, seen) && self.speaks(rule, seen));
-        finding(rules, spoke)
-    }
-
-    fn speaks(&self, rule: &RiskRule, seen: &RiskSeen) -> bool {
-        let minor = seen.amount.minor;
-        let with = || self.state.risk.with(rule, seen);
-        match rule.test {
-            RiskTest::Always => true,
-            RiskTest::AmountOver { minor_max } => minor > minor_max,
-            RiskTest::RoundAmount { multiple_minor } => minor.is_multiple_of(multiple_minor),
-            RiskTest::Sum { minor_max, .. } => with().minor > u128::from(minor_max),
-            RiskTest::Count { count_max, .. } | RiskTest::SameAmount { count_max, .. } => {
-                with().count > count_max
-            }
-            RiskTest::Areas { count_max, .. } => with().areas > count_max as usize,
-        }
-    }
-
     /// Records what the rules found in the transaction that was just recorded.
     pub(crate) fn flag(
         &mut self,
@@ -94,6 +69,39 @@ impl Core {
             return Err(CommandError::Invalid { what: "a release without a reason" });
         }
         Ok(())
+    }
+}
+
+impl State {
+    /// What the rules would find in a transaction that is recorded next, as it was or would be recorded at that time;
+    /// `None` when none of them speaks. For those who try rules out.
+    pub fn assess_opened(&self, opened: &TransactionOpened, at: Timestamp) -> Option<Box<RiskFinding>> {
+        self.assess(&self.seen(opened, at))
+    }
+
+    /// What the rules find in a request; `None` when none of them speaks.
+    pub(crate) fn assess(&self, seen: &RiskSeen) -> Option<Box<RiskFinding>> {
+        let rules = &self.risk.rules;
+        if rules.rules.is_empty() || !seen.kind.is_limited() {
+            return None;
+        }
+        let spoke = rules.rules.iter().filter(|rule| about(&rule.about, seen) && self.speaks(rule, seen));
+        finding(rules, spoke)
+    }
+
+    fn speaks(&self, rule: &RiskRule, seen: &RiskSeen) -> bool {
+        let minor = seen.amount.minor;
+        let with = || self.risk.with(rule, seen);
+        match rule.test {
+            RiskTest::Always => true,
+            RiskTest::AmountOver { minor_max } => minor > minor_max,
+            RiskTest::RoundAmount { multiple_minor } => minor.is_multiple_of(multiple_minor),
+            RiskTest::Sum { minor_max, .. } => with().minor > u128::from(minor_max),
+            RiskTest::Count { count_max, .. } | RiskTest::SameAmount { count_max, .. } => {
+                with().count > count_max
+            }
+            RiskTest::Areas { count_max, .. } => with().areas > count_max as usize,
+        }
     }
 }
 
