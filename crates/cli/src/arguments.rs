@@ -220,6 +220,9 @@ pub(crate) struct InitOptions {
     /// Ports on which the issuers of the demo world listen, one for each link.
     #[arg(long, value_name = "PORT,…", value_delimiter = ',', requires = "demo")]
     pub(crate) issuer_ports: Vec<u16>,
+    /// What the issuers of the demo world speak, one dialect for each link, as `dialect list` names it.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "demo")]
+    pub(crate) issuer_dialects: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -474,6 +477,24 @@ pub(crate) enum TerminalCommand {
     /// Let it hear 77 until it has signed on again and has new keys.
     #[command(after_help = "Example: switchyard terminal force-sign-on T0000001 --reason 'new keys'")]
     ForceSignOn(Named),
+    /// Say how it speaks: its dialect, whether its messages carry a MAC, whether it takes a part of an amount. What is not
+    /// said becomes what a new terminal has. Another dialect takes an empty batch.
+    #[command(
+        after_help = "Example: switchyard terminal speak T0000001 --dialect iso87-binary --no-mac --reason 'generic till'"
+    )]
+    Speak {
+        #[command(flatten)]
+        target: Named,
+        /// Its dialect, as `dialect list` names it; it connects to the listener of this dialect.
+        #[arg(long, value_name = "NAME", default_value = "unionpay-pos")]
+        dialect: String,
+        /// Its transactions carry no MAC: whoever reaches its listener is believed.
+        #[arg(long)]
+        no_mac: bool,
+        /// It understands that a part of the amount was approved (10, 002, 0002).
+        #[arg(long)]
+        takes_partial: bool,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -540,6 +561,12 @@ pub(crate) enum SimCommand {
         /// Only this link.
         #[arg(long, value_name = "NAME")]
         link: Option<String>,
+        /// Speak this dialect instead of the link's own, as `dialect list` names it.
+        #[arg(long, value_name = "NAME")]
+        dialect: Option<String>,
+        /// Delimit frames like this instead of as the link does, as `decode --frame` names it.
+        #[arg(long, value_name = "KIND")]
+        framing: Option<String>,
         /// Answers that are lost after the request was processed, per mille.
         #[arg(long, default_value_t = 0, value_name = "N")]
         drop_per_mille: u16,

@@ -79,6 +79,7 @@ impl Story {
                 self.outcome = Outcome::Reversed;
             }
             Record::LateAnswer { cancels: Some(_), .. } => self.outcome = Outcome::Declined,
+            Record::PartlyApproved { amount, .. } => self.amount_minor = amount.minor,
             Record::ReversalTaken { .. }
             | Record::ReversalQueued { .. }
             | Record::SafDelivered { .. }
@@ -173,7 +174,9 @@ impl History {
                     self.change(sequence, transaction, record);
                 }
             }
-            Record::LateAnswer { transaction, .. } | Record::Rerouted { transaction, .. } => {
+            Record::LateAnswer { transaction, .. }
+            | Record::Rerouted { transaction, .. }
+            | Record::PartlyApproved { transaction, .. } => {
                 self.change(sequence, *transaction, record);
             }
             _ => {}

@@ -8,8 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use switchyard_core::Command;
 use switchyard_domain::{
-    BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkIndex, MerchantIndex, Pan, Route,
-    RouteTarget, Terminal, UtcOffset,
+    BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkDialect, LinkIndex, MerchantIndex, Pan,
+    Route, RouteTarget, Terminal, UtcOffset,
 };
 use switchyard_keys::pin::{self, Pin};
 use switchyard_keys::{KeyError, TdesCipher};
@@ -41,6 +41,7 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
     let size = DemoSize { terminals: options.terminals, merchants: options.merchants, ..DemoSize::default() };
     let mut world = DemoWorld::generate(1, &size, KeySource::System)?;
     place_issuers(&mut world, &options.issuer_ports)?;
+    teach_issuers(&mut world, &options.issuer_dialects)?;
     make(data, &config, &world)?;
     match form {
         Output::Json => output::json(&serde_json::to_value(&world)?)?,
@@ -72,6 +73,20 @@ fn place_issuers(world: &mut DemoWorld, ports: &[u16]) -> Result<()> {
     );
     for (link, port) in world.links.iter_mut().zip(ports) {
         link.address = format!("127.0.0.1:{port}");
+    }
+    Ok(())
+}
+
+fn teach_issuers(world: &mut DemoWorld, dialects: &[String]) -> Result<()> {
+    if dialects.is_empty() {
+        return Ok(());
+    }
+    let (links, count) = (world.links.len(), dialects.len());
+    ensure!(count == links, "--issuer-dialects: {links} links and {count} dialects");
+    for (link, name) in world.links.iter_mut().zip(dialects) {
+        link.dialect = LinkDialect::named(name).with_context(|| {
+            format!("{name} is none of {}", LinkDialect::ALL.map(LinkDialect::name).join(", "))
+        })?;
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::Order;
-use switchyard_domain::{BatchNumber, MerchantOrder, TerminalOrder};
+use switchyard_domain::{
+    BatchNumber, LinkDialect, MerchantOrder, TerminalDialect, TerminalOrder, TerminalProfile,
+};
 use switchyard_server::DataDir;
 use switchyard_server::config::KeyFiles;
 use switchyard_server::registry::{self, Ask};
@@ -45,7 +47,7 @@ fn order_terminal(named: &Named, what: TerminalOrder, data: &Path, form: Output)
 }
 
 pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> Result<Verdict> {
-    let columns = ["tid", "mid", "mac", "kcv", "signed_on", "batch"];
+    let columns = ["tid", "mid", "dialect", "mac", "kcv", "signed_on", "batch"];
     match command {
         TerminalCommand::List { after, limit } => {
             show(&Ask::Terminals { after: *after, limit: *limit }, data, form, &columns)
@@ -61,6 +63,14 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
         TerminalCommand::ResetBatch { target, number } => {
             let number = BatchNumber::try_from(u64::from(*number))?;
             order_terminal(target, TerminalOrder::ResetBatch(number), data, form)
+        }
+        TerminalCommand::Speak { target, dialect, no_mac, takes_partial } => {
+            let dialect = TerminalDialect::named(dialect).with_context(|| {
+                let names = LinkDialect::ALL.map(LinkDialect::name).join(", ");
+                format!("--dialect is none of unionpay-pos, {names}")
+            })?;
+            let profile = TerminalProfile { dialect, carries_mac: !no_mac, takes_partial: *takes_partial };
+            order_terminal(target, TerminalOrder::Speak(profile), data, form)
         }
     }
 }

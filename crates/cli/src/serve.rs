@@ -50,12 +50,17 @@ pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
     runtime.block_on(async {
         let reload = option.config.clone().map(|path| -> Reload { Arc::new(move || Config::load(&path)) });
         let hooks = Hooks { reload, ..Hooks::default() };
+        let generic: Vec<_> =
+            config.terminals.generic.iter().map(|listener| listener.dialect.name()).collect();
         let switch = Switch::start_with(config, data, None, hooks).await?;
         let addresses = switch.addresses();
         eprintln!(
             "terminals on {}, http on {}; Ctrl-C stops in good order",
             addresses.terminals, addresses.http
         );
+        for (address, dialect) in addresses.generic.iter().zip(generic) {
+            eprintln!("terminals that speak {dialect} on {address}");
+        }
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             result = tokio::signal::ctrl_c() => result?,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
+use switchyard_domain::LinkDialect;
 use switchyard_keys::SecretBytes;
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
 use switchyard_server::config::{KeyFiles, Profile};
@@ -26,8 +27,9 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         .with_context(|| format!("{}: make it with `switchyard init --demo`", world_path(data).display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        SimCommand::Issuer { link, drop_per_mille, journal } => {
-            runtime.block_on(issuers(&world, link.as_deref(), *drop_per_mille, journal.as_deref()))
+        SimCommand::Issuer { link, dialect, framing, drop_per_mille, journal } => {
+            let speech = (dialect.as_deref(), framing.as_deref());
+            runtime.block_on(issuers(&world, link.as_deref(), speech, *drop_per_mille, journal.as_deref()))
         }
         SimCommand::Hsm(_) => unreachable!("it needs no world and has been run"),
         SimCommand::Terminals(options) => {
@@ -98,6 +100,7 @@ async fn hsm(options: &SimHsm, data: &Path) -> Result<Verdict> {
 async fn issuers(
     world: &DemoWorld,
     only: Option<&str>,
+    (dialect, framing): (Option<&str>, Option<&str>),
     drop_per_mille: u16,
     journal: Option<&Path>,
 ) -> Result<Verdict> {
@@ -106,8 +109,15 @@ async fn issuers(
         let mut config = IssuerConfig::from_world(world, &link.name)?;
         config.faults = IssuerFaults { drop_reply_per_mille: drop_per_mille, ..IssuerFaults::default() };
         config.journal = journal.map(Path::to_path_buf);
+        if let Some(name) = dialect {
+            config.dialect = LinkDialect::named(name).with_context(|| format!("--dialect {name} is none"))?;
+        }
+        if let Some(name) = framing {
+            config.framing = name.parse().context("--framing")?;
+        }
+        let speech = config.dialect.name();
         let host = IssuerHost::bind(&link.address, config).await.with_context(|| link.address.clone())?;
-        eprintln!("{}: {} on {}", link.name, link.dialect.name(), host.address());
+        eprintln!("{}: {speech} on {}", link.name, host.address());
         hosts.push(host);
     }
     if hosts.is_empty() {

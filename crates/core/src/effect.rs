@@ -5,9 +5,9 @@ use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
-    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, LinkMode, MerchantId,
-    PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan, Terminal, TerminalId,
-    TerminalIndex, Timestamp, TransactionOpened, UpstreamRef, WorkingKeys,
+    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, LinkMode,
+    MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan, Terminal,
+    TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WorkingKeys,
 };
 
 /// One thing to do.
@@ -57,6 +57,13 @@ pub enum Effect {
         index: TerminalIndex,
         /// The terminal.
         terminal: Box<Terminal>,
+    },
+    /// From now on the terminal speaks like this.
+    UseProfile {
+        /// Whose profile.
+        terminal: TerminalIndex,
+        /// How it speaks.
+        profile: TerminalProfile,
     },
     /// From now on these working keys are in force: published before any reply that follows.
     UseKeys {
@@ -125,6 +132,8 @@ pub enum ReplyBody {
         echo: Echo,
         /// DE 44: institution code of the issuer.
         issuer: u64,
+        /// DE 4, where only this part of what was asked for is approved.
+        approved: Option<Amount>,
     },
     /// A sign-on.
     SignOn {

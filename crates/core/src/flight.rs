@@ -4,7 +4,7 @@
 use crate::input::{Origin, SlotId};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use switchyard_domain::{
     Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, SafId, Stan, TerminalIndex, Timestamp,
     TransactionId,
@@ -80,10 +80,29 @@ pub(crate) struct LinkFlight {
     /// When to sign on again if the host has not answered.
     pub(crate) sign_on_at: Option<Timestamp>,
     pub(crate) network_stan: u32,
+    /// Requests that were refused, oldest first: an approval may still come. They stay in `asked` for so long.
+    pub(crate) refused: VecDeque<(Stan, TransactionId)>,
     /// Requests in a row that nobody answered.
     pub(crate) timeouts: u32,
     /// Until then it takes no requests.
     pub(crate) rests_until: Option<Timestamp>,
+}
+
+/// Most refused requests of a link whose late approval is still understood.
+const REFUSED_MAX: usize = 4_096;
+
+impl LinkFlight {
+    /// Remembers a request that was refused, for a while. When it is forgotten its number may have been given again: then
+    /// another request stands under it, and stays.
+    pub(crate) fn keep_refused(&mut self, stan: Stan, id: TransactionId) {
+        self.refused.push_back((stan, id));
+        if self.refused.len() > REFUSED_MAX
+            && let Some((oldest, id)) = self.refused.pop_front()
+            && self.asked.get(&oldest) == Some(&Asked::Transaction(id))
+        {
+            self.asked.remove(&oldest);
+        }
+    }
 }
 
 /// Everything under way.

@@ -147,7 +147,7 @@ pub enum KeyForm {
 /// What a terminal asks for.
 #[derive(Debug)]
 pub enum Body {
-    /// 签到 0800.
+    /// 签到 0800; sign-on and key change of the generic dialects.
     SignOn {
         /// DE 11.
         stan: Stan,
@@ -175,6 +175,8 @@ pub enum Body {
         batch: BatchNumber,
         /// The terminal's totals.
         totals: BatchTotals,
+        /// The batch ends whatever comes out: the terminal tells, and does not ask.
+        closes: bool,
     },
     /// 批上送 0320.
     BatchUpload {
@@ -218,8 +220,10 @@ pub struct Card {
 /// How a follow-up names its original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OriginalRef {
-    /// DE 61.1 and 61.2.
+    /// DE 61.1 and 61.2. The generic dialects name no batch: [`BatchNumber::OPEN`] and the number in DE 90 or 56.
     pub batch_stan: Option<(BatchNumber, Stan)>,
+    /// The time in DE 90 or 56, which the original had in DE 7 or 12.
+    pub moment: Option<u64>,
     /// DE 61.3, `MMDD`.
     pub date: Option<[u8; 4]>,
     /// DE 37.
@@ -237,7 +241,7 @@ pub struct Financial {
     pub class: MessageClass,
     /// DE 11.
     pub stan: Stan,
-    /// DE 60.2.
+    /// DE 60.2; [`BatchNumber::OPEN`] from a terminal whose dialect names no batch.
     pub batch: BatchNumber,
     /// DE 4 and 49; zero for an inquiry.
     pub amount: Amount,
@@ -276,6 +280,8 @@ pub struct Reversal {
     pub amount: Amount,
     /// DE 39.
     pub reason: ReversalReason,
+    /// The time in DE 90 or 56, which the original had in DE 7 or 12; none in UnionPay's dialect.
+    pub original_moment: Option<u64>,
     /// For telling a repeat from another request.
     pub fingerprint: Fingerprint,
     /// For the reply.

@@ -210,6 +210,9 @@ six_digits!(Stan, "trace number", 0);
 six_digits!(BatchNumber, "batch number", 0);
 
 impl BatchNumber {
+    /// The batch that is open, whichever that is: what a terminal means whose dialect has no batch numbers. No batch
+    /// has this number.
+    pub const OPEN: Self = Self(0);
     /// The first batch of a new terminal.
     pub const FIRST: Self = Self(1);
     /// The batch after this one: 999999 is followed by 000001.

@@ -46,7 +46,7 @@ pub use operation::{
 };
 pub use party::{
     BankAccount, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkDialect, Merchant, Route,
-    RouteTarget, Terminal, TerminalMac, WorkingKeys, WrappedKey,
+    RouteTarget, Terminal, TerminalDialect, TerminalMac, TerminalProfile, WorkingKeys, WrappedKey,
 };
 pub use posting::{Entry, Phase, Posting, Transfer, TransferId};
 pub use record::{Actor, Decode, FileDigest, Record, ReversalEffect, Stamped, UploadedItem};

@@ -3,6 +3,7 @@
 use crate::card::{CardHash, MaskedPan};
 use crate::code::ResponseCode;
 use crate::ids::{BatchNumber, DataError};
+use crate::party::TerminalProfile;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use std::str::FromStr;
@@ -86,6 +87,8 @@ pub enum TerminalOrder {
     ResetBatch(BatchNumber),
     /// It hears 77 until it has signed on again.
     ForceSignOn,
+    /// It speaks like this from now on.
+    Speak(TerminalProfile),
 }
 
 /// What becomes of a merchant.

@@ -130,7 +130,53 @@ pub struct Terminal {
     pub master_key: KeyRecord,
 }
 
-/// What an issuer host speaks.
+/// What a terminal speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TerminalDialect {
+    /// UnionPay POS.
+    #[default]
+    UnionpayPos,
+    /// A generic one.
+    Iso(LinkDialect),
+}
+
+impl TerminalDialect {
+    /// Its name among the built-in dialects.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnionpayPos => "unionpay-pos",
+            Self::Iso(dialect) => dialect.name(),
+        }
+    }
+
+    /// The dialect of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == Self::UnionpayPos.name() {
+            return Some(Self::UnionpayPos);
+        }
+        LinkDialect::named(name).map(Self::Iso)
+    }
+}
+
+/// How a terminal speaks, and what it can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TerminalProfile {
+    /// Its dialect: on the listener of another it is not heard.
+    pub dialect: TerminalDialect,
+    /// Whether its transactions and their answers carry a MAC.
+    pub carries_mac: bool,
+    /// Whether it understands that a part of the amount was approved.
+    pub takes_partial: bool,
+}
+
+impl Default for TerminalProfile {
+    fn default() -> Self {
+        Self { dialect: TerminalDialect::UnionpayPos, carries_mac: true, takes_partial: false }
+    }
+}
+
+/// An ISO 8583 dialect of an issuer's host or a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkDialect {
@@ -140,15 +186,47 @@ pub enum LinkDialect {
     Iso87Ascii,
     /// ISO 8583:1987, ASCII with a binary bitmap.
     Iso87AsciiBinbitmap,
+    /// ISO 8583:1987, EBCDIC.
+    Iso87Ebcdic,
+    /// ISO 8583:1993, ASCII.
+    Iso93Ascii,
+    /// ISO 8583:1993, BCD and binary.
+    Iso93Binary,
+    /// ISO 8583:2003, ASCII.
+    Iso2003Ascii,
+    /// ISO 8583:2003, BCD and binary.
+    Iso2003Binary,
 }
 impl LinkDialect {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Iso87Binary,
+        Self::Iso87Ascii,
+        Self::Iso87AsciiBinbitmap,
+        Self::Iso87Ebcdic,
+        Self::Iso93Ascii,
+        Self::Iso93Binary,
+        Self::Iso2003Ascii,
+        Self::Iso2003Binary,
+    ];
+
     /// Its name among the built-in dialects.
     pub fn name(self) -> &'static str {
         match self {
             Self::Iso87Binary => "iso87-binary",
             Self::Iso87Ascii => "iso87-ascii",
             Self::Iso87AsciiBinbitmap => "iso87-ascii-binbitmap",
+            Self::Iso87Ebcdic => "iso87-ebcdic",
+            Self::Iso93Ascii => "iso93-ascii",
+            Self::Iso93Binary => "iso93-binary",
+            Self::Iso2003Ascii => "iso2003-ascii",
+            Self::Iso2003Binary => "iso2003-binary",
         }
+    }
+
+    /// The dialect of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 }
 

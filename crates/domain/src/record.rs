@@ -213,6 +213,9 @@ pub enum Record {
     PasswordSet { user: UserName, password: PasswordRecord },
     /// A password was tried: wrong ones count, a right one forgets them.
     LoginTried { user: UserName, right: bool },
+    /// The issuer approved a part of what was asked for: from here on the transaction is about this amount. Its outcome
+    /// follows.
+    PartlyApproved { transaction: TransactionId, amount: Amount },
 }
 
 impl Record {
@@ -273,7 +276,8 @@ impl Record {
             | Self::UserAdded { .. }
             | Self::UserOrdered { .. }
             | Self::PasswordSet { .. }
-            | Self::LoginTried { .. } => None,
+            | Self::LoginTried { .. }
+            | Self::PartlyApproved { .. } => None,
         }
     }
 }

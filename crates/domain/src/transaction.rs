@@ -171,7 +171,8 @@ pub struct Echo {
     pub currency: Option<Currency>,
     /// DE 53: 16 digits.
     pub security_control: Option<u64>,
-    /// DE 60 as a number.
+    /// DE 60 as a number. The generic dialects have no such element: the time by which a later message names this one,
+    /// DE 7 in 1987 and DE 12 since.
     pub de60: u64,
     /// Digits of DE 60, at most 17.
     pub de60_digits: u8,

@@ -165,6 +165,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
             keys.push(of_saf(saf.id));
         }
         Record::Rerouted { transaction, .. }
+        | Record::PartlyApproved { transaction, .. }
         | Record::RiskFlagged { transaction, .. }
         | Record::PayoutReleased { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::Resolved { transaction, saf, .. } => {

@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use arc_swap::ArcSwapOption;
-use switchyard_domain::{KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, WorkingKeys};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use switchyard_domain::{
+    KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalProfile, WorkingKeys,
+};
 
 use crate::hsm::HsmKey;
 use crate::keystore::{KeyStore, TerminalKeys};
@@ -27,6 +29,7 @@ pub(crate) struct TerminalEntry {
     /// it waits for the first use.
     wrapped: Mutex<Option<WorkingKeys>>,
     ready: ArcSwapOption<TerminalKeys>,
+    profile: ArcSwap<TerminalProfile>,
 }
 
 impl TerminalEntry {
@@ -37,7 +40,13 @@ impl TerminalEntry {
             master_key: HsmKey::new(KeyUse::TerminalMaster, terminal.master_key.clone()),
             wrapped: Mutex::new(None),
             ready: ArcSwapOption::empty(),
+            profile: ArcSwap::from_pointee(TerminalProfile::default()),
         }
+    }
+
+    /// How it speaks.
+    pub(crate) fn profile(&self) -> TerminalProfile {
+        **self.profile.load()
     }
 
     /// The working keys in force; nothing when it never signed on, or they cannot be unwrapped.
@@ -114,6 +123,13 @@ impl KeyTable {
     pub(crate) fn use_keys(&self, index: TerminalIndex, keys: WorkingKeys) {
         if let Some(entry) = self.at(index) {
             entry.use_keys(keys);
+        }
+    }
+
+    /// A terminal speaks like this from now on.
+    pub(crate) fn use_profile(&self, index: TerminalIndex, profile: TerminalProfile) {
+        if let Some(entry) = self.at(index) {
+            entry.profile.store(Arc::new(profile));
         }
     }
 

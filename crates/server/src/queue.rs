@@ -166,7 +166,7 @@ mod tests {
             merchant: "M1".parse().unwrap(),
             mac: MacCheck::NotRequired,
             body: if reserved {
-                Body::BatchTotals { stan, batch: BatchNumber::FIRST, totals }
+                Body::BatchTotals { stan, batch: BatchNumber::FIRST, totals, closes: false }
             } else {
                 Body::Echo
             },

@@ -79,6 +79,9 @@ impl Release {
         for effect in effects {
             match effect {
                 Effect::UseTerminal { index, terminal } => self.shared.table.use_terminal(*index, terminal),
+                Effect::UseProfile { terminal, profile } => {
+                    self.shared.table.use_profile(*terminal, *profile);
+                }
                 Effect::UseKeys { terminal, keys } => {
                     self.shared.table.use_keys(*terminal, keys.as_ref().clone());
                 }
@@ -117,7 +120,7 @@ impl Release {
                     }
                 }
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
-                Effect::UseTerminal { .. } | Effect::UseKeys { .. } => {}
+                Effect::UseTerminal { .. } | Effect::UseProfile { .. } | Effect::UseKeys { .. } => {}
             }
         }
     }

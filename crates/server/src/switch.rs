@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::connection::Tongue;
 use crate::core_thread::CoreThread;
 use crate::data::{DataDir, DataError};
 use crate::hsm::{HsmStartError, Module};
@@ -95,10 +96,12 @@ pub enum RunError {
 }
 
 /// Addresses that a switch listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {
     /// Terminals.
     pub terminals: SocketAddr,
+    /// Terminals that speak a generic dialect, in the order of the configuration.
+    pub generic: Vec<SocketAddr>,
     /// HTTP.
     pub http: SocketAddr,
 }
@@ -146,9 +149,9 @@ impl Switch {
         let tls = Arc::new(Tls::load(&config)?);
         // Sockets come first: whoever asks finds a switch that says it is starting, and an address that is
         // taken shows before a long replay.
-        let (terminals, terminals_at) = listen(config.terminals.listen).await?;
+        let (listeners, terminals_at, generic) = listen_to_terminals(&config).await?;
         let (http, http_at) = listen(config.http.listen).await?;
-        let addresses = Addresses { terminals: terminals_at, http: http_at };
+        let addresses = Addresses { terminals: terminals_at, generic, http: http_at };
         let (phase, phases) = watch::channel(Phase::Starting);
         let metrics = Arc::new(Metrics::new());
         let limit = config.http.connections_max;
@@ -193,7 +196,9 @@ impl Switch {
         spawn("hsm", Box::pin(crate::hsm::watch(Arc::clone(&shared))));
         spawn("housekeeping", Box::pin(housekeeping(Arc::clone(&shared), data.ledger())));
         shared.enter(Phase::Serving);
-        spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), terminals)));
+        for (listener, tongue) in listeners {
+            spawn("accept", Box::pin(crate::connection::accept(Arc::clone(&shared), listener, tongue)));
+        }
         tracing::info!(terminals = %addresses.terminals, http = %addresses.http, records = recovery.next_seq.0, "serving");
         Ok(Self {
             shared,
@@ -211,7 +216,7 @@ impl Switch {
 
     /// Where it listens; ports 0 of the configuration are real ones here.
     pub fn addresses(&self) -> Addresses {
-        self.addresses
+        self.addresses.clone()
     }
 
     /// Has a command carried out; returns when what it recorded is durable.
@@ -325,6 +330,26 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
     Ok((listener, bound))
 }
 
+/// Where terminals connect and what they speak there.
+type TerminalListeners = Vec<(TcpListener, Tongue)>;
+
+/// The listener of UnionPay's dialect and those of generic ones, and their addresses.
+async fn listen_to_terminals(
+    config: &Config,
+) -> Result<(TerminalListeners, SocketAddr, Vec<SocketAddr>), StartError> {
+    let (listener, terminals) = listen(config.terminals.listen).await?;
+    let mut listeners = vec![(listener, Tongue::unionpay())];
+    let mut addresses = Vec::new();
+    for generic in &config.terminals.generic {
+        let (listener, bound) = listen(generic.address).await?;
+        // A name of the configuration is one of a dialect that terminals speak.
+        let Some(tongue) = Tongue::of(generic) else { continue };
+        listeners.push((listener, tongue));
+        addresses.push(bound);
+    }
+    Ok((listeners, terminals, addresses))
+}
+
 struct Loaded {
     opened: Opened,
     store: KeyStore,
@@ -352,6 +377,7 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
     let registry = core.state().registry();
     for (index, terminal, keys) in registry.terminals() {
         shared.table.use_terminal(index, terminal);
+        shared.table.use_profile(index, registry.profile(index).unwrap_or_default());
         if let Some(keys) = keys {
             shared.table.use_keys(index, keys.clone());
         }

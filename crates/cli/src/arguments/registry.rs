@@ -97,7 +97,7 @@ pub(crate) struct AddLink {
     /// `host:port` of the issuer's host.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: String,
-    /// What the host speaks: iso87-binary or iso87-ascii.
+    /// What the host speaks: a built-in dialect of ISO 8583, as `dialect list` names it.
     #[arg(long, value_name = "NAME", default_value = "iso87-binary")]
     pub(crate) dialect: String,
     /// How its messages are framed, as `decode --frame` names it.

@@ -110,9 +110,10 @@ pub(crate) fn add_terminal(options: &AddTerminal, data: &Path, form: Output) -> 
 }
 
 pub(crate) fn add_link(options: &AddLink, data: &Path, form: Output) -> Result<Verdict> {
-    let dialects = [LinkDialect::Iso87Binary, LinkDialect::Iso87Ascii];
-    let dialect = dialects.into_iter().find(|dialect| dialect.name() == options.dialect);
-    let dialect = dialect.context("--dialect is none of iso87-binary, iso87-ascii")?;
+    let dialect = LinkDialect::named(&options.dialect);
+    let dialect = dialect.with_context(|| {
+        format!("--dialect is none of {}", LinkDialect::ALL.map(LinkDialect::name).join(", "))
+    })?;
     if options.framing.parse::<Framing>().is_err() {
         bail!("--framing {:?} is none: see `switchyard decode --help`", options.framing);
     }

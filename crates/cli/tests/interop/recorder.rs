@@ -1,7 +1,7 @@
 //! A wire tap: stands between the switch and a host, passes bytes on, and keeps the messages as a capture file.
 //!
-//! The link has four digits of length before a message. Wireshark knows two bytes only, so that is what a message has
-//! before it in the capture; the message itself is as it passed.
+//! Wireshark knows two bytes of length only, so that is what a message has before it in the capture where four digits
+//! stood; the message itself is as it passed.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,8 +10,24 @@ use std::sync::{Arc, Mutex};
 
 /// What is read at once.
 const READ_BYTES: usize = 8 * 1024;
-/// Digits of length before a message on the link.
-const PREFIX_DIGITS: usize = 4;
+/// What stands before a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prefix {
+    /// Four digits.
+    Digits,
+    /// Two bytes, the higher one first.
+    Bytes,
+}
+
+impl Prefix {
+    /// Bytes of the prefix, and of the message behind it; none as long as the prefix is not whole.
+    fn read(self, bytes: &[u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::Digits => Some((4, std::str::from_utf8(bytes.get(..4)?).unwrap().parse().unwrap())),
+            Self::Bytes => Some((2, usize::from(u16::from_be_bytes(bytes.get(..2)?.try_into().unwrap())))),
+        }
+    }
+}
 
 /// A recorded connection's two directions are told apart by their ports.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +53,11 @@ impl Capture {
     }
 
     /// Takes whole messages from the front of `bytes`.
-    fn messages(&mut self, flow: Flow, bytes: &mut Vec<u8>) {
-        while let Some(prefix) = bytes.get(..PREFIX_DIGITS) {
-            let length: usize = std::str::from_utf8(prefix).unwrap().parse().unwrap();
-            let Some(message) = bytes.get(PREFIX_DIGITS..PREFIX_DIGITS + length) else { break };
+    fn messages(&mut self, flow: Flow, prefix: Prefix, bytes: &mut Vec<u8>) {
+        while let Some((before, length)) = prefix.read(bytes) {
+            let Some(message) = bytes.get(before..before + length) else { break };
             self.packet(flow, &[&(length as u16).to_be_bytes(), message].concat());
-            bytes.drain(..PREFIX_DIGITS + length);
+            bytes.drain(..before + length);
         }
     }
 
@@ -80,7 +95,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Listens on `port` and passes on to `host`. Connections end with the test.
-    pub(crate) fn between(port: u16, host: u16) -> Self {
+    pub(crate) fn between(port: u16, host: u16, prefix: Prefix) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let capture = Arc::new(Mutex::new(Capture::new()));
         let seen = Arc::clone(&capture);
@@ -94,7 +109,7 @@ impl Recorder {
                 for (from, to, flow) in [(&client, &server, there), (&server, &client, back)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let seen = Arc::clone(&seen);
-                    std::thread::spawn(move || pass(from, to, flow, &seen));
+                    std::thread::spawn(move || pass(from, to, (flow, prefix), &seen));
                 }
             }
         });
@@ -109,11 +124,11 @@ impl Recorder {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, flow: Flow, seen: &Mutex<Capture>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, (flow, prefix): (Flow, Prefix), seen: &Mutex<Capture>) {
     let (mut buffer, mut unfinished) = ([0; READ_BYTES], Vec::new());
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         unfinished.extend(&buffer[..count]);
-        seen.lock().unwrap().messages(flow, &mut unfinished);
+        seen.lock().unwrap().messages(flow, prefix, &mut unfinished);
         if to.write_all(&buffer[..count]).is_err() {
             break;
         }

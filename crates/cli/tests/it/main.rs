@@ -11,6 +11,7 @@ mod copies;
 mod demo;
 mod hsm;
 mod ledger;
+mod link_dialects;
 mod message;
 mod operate;
 mod proofs;

@@ -1,33 +1,39 @@
 //! Batch settlement 0500 and upload 0320.
 
 use crate::decide::terminal::Caller;
+use crate::decide::unbatched;
 use crate::effect::{Reply, ReplyBody};
 use crate::input::Upload;
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, LastClose};
 use std::collections::BTreeMap;
 use switchyard_domain::{
-    Actor, BatchCase, BatchCaseKind, BatchNumber, BatchTotals, BatchVerdict, CardClass, Outcome, Record,
-    ReplyFacts, ResponseCode, Stan, TerminalIndex, Timestamp, UploadedItem,
+    Actor, BatchCase, BatchCaseKind, BatchNumber, BatchSums, BatchTotals, BatchVerdict, CardClass, Outcome,
+    Record, ReplyFacts, ResponseCode, Stan, TerminalIndex, Timestamp, UploadedItem,
 };
 
 /// Most items that a terminal may upload for one batch; more are refused with 79.
 const UPLOAD_ITEMS_MAX: usize = 10_000;
 
+/// A terminal's totals.
+pub(crate) struct Close {
+    pub(crate) stan: Stan,
+    pub(crate) batch: BatchNumber,
+    pub(crate) totals: BatchTotals,
+    /// The batch ends whatever comes out.
+    pub(crate) closes: bool,
+}
+
 impl Core {
-    /// 批结算: compares totals. Balanced closes the batch; unbalanced asks for the upload.
-    pub(crate) fn batch_totals(
-        &mut self,
-        caller: Caller,
-        stan: Stan,
-        batch: BatchNumber,
-        totals: BatchTotals,
-        now: Timestamp,
-        out: &mut Output,
-    ) {
+    /// 批结算: compares totals. Balanced closes the batch; unbalanced asks for the upload, unless the terminal only tells:
+    /// then what differs becomes cases without one.
+    pub(crate) fn batch_totals(&mut self, caller: Caller, close: Close, now: Timestamp, out: &mut Output) {
+        let Close { stan, batch, totals, closes } = close;
         let terminal = caller.terminal;
+        let undivided = self.is_unbatched(&caller);
         let Some(state) = self.state.batches.get(terminal) else { return };
-        let (current, host_totals) = (state.number, state.totals);
+        let current = state.number;
+        let host_totals = if undivided { unbatched::undivided(&state.totals) } else { state.totals };
         if let Some(last) = state.last.filter(|l| l.batch == batch && l.terminal_totals == totals) {
             return out.reply(caller.origin, totals_reply(last.reply, last.host_totals, last.verdict));
         }
@@ -47,6 +53,13 @@ impl Core {
         };
         self.emit(record, Actor::Terminal(terminal), now, out);
         out.reply(caller.origin, totals_reply(facts, host_totals, verdict));
+        if closes && verdict == BatchVerdict::Unbalanced {
+            let last = self.state.batches.get(terminal).and_then(|state| state.last);
+            let cases = last.map_or_else(Vec::new, |last| self.compare(terminal, &last));
+            let reply = self.facts(ResponseCode::APPROVED, now);
+            let record = Record::BatchUploadEnded { terminal, batch, stan, count: 0, cases, reply };
+            self.emit(record, Actor::Terminal(terminal), now, out);
+        }
     }
 
     /// 批上送: what the terminal has, and the end of it.
@@ -107,7 +120,10 @@ impl Core {
         let Some(state) = self.state.batches.get(terminal) else { return Vec::new() };
         let BatchStage::Uploading { items } = &state.stage else { return Vec::new() };
         let domestic_differs = last.terminal_totals.domestic != last.host_totals.domestic;
-        let foreign_differs = last.terminal_totals.foreign != last.host_totals.foreign;
+        // A terminal that does not tell cards apart has all of them on the domestic side.
+        let none_foreign = last.host_totals.foreign == BatchSums::default();
+        let foreign_differs =
+            last.terminal_totals.foreign != last.host_totals.foreign || none_foreign && domestic_differs;
         let mut host = BTreeMap::new();
         for id in &state.transactions {
             let Some(transaction) = self.state.transactions.get(*id) else { continue };

@@ -89,7 +89,8 @@ impl Core {
     fn repeat(&mut self, caller: Caller, request: &Financial, known: Known, out: &mut Output) {
         let Known::Transaction(id) = known else { return out.refuse(caller.origin, ResponseCode::DUPLICATE) };
         let transaction = self.state.transactions.get(id).expect("the table names transactions that exist");
-        if transaction.opened.fingerprint != request.fingerprint {
+        let another_moment = self.is_unbatched(&caller) && transaction.opened.echo.de60 != request.echo.de60;
+        if another_moment || transaction.opened.fingerprint != request.fingerprint {
             return out.refuse(caller.origin, ResponseCode::DUPLICATE);
         }
         let issuer =
@@ -371,7 +372,7 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(risk, &opened, false, now, out);
         }
-        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
+        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, approved: None });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }
 
@@ -430,5 +431,6 @@ pub(crate) fn key_of(caller: &Caller, request: &Financial) -> RequestKey {
 
 /// The stored answer of a transaction.
 fn stored_reply(transaction: &Transaction, facts: ReplyFacts, issuer: u64) -> Reply {
-    Reply::recorded(&facts, ReplyBody::Financial { facts, echo: transaction.opened.echo, issuer })
+    let approved = transaction.approved_part();
+    Reply::recorded(&facts, ReplyBody::Financial { facts, echo: transaction.opened.echo, issuer, approved })
 }

@@ -125,7 +125,7 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }
-        let body = ReplyBody::Financial { facts, echo, issuer };
+        let body = ReplyBody::Financial { facts, echo, issuer, approved: None };
         let reply = Reply { chip: request.chip_answer.clone(), ..Reply::recorded(&facts, body) };
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }

@@ -17,6 +17,7 @@ mod saf;
 mod stand_in;
 mod terminal;
 mod transfer;
+mod unbatched;
 mod upstream;
 mod user;
 

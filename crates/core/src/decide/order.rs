@@ -1,7 +1,7 @@
 //! Operators' hands: links, terminals, merchants, queues, batches, cases, hot cards.
 
 use crate::decide::postings;
-use crate::effect::{CommandError, CommandOutcome, LinkFacts};
+use crate::effect::{CommandError, CommandOutcome, Effect, LinkFacts};
 use crate::flight::LinkStatus;
 use crate::machine::{Core, Output};
 use crate::order::Order;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use switchyard_domain::{
     Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Entry, LinkIndex, LinkMode, LinkOrder,
     MerchantId, MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, SafKind, TerminalId,
-    TerminalIndex, TerminalOrder, Timestamp, UpstreamRef,
+    TerminalIndex, TerminalOrder, TerminalProfile, Timestamp, UpstreamRef,
 };
 
 /// What an order leads to.
@@ -97,11 +97,26 @@ impl Core {
             TerminalOrder::Enable => !state.disabled,
             TerminalOrder::ForceSignOn => !state.signed_on,
             TerminalOrder::ResetBatch(number) => self.may_reset(terminal, number)?,
+            TerminalOrder::Speak(profile) => self.may_speak(terminal, profile)?,
         };
         if so_already {
             return Ok(CommandOutcome::RecordedBefore);
         }
+        if let TerminalOrder::Speak(profile) = order {
+            desk.out.effects.push(Effect::UseProfile { terminal, profile });
+        }
         self.ordered(Record::TerminalOrdered { terminal, order, reason }, desk)
+    }
+
+    /// Another dialect names requests in another way: it takes an empty batch. True when the terminal speaks so already.
+    fn may_speak(&self, terminal: TerminalIndex, profile: TerminalProfile) -> Result<bool, CommandError> {
+        let before = self.state.registry.profile(terminal).unwrap_or_default();
+        let batch = self.state.batches.get(terminal).expect("every terminal has a batch");
+        let is_empty = batch.transactions.is_empty() && batch.stage == BatchStage::Open;
+        if before.dialect != profile.dialect && !is_empty {
+            return Err(CommandError::NotNow { why: "the batch is not empty: close it first" });
+        }
+        Ok(before == profile)
     }
 
     /// A batch number is used once: requests of the terminal are told apart by it. True when the batch has it

@@ -75,7 +75,7 @@ fn is_in_doubt(state: &State, id: TransactionId) -> bool {
     unresolved.into_iter().any(|other| other.outcome == Outcome::Unknown && other.opened.original == Some(id))
 }
 
-fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option<&'s Transaction> {
+pub(crate) fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option<&'s Transaction> {
     let named = &request.original;
     let by_place = || {
         let (batch, stan) = named.batch_stan?;
@@ -84,7 +84,9 @@ fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option
     };
     match request.kind {
         TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
-            let code = named.auth_code?;
+            let Some(code) = named.auth_code else {
+                return named.rrn.map_or_else(by_place, |rrn| state.transactions.under(rrn));
+            };
             let mut candidates = state.transactions.authorized(key.merchant, code);
             candidates.find(|t| same_card(t, request) && same_date(state, t, named.date))
         }

@@ -30,7 +30,9 @@ impl Verdict {
 /// The table: what a reversal of this original leads to.
 fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: bool) -> Verdict {
     let Some(transaction) = original else { return Verdict::ends(ReversalEffect::Tombstone) };
-    if transaction.opened.amount != reversal.amount || transaction.opened.kind != reversal.kind {
+    // Of a part that was approved a terminal may name that or what it had asked for.
+    let amounts = [transaction.opened.amount, transaction.asked()];
+    if !amounts.contains(&reversal.amount) || transaction.opened.kind != reversal.kind {
         return Verdict::REFUSED;
     }
     match transaction.outcome {
@@ -61,7 +63,7 @@ impl Core {
             if taken.fingerprint != reversal.fingerprint {
                 return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
             }
-            let body = ReplyBody::Financial { facts: taken.reply, echo: taken.echo, issuer };
+            let body = ReplyBody::Financial { facts: taken.reply, echo: taken.echo, issuer, approved: None };
             return out.reply(caller.origin, Reply::recorded(&taken.reply, body));
         }
         let original_key = RequestKey { class: reversal.original_class, ..key };
@@ -70,6 +72,9 @@ impl Core {
             Some(Known::Reversal(_)) | None => None,
         };
         self.cancel_pin_work(&original_key);
+        if id.is_some() && self.names_another(&original_key, reversal) {
+            return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
+        }
         let original = id.and_then(|id| self.state.transactions.get(id));
         let day_is_open = original.is_none_or(|t| is_open(&self.state, t.day));
         let verdict = verdict(original, reversal, day_is_open);
@@ -91,7 +96,7 @@ impl Core {
             saf,
         };
         self.emit(record, Actor::Terminal(caller.terminal), now, out);
-        let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer };
+        let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer, approved: None };
         out.reply(caller.origin, Reply::recorded(&facts, body));
         self.hurry(saf.as_ref(), now, out);
     }

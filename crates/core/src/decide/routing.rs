@@ -150,7 +150,7 @@ impl Core {
         out: &mut Output,
     ) {
         let id = request.opened.id;
-        let mti = crate::dialect::iso87::upstream_mti(request.opened.kind);
+        let mti = crate::dialect::iso::link::upstream_mti(request.opened.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         self.emit(Record::Rerouted { transaction: id, upstream }, Actor::Switch, now, out);
         let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));

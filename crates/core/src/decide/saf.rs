@@ -27,6 +27,7 @@ impl Core {
         flight.status = LinkStatus::Connected;
         // What was asked on the connection before is not answered on this one.
         flight.asked.clear();
+        flight.refused.clear();
         flight.saf = None;
         self.sign_on_upstream(link, now, out);
     }
@@ -119,7 +120,11 @@ impl Core {
             return;
         };
         let timeout_ms = registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
-        let opened = Box::new(transaction.opened.clone());
+        let mut opened = Box::new(transaction.opened.clone());
+        if entry.kind == SafKind::Reversal {
+            // What is undone is the message as it was sent.
+            opened.amount = transaction.asked();
+        }
         let (terminal, merchant, mcc) = (terminal.terminal.id, merchant.id, merchant.mcc);
         let repeat = self.was_sent(&entry);
         let message = Box::new(match entry.kind {

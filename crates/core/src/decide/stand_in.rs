@@ -44,7 +44,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let mti = crate::dialect::iso87::advice_mti(request.kind);
+        let mti = crate::dialect::iso::link::advice_mti(request.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         let mut facts = self.facts(ResponseCode::APPROVED, now);
         let (issuer, finding) = (plan.issuer, plan.risk.take());
@@ -72,7 +72,7 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }
-        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer });
+        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, approved: None });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
         self.hurry(Some(&saf), now, out);
     }

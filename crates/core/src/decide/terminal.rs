@@ -1,5 +1,6 @@
 //! Who may speak at all, sign-on, sign-off, echo.
 
+use crate::decide::batch::Close;
 use crate::effect::{Effect, Reply, ReplyBody};
 use crate::flight::SignOnWait;
 use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
@@ -28,10 +29,19 @@ impl Core {
             }
             return out.refuse(origin, code);
         }
-        if request.mac == MacCheck::NotRequired && !self.may_send_unkeyed(caller.terminal) {
-            return out.refuse(origin, ResponseCode::SYSTEM_MALFUNCTION);
+        if request.mac == MacCheck::NotRequired {
+            let trusted = self.is_trusted_unkeyed(caller.terminal);
+            if !trusted && matches!(request.body, Body::Financial(_) | Body::Reversal(_)) {
+                return out.refuse(origin, ResponseCode::MAC_ERROR);
+            }
+            let is_free = trusted && !matches!(request.body, Body::SignOn { .. });
+            if !is_free && !self.may_send_unkeyed(caller.terminal) {
+                return out.refuse(origin, ResponseCode::SYSTEM_MALFUNCTION);
+            }
         }
-        match request.body {
+        let mut body = request.body;
+        self.place(&caller, &mut body);
+        match body {
             Body::SignOn { stan, form } => self.sign_on(caller, stan, form, out),
             Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
             Body::Echo | Body::Status => {
@@ -54,9 +64,9 @@ impl Core {
                     self.reversal(caller, &reversal, now, out);
                 }
             }
-            Body::BatchTotals { stan, batch, totals } => {
+            Body::BatchTotals { stan, batch, totals, closes } => {
                 if self.signed_on(&caller, out) {
-                    self.batch_totals(caller, stan, batch, totals, now, out);
+                    self.batch_totals(caller, Close { stan, batch, totals, closes }, now, out);
                 }
             }
             Body::BatchUpload { stan, batch, upload } => {
@@ -90,6 +100,11 @@ impl Core {
             MacCheck::NoKey => Err(ResponseCode::SIGN_ON_REQUIRED),
             MacCheck::Verified { .. } | MacCheck::Wrong => Err(ResponseCode::MAC_ERROR),
         }
+    }
+
+    /// Whether a terminal's transactions carry no MAC, as its profile says: whoever reaches its listener is believed.
+    fn is_trusted_unkeyed(&self, terminal: TerminalIndex) -> bool {
+        self.state.registry.terminal(terminal).is_some_and(|state| !state.profile.carries_mac)
     }
 
     /// Messages without a MAC can come from anybody who knows a terminal's number: there is a limit to the keys, the

@@ -6,9 +6,10 @@ use crate::effect::{Effect, Reply, ReplyBody, Upstream, UpstreamRequest};
 use crate::flight::{Asked, UpstreamWait};
 use crate::input::{Answer, Financial, Origin};
 use crate::machine::{Core, Output};
+use crate::state::Transaction;
 use switchyard_domain::{
-    Actor, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode, ReversalReason, SafEntry,
-    SafId, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    Actor, Amount, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode, ReversalReason,
+    SafEntry, SafId, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 impl Core {
@@ -29,7 +30,7 @@ impl Core {
             return self.decline(&origins, &request, decline, now, out);
         };
         let deadline = now.plus_micros(u64::from(terms.answer_timeout_ms) * 1_000);
-        let mti = crate::dialect::iso87::upstream_mti(request.kind);
+        let mti = crate::dialect::iso::link::upstream_mti(request.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         let (issuer, finding) = (plan.issuer, plan.risk.take());
         let opened = self.opened(&request, plan, self.next_rrn(), Some(upstream));
@@ -111,7 +112,13 @@ impl Core {
             && answer.rrn.is_none_or(|rrn| rrn == transaction.opened.rrn);
         let Some(code) = answer.code.filter(|_| fits) else { return };
         self.link_answered(link);
-        self.flight.link(link).asked.remove(&answer.stan);
+        let flight = self.flight.link(link);
+        if code.is_approval() {
+            flight.asked.remove(&answer.stan);
+        } else {
+            // Who refused, or did not know, may approve yet: then there is something to take back.
+            flight.keep_refused(answer.stan, id);
+        }
         let transaction = self.state.transactions.get(id).expect("asked about a transaction that exists");
         if transaction.outcome == Outcome::Pending {
             if let Some(wait) = self.flight.upstream.get_mut(&id) {
@@ -135,6 +142,11 @@ impl Core {
         let transaction = self.state.transactions.get(id).expect("checked by the caller");
         let opened = transaction.opened.clone();
         let (source, wanted) = (transaction.source, transaction.reversal_wanted);
+        if let Some(part) = self.acceptable_part(transaction, code, answer)
+            && !wanted
+        {
+            return self.resolve_part(id, part, answer, now, out);
+        }
         let as_asked = answer.amount_minor.is_none_or(|minor| minor == opened.amount.minor);
         let whole = (code == ResponseCode::APPROVED || code.as_bytes() == b"11") && as_asked;
         if code.is_unknown() || (code.is_approval() && !whole) {
@@ -160,6 +172,50 @@ impl Core {
         self.resolve(&opened, outcome, facts, entry, movement, None, now, out);
     }
 
+    /// The part of a transaction that an issuer approves, where the terminal understands that and the kind allows it.
+    fn acceptable_part(
+        &self,
+        transaction: &Transaction,
+        code: ResponseCode,
+        answer: &Answer,
+    ) -> Option<Amount> {
+        let opened = &transaction.opened;
+        let profile = self.state.registry.profile(opened.key.terminal)?;
+        let divisible = matches!(
+            opened.kind,
+            TransactionKind::Sale | TransactionKind::CashAdvance | TransactionKind::PreAuth
+        );
+        let minor = answer.amount_minor.filter(|minor| (1..opened.amount.minor).contains(minor))?;
+        (code == ResponseCode::PARTIAL && divisible && profile.takes_partial)
+            .then_some(Amount::new(minor, opened.amount.currency))
+    }
+
+    /// A part is approved and stands: postings, limits and the batch are about this part from here on.
+    fn resolve_part(
+        &mut self,
+        id: TransactionId,
+        part: Amount,
+        answer: &Answer,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let transaction = self.state.transactions.get(id).expect("checked by the caller");
+        let (mut opened, source) = (transaction.opened.clone(), transaction.source);
+        opened.amount = part;
+        let entry = postings::approval(&opened, source);
+        if self.state.book.check(&entry).is_err() {
+            return self.resolve_unknown(id, ReversalReason::Other, now, out);
+        }
+        let actor = Self::link_of(&opened).map_or(Actor::Switch, Actor::Link);
+        self.emit(Record::PartlyApproved { transaction: id, amount: part }, actor, now, out);
+        let facts = ReplyFacts {
+            auth_code: answer.auth_code,
+            ..self.upstream_facts(&opened, ResponseCode::PARTIAL, now)
+        };
+        let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
+        self.resolve(&opened, Outcome::Approved, facts, entry, movement, None, now, out);
+    }
+
     /// Facts of a reply under the reference that the transaction has already.
     fn upstream_facts(&self, opened: &TransactionOpened, code: ResponseCode, now: Timestamp) -> ReplyFacts {
         ReplyFacts { rrn: opened.rrn, ..self.facts(code, now) }
@@ -181,7 +237,12 @@ impl Core {
         let record = Record::Resolved { transaction: opened.id, outcome, reply, entry, movement, saf };
         self.emit(record, actor, now, out);
         if let Some(wait) = self.flight.end_upstream(opened.id) {
-            let body = ReplyBody::Financial { facts: reply, echo: opened.echo, issuer: wait.issuer };
+            let transaction = self.state.transactions.get(opened.id);
+            let approved = transaction
+                .filter(|transaction| transaction.outcome == Outcome::Approved)
+                .and_then(Transaction::approved_part);
+            let (echo, issuer) = (opened.echo, wait.issuer);
+            let body = ReplyBody::Financial { facts: reply, echo, issuer, approved };
             let chip = wait.chip.filter(|_| reply.code != ResponseCode::NO_ISSUER_ANSWER);
             let reply = Reply { chip, ..Reply::recorded(&reply, body) };
             wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
@@ -244,8 +305,10 @@ impl Core {
         });
         let cancels = unsent.map(|entry| entry.id);
         let actor = link.map_or(Actor::Switch, Actor::Link);
-        // Its reversal overtook it at the issuer and found nothing: now there is something to reverse.
-        let again = transaction.unfound && code.is_approval();
+        // Its reversal overtook it at the issuer and found nothing, or the issuer had refused it before and the terminal
+        // has heard so: now there is something to reverse.
+        let nothing_known = transaction.unfound || transaction.outcome == Outcome::Declined;
+        let again = nothing_known && code.is_approval() && !self.state.saf.is_taking_back(id);
         let saf = if again {
             self.reversal_entry(&transaction.opened, ReversalReason::NoAnswer, now)
         } else {
@@ -259,7 +322,7 @@ impl Core {
     }
 
     /// A transaction that waits for its outcome.
-    pub(crate) fn pending(&self, id: TransactionId) -> Option<&crate::state::Transaction> {
+    pub(crate) fn pending(&self, id: TransactionId) -> Option<&Transaction> {
         self.state.transactions.get(id).filter(|transaction| transaction.outcome == Outcome::Pending)
     }
 

@@ -5,9 +5,9 @@ use crate::state::risk::Count;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex, LinkMode, Outcome, Record,
-    ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex, Timestamp,
-    TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AccountKind, Amount, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex, LinkMode, Outcome,
+    Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex,
+    TerminalProfile, Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -27,6 +27,7 @@ impl State {
             }
             Record::Advised { .. } => self.apply_advice(stamped),
             Record::Rerouted { transaction, upstream } => self.reroute(*transaction, *upstream),
+            Record::PartlyApproved { transaction, amount } => self.approve_part(*transaction, *amount),
             Record::Resolved { transaction, outcome, reply, entry, movement: _, saf } => {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
@@ -143,6 +144,7 @@ impl State {
                     signed_on: false,
                     signed_off: None,
                     disabled: false,
+                    profile: TerminalProfile::default(),
                 });
                 self.batches.by_terminal.push(Default::default());
             }
@@ -200,6 +202,7 @@ impl State {
             voided: false,
             completed: false,
             refunded_minor: 0,
+            asked_minor: None,
         });
         if let Some(batch) = self.batches.get_mut(opened.key.terminal)
             && batch.number == opened.key.batch
@@ -330,6 +333,16 @@ impl State {
         transaction.reply = Some(reply);
         self.queue(saf)?;
         self.settle(id, outcome, entry)
+    }
+
+    /// The transaction is about a part of what was asked for; what limits count of it follows.
+    fn approve_part(&mut self, id: TransactionId, amount: Amount) -> Result<(), ApplyError> {
+        self.count_risk(id, Count::Gone);
+        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
+        transaction.asked_minor = Some(transaction.opened.amount.minor);
+        transaction.opened.amount = amount;
+        self.count_risk(id, Count::Stands);
+        Ok(())
     }
 
     pub(super) fn queue(&mut self, saf: Option<&SafEntry>) -> Result<(), ApplyError> {

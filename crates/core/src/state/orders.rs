@@ -90,6 +90,13 @@ impl State {
                 self.registry.version += 1;
             }
             TerminalOrder::ForceSignOn => self.terminal_mut(terminal)?.signed_on = false,
+            TerminalOrder::Speak(profile) => {
+                let state = self.terminal_mut(terminal)?;
+                state.profile = profile;
+                // Without a MAC there is no key to wait for: it may speak at once.
+                state.signed_on |= !profile.carries_mac;
+                self.registry.version += 1;
+            }
             TerminalOrder::ResetBatch(number) => {
                 // It learns the number at its next sign-on, and must not go on without it.
                 self.terminal_mut(terminal)?.signed_on = false;

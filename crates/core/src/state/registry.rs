@@ -8,7 +8,7 @@ use switchyard_book::Sharded;
 use switchyard_domain::{
     BlockCause, CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkMode,
     Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex,
-    WorkingKeys,
+    TerminalProfile, WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -21,6 +21,8 @@ pub(crate) struct TerminalState {
     pub(crate) signed_off: Option<ReplyFacts>,
     /// An operator disabled it.
     pub(crate) disabled: bool,
+    /// How it speaks.
+    pub(crate) profile: TerminalProfile,
 }
 
 /// A card of the embedded issuer.
@@ -77,6 +79,10 @@ impl Registry {
     /// The hot-card list, in no order that means anything.
     pub fn blocked_cards(&self) -> impl Iterator<Item = (CardHash, BlockCause)> {
         self.blocked.iter().copied()
+    }
+    /// How a terminal speaks; `None` for one that is not registered.
+    pub fn profile(&self, index: TerminalIndex) -> Option<TerminalProfile> {
+        self.terminal(index).map(|state| state.profile)
     }
     /// Every terminal with its working keys.
     pub fn terminals(&self) -> impl Iterator<Item = (TerminalIndex, &Terminal, Option<&WorkingKeys>)> {

@@ -75,6 +75,11 @@ impl Saf {
         self.advised.contains(&transaction)
             || dead.any(|entry| entry.kind == SafKind::Advice && entry.transaction == transaction)
     }
+    /// Whether a reversal of a transaction waits, or gave up.
+    pub(crate) fn is_taking_back(&self, transaction: TransactionId) -> bool {
+        let mut entries = self.waiting.values().chain(self.dead.values());
+        entries.any(|entry| entry.kind == SafKind::Reversal && entry.transaction == transaction)
+    }
     /// An entry that had given up waits again, in its old place.
     pub(crate) fn revive(&mut self, id: SafId) -> Option<()> {
         let entry = self.dead.remove(&id)?;

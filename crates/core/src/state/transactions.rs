@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    AccountId, AdviceReason, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn, Timestamp,
-    TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AdviceReason, Amount, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn,
+    Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 /// A transaction and where it stands.
@@ -35,6 +35,8 @@ pub(crate) struct Transaction {
     pub(crate) completed: bool,
     /// Minor units refunded or being refunded.
     pub(crate) refunded_minor: u64,
+    /// Minor units that were asked for, where a part of them was approved.
+    pub(crate) asked_minor: Option<u64>,
 }
 
 impl Transaction {
@@ -45,6 +47,15 @@ impl Transaction {
     /// The key that its card is sealed under.
     pub(crate) fn card_key(&self) -> Option<u16> {
         self.opened.card.as_ref().map(|card| card.key_id)
+    }
+    /// What was asked for: the whole, whatever part of it was approved.
+    pub(crate) fn asked(&self) -> Amount {
+        let amount = self.opened.amount;
+        Amount::new(self.asked_minor.unwrap_or(amount.minor), amount.currency)
+    }
+    /// The part that was approved, where it is not all that was asked for.
+    pub(crate) fn approved_part(&self) -> Option<Amount> {
+        self.asked_minor.map(|_| self.opened.amount)
     }
     /// Whether it still stands whole: approved, not voided, not completed, nothing refunded.
     pub(crate) fn is_untouched(&self) -> bool {

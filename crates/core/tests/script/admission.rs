@@ -49,8 +49,15 @@ fn a_terminal_that_is_not_signed_on_hears_77() {
     assert_eq!(bench.code_of(off), "00");
     assert_eq!(bench.code(&Ask::sale(10, 100)), "77");
     assert_eq!(bench.reverse_code(&Back::of(&Ask::sale(10, 100))), "77");
-    let totals = bench
-        .request(0, Body::BatchTotals { stan: stan(3), batch: named::batch(1), totals: Default::default() });
+    let totals = bench.request(
+        0,
+        Body::BatchTotals {
+            stan: stan(3),
+            batch: named::batch(1),
+            totals: Default::default(),
+            closes: false,
+        },
+    );
     assert_eq!(bench.code_of(totals), "77");
     bench.sign_on(0);
     assert_eq!(bench.code(&Ask::sale(10, 100)), "00");

@@ -189,6 +189,7 @@ impl Back {
             batch: named::batch(of.batch),
             amount: Amount::new(self.minor, of.currency),
             reason: self.reason,
+            original_moment: None,
             fingerprint: Fingerprint { amount_minor: self.minor, ..of.fingerprint() },
             echo: of.echo(),
         })

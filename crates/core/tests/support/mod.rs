@@ -265,7 +265,7 @@ impl Bench {
                     next.push(Input::KeysMade { slot, made: Some(Box::new(made_keys(version))) });
                 }
             }
-            Effect::UseTerminal { .. } => {}
+            Effect::UseTerminal { .. } | Effect::UseProfile { .. } => {}
             Effect::UseKeys { terminal, keys } => {
                 self.key_versions[terminal.0 as usize] = keys.version;
             }
@@ -429,7 +429,8 @@ impl Bench {
         self.code_of(ticket)
     }
     pub(crate) fn totals(&mut self, terminal: usize, batch: u32, totals: BatchTotals) -> Reply {
-        let body = Body::BatchTotals { stan: stan(900_000), batch: named::batch(batch), totals };
+        let body =
+            Body::BatchTotals { stan: stan(900_000), batch: named::batch(batch), totals, closes: false };
         let ticket = self.request(terminal, body);
         self.only(ticket)
     }

@@ -3,9 +3,10 @@
 use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchTotals, CardClass, CaseId, Currency, MerchantIndex, Movement, Outcome,
-    Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Rrn, SafEntry, SafFinding, SafId,
-    SafKind, Scope, Stamped, TerminalIndex, TransactionId, TransactionKind, TransactionOpened,
+    BatchNumber, BatchSide, BatchSums, BatchTotals, CardClass, CaseId, Currency, MerchantIndex, Movement,
+    Outcome, Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Rrn, SafEntry,
+    SafFinding, SafId, SafKind, Scope, Stamped, TerminalIndex, TransactionId, TransactionKind,
+    TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -87,7 +88,8 @@ impl Model {
             }
             Record::BatchReconciled { terminal, batch, host_totals, reply, .. } => {
                 self.reference(reply.rrn);
-                assert_eq!(self.recount(*terminal, *batch), *host_totals, "totals are those of what stands");
+                let stands = alike(self.recount(*terminal, *batch), host_totals);
+                assert_eq!(stands, *host_totals, "totals are those of what stands");
             }
             Record::BatchUploadEnded { reply, cases, .. } => {
                 self.reference(reply.rrn);
@@ -116,7 +118,8 @@ impl Model {
         if told.outcome == Outcome::Unknown {
             told.outcome = Outcome::Reversed;
         }
-        assert_eq!(told.outcome, Outcome::Reversed);
+        // What had been refused stays refused: only the issuer's late approval was taken back.
+        assert!(matches!(told.outcome, Outcome::Reversed | Outcome::Declined));
     }
 
     /// What operators did.
@@ -152,6 +155,12 @@ impl Model {
                 let told = self.transactions.get_mut(transaction).expect("opened before");
                 assert_eq!(told.outcome, Outcome::Pending, "only what waits goes another way");
                 told.opened.upstream = Some(*upstream);
+            }
+            Record::PartlyApproved { transaction, amount } => {
+                let told = self.transactions.get_mut(transaction).expect("opened before");
+                assert_eq!(told.outcome, Outcome::Pending, "only what waits is approved in part");
+                assert!(amount.minor > 0 && amount.minor < told.opened.amount.minor);
+                told.opened.amount = *amount;
             }
             Record::MerchantNetted { .. } => self.netted = true,
             Record::RiskRulesSet(rules) => {
@@ -338,4 +347,18 @@ impl Model {
             assert!(minor <= self.transactions[&id].opened.amount.minor, "{id} gave back {minor}");
         }
     }
+}
+
+/// Totals as a terminal has them that does not tell cards apart, where the host's are so: all on one side.
+fn alike(mut stands: BatchTotals, host: &BatchTotals) -> BatchTotals {
+    if host.foreign == BatchSums::default() {
+        let foreign = std::mem::take(&mut stands.foreign);
+        for (one, other) in
+            [(&mut stands.domestic.debit, foreign.debit), (&mut stands.domestic.credit, foreign.credit)]
+        {
+            one.count += other.count;
+            one.amount_minor += other.amount_minor;
+        }
+    }
+    stands
 }

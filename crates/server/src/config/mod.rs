@@ -8,7 +8,7 @@ mod value;
 pub use sections::{
     Admin, CoreLimits, General, Hsm, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals,
 };
-pub use value::{HsmBackend, LogFormat, LogLevel, Profile, SyncMethod};
+pub use value::{GenericListener, HsmBackend, LogFormat, LogLevel, Profile, SyncMethod};
 
 use std::fmt;
 use std::path::Path;
@@ -222,6 +222,15 @@ impl Config {
                 let reason = format!("needs {section}.tls_certificate");
                 reading.fault_at(&format!("{section}.tls_client_authorities"), reason);
             }
+        }
+        let taken = [self.terminals.listen, self.http.listen];
+        let mut generic: Vec<_> = self.terminals.generic.iter().map(|listener| listener.address).collect();
+        generic.retain(|address| address.port() != 0);
+        let count = generic.len();
+        generic.sort_unstable();
+        generic.dedup();
+        if generic.len() != count || generic.iter().any(|address| taken.contains(address)) {
+            reading.fault_at("terminals.generic", "has an address that is taken already".to_owned());
         }
         let same = self.terminals.listen == self.http.listen;
         if same && self.terminals.listen.port() != 0 {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::value::{HsmBackend, LogFormat, LogLevel, Profile, SyncMethod, Value, group_digits};
+use super::value::{
+    GenericListener, HsmBackend, LogFormat, LogLevel, Profile, SyncMethod, Value, group_digits,
+};
 
 /// A section of the file, or the keys before the first section.
 pub(crate) trait Section {
@@ -100,6 +102,10 @@ section!(
     Terminals {
         /// Address and port that terminals connect to. Port 0 takes any free one.
         listen: SocketAddr = local(8583);
+        /// Further addresses, each for terminals of one generic dialect: "ADDRESS:PORT DIALECT FRAMING ENVELOPE", as
+        /// "127.0.0.1:8584 iso87-binary len2-be none". The envelope may be left out. Who is heard there is who is
+        /// registered with that dialect.
+        generic: Vec<GenericListener> = Vec::new();
         /// Connections open at once; further ones are closed at once and counted.
         connections_max: u32 = 20_000, in 1..=1_000_000;
         /// Connections open at once from one address; further ones are closed at once and counted.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use switchyard_domain::LinkDialect;
+use switchyard_wire::{EnvelopeError, EnvelopeKind, Framing, FramingError};
 use toml::de::DeValue;
 
 /// A value of the configuration file.
@@ -62,6 +64,58 @@ impl Value for String {
     }
     fn literal(&self) -> String {
         format!("{self:?}")
+    }
+}
+
+/// Where terminals of a generic dialect connect, and what stands around their messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenericListener {
+    /// Where.
+    pub address: SocketAddr,
+    /// What they speak.
+    pub dialect: LinkDialect,
+    /// How their frames are delimited.
+    pub framing: Framing,
+    /// What stands before a message in its frame.
+    pub envelope: EnvelopeKind,
+}
+
+impl GenericListener {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace();
+        let mut word = |what: &str| words.next().ok_or_else(|| format!("{text:?} lacks its {what}"));
+        let address = word("address")?;
+        let address = address.parse().map_err(|_| format!("expected ADDRESS:PORT, found {address:?}"))?;
+        let name = word("dialect")?;
+        let names = LinkDialect::ALL.map(LinkDialect::name).join(", ");
+        let dialect =
+            LinkDialect::named(name).ok_or_else(|| format!("expected one of {names}, found {name:?}"))?;
+        let framing = word("framing")?.parse().map_err(|error: FramingError| error.to_string())?;
+        let envelope = match words.next() {
+            Some(name) => name.parse().map_err(|error: EnvelopeError| error.to_string())?,
+            None => EnvelopeKind::None,
+        };
+        match words.next() {
+            Some(rest) => Err(format!("{rest:?} is too much in {text:?}")),
+            None => Ok(Self { address, dialect, framing, envelope }),
+        }
+    }
+}
+
+impl Value for Vec<GenericListener> {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let list = value.as_array().ok_or_else(|| expected("a list of text", value))?;
+        let one = |value: &DeValue<'_>| {
+            GenericListener::parse(value.as_str().ok_or_else(|| expected("text", value))?)
+        };
+        list.iter().map(|value| one(value.get_ref())).collect()
+    }
+    fn literal(&self) -> String {
+        let texts = self.iter().map(|listener| {
+            let GenericListener { address, dialect, framing, envelope } = listener;
+            format!("\"{address} {} {} {}\"", dialect.name(), framing.name(), envelope.name())
+        });
+        format!("[{}]", texts.collect::<Vec<_>>().join(", "))
     }
 }
 

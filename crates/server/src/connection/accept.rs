@@ -8,12 +8,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Connections;
 use super::socket::Socket;
+use super::tongue::Tongue;
 use crate::metrics::Closed;
 use crate::shared::{ACCEPT_RETRY, Phase, Shared, reached};
 use crate::tls::{self, Stream};
 
-/// Takes connections until the switch drains.
-pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
+/// Takes connections of terminals that speak `tongue` until the switch drains.
+pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, tongue: Tongue) {
     let mut draining = std::pin::pin!(reached(shared.phase.subscribe(), Phase::Draining));
     loop {
         let accepted = tokio::select! {
@@ -22,7 +23,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(&shared, stream, peer),
+            Ok((stream, peer)) => take(&shared, stream, peer, tongue),
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -31,7 +32,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, tongue: Tongue) {
     let Some(place) = Connections::enter(shared, peer.ip()) else {
         shared.metrics.connections_refused.increment(1);
         return;
@@ -45,12 +46,14 @@ fn take(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     tokio::spawn(async move {
         let alarm = Alarm(peer);
         let reason = match &shared.tls.terminals {
-            None => Socket::new(Arc::clone(&shared), Stream::Plain(stream), place).run().await,
+            None => Socket::new(Arc::clone(&shared), Stream::Plain(stream), place, tongue).run().await,
             Some(tls) => {
                 let limit = Duration::from_millis(u64::from(shared.config.terminals.frame_deadline_ms));
                 match tls::accept(tls, stream, limit).await {
                     // Boxed, so that a task without TLS is no larger for it.
-                    Ok(stream) => Box::pin(Socket::new(Arc::clone(&shared), stream, place).run()).await,
+                    Ok(stream) => {
+                        Box::pin(Socket::new(Arc::clone(&shared), stream, place, tongue).run()).await
+                    }
                     Err(error) => {
                         tracing::debug!(%peer, %error, "no TLS");
                         Closed::Handshake

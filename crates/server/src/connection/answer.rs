@@ -1,21 +1,13 @@
 //! From the core's reply to a frame.
 
-use std::sync::LazyLock;
-
 use switchyard_core::Reply;
-use switchyard_core::dialect::unionpay;
+use switchyard_core::dialect::ReplyContext;
 use switchyard_domain::ResponseCode;
-use switchyard_wire::{BuildError, Dialect, Envelope, FrameError, Framing};
+use switchyard_wire::{BuildError, Envelope, FrameError};
 
 use super::slab::Retained;
+use super::tongue::Tongue;
 use crate::shared::Shared;
-
-/// Framing of terminals.
-pub(super) const FRAMING: Framing = Framing::Len2BeExclusive;
-
-/// The dialect of terminals.
-pub(super) static DIALECT: LazyLock<&'static Dialect> =
-    LazyLock::new(|| Dialect::builtin("unionpay-pos").expect("the dialect of terminals is built in"));
 
 /// Why an answer cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -30,19 +22,25 @@ pub(super) enum EncodeError {
 
 /// Appends the frame of an answer. When the reply cannot be built the terminal hears 96: it must not wait
 /// for what will never come.
-pub(super) fn answer(shared: &Shared, request: &Retained, reply: &Reply, out: &mut Vec<u8>) {
+pub(super) fn answer(shared: &Shared, tongue: Tongue, request: &Retained, reply: &Reply, out: &mut Vec<u8>) {
     shared.metrics.replied(reply.code);
-    if let Err(error) = encode(shared, request, reply, out) {
+    if let Err(error) = encode(shared, tongue, request, reply, out) {
         tracing::error!(%error, code = %reply.code, "an answer cannot be built");
         let refused = Reply::refused(ResponseCode::SYSTEM_MALFUNCTION);
-        if let Err(error) = encode(shared, request, &refused, out) {
+        if let Err(error) = encode(shared, tongue, request, &refused, out) {
             tracing::error!(%error, "a refusal cannot be built");
         }
     }
 }
 
-fn encode(shared: &Shared, request: &Retained, reply: &Reply, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let message = DIALECT.parse(request.body.bytes()).map_err(|_| EncodeError::Request)?;
+fn encode(
+    shared: &Shared,
+    tongue: Tongue,
+    request: &Retained,
+    reply: &Reply,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let message = tongue.dialect.parse(request.body.bytes()).map_err(|_| EncodeError::Request)?;
     // These two say that there is no key to trust.
     let unkeyed = matches!(reply.code, ResponseCode::MAC_ERROR | ResponseCode::UNKNOWN_TERMINAL);
     let keys = match &request.terminal {
@@ -52,24 +50,23 @@ fn encode(shared: &Shared, request: &Retained, reply: &Reply, out: &mut Vec<u8>)
     let compute = keys.as_ref().map(|keys| |covered: &[u8]| *keys.mac.compute(covered).as_bytes());
     let mac = compute.as_ref().map(|compute| compute as &dyn Fn(&[u8]) -> [u8; 8]);
     let envelope = request.envelope.reply().with_processing_requirement(reply.requirement.min(9));
-    FRAMING.try_write(out, |out| {
+    let (card, offset, acquirer) = (request.card.as_ref(), shared.offset, &shared.acquirer);
+    let context = ReplyContext { card, offset, acquirer, mac };
+    tongue.framing.try_write(out, |out| {
         envelope.write(out);
-        unionpay::write_reply(
-            &message,
-            reply,
-            request.card.as_ref(),
-            shared.offset,
-            &shared.acquirer,
-            mac,
-            out,
-        )?;
+        tongue.spoken.write_reply(&message, reply, &context, out)?;
         Ok(())
     })
 }
 
 /// Appends the frame of an answer whose message is built already.
-pub(super) fn frame(envelope: &Envelope, body: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
-    FRAMING.write(out, |out| {
+pub(super) fn frame(
+    tongue: Tongue,
+    envelope: &Envelope,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), FrameError> {
+    tongue.framing.write(out, |out| {
         envelope.reply().with_processing_requirement(0).write(out);
         out.extend_from_slice(body);
     })

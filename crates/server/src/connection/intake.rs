@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use switchyard_core::dialect::unionpay::{self, Draft, IntoBodyError, MacRequirement, Parsed};
+use switchyard_core::dialect::{Draft, IntoBodyError, MacRequirement, Parsed};
 use switchyard_core::{Body, MacCheck, Origin, Reply, Request};
 use switchyard_domain::{MerchantId, Pan, ResponseCode, TerminalId};
-use switchyard_keys::{KeyError, track};
-use switchyard_wire::{Envelope, EnvelopeKind, Message};
+use switchyard_keys::{KeyError, constant_time_eq, track};
+use switchyard_wire::{Envelope, Message};
 
-use super::answer::{DIALECT, answer, frame};
+use super::answer::{answer, frame};
 use super::slab::{Body as Bytes, Retained, Slab};
+use super::tongue::Tongue;
 use crate::keystore::{TerminalKeys, wipe};
 use crate::keytable::TerminalEntry;
 use crate::metrics::Closed;
@@ -21,11 +22,14 @@ use crate::tls::PeerCertificate;
 const GARBAGE_MAX: u32 = 8;
 /// Most bytes of a packed track 2: 37 nibbles and a filler.
 const TRACK_BYTES_MAX: usize = 19;
+/// Bytes of a MAC in the edition of 2003. An element of eight bytes never holds so few.
+const MAC_BYTES_2003: usize = 4;
 
 /// The state of a connection's intake.
 #[derive(Debug)]
 pub(super) struct Intake {
     connection: u64,
+    tongue: Tongue,
     /// The terminal that spoke last: most connections have one only.
     terminal: Option<(TerminalId, Arc<TerminalEntry>)>,
     garbage: u32,
@@ -36,8 +40,8 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(connection: u64, certificate: Option<PeerCertificate>) -> Self {
-        Self { connection, terminal: None, garbage: 0, certificate, requests: Vec::new() }
+    pub(super) fn new(connection: u64, tongue: Tongue, certificate: Option<PeerCertificate>) -> Self {
+        Self { connection, tongue, terminal: None, garbage: 0, certificate, requests: Vec::new() }
     }
 
     /// Takes one frame: it becomes a request, or is answered at once into `out`.
@@ -51,32 +55,35 @@ impl Intake {
     ) -> Result<(), Closed> {
         shared.metrics.frames_received.increment(1);
         let (envelope, body) =
-            Envelope::split(payload, EnvelopeKind::TpduHeader).map_err(|_| Closed::BadEnvelope)?;
-        let Ok(message) = DIALECT.parse(body) else { return self.malformed(shared, &envelope, body, out) };
-        let parsed = match unionpay::read(&message) {
+            Envelope::split(payload, self.tongue.envelope).map_err(|_| Closed::BadEnvelope)?;
+        let Ok(message) = self.tongue.dialect.parse(body) else {
+            return self.malformed(shared, &envelope, body, out);
+        };
+        let parsed = match self.tongue.spoken.read(&message) {
             Ok(parsed) => parsed,
             Err(refusal) if !refusal.is_answered() => return self.garbage(shared),
             Err(refusal) => {
-                let terminal = message.raw(41).and_then(|id| TerminalId::try_from(id).ok());
-                let merchant = message.raw(42).and_then(|id| MerchantId::try_from(id).ok());
+                let named = |de| message.text(de).map(|text| text.trim_end_matches(' ').to_owned());
+                let terminal = named(41).and_then(|id| id.parse::<TerminalId>().ok());
+                let merchant = named(42).and_then(|id| id.parse::<MerchantId>().ok());
                 self.check_certificate(terminal.as_ref(), merchant.as_ref())?;
                 let terminal = terminal.and_then(|id| self.terminal(shared, &id));
                 let request = Retained {
                     body: Bytes::of(body),
                     envelope,
                     terminal,
-                    mac: message.has(64),
+                    mac: message.has(64) || message.has(128),
                     card: None,
                     read_at,
                 };
-                answer(shared, &request, &Reply::refused(refusal.code), out);
+                answer(shared, self.tongue, &request, &Reply::refused(refusal.code), out);
                 return Ok(());
             }
         };
         self.garbage = 0;
         self.check_certificate(Some(&parsed.terminal), Some(&parsed.merchant))?;
         let terminal = self.terminal(shared, &parsed.terminal);
-        let request = admit(shared, &message, parsed, terminal.as_deref());
+        let request = admit(shared, self.tongue, &message, parsed, terminal.as_deref());
         let retained = Retained {
             body: Bytes::of(body),
             envelope,
@@ -112,11 +119,11 @@ impl Intake {
         body: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Closed> {
-        match unionpay::malformed_reply(body) {
+        match self.tongue.spoken.malformed_reply(self.tongue.dialect, body) {
             Some(reply) => {
                 shared.metrics.messages_malformed.increment(1);
                 shared.metrics.replied(ResponseCode::FORMAT_ERROR);
-                frame(envelope, &reply, out).map_err(|_| Closed::Error)
+                frame(self.tongue, envelope, &reply, out).map_err(|_| Closed::Error)
             }
             None => self.garbage(shared),
         }
@@ -157,11 +164,20 @@ struct Admitted {
 /// Verifies the MAC, deciphers the track, seals the card.
 fn admit(
     shared: &Shared,
+    tongue: Tongue,
     message: &Message<'_, '_>,
     parsed: Parsed,
     terminal: Option<&TerminalEntry>,
 ) -> Ready {
     let Parsed { terminal: id, merchant, mac, draft } = parsed;
+    let profile = terminal.map(|terminal| terminal.profile()).unwrap_or_default();
+    if terminal.is_some() && profile.dialect != tongue.name {
+        // It is registered for another listener: what it would mean here is not what it says there.
+        let body = Body::Unsupported { code: ResponseCode::TERMINAL_NOT_PERMITTED };
+        let admitted = Admitted { terminal: id, merchant, mac: MacCheck::NotRequired, body };
+        return Ready { admitted, needs_mac: false, card: None };
+    }
+    let mac = if profile.carries_mac { mac } else { MacRequirement::NotRequired };
     let needs_mac = mac != MacRequirement::NotRequired;
     let keys = if needs_mac { terminal.and_then(|terminal| terminal.keys(&shared.store)) } else { None };
     let mac = check_mac(message.body(), &mac, keys.as_deref());
@@ -177,16 +193,25 @@ fn admit(
 }
 
 fn check_mac(body: &[u8], requirement: &MacRequirement, keys: Option<&TerminalKeys>) -> MacCheck {
-    let MacRequirement::Required { present, covered, value } = requirement else {
+    let MacRequirement::Required { covered, received } = requirement else {
         return MacCheck::NotRequired;
     };
     let Some(keys) = keys else { return MacCheck::NoKey };
-    match (present, body.get(..*covered), body.get(value.clone())) {
-        (true, Some(covered), Some(received)) if keys.mac.verify(covered, received) => {
+    match (received, body.get(..*covered)) {
+        (Some(received), Some(covered)) if is_right(keys, covered, received.as_slice()) => {
             MacCheck::Verified { version: keys.version }
         }
         _ => MacCheck::Wrong,
     }
+}
+
+/// Whether the MAC is right: all of it, or the half for which 2003 has room.
+fn is_right(keys: &TerminalKeys, covered: &[u8], received: &[u8]) -> bool {
+    if received.len() != MAC_BYTES_2003 {
+        return keys.mac.verify(covered, received);
+    }
+    let computed = keys.mac.compute(covered);
+    constant_time_eq(&computed.as_bytes()[..MAC_BYTES_2003], received)
 }
 
 /// What the core gets to decide on, and the card number where the answer cannot read it from its request.

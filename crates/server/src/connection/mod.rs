@@ -6,8 +6,10 @@ mod complaints;
 mod intake;
 mod slab;
 mod socket;
+mod tongue;
 
 pub(crate) use accept::accept;
+pub(crate) use tongue::Tongue;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

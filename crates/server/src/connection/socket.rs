@@ -13,9 +13,10 @@ use switchyard_wire::Scan;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Place;
-use super::answer::{FRAMING, answer};
+use super::answer::answer;
 use super::intake::Intake;
 use super::slab::Slab;
+use super::tongue::Tongue;
 use crate::keystore::{drop_front, wipe};
 use crate::metrics::Closed;
 use crate::queue::NotTaken;
@@ -40,6 +41,7 @@ pub(super) struct Socket {
     shared: Arc<Shared>,
     stream: Stream,
     place: Place,
+    tongue: Tongue,
     intake: Intake,
     slab: Slab,
     /// Bytes read and not taken yet: a frame that is not complete, or frames that wait for room.
@@ -59,13 +61,14 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(shared: Arc<Shared>, stream: Stream, place: Place) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, stream: Stream, place: Place, tongue: Tongue) -> Self {
         let now = Instant::now();
         let must_name = shared.config.terminals.tls_certificate_names_terminal;
         let certificate = stream.peer_certificate().filter(|_| must_name);
         Self {
             slab: Slab::new(shared.config.terminals.in_flight_per_connection_max as usize),
-            intake: Intake::new(place.number, certificate),
+            intake: Intake::new(place.number, tongue, certificate),
+            tongue,
             shared,
             stream,
             place,
@@ -206,7 +209,7 @@ impl Socket {
         let mut at = 0;
         let mut failed = None;
         while !self.slab.is_full() && !self.draining {
-            match FRAMING.scan(&bytes[at..], frame_bytes_max) {
+            match self.tongue.framing.scan(&bytes[at..], frame_bytes_max) {
                 Scan::Frame { start, end, consumed } => {
                     let payload = &bytes[at + start..at + end];
                     at += consumed;
@@ -257,7 +260,7 @@ impl Socket {
             self.shared.metrics.requests_shed.increment(1);
             if let Some(retained) = self.slab.take(request.origin.ticket) {
                 let reply = Reply::refused(ResponseCode::SYSTEM_MALFUNCTION);
-                answer(&self.shared, &retained, &reply, &mut self.output);
+                answer(&self.shared, self.tongue, &retained, &reply, &mut self.output);
             }
         }
     }
@@ -269,7 +272,7 @@ impl Socket {
         let now = Instant::now();
         for (ticket, reply) in replies.drain(..) {
             if let Some(request) = self.slab.take(ticket) {
-                answer(&self.shared, &request, &reply, &mut self.output);
+                answer(&self.shared, self.tongue, &request, &reply, &mut self.output);
                 let waited = now.saturating_duration_since(request.read_at);
                 self.shared.metrics.waited(waited);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use switchyard_core::dialect::iso87::{self, LinkContext};
+use switchyard_core::dialect::iso::link::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream, UpstreamRequest};
 use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, Timestamp, TransactionId};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
         let card = sealed_card(message).and_then(|card| open_card(shared, card));
         let appended = self.outgoing.append(transaction_of(message), |out| {
             speech.framing.try_write(out, |out| -> Result<(), SendError> {
-                iso87::write(speech.dialect, message, card.as_ref(), &context, out)?;
+                link::write(speech.dialect, message, card.as_ref(), &context, out)?;
                 Ok(())
             })
         });
@@ -322,7 +322,7 @@ impl<'a> Session<'a> {
                 return None;
             }
         };
-        match iso87::read_answer(&message) {
+        match link::read_answer(&message) {
             Ok(answer) if answer.network_code == Some(ECHO) => None,
             Ok(answer) => Some(answer),
             Err(error) => {

@@ -79,7 +79,8 @@ fn terminal_json(source: &mut impl Source, row: &TerminalRow) -> Result<Value, T
     let check_value: String = row.check_value.iter().take(3).map(|byte| format!("{byte:02X}")).collect();
     Ok(json!({
         "number": row.number, "tid": row.id, "mid": merchant.map(|row| row.merchant.id),
-        "mac": row.mac, "kcv": check_value, "signed_on": row.signed_on, "key_version": row.key_version,
+        "dialect": row.profile.dialect.name(), "carries_mac": row.profile.carries_mac,
+        "takes_partial": row.profile.takes_partial, "mac": row.mac, "kcv": check_value, "signed_on": row.signed_on, "key_version": row.key_version,
         "batch": row.batch, "signed_on_at": row.signed_on_at.map(|at| at.to_string()),
         "disabled": row.disabled, "registered_at": row.registered_at.to_string(),
     }))

@@ -9,7 +9,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use std::ops::RangeInclusive;
 use switchyard_domain::{
-    MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId, TerminalOrder, Timestamp,
+    MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId, TerminalOrder, TerminalProfile,
+    Timestamp,
 };
 use switchyard_ledger::Sequence;
 use switchyard_ledger::projection::{Projection, Tree, Trouble};
@@ -21,7 +22,7 @@ use super::rows::{CardRow, FeePlanRow, LinkRow, MerchantRow, RouteRow, TerminalR
 pub const NAME: &str = "registry";
 
 /// Counts up when rows change; they are then made anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Projects the registry.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,6 +94,10 @@ impl Projection for RegistryProjection {
                     TerminalOrder::Disable => row.disabled = true,
                     TerminalOrder::Enable => row.disabled = false,
                     TerminalOrder::ResetBatch(_) | TerminalOrder::ForceSignOn => row.signed_on = false,
+                    TerminalOrder::Speak(profile) => {
+                        row.signed_on |= !profile.carries_mac;
+                        row.profile = profile;
+                    }
                 })
             }
             Record::MerchantOrdered { merchant, order, .. } => {
@@ -117,6 +122,7 @@ fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
         id: terminal.id,
         merchant: terminal.merchant,
         mac: terminal.mac,
+        profile: TerminalProfile::default(),
         check_value: terminal.master_key.check_value,
         registered_at: at,
         signed_on: false,

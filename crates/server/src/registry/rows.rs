@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
     BatchNumber, Currency, FeePlan, LinkDialect, MaskedPan, Merchant, MerchantIndex, Route, TerminalId,
-    TerminalMac, Timestamp,
+    TerminalMac, TerminalProfile, Timestamp,
 };
 
 use super::Kind;
@@ -32,6 +32,8 @@ pub struct TerminalRow {
     pub merchant: MerchantIndex,
     /// How it authenticates messages.
     pub mac: TerminalMac,
+    /// How it speaks.
+    pub profile: TerminalProfile,
     /// Check value of its master key.
     pub check_value: [u8; 4],
     /// When it was registered.

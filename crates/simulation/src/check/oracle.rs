@@ -130,6 +130,7 @@ impl Oracle {
             | Effect::ChipWork { .. }
             | Effect::MakeKeys { .. }
             | Effect::UseTerminal { .. }
+            | Effect::UseProfile { .. }
             | Effect::UseKeys { .. }
             | Effect::CommandDone { .. } => Ok(()),
         }

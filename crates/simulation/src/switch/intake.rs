@@ -5,7 +5,7 @@ use crate::env::{Env, Way};
 use crate::plan::Sabotage;
 use crate::schedule::Micros;
 use std::convert::Infallible;
-use switchyard_core::dialect::unionpay::{self, Draft, MacRequirement, Parsed};
+use switchyard_core::dialect::{Draft, MacRequirement, Parsed, ReplyContext, unionpay};
 use switchyard_core::{Body, Input, MacCheck, Origin, Reply, Request};
 use switchyard_domain::{Pan, ResponseCode};
 use switchyard_keys::track;
@@ -110,10 +110,10 @@ impl Process {
         let keys = terminal.and_then(|index| self.terminals[index].ready());
         let mac = match &parsed.mac {
             MacRequirement::NotRequired => MacCheck::NotRequired,
-            MacRequirement::Required { present, covered, value } => match (keys, present) {
+            MacRequirement::Required { covered, received } => match (keys, received) {
                 (None, _) => MacCheck::NoKey,
-                (Some(keys), true)
-                    if keys.mac.verify(&message.body()[..*covered], &message.body()[value.clone()]) =>
+                (Some(keys), Some(received))
+                    if keys.mac.verify(&message.body()[..*covered], received.as_slice()) =>
                 {
                     MacCheck::Verified { version: keys.version }
                 }
@@ -179,7 +179,9 @@ impl Process {
         let envelope = request.envelope.reply().with_processing_requirement(reply.requirement.min(9));
         FRAMING.try_write(out, |out| {
             envelope.write(out);
-            unionpay::write_reply(&message, reply, request.card.as_ref(), offset, &acquirer, mac, out)?;
+            let card = request.card.as_ref();
+            let context = ReplyContext { card, offset, acquirer: &acquirer, mac };
+            unionpay::write_reply(&message, reply, &context, out)?;
             Ok(())
         })
     }

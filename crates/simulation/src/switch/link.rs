@@ -5,7 +5,7 @@ use crate::env::{Env, Event, Peer, Way};
 use crate::plan::Sabotage;
 use crate::schedule::{millis, seconds};
 use std::collections::VecDeque;
-use switchyard_core::dialect::iso87::{self, LinkContext};
+use switchyard_core::dialect::iso::link::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream};
 use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
@@ -156,7 +156,7 @@ impl Process {
             let card = sealed_card(&message).and_then(|card| env.hsm.open_card(card));
             let context = LinkContext { offset, acquirer };
             let built = side.framing.try_write(&mut frame, |out| -> Result<(), SendError> {
-                iso87::write(side.dialect, &message, card.as_ref(), &context, out)?;
+                link::write(side.dialect, &message, card.as_ref(), &context, out)?;
                 Ok(())
             });
             env.hold(crate::check::ensure(built.is_ok(), "messages can be built", || format!("{built:?}")));
@@ -176,7 +176,7 @@ impl Process {
         let side = &self.links[index];
         let Scan::Frame { start, end, .. } = side.framing.scan(bytes, FRAME_BYTES_MAX) else { return };
         let Ok(message) = side.dialect.parse(&bytes[start..end]) else { return };
-        let read = iso87::read_answer(&message);
+        let read = link::read_answer(&message);
         env.hold(crate::check::ensure(read.is_ok(), "answers can be read", || format!("{read:?}")));
         let Ok(mut answer) = read else { return };
         if env.is(Sabotage::AlterAmount) {

@@ -394,7 +394,10 @@ impl Process {
                     self.worked(env, Input::KeysMade { slot, made: made.map(Box::new) });
                 }
                 Effect::Send { link, generation, message } => self.send(env, link, generation, message),
-                Effect::UseTerminal { .. } | Effect::UseKeys { .. } | Effect::CommandDone { .. } => {}
+                Effect::UseTerminal { .. }
+                | Effect::UseProfile { .. }
+                | Effect::UseKeys { .. }
+                | Effect::CommandDone { .. } => {}
             }
         }
     }

@@ -1,15 +1,16 @@
 //! From a request's bytes to an answer's bytes: everything of the host but sockets.
 
 use super::book::{Answer, IssuerBook};
+use super::edition;
 use super::entry::IssuerEntry;
 use super::request::{IssuerRequest, RequestKind};
 use crate::error::SimError;
-use switchyard_domain::{Currency, LinkDialect, ResponseCode};
+use switchyard_domain::{LinkDialect, ResponseCode};
 use switchyard_keys::TdesCipher;
 use switchyard_wire::{Builder, De, Dialect, Message, Mti, MtiClass};
 
 /// Elements that an answer repeats, before and behind those that the answer brings.
-const ECHOED_BEFORE: [De; 9] = [2, 3, 4, 7, 11, 12, 13, 32, 37];
+const ECHOED_BEFORE: [De; 10] = [2, 3, 4, 7, 11, 12, 13, 24, 32, 37];
 const ECHOED_BEHIND: [De; 3] = [41, 42, 49];
 const SIGN_ON: u64 = 1;
 const SIGN_OFF: u64 = 2;
@@ -92,7 +93,7 @@ impl Desk {
         session: &mut Session,
         out: &mut Vec<u8>,
     ) -> Result<(), SimError> {
-        let code = match message.number(70) {
+        let code = match edition::network_code(message) {
             Some(SIGN_ON) => {
                 session.is_signed_on = true;
                 ResponseCode::APPROVED
@@ -105,7 +106,9 @@ impl Desk {
             _ => ResponseCode::INVALID_TRANSACTION,
         };
         let mut builder = self.start(message.mti(), out);
-        builder.echo(message, 7)?.echo(message, 11)?.text(39, code.as_str())?.echo(message, 70)?;
+        builder.echo(message, 7)?.echo(message, 11)?.echo(message, 24)?;
+        edition::write_code(&mut builder, message, code)?;
+        builder.echo(message, 70)?;
         builder.finish()?;
         Ok(())
     }
@@ -116,16 +119,16 @@ impl Desk {
             builder.echo(message, de)?;
         }
         if let Some(auth) = &answer.auth {
-            builder.bytes(38, auth)?;
+            builder.text(38, &String::from_utf8_lossy(auth))?;
         }
-        builder.text(39, answer.code.as_str())?;
+        edition::write_code(&mut builder, message, answer.code)?;
         for de in ECHOED_BEHIND {
             builder.echo(message, de)?;
         }
         if let Some(minor) = answer.balance_minor {
-            builder.text(54, &balance_text(minor))?;
+            builder.text(54, &edition::balance_text(message, minor))?;
         }
-        builder.echo(message, 90)?;
+        builder.echo(message, 56)?.echo(message, 90)?;
         builder.finish()?;
         Ok(())
     }
@@ -133,9 +136,4 @@ impl Desk {
     fn start<'b>(&self, request: Mti, out: &'b mut Vec<u8>) -> Builder<'static, 'b> {
         self.dialect.builder(out, request.reply())
     }
-}
-
-/// DE 54: account type 10 (savings), amount type 02 (available), currency, sign, twelve digits.
-fn balance_text(minor: u64) -> String {
-    format!("1002{:03}C{minor:012}", Currency::CNY.numeric())
 }

@@ -8,6 +8,7 @@ mod account;
 mod book;
 mod connection;
 mod desk;
+mod edition;
 mod entry;
 mod faults;
 mod host;

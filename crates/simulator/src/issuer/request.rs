@@ -1,6 +1,6 @@
-//! What the switch asks an issuer, read from a message of either dialect.
+//! What the switch asks an issuer, read from a message of any dialect.
 
-use crate::hex;
+use super::edition;
 use switchyard_domain::{Expiry, Pan, ResponseCode, Rrn, TransactionKind};
 use switchyard_keys::TdesCipher;
 use switchyard_keys::pin::{Pin, decode_iso0};
@@ -13,7 +13,7 @@ pub struct OriginalKey {
     pub mti: u16,
     /// DE 11.
     pub stan: u32,
-    /// DE 7.
+    /// DE 7; since 1993 DE 12, by which a later message names this one.
     pub transmitted: u64,
 }
 
@@ -54,7 +54,7 @@ pub struct IssuerRequest {
     pub expiry: Option<Expiry>,
     /// DE 52.
     pub pin: PinEntry,
-    /// DE 90.
+    /// DE 90; since 1993 DE 56.
     pub original: Option<OriginalKey>,
     /// It was approved without asking: refusing it would change nothing.
     pub is_advice: bool,
@@ -71,14 +71,14 @@ impl IssuerRequest {
         let mut buffer = [0; 20];
         let pan = message.digits(2, &mut buffer).and_then(|d| Pan::from_digits(d).ok()).ok_or(format)?;
         let code = message.number(3).ok_or(format)?;
-        let amount_minor = message.number(4).unwrap_or(0);
+        let amount_minor = message.amount().map_err(|_| format)?.map_or(0, |amount| amount.minor);
         let rrn = message.text(37).and_then(|text| text.parse::<Rrn>().ok()).ok_or(format)?;
         let original = read_original(message);
         let function = mti.as_u16() & 0xF0;
         let kind = match mti.class() {
             MtiClass::Reversal => RequestKind::Reversal,
             class => RequestKind::Transaction(
-                transaction(class, function, code, message.number(25).unwrap_or(0), original.is_some())
+                transaction(class, function, code, edition::condition(message), original.is_some())
                     .ok_or(ResponseCode::INVALID_TRANSACTION)?,
             ),
         };
@@ -88,7 +88,7 @@ impl IssuerRequest {
             key: OriginalKey {
                 mti: mti.as_u16() & 0xFFF0,
                 stan: message.number(11).ok_or(format)? as u32,
-                transmitted: message.number(7).ok_or(format)?,
+                transmitted: edition::moment(message).ok_or(format)?,
             },
             rrn,
             kind,
@@ -129,22 +129,14 @@ fn transaction(
 }
 
 fn read_pin(message: &Message<'_, '_>, zpk: &TdesCipher, pan: &Pan) -> PinEntry {
-    let Some(raw) = message.raw(52) else { return PinEntry::None };
-    // Eight bytes in a binary dialect, sixteen hexadecimal digits in a character one.
-    let text = || hex::decode(std::str::from_utf8(raw).ok()?)?.try_into().ok();
-    let Some(block) = <[u8; 8]>::try_from(raw).ok().or_else(text) else { return PinEntry::Unreadable };
+    let Some(block) = message.bytes_owned(52) else { return PinEntry::None };
+    let Ok(block) = <[u8; 8]>::try_from(&*block) else { return PinEntry::Unreadable };
     let mut digits = [0; Pan::DIGITS_MAX];
     let len = pan.write_digits(&mut digits);
     decode_iso0(&zpk.decrypt_block(block), &digits[..len]).map_or(PinEntry::Unreadable, PinEntry::Clear)
 }
 
-/// DE 90: message type 4, DE 11 6, DE 7 10, DE 32 11, DE 33 11.
 fn read_original(message: &Message<'_, '_>) -> Option<OriginalKey> {
-    let mut buffer = [0; 48];
-    let digits = std::str::from_utf8(message.digits(90, &mut buffer)?).ok()?;
-    Some(OriginalKey {
-        mti: u16::from_str_radix(digits.get(..4)?, 16).ok()? & 0xFFF0,
-        stan: digits.get(4..10)?.parse().ok()?,
-        transmitted: digits.get(10..20)?.parse().ok()?,
-    })
+    let (mti, stan, transmitted) = edition::original(message)?;
+    Some(OriginalKey { mti, stan, transmitted })
 }

@@ -6,8 +6,8 @@
 //! | 0320, 60.3 = 201 | count 2, then up to 8 times card kind 2, STAN 6, card number 20, amount 12 |
 //! | 0320, 60.3 = 202 or 207 | count 4 |
 
-use super::draft::UploadedDraft;
-use super::refusal::Refusal;
+use crate::dialect::Refusal;
+use crate::dialect::draft::UploadedDraft;
 use switchyard_domain::{BatchSums, BatchTotals, BatchVerdict, Pan, Side, Stan};
 
 /// Digits of the totals.
@@ -20,7 +20,7 @@ pub(super) const ITEM_DIGITS: usize = 40;
 pub(super) const DIGITS_MAX: usize = 2 + UPLOAD_ITEMS_MAX * ITEM_DIGITS;
 
 const MALFORMED: Refusal =
-    Refusal { code: switchyard_domain::ResponseCode::FORMAT_ERROR, why: super::Why::Malformed(48) };
+    Refusal { code: switchyard_domain::ResponseCode::FORMAT_ERROR, why: crate::dialect::Why::Malformed(48) };
 const AMOUNT_DIGITS: usize = 12;
 const COUNT_DIGITS: usize = 3;
 const COUNT_MAX: u32 = 999;

@@ -1,47 +1,19 @@
 //! From a message to a [`Draft`].
 
 use super::batch;
-use super::card::{DraftCard, EncryptedTrack, track_from_characters};
-use super::draft::{Draft, FinancialDraft, ReversalDraft, UploadDraft, UploadedDraft};
-use super::refusal::Refusal;
 use super::table::{Action, Row, Selector, expects_answer, select};
-use crate::dialect::wipe;
+use crate::dialect::card::{DraftCard, EncryptedTrack, track_from_characters};
+use crate::dialect::draft::{
+    Draft, FinancialDraft, MacRequirement, Parsed, ReversalDraft, UploadDraft, UploadedDraft, class_of,
+};
+use crate::dialect::{Refusal, wipe};
 use crate::input::OriginalRef;
 use std::ops::Range;
 use switchyard_domain::{
-    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, Pan,
-    PinBlock, ReversalReason, Rrn, Stan, TerminalId, Track2, TransactionKind,
+    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, Pan, PinBlock,
+    ReversalReason, Rrn, Stan, TerminalId, Track2, TransactionKind,
 };
 use switchyard_wire::{De, Message};
-
-/// A message taken apart.
-#[derive(Debug)]
-pub struct Parsed {
-    /// DE 41.
-    pub terminal: TerminalId,
-    /// DE 42.
-    pub merchant: MerchantId,
-    /// What there is to verify.
-    pub mac: MacRequirement,
-    /// What is asked.
-    pub draft: Draft,
-}
-
-/// Whether a message has to be authenticated, and over which bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MacRequirement {
-    /// This kind of message carries no MAC; one that is there all the same is not looked at.
-    NotRequired,
-    /// DE 64 has to be right.
-    Required {
-        /// Whether DE 64 is there at all.
-        present: bool,
-        /// The MAC covers this many bytes of the body from the MTI on: all before DE 64.
-        covered: usize,
-        /// Where in the body the 8 bytes of DE 64 are; empty when it is absent.
-        value: Range<usize>,
-    },
-}
 
 /// Reads a request of a terminal.
 ///
@@ -63,7 +35,8 @@ pub fn read(message: &Message<'_, '_>) -> Result<Parsed, Refusal> {
     if let Some(condition) = reader.optional_number(25)? {
         row.check_condition(condition as u8)?;
     }
-    let mac = if row.needs_mac { reader.mac() } else { MacRequirement::NotRequired };
+    let mac =
+        if row.needs_mac { MacRequirement::in_element(message, 64) } else { MacRequirement::NotRequired };
     let draft = reader.draft(row, &de60)?;
     Ok(Parsed { terminal, merchant, mac, draft })
 }
@@ -138,17 +111,6 @@ impl<'a> Reader<'_, '_, 'a> {
         }
         Ok(Selector { mti, processing_code, type_code: de60.type_code, network_code: de60.network_code })
     }
-    fn mac(&self) -> MacRequirement {
-        let end = self.0.body().len();
-        match (self.0.offset(64), self.0.raw(64)) {
-            (Some(covered), Some(value)) => {
-                MacRequirement::Required { present: true, covered, value: covered..covered + value.len() }
-            }
-            (None, _) | (_, None) => {
-                MacRequirement::Required { present: false, covered: end, value: end..end }
-            }
-        }
-    }
     fn draft(&self, row: &Row, de60: &De60) -> Result<Draft, Refusal> {
         Ok(match row.action {
             Action::Financial(kind) => Draft::Financial(Box::new(self.financial(kind, de60)?)),
@@ -160,7 +122,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Action::BatchTotals => {
                 let mut buffer = [0; batch::DIGITS_MAX];
                 let totals = batch::read_totals(self.digits(48, &mut buffer)?)?;
-                Draft::BatchTotals { stan: self.stan()?, batch: de60.batch, totals }
+                Draft::BatchTotals { stan: self.stan()?, batch: de60.batch, totals, closes: false }
             }
             Action::UploadItems | Action::UploadDetail | Action::UploadEnd => {
                 let upload = self.upload(row.action)?;
@@ -272,6 +234,7 @@ impl<'a> Reader<'_, '_, 'a> {
             batch: de60.batch,
             amount,
             reason,
+            original_moment: None,
             fingerprint: self.fingerprint(de60, amount, &self.original()?)?,
             echo: self.echo(de60, security_control, card.expiry())?,
             card,
@@ -394,23 +357,4 @@ pub(super) fn track_is_encrypted(security_control: Option<u64>) -> bool {
 
 fn is_blank(raw: &[u8]) -> bool {
     raw.iter().all(|byte| *byte == b' ')
-}
-
-/// A hold is an authorization, everything else posts.
-pub(super) fn class_of(kind: TransactionKind) -> MessageClass {
-    match kind {
-        TransactionKind::PreAuth | TransactionKind::PreAuthVoid => MessageClass::Authorization,
-        TransactionKind::Sale
-        | TransactionKind::OfflineSale
-        | TransactionKind::CashAdvance
-        | TransactionKind::CardRepayment
-        | TransactionKind::TopUp
-        | TransactionKind::Tip
-        | TransactionKind::CompletionAdvice
-        | TransactionKind::Void
-        | TransactionKind::Refund
-        | TransactionKind::BalanceInquiry
-        | TransactionKind::Completion
-        | TransactionKind::CompletionVoid => MessageClass::Financial,
-    }
 }

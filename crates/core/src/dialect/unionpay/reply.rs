@@ -3,16 +3,13 @@
 use super::batch::{put, write_totals};
 use super::read::{DE60_DIGITS_MAX, Reader, row_of, track_is_encrypted};
 use super::table::expects_answer;
-use crate::dialect::wipe;
+use crate::dialect::{ReplyContext, wipe};
 use crate::effect::{Reply, ReplyBody};
 use std::ops::Range;
 use switchyard_domain::{
     AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, ResponseCode, Timestamp, UtcOffset,
 };
 use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
-
-/// Computes DE 64 over the bytes that it covers.
-pub type MacOf<'m> = &'m dyn Fn(&[u8]) -> [u8; 8];
 
 /// Elements of an answer that only says no, as far as the request had them.
 const REFUSED: &[De] = &[3, 4, 11, 25, 39, 41, 42, 49, 60];
@@ -25,21 +22,19 @@ const INSTITUTION_DIGITS: usize = 8;
 /// follows from the table of the dialect; those that a repeat may not change come from what is recorded,
 /// the others from the request.
 ///
-/// DE 2 is `card` where given (the track was enciphered), else the request's DE 2 or its track's number.
-/// With `mac` the answer ends in DE 64, whose bit is set already in what `mac` sees.
+/// DE 2 is the context's card where given (the track was enciphered), else the request's DE 2 or its track's number.
+/// With a MAC the answer ends in DE 64, whose bit is set already in what is computed over.
 ///
 /// # Errors
 /// [`BuildError`] when an element does not take its value; `out` is as it was before.
 pub fn write_reply(
     request: &Message<'_, '_>,
     reply: &Reply,
-    card: Option<&Pan>,
-    offset: UtcOffset,
-    acquirer: &AcquirerId,
-    mac: Option<MacOf<'_>>,
+    context: &ReplyContext<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
     let elements = elements(request, &reply.body);
+    let ReplyContext { card, offset, acquirer, mac } = *context;
     let source = Source { request, reply, card, offset, acquirer };
     request.dialect().build(out, request.mti().reply(), |builder| {
         elements.iter().try_for_each(|de| source.write(builder, *de))?;
@@ -76,6 +71,14 @@ impl Source<'_, '_, '_> {
     fn write(&self, builder: &mut Builder<'_, '_>, de: De) -> Result<(), BuildError> {
         match de {
             2 => self.card_number(builder)?,
+            4 => match &self.reply.body {
+                ReplyBody::Financial { approved: Some(amount), .. } => {
+                    builder.number(4, amount.minor)?;
+                }
+                _ => {
+                    builder.echo(self.request, 4)?;
+                }
+            },
             12 | 13 | 15 | 32 | 37 | 38 => self.host_element(builder, de)?,
             14 | 25 | 49 | 53 => self.repeated(builder, de)?,
             39 => {

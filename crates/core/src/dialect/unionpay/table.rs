@@ -1,7 +1,7 @@
 //! The transactions of the dialect as data: how each is recognised, what its request must have, what its
 //! reply has.
 
-use super::refusal::Refusal;
+use crate::dialect::Refusal;
 use crate::input::KeyForm;
 use switchyard_domain::TransactionKind::{
     self, BalanceInquiry, CardRepayment, CashAdvance, Completion, CompletionAdvice, CompletionVoid,

@@ -1,6 +1,6 @@
 //! Messages of real terminals, as published; bodies only, without length, TPDU and header.
 
-use super::super::{Draft, malformed_reply};
+use super::super::malformed_reply;
 use super::*;
 use crate::input::KeyForm;
 
@@ -43,7 +43,9 @@ fn a_sign_on_for_sm4_keys_is_not_offered() {
 #[test]
 fn a_settlement_has_its_totals() {
     let body = bytes(&SETTLEMENT.replace(' ', ""));
-    let Draft::BatchTotals { stan, batch, totals } = read(&parse(&body)).unwrap().draft else { panic!() };
+    let Draft::BatchTotals { stan, batch, totals, closes: false } = read(&parse(&body)).unwrap().draft else {
+        panic!()
+    };
     assert_eq!((stan.get(), batch.get()), (645, 3));
     assert_eq!((totals.domestic.debit.amount_minor, totals.domestic.debit.count), (7, 7));
     assert_eq!((totals.domestic.credit, totals.foreign), Default::default());

@@ -6,7 +6,8 @@ mod properties;
 mod replies;
 mod requests;
 
-use super::{Draft, IntoBodyError, MacRequirement, Parsed, Refusal, Why, read};
+use super::read;
+use crate::dialect::{Draft, IntoBodyError, MacRequirement, Parsed, Refusal, ReplyContext, Why};
 use crate::input::Body;
 use switchyard_domain::{CardHash, CardRef, Pan, ResponseCode, SealedPan};
 use switchyard_wire::{De, Dialect, Message, Mti};

@@ -40,9 +40,12 @@ fn batch(number: u64) -> BatchNumber {
 fn reply(expected: Expected, request: &Request, code: ResponseCode) -> Reply {
     let facts = facts(code);
     let body = match expected {
-        Expected::Financial(_) | Expected::Reversal(_) => {
-            ReplyBody::Financial { facts, echo: echo_of(&request.body()).unwrap(), issuer: 3_090_000 }
-        }
+        Expected::Financial(_) | Expected::Reversal(_) => ReplyBody::Financial {
+            facts,
+            echo: echo_of(&request.body()).unwrap(),
+            issuer: 3_090_000,
+            approved: None,
+        },
         Expected::SignOn => ReplyBody::SignOn { facts, batch: batch(727), key_block: vec![0xAB; 40] },
         Expected::SignOff => ReplyBody::SignOff { facts },
         Expected::Echo | Expected::Status => ReplyBody::Echo { at: AT },
@@ -61,12 +64,17 @@ fn written(
     request: &[u8],
     reply: &Reply,
     card: Option<&Pan>,
-    mac: Option<super::super::MacOf<'_>>,
+    mac: Option<crate::dialect::MacOf<'_>>,
 ) -> Vec<u8> {
     let acquirer: AcquirerId = "48021560".parse().unwrap();
     let mut out = b"before".to_vec();
-    let range =
-        write_reply(&parse(request), reply, card, UtcOffset::CHINA, &acquirer, mac, &mut out).unwrap();
+    let range = write_reply(
+        &parse(request),
+        reply,
+        &ReplyContext { card, offset: UtcOffset::CHINA, acquirer: &acquirer, mac },
+        &mut out,
+    )
+    .unwrap();
     assert_eq!((range.start, range.end), (6, out.len()));
     out.split_off(6)
 }
@@ -85,7 +93,7 @@ fn every_reply_has_the_elements_of_its_row() {
     for (expected, request, elements) in Expected::all() {
         let request = complete(expected, request);
         let reply = reply(expected, &request, CODE);
-        let mac: super::super::MacOf<'_> = &|_: &[u8]| *b"00000000";
+        let mac: crate::dialect::MacOf<'_> = &|_: &[u8]| *b"00000000";
         let has_mac = elements.contains(&64);
         let bytes = written(&request.bytes(), &reply, None, has_mac.then_some(mac));
         let answer = parse(&bytes);
@@ -132,7 +140,7 @@ fn the_card_of_an_enciphered_track_is_handed_in() {
     let packed = draft.encrypted_track().unwrap().to_vec();
     draft.set_track(&packed).unwrap();
     let Ok(Body::Financial(financial)) = into_body(draft) else { panic!() };
-    let body = ReplyBody::Financial { facts: facts(CODE), echo: financial.echo, issuer: 0 };
+    let body = ReplyBody::Financial { facts: facts(CODE), echo: financial.echo, issuer: 0, approved: None };
     let reply = Reply { code: CODE, body, requirement: 0, chip: None };
     let bytes = written(&request.bytes(), &reply, None, None);
     assert!(!parse(&bytes).has(2), "what is enciphered is no card number");

@@ -16,10 +16,10 @@ fn matches(expected: Expected, draft: &Draft) -> bool {
         | (Expected::Status, Draft::Status)
         | (Expected::BatchTotals, Draft::BatchTotals { .. }) => true,
         (Expected::Items | Expected::Detail, Draft::BatchUpload { upload, .. }) => {
-            matches!(upload, super::super::UploadDraft::Items(items) if items.len() == 1)
+            matches!(upload, crate::dialect::UploadDraft::Items(items) if items.len() == 1)
         }
         (Expected::End, Draft::BatchUpload { upload, .. }) => {
-            matches!(upload, super::super::UploadDraft::End { count: 12 })
+            matches!(upload, crate::dialect::UploadDraft::End { count: 12 })
         }
         _ => false,
     }
@@ -261,12 +261,15 @@ fn a_mac_covers_everything_before_it() {
     let request = Expected::Financial(Kind::Sale).request();
     let bytes = request.bytes();
     let end = bytes.len();
-    let required = |present, covered, value| MacRequirement::Required { present, covered, value };
-    assert_eq!(request.read().unwrap().mac, required(true, end - 8, end - 8..end));
+    let MacRequirement::Required { covered, received: Some(received) } = request.read().unwrap().mac else {
+        panic!("no MAC was read");
+    };
+    assert_eq!((covered, received.as_slice()), (end - 8, &b"ABCDEF01"[..]));
     assert_eq!(&bytes[end - 8..], b"ABCDEF01");
     let bare = request.without(64);
     let end = bare.bytes().len();
-    assert_eq!(bare.read().unwrap().mac, required(false, end, end..end));
+    let absent = MacRequirement::Required { covered: end, received: None };
+    assert_eq!(bare.read().unwrap().mac, absent);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Link messages in both encodings: written, parsed, compared by value.
 
 use super::*;
+use crate::dialect::iso::{Edition, original};
 use crate::effect::{Upstream, UpstreamRequest};
 use crate::input::{Card, Financial, OriginalRef};
 use switchyard_domain::{
@@ -15,8 +16,9 @@ const PAN: &[u8] = b"6225880000000008";
 /// 2023-11-14 22:13:20 UTC.
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 
-fn dialects() -> [&'static Dialect; 3] {
-    ["iso87-binary", "iso87-ascii", "iso87-ascii-binbitmap"].map(|name| Dialect::builtin(name).unwrap())
+fn dialects() -> [&'static Dialect; 4] {
+    ["iso87-binary", "iso87-ascii", "iso87-ascii-binbitmap", "iso87-ebcdic"]
+        .map(|name| Dialect::builtin(name).unwrap())
 }
 
 fn context() -> LinkContext {
@@ -256,7 +258,7 @@ fn network_management_goes_both_ways() {
             let mut out = Vec::new();
             let mut builder = dialect.builder(&mut out, Mti::new(0x0810));
             builder.digits(7, b"1114221320").unwrap().number(11, 5).unwrap();
-            builder.bytes(39, b"00").unwrap().number(70, u64::from(code)).unwrap();
+            builder.text(39, "00").unwrap().number(70, u64::from(code)).unwrap();
             builder.finish().unwrap();
             let answer = read_answer(&dialect.parse(&out).unwrap()).unwrap();
             assert_eq!((answer.mti, answer.network_code), (810, Some(code)));
@@ -299,6 +301,140 @@ fn answers_are_read() {
         let bytes = answer(dialect, 0x0130, &[elements[0], elements[1], (38, "      "), (54, "nonsense")]);
         let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
         assert!(read.auth_code.is_none() && read.balance.is_none() && read.code.is_none());
+    }
+}
+
+fn later() -> [(&'static Dialect, Edition); 4] {
+    ["iso93-ascii", "iso93-binary", "iso2003-ascii", "iso2003-binary"].map(|name| {
+        let dialect = Dialect::builtin(name).unwrap();
+        (dialect, Edition::of(dialect).unwrap())
+    })
+}
+
+#[test]
+fn every_kind_goes_out_in_the_later_editions() {
+    use TransactionKind::*;
+    for (kind, mti, processing_code, function, original) in [
+        (Sale, 0x0200, "000000", "200", ""),
+        (BalanceInquiry, 0x0200, "310000", "200", ""),
+        (PreAuth, 0x0100, "030000", "100", ""),
+        (PreAuthVoid, 0x0100, "200000", "100", "100"),
+        (Completion, 0x0200, "000000", "202", "100"),
+        (CompletionVoid, 0x0200, "200000", "201", "100"),
+        (Void, 0x0200, "200000", "200", "100"),
+        (Refund, 0x0220, "200000", "200", "100"),
+        (CashAdvance, 0x0200, "010000", "200", ""),
+    ] {
+        for (dialect, edition) in later() {
+            check(dialect, &Upstream::Request(Box::new(request(kind))), None, |message| {
+                let version = if edition == Edition::Iso93 { 0x1000 } else { 0x2000 };
+                assert_eq!(message.mti(), Mti::new(version | mti), "{kind:?}");
+                assert_eq!(texts(message, &[3, 24, 26]), [processing_code, function, "5411"], "{kind:?}");
+                assert!(![13, 18, 25, 90].iter().any(|de| message.has(*de)), "{kind:?}");
+                assert_eq!(message.has(49), edition == Edition::Iso93);
+                let amount = if edition == Edition::Iso93 { "000000001250" } else { "1562000000001250" };
+                let stan = if edition == Edition::Iso93 { "000077" } else { "000000000077" };
+                let local = if edition == Edition::Iso93 { "231115061320" } else { "20231115061320" };
+                assert_eq!(texts(message, &[4, 7, 11, 12]), [amount, "1114221320", stan, local]);
+                assert_eq!(texts(message, &[41, 42])[1].trim_end(), "M00000000000001");
+                assert_eq!(message.text(41).unwrap().trim_end(), "T0000001");
+                let named = match (original, edition) {
+                    ("", _) => String::new(),
+                    (_, Edition::Iso93) => "11000000412311150613200848021560".to_owned(),
+                    _ => "21000000000000412023111506132048021560".to_owned(),
+                };
+                assert_eq!(texts(message, &[56]), [named], "{kind:?}");
+                assert_eq!(message.bytes_owned(52).is_some(), !kind.follows_another());
+            });
+        }
+    }
+}
+
+#[test]
+fn reversals_and_network_management_of_the_later_editions() {
+    for (dialect, edition) in later() {
+        for (reason, code) in [
+            (ReversalReason::NoAnswer, "4021"),
+            (ReversalReason::TerminalFault, "4002"),
+            (ReversalReason::MacError, "4020"),
+            (ReversalReason::Other, "4001"),
+        ] {
+            let own = UpstreamRef { stan: stan(78), mti: 420, ..upstream(TransactionKind::Sale) };
+            let saf = SafEntry {
+                id: SafId(1),
+                kind: SafKind::Reversal,
+                transaction: TransactionId(1),
+                upstream: own,
+                reason,
+            };
+            let message = Upstream::Reversal {
+                saf,
+                opened: Box::new(opened(TransactionKind::Sale)),
+                terminal: "T0000001".parse().unwrap(),
+                merchant: "M00000000000001".parse().unwrap(),
+                repeat: true,
+            };
+            check(dialect, &message, None, |message| {
+                assert_eq!(message.mti(), edition.mti(421));
+                assert_eq!(texts(message, &[24, 25]), ["400", code]);
+                let named = original::read(message, edition).unwrap().unwrap();
+                let moment = if edition == Edition::Iso93 { 231_115_061_320 } else { 20_231_115_061_320 };
+                assert_eq!((named.mti, named.stan, named.moment), (200, stan(77), moment));
+                assert!(!message.has(39));
+            });
+        }
+        for (code, function) in [(1, 801), (2, 802), (301, 831)] {
+            let message = Upstream::Network { stan: stan(5), at: AT, code };
+            check(dialect, &message, None, |message| {
+                assert_eq!(message.elements().collect::<Vec<_>>(), [7, 11, 24]);
+                assert_eq!((message.number(24), message.mti()), (Some(function), edition.mti(800)));
+            });
+            let (mti, approved) =
+                (edition.mti(810).as_u16(), if edition == Edition::Iso93 { "800" } else { "8000" });
+            let function = function.to_string();
+            let elements: [(De, &str); 4] = [(7, "1114221320"), (11, "5"), (24, &function), (39, approved)];
+            let padded = format!("{:0>width$}", 5, width = if edition == Edition::Iso93 { 6 } else { 12 });
+            let elements = elements.map(|(de, text)| (de, if de == 11 { padded.as_str() } else { text }));
+            let bytes = answer(dialect, mti, &elements);
+            let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
+            assert_eq!((read.mti, read.network_code), (810, Some(code)));
+            assert_eq!(read.code.unwrap().as_str(), "00");
+        }
+    }
+}
+
+#[test]
+fn answers_of_the_later_editions_are_read_and_those_of_another_are_none() {
+    for (dialect, edition) in later() {
+        let is_93 = edition == Edition::Iso93;
+        for (action, code) in [
+            (["000", "0000"], "00"),
+            (["116", "1016"], "51"),
+            (["002", "0002"], "10"),
+            (["912", "9112"], "91"),
+        ] {
+            let (amount, stan, balance) = if is_93 {
+                ("000000001250", "000077", "1002156C000000098765")
+            } else {
+                ("1562000000001250", "000000000077", "10021562C000000098765")
+            };
+            let elements = [
+                (4, amount),
+                (7, "1114221320"),
+                (11, stan),
+                (38, "A1B2"),
+                (39, action[usize::from(!is_93)]),
+                (54, balance),
+            ];
+            let bytes = answer(dialect, edition.mti(210).as_u16(), &elements);
+            let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
+            assert_eq!((read.mti, read.stan.get(), read.amount_minor), (210, 77, Some(1_250)));
+            assert_eq!((read.code.unwrap().as_str(), read.auth_code.unwrap().as_str()), (code, "A1B2"));
+            assert_eq!(read.balance, Some((Amount::new(98_765, Currency::CNY), true)));
+            let bytes = answer(dialect, 0x0210, &elements);
+            let error = read_answer(&dialect.parse(&bytes).unwrap()).unwrap_err();
+            assert_eq!(error, AnswerError::OtherEdition(Mti::new(0x0210)));
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! From what the core wants sent to bytes.
 
+use super::function;
+use crate::dialect::iso::{Edition, chip, entry, money, original, result, time};
 use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
 use std::ops::Range;
 use switchyard_domain::{
-    AcquirerId, AuthCode, Echo, MerchantId, Pan, ReversalReason, SafEntry, Stan, TerminalId, Timestamp,
-    TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
+    AcquirerId, AuthCode, Echo, MerchantId, Pan, ResponseCode, ReversalReason, SafEntry, Stan, TerminalId,
+    Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
 };
-use switchyard_wire::{BuildError, Builder, Class, Dialect, Mti};
+use switchyard_wire::{BuildError, Builder, Dialect, MtiClass};
 
 /// What a link's messages say besides the transaction.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +35,14 @@ pub struct ReversalAdvice<'a> {
     pub repeat: bool,
 }
 
-const REVERSAL: Mti = Mti::new(0x0420);
-const REVERSAL_REPEAT: Mti = Mti::new(0x0421);
-const NETWORK: Mti = Mti::new(0x0800);
-/// Digits of an institution in DE 90.
-const INSTITUTION_DIGITS: usize = 11;
+const REVERSAL: u16 = 420;
+const NETWORK: u16 = 800;
+
+/// The edition of a link's dialect. One whose DE 39 is of no edition is written as 1987: its builder refuses what
+/// does not fit.
+fn edition_of(dialect: &Dialect) -> Edition {
+    Edition::of(dialect).unwrap_or(Edition::Iso87)
+}
 
 /// MTI of a request on a link, 0 to 9999: what [`UpstreamRef::mti`] records.
 pub fn upstream_mti(kind: TransactionKind) -> u16 {
@@ -109,36 +114,35 @@ pub fn write_request(
         Some(upstream) => (upstream.stan.get(), upstream.transmitted_at, upstream.mti),
         None => (0, Timestamp(0), upstream_mti(opened.kind)),
     };
-    dialect.build(out, mti_of(mti), |b| {
+    let edition = edition_of(dialect);
+    dialect.build(out, edition.mti(mti), |b| {
         write_card(b, request.card.as_ref().map(|card| &card.pan).or(card))?;
-        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
-        write_instant(b, stan, at, context)?;
+        b.number(3, u64::from(processing_code(opened.kind)))?;
+        money::write_amount(b, edition, opened.amount)?;
+        write_instant(b, edition, (stan, at), context)?;
         if let Some(expiry) = request.card.as_ref().and_then(|card| card.expiry).or(request.echo.expiry) {
             b.digits(14, expiry.digits())?;
         }
-        b.number(18, u64::from(message.mcc))?.number(22, u64::from(request.echo.entry_mode.unwrap_or(0)))?;
-        if let Some(sequence) = request.card_sequence {
-            b.number(23, u64::from(sequence))?;
-        }
-        b.number(25, u64::from(condition(opened.kind, &request.echo)))?;
+        let about = About { kind: opened.kind, echo: &request.echo, reason: None };
+        write_about(b, edition, message.mcc, request.card_sequence, &about)?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
         if let Some(track) = &request.track2 {
             b.digits(35, track.characters())?;
         }
-        b.bytes(37, opened.rrn.as_bytes())?;
+        b.text(37, opened.rrn.as_str())?;
         if let Some(code) = message.auth_code.as_ref().filter(|_| names_auth_code(opened.kind)) {
-            b.bytes(38, code.as_bytes())?;
+            b.text(38, code.as_str())?;
         }
         write_acceptor(b, &message.terminal, &message.merchant)?;
-        b.digits(49, &opened.amount.currency.digits())?;
+        money::write_currency(b, edition, opened.amount.currency)?;
         if let Some(pin) = &message.pin {
             b.bytes(52, &pin.0)?;
         }
         if let Some(emv) = &request.emv {
-            write_chip(dialect, b, emv)?;
+            chip::write(b, 55, emv)?;
         }
         if let Some(original) = &message.original {
-            b.digits(90, &original_elements(original, &context.acquirer))?;
+            write_original(b, edition, original, context)?;
         }
         Ok(())
     })
@@ -155,18 +159,26 @@ pub fn write_reversal(
     context: &LinkContext,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let (saf, opened) = (advice.saf, advice.opened);
-    dialect.build(out, if advice.repeat { REVERSAL_REPEAT } else { REVERSAL }, |b| {
+    let (saf, opened, edition) = (advice.saf, advice.opened, edition_of(dialect));
+    dialect.build(out, edition.mti(REVERSAL + u16::from(advice.repeat)), |b| {
         write_card(b, card)?;
-        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
-        write_instant(b, saf.upstream.stan.get(), saf.upstream.transmitted_at, context)?;
-        b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
+        b.number(3, u64::from(processing_code(opened.kind)))?;
+        money::write_amount(b, edition, opened.amount)?;
+        write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), context)?;
+        if edition.is_first() {
+            b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
+        } else {
+            b.number(24, function::FULL_REVERSAL)?.number(25, function::reversal_reason(saf.reason))?;
+        }
         b.digits(32, context.acquirer.as_str().as_bytes())?;
-        b.bytes(37, opened.rrn.as_bytes())?.bytes(39, reason_code(saf.reason))?;
+        b.text(37, opened.rrn.as_str())?;
+        if edition.is_first() {
+            b.text(39, reason_code(saf.reason))?;
+        }
         write_acceptor(b, advice.terminal, advice.merchant)?;
-        b.digits(49, &opened.amount.currency.digits())?;
+        money::write_currency(b, edition, opened.amount.currency)?;
         if let Some(original) = &opened.upstream {
-            b.digits(90, &original_elements(original, &context.acquirer))?;
+            write_original(b, edition, original, context)?;
         }
         Ok(())
     })
@@ -193,31 +205,33 @@ fn write_advice(
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
     let Advice { saf, opened, mcc, auth_code, original } = *advice;
-    dialect.build(out, mti_of(saf.upstream.mti + u16::from(repeat)), |b| {
+    let edition = edition_of(dialect);
+    dialect.build(out, edition.mti(saf.upstream.mti + u16::from(repeat)), |b| {
         write_card(b, card)?;
-        b.number(3, u64::from(processing_code(opened.kind)))?.number(4, opened.amount.minor)?;
-        write_instant(b, saf.upstream.stan.get(), saf.upstream.transmitted_at, context)?;
+        b.number(3, u64::from(processing_code(opened.kind)))?;
+        money::write_amount(b, edition, opened.amount)?;
+        write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), context)?;
         if let Some(expiry) = opened.echo.expiry {
             b.digits(14, expiry.digits())?;
         }
-        b.number(18, u64::from(mcc))?.number(22, u64::from(opened.echo.entry_mode.unwrap_or(0)))?;
-        b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
+        let reason = Some(function::advice_reason(opened.kind));
+        write_about(b, edition, mcc, None, &About { kind: opened.kind, echo: &opened.echo, reason })?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
-        b.bytes(37, opened.rrn.as_bytes())?;
+        b.text(37, opened.rrn.as_str())?;
         if let Some(code) = auth_code {
-            b.bytes(38, code.as_bytes())?;
+            b.text(38, code.as_str())?;
         }
-        b.bytes(39, b"00")?;
+        result::write(b, edition, MtiClass::Financial, ResponseCode::APPROVED)?;
         write_acceptor(b, terminal, merchant)?;
-        b.digits(49, &opened.amount.currency.digits())?;
+        money::write_currency(b, edition, opened.amount.currency)?;
         if let Some(original) = original {
-            b.digits(90, &original_elements(original, &context.acquirer))?;
+            write_original(b, edition, original, context)?;
         }
         Ok(())
     })
 }
 
-/// Writes network management: sign-on 001, sign-off 002, echo 301 in DE 70.
+/// Writes network management: sign-on 001, sign-off 002, echo 301 in DE 70, or what DE 24 has for these since 1993.
 ///
 /// # Errors
 /// As [`write()`].
@@ -228,9 +242,14 @@ pub fn write_network(
     code: u16,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    dialect.build(out, NETWORK, |builder| {
-        builder.digits(7, &at.transmission_digits())?;
-        builder.number(11, u64::from(stan.get()))?.number(70, u64::from(code)).map(|_| ())
+    let edition = edition_of(dialect);
+    dialect.build(out, edition.mti(NETWORK), |builder| {
+        builder.digits(7, &at.transmission_digits())?.number(11, u64::from(stan.get()))?;
+        match edition {
+            Edition::Iso87 => builder.number(70, u64::from(code))?,
+            Edition::Iso93 | Edition::Iso2003 => builder.number(24, function::of_network(code))?,
+        };
+        Ok(())
     })
 }
 
@@ -293,11 +312,11 @@ fn condition(kind: TransactionKind, echo: &Echo) -> u8 {
 }
 
 /// DE 39 of a reversal.
-fn reason_code(reason: ReversalReason) -> &'static [u8; 2] {
+fn reason_code(reason: ReversalReason) -> &'static str {
     match reason {
-        ReversalReason::NoAnswer => b"68",
-        ReversalReason::TerminalFault | ReversalReason::MacError => b"22",
-        ReversalReason::Other => b"21",
+        ReversalReason::NoAnswer => "68",
+        ReversalReason::TerminalFault | ReversalReason::MacError => "22",
+        ReversalReason::Other => "21",
     }
 }
 
@@ -312,23 +331,55 @@ fn write_card(builder: &mut Builder<'_, '_>, card: Option<&Pan>) -> Result<(), B
 
 fn write_instant(
     builder: &mut Builder<'_, '_>,
-    stan: u32,
-    at: Timestamp,
+    edition: Edition,
+    (stan, at): (u32, Timestamp),
     context: &LinkContext,
 ) -> Result<(), BuildError> {
     builder.digits(7, &at.transmission_digits())?.number(11, u64::from(stan))?;
-    builder.digits(12, &at.local_time_digits(context.offset))?;
-    builder.digits(13, &at.local_date_digits(context.offset)).map(|_| ())
+    time::write_local(builder, edition, at, context.offset)
 }
 
-/// DE 55: bytes where the dialect has bytes, hexadecimal digits where it has characters only.
-fn write_chip(dialect: &Dialect, builder: &mut Builder<'_, '_>, emv: &[u8]) -> Result<(), BuildError> {
-    if dialect.element(55).is_some_and(|element| element.class() == Class::Binary) {
-        return builder.bytes(55, emv).map(|_| ());
+/// What is asked, besides DE 3.
+struct About<'a> {
+    kind: TransactionKind,
+    echo: &'a Echo,
+    /// DE 25 since 1993.
+    reason: Option<u64>,
+}
+
+/// Writes how the card was read and what is meant: DE 18, 22, 23 and 25 of 1987, DE 22 to 26 since 1993.
+fn write_about(
+    builder: &mut Builder<'_, '_>,
+    edition: Edition,
+    mcc: u16,
+    card_sequence: Option<u16>,
+    about: &About<'_>,
+) -> Result<(), BuildError> {
+    if edition.is_first() {
+        builder.number(18, u64::from(mcc))?;
     }
-    let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 0xF)];
-    let digits: Vec<u8> = emv.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect();
-    builder.bytes(55, &digits).map(|_| ())
+    entry::write(builder, edition, about.echo.entry_mode.unwrap_or(0))?;
+    if let Some(sequence) = card_sequence {
+        builder.number(23, u64::from(sequence))?;
+    }
+    if edition.is_first() {
+        return builder.number(25, u64::from(condition(about.kind, about.echo))).map(|_| ());
+    }
+    builder.number(24, function::of_transaction(about.kind))?;
+    if let Some(reason) = about.reason {
+        builder.number(25, reason)?;
+    }
+    builder.number(26, u64::from(mcc)).map(|_| ())
+}
+
+fn write_original(
+    builder: &mut Builder<'_, '_>,
+    edition: Edition,
+    named: &UpstreamRef,
+    context: &LinkContext,
+) -> Result<(), BuildError> {
+    let message = (named.mti, named.stan, named.transmitted_at);
+    original::write(builder, edition, message, &context.acquirer, context.offset)
 }
 
 fn write_acceptor(
@@ -336,23 +387,5 @@ fn write_acceptor(
     terminal: &TerminalId,
     merchant: &MerchantId,
 ) -> Result<(), BuildError> {
-    builder.bytes(41, terminal.as_bytes())?.bytes(42, merchant.as_bytes()).map(|_| ())
-}
-
-/// DE 90: MTI 4, STAN 6, DE 7 10, DE 32 and DE 33 11 each, right-justified and zero-filled.
-fn original_elements(original: &UpstreamRef, acquirer: &AcquirerId) -> [u8; 42] {
-    let mut out = [b'0'; 42];
-    out[..4].copy_from_slice(&mti_of(original.mti).to_ascii());
-    out[4..10].copy_from_slice(&original.stan.digits());
-    out[10..20].copy_from_slice(&original.transmitted_at.transmission_digits());
-    let acquirer = acquirer.as_str().as_bytes();
-    let start = 20 + INSTITUTION_DIGITS.saturating_sub(acquirer.len());
-    out[start..20 + INSTITUTION_DIGITS].copy_from_slice(acquirer);
-    out
-}
-
-/// From 0 to 9999; greater numbers lose their higher digits.
-fn mti_of(number: u16) -> Mti {
-    let digit = |unit: u16| b'0' + (number / unit % 10) as u8;
-    Mti::from_ascii([digit(1_000), digit(100), digit(10), digit(1)]).unwrap_or(Mti::new(0))
+    builder.text(41, terminal.as_str())?.text(42, merchant.as_str()).map(|_| ())
 }

@@ -32,10 +32,10 @@ pub enum Why {
     /// DE 2 and DE 35 name two cards.
     #[error("de 2 and de 35 name different cards")]
     CardsDiffer,
-    /// No transaction has this MTI, DE 3, DE 25, DE 60.1 and DE 60.3.
+    /// No transaction has this MTI and these codes.
     #[error("no such transaction")]
     UnknownTransaction,
-    /// UnionPay knows the transaction, this switch does not offer it.
+    /// The dialect knows the transaction, this switch does not offer it.
     #[error("{0} is not offered")]
     NotOffered(&'static str),
 }

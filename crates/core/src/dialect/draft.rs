@@ -4,14 +4,71 @@ use super::card::DraftCard;
 use super::refusal::Refusal;
 use crate::input::{Body, Card, Financial, KeyForm, OriginalRef, Reversal, Upload};
 use switchyard_domain::{
-    Amount, BatchNumber, BatchTotals, CardHash, CardRef, Echo, Expiry, Fingerprint, MessageClass, Pan,
-    PinBlock, ReversalReason, Stan, Track2, TransactionKind, UploadedItem,
+    Amount, BatchNumber, BatchTotals, CardHash, CardRef, Echo, Expiry, Fingerprint, MerchantId, MessageClass,
+    Pan, PinBlock, ReversalReason, Stan, TerminalId, Track2, TransactionKind, UploadedItem,
 };
+use switchyard_wire::{De, Message};
+
+/// A message taken apart.
+#[derive(Debug)]
+pub struct Parsed {
+    /// DE 41.
+    pub terminal: TerminalId,
+    /// DE 42.
+    pub merchant: MerchantId,
+    /// What there is to verify.
+    pub mac: MacRequirement,
+    /// What is asked.
+    pub draft: Draft,
+}
+
+/// Whether a message has to be authenticated, and over which bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MacRequirement {
+    /// This kind of message carries no MAC; one that is there all the same is not looked at.
+    NotRequired,
+    /// The MAC has to be right.
+    Required {
+        /// It covers this many bytes of the body from the MTI on: all before its element.
+        covered: usize,
+        /// What came; nothing when it is absent.
+        received: Option<ReceivedMac>,
+    },
+}
+
+/// A MAC as it came: eight bytes, or the four that the edition of 2003 has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceivedMac {
+    bytes: [u8; 8],
+    len: usize,
+}
+
+impl ReceivedMac {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl MacRequirement {
+    /// The MAC of a message in this element, over all that stands before it.
+    pub(super) fn in_element(message: &Message<'_, '_>, de: De) -> Self {
+        let received = message.bytes_owned(de).and_then(|value| {
+            let mut bytes = [0; 8];
+            bytes.get_mut(..value.len())?.copy_from_slice(&value);
+            Some(ReceivedMac { bytes, len: value.len() })
+        });
+        match message.offset(de) {
+            Some(covered) => Self::Required { covered, received },
+            None => Self::Required { covered: message.body().len(), received: None },
+        }
+    }
+}
 
 /// What a terminal asks for, not ready for the core yet.
 #[derive(Debug)]
 pub enum Draft {
-    /// 签到.
+    /// 签到; sign-on and key change of the generic dialects.
     SignOn {
         /// DE 11.
         stan: Stan,
@@ -37,8 +94,10 @@ pub enum Draft {
         stan: Stan,
         /// DE 60.2.
         batch: BatchNumber,
-        /// DE 48.
+        /// DE 48; DE 74 to 89 of the generic dialects.
         totals: BatchTotals,
+        /// The batch ends whatever comes out: the terminal tells, and does not ask.
+        closes: bool,
     },
     /// 批上送.
     BatchUpload {
@@ -82,6 +141,7 @@ pub struct ReversalDraft {
     pub amount: Amount,
     pub card: DraftCard,
     pub reason: ReversalReason,
+    pub original_moment: Option<u64>,
     /// Its card is filled in by [`Draft::into_body`].
     pub fingerprint: Fingerprint,
     pub echo: Echo,
@@ -193,7 +253,9 @@ impl Draft {
             Self::Status => Body::Status,
             Self::Financial(financial) => Body::Financial(Box::new(financial.into_financial(seal)?)),
             Self::Reversal(reversal) => Body::Reversal(Box::new(reversal.into_reversal(hash)?)),
-            Self::BatchTotals { stan, batch, totals } => Body::BatchTotals { stan, batch, totals },
+            Self::BatchTotals { stan, batch, totals, closes } => {
+                Body::BatchTotals { stan, batch, totals, closes }
+            }
             Self::BatchUpload { stan, batch, upload } => {
                 let upload = match upload {
                     UploadDraft::End { count } => Upload::End { count },
@@ -259,8 +321,28 @@ impl ReversalDraft {
             batch: self.batch,
             amount: self.amount,
             reason: self.reason,
+            original_moment: self.original_moment,
             fingerprint: Fingerprint { card, ..self.fingerprint },
             echo: self.echo,
         })
+    }
+}
+
+/// A hold is an authorization, everything else posts.
+pub(super) fn class_of(kind: TransactionKind) -> MessageClass {
+    match kind {
+        TransactionKind::PreAuth | TransactionKind::PreAuthVoid => MessageClass::Authorization,
+        TransactionKind::Sale
+        | TransactionKind::OfflineSale
+        | TransactionKind::CashAdvance
+        | TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
+        | TransactionKind::CompletionAdvice
+        | TransactionKind::Void
+        | TransactionKind::Refund
+        | TransactionKind::BalanceInquiry
+        | TransactionKind::Completion
+        | TransactionKind::CompletionVoid => MessageClass::Financial,
     }
 }

@@ -1,4 +1,4 @@
-//! Issuers' hosts over a link: ISO 8583:1987, in whichever encoding the link's wire dialect says.
+//! Issuers' hosts over a link, in whichever edition and encoding the link's wire dialect says. The elements of 1987:
 //!
 //! | message | MTI | DE 3 | DE 25 | elements |
 //! |---|---|---|---|---|
@@ -15,15 +15,21 @@
 //! | reversal, its repeat | 0420, 0421 → 0430 | the original's | the original's | 2 3 4 7 11 12 13 25 32 37 39 41 42 49 90 |
 //! | network management | 0800 → 0810 | — | — | 7 11 70 → 7 11 39 70 |
 //!
+//! Since 1993: DE 12 holds the date too and there is no DE 13, DE 26 stands for DE 18, DE 24 and 25 for DE 25 (function
+//! 100, 200, and 202 for what a hold covers, 400 of a reversal; reason 1003, 1004, 40xx), DE 56 for DE 90; a reversal
+//! has no DE 39; network management is x804 with 801, 802 or 831 in DE 24 in place of DE 70. 2003 has no DE 49.
+//!
 //! DE 7 is UTC, DE 12 and 13 are local time of the same instant. DE 39 of a reversal says why: 68 no
 //! answer, 22 terminal fault or wrong MAC, 21 anything else. A link carries no MAC.
 
+mod function;
 mod read;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use function::network_code;
 pub use read::{AnswerError, read_answer};
 pub use write::{
     LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,

@@ -1,7 +1,7 @@
 //! The card of a request before it is sealed.
 
 use super::refusal::Refusal;
-use crate::dialect::wipe;
+use super::wipe;
 use std::fmt;
 use switchyard_domain::{Expiry, Pan, Track2};
 

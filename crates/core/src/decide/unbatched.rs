@@ -1,0 +1,180 @@
+//! Terminals whose dialect names no batch: which batch a request means, and which earlier request it names.
+//!
+//! The batch is the one that is open. What makes that safe is the moment that such a terminal puts into every request
+//! and that its repeat has again (DE 7 in 1987, or DE 13 and 12; DE 12 since): under a trace number and a moment there is one request, so
+//! that a repeat is found in the batches before, too, when its answer was lost and the batch was closed meanwhile.
+
+use crate::decide::original;
+use crate::decide::terminal::Caller;
+use crate::input::{Body, Financial, Reversal};
+use crate::machine::Core;
+use crate::state::{BatchStage, Known};
+use switchyard_domain::{
+    BatchNumber, BatchSums, BatchTotals, MessageClass, RequestKey, Side, Stan, TerminalDialect,
+    TransactionId, TransactionKind,
+};
+
+/// Batches before the open one in which a repeat, or an original, is looked for.
+const BATCHES_BACK: u32 = 8;
+
+impl Core {
+    /// Whether the terminal's dialect names no batch.
+    pub(crate) fn is_unbatched(&self, caller: &Caller) -> bool {
+        let profile = self.state.registry.terminal(caller.terminal).map(|state| state.profile);
+        profile.is_some_and(|profile| profile.dialect != TerminalDialect::UnionpayPos)
+    }
+
+    /// Puts a request into its batch.
+    pub(crate) fn place(&self, caller: &Caller, body: &mut Body) {
+        if !self.is_unbatched(caller) {
+            return;
+        }
+        match body {
+            Body::Financial(request) => self.place_financial(caller, request),
+            Body::Reversal(reversal) => self.place_reversal(caller, reversal),
+            Body::BatchTotals { batch, totals, .. } if *batch == BatchNumber::OPEN => {
+                *batch = self.batch_of_totals(caller, totals);
+            }
+            Body::BatchUpload { batch, .. } if *batch == BatchNumber::OPEN => {
+                *batch = self.batch_of_upload(caller);
+            }
+            Body::SignOn { .. }
+            | Body::SignOff { .. }
+            | Body::Echo
+            | Body::Status
+            | Body::BatchTotals { .. }
+            | Body::BatchUpload { .. }
+            | Body::Unsupported { .. } => {}
+        }
+    }
+
+    fn key(caller: &Caller, batch: BatchNumber, stan: Stan, class: MessageClass) -> RequestKey {
+        RequestKey { merchant: caller.merchant, terminal: caller.terminal, batch, stan, class }
+    }
+
+    fn open_batch(&self, caller: &Caller) -> BatchNumber {
+        self.state.batches.get(caller.terminal).map_or(BatchNumber::FIRST, |batch| batch.number)
+    }
+
+    /// The open batch and those before it, newest first.
+    fn batches_back(&self, caller: &Caller) -> impl Iterator<Item = BatchNumber> + use<> {
+        let open = self.open_batch(caller).get();
+        (0..=BATCHES_BACK)
+            .map_while(move |back| open.checked_sub(back).filter(|number| *number > 0))
+            .filter_map(|number| BatchNumber::try_from(u64::from(number)).ok())
+    }
+
+    /// The transaction of the terminal under a trace number and class that was made at this moment.
+    fn made_at(&self, key: &RequestKey, moment: u64) -> Option<TransactionId> {
+        match self.state.requests.get(key)? {
+            Known::Transaction(id) => {
+                let transaction = self.state.transactions.get(id)?;
+                (transaction.opened.echo.de60 == moment).then_some(id)
+            }
+            Known::Reversal(_) => None,
+        }
+    }
+
+    /// Whether a reversal of what was made at this moment has been taken under the number, whatever it found.
+    fn taken_back(&self, caller: &Caller, batch: BatchNumber, stan: Stan, moment: u64) -> bool {
+        let key = Self::key(caller, batch, stan, MessageClass::Reversal);
+        match self.state.requests.get(&key) {
+            Some(Known::Reversal(number)) => {
+                self.state.requests.reversal(number).is_some_and(|taken| taken.echo.de60 == moment)
+            }
+            Some(Known::Transaction(_)) | None => false,
+        }
+    }
+
+    fn place_financial(&self, caller: &Caller, request: &mut Financial) {
+        if request.batch == BatchNumber::OPEN {
+            let (stan, moment) = (request.stan, request.echo.de60);
+            let known = |batch: &BatchNumber| {
+                self.made_at(&Self::key(caller, *batch, stan, request.class), moment).is_some()
+                    || self.taken_back(caller, *batch, stan, moment)
+            };
+            // Without a moment nothing tells a repeat from the same number used again in a later batch.
+            let mut before = self.batches_back(caller).filter(|_| moment != 0);
+            request.batch = before.find(known).unwrap_or_else(|| self.open_batch(caller));
+        }
+        if let (Some((BatchNumber::OPEN, stan)), Some(moment)) =
+            (request.original.batch_stan, request.original.moment)
+        {
+            let named = |batch: &BatchNumber| {
+                [MessageClass::Financial, MessageClass::Authorization]
+                    .iter()
+                    .any(|class| self.made_at(&Self::key(caller, *batch, stan, *class), moment).is_some())
+            };
+            // What is not found stays in no batch, and so is no original.
+            if let Some(batch) = self.batches_back(caller).find(named) {
+                request.original.batch_stan = Some((batch, stan));
+            }
+        }
+        // These dialects void a completion as they void a sale.
+        if request.kind == TransactionKind::Void {
+            let key = Self::key(caller, request.batch, request.stan, request.class);
+            let original = original::locate(&self.state, &key, request);
+            if original.is_some_and(|original| original.opened.kind.captures()) {
+                request.kind = TransactionKind::CompletionVoid;
+            }
+        }
+    }
+
+    fn place_reversal(&self, caller: &Caller, reversal: &mut Reversal) {
+        let (stan, moment) = (reversal.stan, reversal.original_moment.unwrap_or(reversal.echo.de60));
+        let original = |batch: BatchNumber| {
+            self.made_at(&Self::key(caller, batch, stan, reversal.original_class), moment)
+        };
+        if reversal.batch == BatchNumber::OPEN {
+            let known = |batch: &BatchNumber| {
+                original(*batch).is_some() || self.taken_back(caller, *batch, stan, moment)
+            };
+            reversal.batch = self.batches_back(caller).find(known).unwrap_or_else(|| self.open_batch(caller));
+        }
+        // What it was follows from the original: the message says only its class and DE 3.
+        let found = original(reversal.batch).and_then(|id| self.state.transactions.get(id));
+        if let Some(found) = found
+            && found.opened.fingerprint.processing_code == reversal.fingerprint.processing_code
+        {
+            reversal.kind = found.opened.kind;
+        }
+    }
+
+    /// Whether the terminal's original under this number was made at another moment than the reversal names: then it is
+    /// not this that is to be undone.
+    pub(crate) fn names_another(&self, key: &RequestKey, reversal: &Reversal) -> bool {
+        reversal.original_moment.is_some_and(|moment| self.made_at(key, moment).is_none())
+    }
+
+    /// The same totals as at the last close, and nothing has been taken since: the answer was lost.
+    fn batch_of_totals(&self, caller: &Caller, totals: &BatchTotals) -> BatchNumber {
+        let open = self.open_batch(caller);
+        let Some(batch) = self.state.batches.get(caller.terminal) else { return open };
+        let repeated = batch.last.filter(|last| last.terminal_totals == *totals);
+        match repeated {
+            Some(last) if batch.transactions.is_empty() => last.batch,
+            Some(_) | None => open,
+        }
+    }
+
+    /// Uploads belong to the batch whose totals differed; afterwards they are repeats about the last one.
+    fn batch_of_upload(&self, caller: &Caller) -> BatchNumber {
+        let Some(batch) = self.state.batches.get(caller.terminal) else { return BatchNumber::FIRST };
+        match (&batch.stage, batch.last) {
+            (BatchStage::Open, Some(last)) => last.batch,
+            (BatchStage::Open, None) | (BatchStage::Uploading { .. }, _) => batch.number,
+        }
+    }
+}
+
+/// The host's totals for a terminal that does not tell cards apart: both sides in one.
+pub(crate) fn undivided(totals: &BatchTotals) -> BatchTotals {
+    let BatchTotals { domestic, foreign } = *totals;
+    let sum = |one: Side, other: Side| Side {
+        amount_minor: one.amount_minor.saturating_add(other.amount_minor),
+        count: one.count.saturating_add(other.count),
+    };
+    let domestic =
+        BatchSums { debit: sum(domestic.debit, foreign.debit), credit: sum(domestic.credit, foreign.credit) };
+    BatchTotals { domestic, foreign: BatchSums::default() }
+}

@@ -1,0 +1,309 @@
+//! From a message to a [`Draft`].
+
+use super::select::{Action, Selector, expects_answer, select};
+use super::totals;
+use crate::dialect::card::{DraftCard, track_from_characters};
+use crate::dialect::draft::{
+    Draft, FinancialDraft, MacRequirement, Parsed, ReversalDraft, UploadDraft, UploadedDraft,
+};
+use crate::dialect::iso::{Edition, chip, entry, link, money, original};
+use crate::dialect::{Refusal, wipe};
+use crate::input::{KeyForm, OriginalRef};
+use switchyard_domain::{
+    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, Pan,
+    PinBlock, ReversalReason, Rrn, Stan, TerminalId, Track2, TransactionKind,
+};
+use switchyard_wire::{De, Message};
+
+/// DE 25 of 1987 for everything about a pre-authorization.
+const CONDITION_PREAUTH: u64 = 6;
+/// DE 24 since 1993: an authorization came before.
+const COVERED: [u64; 2] = [201, 202];
+/// DE 24 since 1993: a part is reversed.
+const PARTIAL_REVERSAL: u64 = 401;
+
+/// Reads a request of a terminal.
+///
+/// # Errors
+/// [`Refusal`] with 30 for an element that is missing or malformed and for another edition, 12 for an unknown
+/// transaction, 40 for one that the switch does not do. Ask [`Refusal::is_answered`] before answering.
+pub fn read(message: &Message<'_, '_>, edition: Edition) -> Result<Parsed, Refusal> {
+    let mti = edition.number(message.mti()).filter(|mti| expects_answer(*mti));
+    let mti = mti.ok_or(Refusal::not_a_request(message.mti()))?;
+    let reader = Reader { message, edition, mti };
+    let terminal = reader.characters(41, |bytes| TerminalId::try_from(bytes))?.ok_or(Refusal::missing(41))?;
+    let merchant = reader.characters(42, |bytes| MerchantId::try_from(bytes))?.ok_or(Refusal::missing(42))?;
+    let action = select(reader.selector()?)?;
+    let mac = match action {
+        Action::SignOn | Action::SignOff | Action::Echo => MacRequirement::NotRequired,
+        Action::Financial(_)
+        | Action::Reversal
+        | Action::Totals { .. }
+        | Action::Upload
+        | Action::UploadEnd => MacRequirement::in_element(message, mac_element(message)),
+    };
+    Ok(Parsed { terminal, merchant, mac, draft: reader.draft(action)? })
+}
+
+/// The MAC is in the last element of the last bitmap.
+fn mac_element(message: &Message<'_, '_>) -> De {
+    if message.elements().any(|de| de > 64) { 128 } else { 64 }
+}
+
+struct Reader<'r, 'd, 'a> {
+    message: &'r Message<'d, 'a>,
+    edition: Edition,
+    mti: u16,
+}
+
+impl Reader<'_, '_, '_> {
+    fn number(&self, de: De) -> Result<Option<u64>, Refusal> {
+        if !self.message.has(de) {
+            return Ok(None);
+        }
+        self.message.number(de).map(Some).ok_or(Refusal::malformed(de))
+    }
+    fn required(&self, de: De) -> Result<u64, Refusal> {
+        self.number(de)?.ok_or(Refusal::missing(de))
+    }
+    /// An element of characters; blanks are as good as nothing.
+    fn characters<T, E>(
+        &self,
+        de: De,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.message.text(de) else { return Ok(None) };
+        let text = text.trim_end_matches(' ');
+        if text.is_empty() {
+            return Ok(None);
+        }
+        parse(text.as_bytes()).map(Some).map_err(|_| Refusal::malformed(de))
+    }
+    fn selector(&self) -> Result<Selector, Refusal> {
+        let is_network = matches!(self.mti, 800 | 820);
+        let (is_covered, network_code) = if self.edition.is_first() {
+            (self.number(25)? == Some(CONDITION_PREAUTH), self.number(70)?.map(|code| code as u16))
+        } else {
+            let function = self.number(24)?;
+            let code = function.and_then(|code| link::network_code(code as u16));
+            (function.is_some_and(|function| COVERED.contains(&function)), code)
+        };
+        if is_network && network_code.is_none() {
+            let de = if self.edition.is_first() { 70 } else { 24 };
+            return Err(if self.message.has(de) { Refusal::unknown() } else { Refusal::missing(de) });
+        }
+        Ok(Selector { mti: self.mti, processing_code: self.number(3)?, is_covered, network_code })
+    }
+    fn draft(&self, action: Action) -> Result<Draft, Refusal> {
+        let batch = BatchNumber::OPEN;
+        Ok(match action {
+            Action::Financial(kind) => Draft::Financial(Box::new(self.financial(kind)?)),
+            Action::Reversal => Draft::Reversal(Box::new(self.reversal()?)),
+            // Keys of double length: single DES is for those who cannot do otherwise.
+            Action::SignOn => Draft::SignOn { stan: self.stan()?, form: KeyForm::Double },
+            Action::SignOff => Draft::SignOff { stan: self.stan()? },
+            Action::Echo => Draft::Echo,
+            Action::Totals { closes } => {
+                let totals = totals::read(self.message, self.edition)?;
+                Draft::BatchTotals { stan: self.stan()?, batch, totals, closes }
+            }
+            Action::UploadEnd => {
+                let count = totals::count(&totals::read(self.message, self.edition)?);
+                Draft::BatchUpload { stan: self.stan()?, batch, upload: UploadDraft::End { count } }
+            }
+            Action::Upload => {
+                let upload = UploadDraft::Items(vec![self.uploaded()?]);
+                Draft::BatchUpload { stan: self.stan()?, batch, upload }
+            }
+        })
+    }
+    /// One transaction of the batch: under its own number, or under that which DE 90 or 56 names.
+    fn uploaded(&self) -> Result<UploadedDraft, Refusal> {
+        let stan = match self.named()? {
+            Some(named) => named.stan,
+            None => self.stan()?,
+        };
+        let amount_minor = self.amount()?.ok_or(Refusal::missing(4))?.minor;
+        Ok(UploadedDraft { stan, amount_minor, pan: self.pan()? })
+    }
+    fn stan(&self) -> Result<Stan, Refusal> {
+        Stan::try_from(self.required(11)?).map_err(|_| Refusal::malformed(11))
+    }
+    /// By what a later message names this one, and a repeat is told from another request: DE 12 since 1993; DE 7 in 1987,
+    /// where a terminal that leaves it out is known by DE 13 and 12, and by nothing (zero) if it has neither.
+    fn moment(&self) -> Result<u64, Refusal> {
+        if !self.edition.is_first() {
+            return self.required(12);
+        }
+        if let Some(moment) = self.number(7)? {
+            return Ok(moment);
+        }
+        let (date, time) = (self.number(13)?, self.number(12)?);
+        Ok(date.zip(time).map_or(0, |(date, time)| date * 1_000_000 + time))
+    }
+    /// DE 4 and its currency; where the message does not say it, renminbi is meant.
+    fn amount(&self) -> Result<Option<Amount>, Refusal> {
+        let Some(minor) = money::read_minor(self.message, self.edition).map_err(Refusal::malformed)? else {
+            return Ok(None);
+        };
+        Ok(Some(Amount::new(minor, self.currency()?)))
+    }
+    fn currency(&self) -> Result<Currency, Refusal> {
+        money::read_currency(self.message, self.edition)
+            .map(|currency| currency.unwrap_or(Currency::CNY))
+            .map_err(Refusal::malformed)
+    }
+    fn pan(&self) -> Result<Option<Pan>, Refusal> {
+        if !self.message.has(2) {
+            return Ok(None);
+        }
+        let mut buffer = [0; Pan::DIGITS_MAX];
+        let digits = self.message.digits(2, &mut buffer).ok_or(Refusal::malformed(2))?;
+        let pan = Pan::from_digits(digits).map_err(|_| Refusal::malformed(2));
+        wipe(&mut buffer);
+        pan.map(Some)
+    }
+    fn track(&self) -> Result<Option<Track2>, Refusal> {
+        if !self.message.has(35) {
+            return Ok(None);
+        }
+        let mut buffer = [0; Track2::CHARACTERS_MAX];
+        let digits = self.message.digits(35, &mut buffer).ok_or(Refusal::malformed(35))?;
+        let track = track_from_characters(digits);
+        wipe(&mut buffer);
+        track.map(Some)
+    }
+    fn expiry(&self) -> Result<Option<Expiry>, Refusal> {
+        let mut buffer = [0; 4];
+        if !self.message.has(14) {
+            return Ok(None);
+        }
+        let digits = self.message.digits(14, &mut buffer).ok_or(Refusal::malformed(14))?;
+        Expiry::try_from(digits).map(Some).map_err(|_| Refusal::malformed(14))
+    }
+    fn named(&self) -> Result<Option<original::Named>, Refusal> {
+        original::read(self.message, self.edition).map_err(Refusal::malformed)
+    }
+    fn class(&self) -> MessageClass {
+        if self.mti / 100 == 1 { MessageClass::Authorization } else { MessageClass::Financial }
+    }
+    fn financial(&self, kind: TransactionKind) -> Result<FinancialDraft, Refusal> {
+        let track2 = self.track()?;
+        let card = DraftCard::from_clear(self.pan()?, self.expiry()?, track2.as_ref())?;
+        if card == DraftCard::Absent && !kind.follows_another() {
+            return Err(Refusal::no_card());
+        }
+        let amount = match kind {
+            TransactionKind::BalanceInquiry => Amount::new(0, self.currency()?),
+            _ => self.amount()?.ok_or(Refusal::missing(4))?,
+        };
+        let original = if kind.follows_another() { self.original()? } else { OriginalRef::default() };
+        Ok(FinancialDraft {
+            kind,
+            class: self.class(),
+            stan: self.stan()?,
+            batch: BatchNumber::OPEN,
+            amount,
+            pin: self.pin()?,
+            track2,
+            emv: chip::read(self.message),
+            card_sequence: self.number(23)?.map(|sequence| sequence as u16),
+            fingerprint: self.fingerprint(amount, &original)?,
+            original,
+            echo: self.echo(self.moment()?, amount.currency, card.expiry())?,
+            card,
+        })
+    }
+    fn pin(&self) -> Result<Option<PinBlock>, Refusal> {
+        let Some(block) = self.message.bytes_owned(52) else { return Ok(None) };
+        <[u8; 8]>::try_from(&*block).map(|block| Some(PinBlock(block))).map_err(|_| Refusal::malformed(52))
+    }
+    /// The original by DE 90 or 56, else by DE 37 and 38. Only where no element names it does DE 37 say which it is:
+    /// otherwise it is the terminal's own reference.
+    fn original(&self) -> Result<OriginalRef, Refusal> {
+        let named = self.named()?;
+        let rrn = if named.is_none() { self.characters(37, |bytes| Rrn::try_from(bytes))? } else { None };
+        Ok(OriginalRef {
+            batch_stan: named.map(|named| (BatchNumber::OPEN, named.stan)),
+            moment: named.map(|named| named.moment),
+            date: None,
+            rrn,
+            auth_code: self.characters(38, |bytes| AuthCode::try_from(bytes))?,
+        })
+    }
+    fn reversal(&self) -> Result<ReversalDraft, Refusal> {
+        let named = self.named()?.ok_or(Refusal::missing(original::element(self.edition)))?;
+        let is_partial = match self.edition {
+            Edition::Iso87 => {
+                self.message.text(95).is_some_and(|text| text.bytes().take(12).any(|b| b != b'0'))
+            }
+            Edition::Iso93 | Edition::Iso2003 => self.number(24)? == Some(PARTIAL_REVERSAL),
+        };
+        if is_partial {
+            return Err(Refusal::not_offered("a reversal of a part"));
+        }
+        let original_class =
+            if named.mti / 100 == 1 { MessageClass::Authorization } else { MessageClass::Financial };
+        let track2 = self.track()?;
+        let card = DraftCard::from_clear(self.pan()?, self.expiry()?, track2.as_ref())?;
+        let amount = self.amount()?.ok_or(Refusal::missing(4))?;
+        let kind = if original_class == MessageClass::Authorization {
+            TransactionKind::PreAuth
+        } else {
+            TransactionKind::Sale
+        };
+        Ok(ReversalDraft {
+            kind,
+            original_class,
+            stan: named.stan,
+            batch: BatchNumber::OPEN,
+            amount,
+            reason: self.reason()?,
+            original_moment: Some(named.moment),
+            fingerprint: self.fingerprint(amount, &OriginalRef::default())?,
+            echo: self.echo(named.moment, amount.currency, card.expiry())?,
+            card,
+        })
+    }
+    /// DE 39 of 1987, DE 25 since.
+    fn reason(&self) -> Result<ReversalReason, Refusal> {
+        if self.edition.is_first() {
+            let text = self.message.text(39);
+            return Ok(match text.as_deref() {
+                Some("68" | "91") => ReversalReason::NoAnswer,
+                Some("22" | "96") => ReversalReason::TerminalFault,
+                Some("63") => ReversalReason::MacError,
+                _ => ReversalReason::Other,
+            });
+        }
+        Ok(match self.number(25)? {
+            Some(4_006 | 4_021) => ReversalReason::NoAnswer,
+            Some(4_002 | 4_007 | 4_013) => ReversalReason::TerminalFault,
+            Some(4_020) => ReversalReason::MacError,
+            _ => ReversalReason::Other,
+        })
+    }
+    fn fingerprint(&self, amount: Amount, original: &OriginalRef) -> Result<Fingerprint, Refusal> {
+        Ok(Fingerprint {
+            processing_code: self.required(3)? as u32,
+            amount_minor: amount.minor,
+            card: None,
+            // The function: a request is no repeat of an advice.
+            type_code: (self.mti / 10 % 10) as u8,
+            original: original.batch_stan,
+            original_rrn: original.rrn,
+        })
+    }
+    fn echo(&self, moment: u64, currency: Currency, expiry: Option<Expiry>) -> Result<Echo, Refusal> {
+        let condition = if self.edition.is_first() { self.number(25)? } else { None };
+        Ok(Echo {
+            expiry,
+            condition: condition.map(|condition| condition as u8),
+            currency: Some(currency),
+            security_control: None,
+            de60: moment,
+            de60_digits: 0,
+            entry_mode: entry::read(self.message).map_err(Refusal::malformed)?,
+        })
+    }
+}
