@@ -74,6 +74,7 @@ pub use install::{
     rotate_card_key_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
+pub use links::{LinkAddress, LinkAddressError};
 pub use metrics::LatencyCounts;
 pub use open::{ReplayError, replay};
 pub use overview::{LinkOverview, Overview};

@@ -18,12 +18,14 @@
 //! DE 7 is UTC, DE 12 and 13 are local time of the same instant. DE 39 of a reversal says why: 68 no
 //! answer, 22 terminal fault or wrong MAC, 21 anything else. A link carries no MAC.
 
+mod network;
 mod read;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub use network::answer_network;
 pub use read::{AnswerError, read_answer};
 pub use write::{
     LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,
