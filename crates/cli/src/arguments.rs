@@ -1,9 +1,11 @@
 //! The command line, as people type it.
 
+mod download;
 mod operate;
 mod registry;
 mod rules;
 
+pub(crate) use download::{DownloadCommand, DownloadKindName};
 pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
     Named, SafCommand, TransactionCommand,
@@ -132,6 +134,9 @@ pub(crate) enum Command {
     /// The hot-card list: list, block, unblock, import.
     #[command(subcommand)]
     Card(CardCommand),
+    /// What terminals download: list, parameter, add, remove, status.
+    #[command(subcommand)]
+    Download(DownloadCommand),
     /// Transactions: search.
     #[command(subcommand)]
     Transaction(TransactionCommand),

@@ -3,6 +3,7 @@
 use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
+use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::money::Amount;
 use crate::operation::{
@@ -202,6 +203,16 @@ pub enum Record {
         movement: Option<Movement>,
         saf: SafEntry,
     },
+    /// Terminals are given this from now on.
+    DownloadSet(Download),
+    /// Terminals are given this no more.
+    DownloadRemoved { kind: DownloadKind, name: Vec<u8>, reason: Reason },
+    /// A terminal has downloaded everything of a kind, as it stood at this version.
+    Downloaded { terminal: TerminalIndex, kind: DownloadKind, version: u32 },
+    /// A terminal said something else about itself than before.
+    TerminalReported { terminal: TerminalIndex, status: Vec<u8> },
+    /// A terminal told what a chip made of its issuer's scripts.
+    ScriptReported { terminal: TerminalIndex, report: ScriptReport, reply: ReplyFacts },
 }
 
 impl Record {
@@ -258,7 +269,12 @@ impl Record {
             | Self::PayoutReleased { .. }
             | Self::RoutingRulesSet(_)
             | Self::StandInRulesSet(_)
-            | Self::Rerouted { .. } => None,
+            | Self::Rerouted { .. }
+            | Self::DownloadSet(_)
+            | Self::DownloadRemoved { .. }
+            | Self::Downloaded { .. }
+            | Self::TerminalReported { .. }
+            | Self::ScriptReported { .. } => None,
         }
     }
 }

@@ -65,6 +65,11 @@ impl State {
             | Record::StandInRulesSet(_)
             | Record::RiskFlagged { .. }
             | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
+            Record::DownloadSet(_)
+            | Record::DownloadRemoved { .. }
+            | Record::Downloaded { .. }
+            | Record::TerminalReported { .. }
+            | Record::ScriptReported { .. } => self.apply_device(stamped),
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }

@@ -11,6 +11,7 @@
 
 mod batch;
 mod card;
+mod device;
 mod draft;
 mod read;
 mod refusal;

@@ -2,11 +2,12 @@
 
 use super::batch;
 use super::card::{DraftCard, EncryptedTrack, track_from_characters};
+use super::device::Scripts;
 use super::draft::{Draft, FinancialDraft, ReversalDraft, UploadDraft, UploadedDraft};
 use super::refusal::Refusal;
 use super::table::{Action, Row, Selector, expects_answer, select};
 use crate::dialect::wipe;
-use crate::input::OriginalRef;
+use crate::input::{OriginalRef, ScriptResult};
 use std::ops::Range;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, Pan,
@@ -156,7 +157,14 @@ impl<'a> Reader<'_, '_, 'a> {
             Action::SignOn(form) => Draft::SignOn { stan: self.stan()?, form },
             Action::SignOff => Draft::SignOff { stan: self.stan()? },
             Action::Echo => Draft::Echo,
-            Action::Status => Draft::Status,
+            Action::Status => Draft::Status { status: self.required_bytes(62)?.to_vec() },
+            Action::Download(kind, step) => Draft::Download { kind, step: self.download(kind, step)? },
+            Action::ScriptResult => {
+                let Scripts { results, verification, counter } = self.scripts()?;
+                let (stan, batch, original) = (self.stan()?, de60.batch, self.original()?);
+                let result = ScriptResult { stan, batch, original, results, verification, counter };
+                Draft::ScriptResult(Box::new(result))
+            }
             Action::BatchTotals => {
                 let mut buffer = [0; batch::DIGITS_MAX];
                 let totals = batch::read_totals(self.digits(48, &mut buffer)?)?;

@@ -66,11 +66,13 @@ pub enum SectionKind {
     Risk = 14,
     /// What they have counted.
     RiskCounters = 15,
+    /// What terminals download, have and say.
+    Devices = 16,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -86,6 +88,7 @@ impl SectionKind {
         Self::Blocked,
         Self::Risk,
         Self::RiskCounters,
+        Self::Devices,
     ];
 }
 
@@ -123,7 +126,8 @@ impl Section<'_> {
             | SectionKind::AuthCodes
             | SectionKind::Blocked
             | SectionKind::Risk
-            | SectionKind::RiskCounters => Ok(()),
+            | SectionKind::RiskCounters
+            | SectionKind::Devices => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })
     }

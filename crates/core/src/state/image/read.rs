@@ -7,6 +7,7 @@ use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
 use crate::state::State;
 use crate::state::batches::Batch;
+use crate::state::devices::Devices;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
 use crate::state::risk::RiskShard;
@@ -45,6 +46,7 @@ enum Content {
     Reversals { packed: Box<[u8]>, count: usize },
     Risk(Box<RiskImage>),
     RiskCounters(Box<RiskShard>),
+    Devices(Box<Devices>),
     Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
 
@@ -91,6 +93,7 @@ impl Part {
             SectionKind::RiskCounters => {
                 all(&bytes).map(|tables| (Content::RiskCounters(Box::new(tables)), whole))
             }
+            SectionKind::Devices => all(&bytes).map(|devices| (Content::Devices(Box::new(devices)), whole)),
             SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
                 (Content::Transactions { packed: bytes.into(), count, summary }, whole)
             }),
@@ -240,6 +243,7 @@ impl Build {
                 (risk.rules, risk.since, risk.held) =
                     (rules, since.into_iter().collect(), held.into_iter().collect());
             }
+            Content::Devices(devices) => state.devices = *devices,
             Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
             Content::Transactions { packed, count, summary } => {

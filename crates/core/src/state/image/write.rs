@@ -23,6 +23,7 @@ impl State {
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
             .chain(table(SectionKind::Blocked, &self.registry.blocked))
             .chain(self.risk_sections())
+            .chain(self.device_section())
     }
 
     /// A digest over everything that the records determine. It detects a difference; it proves nothing
@@ -37,7 +38,8 @@ impl State {
             .map(|s| (s.kind, s.index, s.digest));
         let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
         let risk = self.risk_sections().map(|s| (s.kind, s.index, s.digest));
-        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk))
+        let devices = self.device_section().map(|s| (s.kind, s.index, s.digest));
+        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(devices))
     }
 
     /// Limits and risk rules; nothing where there never were any.
@@ -57,6 +59,13 @@ impl State {
             (!tables.is_empty()).then(|| section(SectionKind::RiskCounters, shard, pack(&tables).into()))
         });
         head.into_iter().chain(counters)
+    }
+
+    /// What terminals download, have and say; nothing where there never was anything.
+    fn device_section(&self) -> impl Iterator<Item = Section<'_>> {
+        let devices = &self.devices;
+        let section = (!devices.is_empty()).then(|| section(SectionKind::Devices, 0, pack(devices).into()));
+        section.into_iter()
     }
 
     /// Everything but tables and rows.
@@ -95,6 +104,7 @@ impl State {
             book: _,
             risk: _,
             routing: _,
+            devices: _,
             references,
             link_stans,
             records,
