@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use switchyard_core::{Command, CommandOutcome};
-use switchyard_domain::{BusinessDate, KeyRecord, KeyUse};
+use switchyard_core::{Command, CommandOutcome, UserCommand};
+use switchyard_domain::{BusinessDate, KeyRecord, KeyUse, Roles, UserName};
 use switchyard_keys::KeyError;
+use switchyard_keys::password::Password;
 use switchyard_server::config::Config;
-use switchyard_server::{ClearKey, InitError, Tools, myself};
+use switchyard_server::{ClearKey, InitError, Tools};
+use zeroize::Zeroizing;
+
+use crate::login::{login, who};
 
 /// A way to have a command recorded.
 pub(crate) enum Admin {
@@ -23,7 +27,7 @@ impl Admin {
     pub(crate) fn open(data: &Path, config: &Config) -> Result<Self> {
         let socket = data.join("admin.sock");
         match UnixStream::connect(&socket) {
-            Ok(stream) => Ok(Self::Running(stream)),
+            Ok(stream) => logged_in(stream).map(Self::Running),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -39,7 +43,7 @@ impl Admin {
     pub(crate) fn command(self, command: Command) -> Result<CommandOutcome> {
         match self {
             Self::Alone(data, config) => {
-                plainly(switchyard_server::carry_out_alone(&data, &config, myself(), command))
+                plainly(switchyard_server::carry_out_alone(&data, &config, who()?, command))
             }
             Self::Running(stream) => outcome_of(&ask(&stream, to_json(command)?)?),
         }
@@ -53,7 +57,7 @@ impl Admin {
     ) -> Result<CommandOutcome> {
         match self {
             Self::Alone(data, config) => {
-                plainly(switchyard_server::carry_out_alone_with(&data, &config, myself(), make))
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, who()?, make))
             }
             Self::Running(stream) => outcome_of(&ask(&stream, request())?),
         }
@@ -69,7 +73,7 @@ impl Admin {
         match self {
             Self::Alone(data, config) => {
                 let wrapped = |tools: &Tools| Ok(make(tools.keys.wrap(usage, key.expose())?));
-                plainly(switchyard_server::carry_out_alone_with(&data, &config, myself(), wrapped))?;
+                plainly(switchyard_server::carry_out_alone_with(&data, &config, who()?, wrapped))?;
             }
             Self::Running(stream) => {
                 let hex: String = key.expose().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -82,11 +86,50 @@ impl Admin {
         Ok(())
     }
 
+    /// Lets a person log in, with a password that `new` asks for once it is known who asks.
+    pub(crate) fn add_user(
+        self,
+        user: &UserName,
+        roles: Roles,
+        new: impl FnOnce() -> Result<Password>,
+    ) -> Result<CommandOutcome> {
+        match self {
+            Self::Alone(data, config) => {
+                let (who, typed) = (who()?, new()?);
+                let added =
+                    switchyard_server::add_user_alone(&data, &config, who, user.clone(), roles, &typed);
+                plainly(added)
+            }
+            Self::Running(stream) => {
+                let request = json!({ "command": "add-user", "user": user, "roles": roles });
+                outcome_of(&ask_with(&stream, request, &new()?)?)
+            }
+        }
+    }
+
+    /// Sets a user's next password.
+    pub(crate) fn set_password(
+        self,
+        user: &UserName,
+        new: impl FnOnce() -> Result<Password>,
+    ) -> Result<CommandOutcome> {
+        match self {
+            Self::Alone(data, config) => {
+                let (who, typed) = (who()?, new()?);
+                plainly(switchyard_server::set_password_alone(&data, &config, who, user.clone(), &typed))
+            }
+            Self::Running(stream) => {
+                let request = json!({ "command": "set-password", "user": user });
+                outcome_of(&ask_with(&stream, request, &new()?)?)
+            }
+        }
+    }
+
     /// Seals cards under a new key; returns its number.
     pub(crate) fn rotate_card_key(self) -> Result<u32> {
         match self {
             Self::Alone(data, config) => {
-                Ok(switchyard_server::rotate_card_key_alone(&data, &config, myself())?)
+                Ok(switchyard_server::rotate_card_key_alone(&data, &config, who()?)?)
             }
             Self::Running(stream) => {
                 let answer = ask(&stream, json!({ "command": "rotate-card-key" }))?;
@@ -154,6 +197,9 @@ fn to_json(command: Command) -> Result<Value> {
             json!({ "command": "shred-card-keys", "keys": keys, "reason": reason })
         }
         Command::Order(order) => json!({ "command": "order", "order": order }),
+        Command::User(UserCommand::Order { user, order, reason }) => {
+            json!({ "command": "order-user", "user": user, "order": order, "reason": reason })
+        }
         Command::Digest => json!({ "command": "digest" }),
         Command::TrialBalance => json!({ "command": "trial-balance" }),
         _ => bail!("this command is not offered to a running switch"),
@@ -161,12 +207,34 @@ fn to_json(command: Command) -> Result<Value> {
     Ok(value)
 }
 
+/// The connection once `--user`, where there is one, has logged in on it.
+fn logged_in(stream: UnixStream) -> Result<UnixStream> {
+    if let Some(login) = login()? {
+        ask_with(&stream, json!({ "command": "login", "user": login.user }), &login.password)?;
+    }
+    Ok(stream)
+}
+
+/// Asks with a password, of which no copy stays behind.
+fn ask_with(stream: &UnixStream, request: Value, password: &Password) -> Result<Value> {
+    let request = request.to_string();
+    let open = request.strip_suffix('}').context("a request is an object")?;
+    let quoted = Zeroizing::new(serde_json::to_string(password.expose())?);
+    let line = Zeroizing::new(format!("{open},\"password\":{}}}", *quoted));
+    sent(stream, &line)?.map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
 fn ask(stream: &UnixStream, request: Value) -> Result<Value> {
     converse(stream, &request)?.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 
-fn converse(mut stream: &UnixStream, request: &Value) -> Result<Result<Value, String>> {
-    writeln!(stream, "{request}")?;
+fn converse(stream: &UnixStream, request: &Value) -> Result<Result<Value, String>> {
+    sent(stream, &request.to_string())
+}
+
+fn sent(mut stream: &UnixStream, request: &str) -> Result<Result<Value, String>> {
+    stream.write_all(request.as_bytes())?;
+    stream.write_all(b"\n")?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let answer: Value =

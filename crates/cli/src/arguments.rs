@@ -4,6 +4,7 @@ mod download;
 mod operate;
 mod registry;
 mod rules;
+mod user;
 
 pub(crate) use download::{DownloadCommand, DownloadKindName};
 pub(crate) use operate::{
@@ -19,10 +20,11 @@ pub(crate) use rules::{
     Counted, RemoveRules, RiskCommand, RoutingCommand, RulesChange, RulesFile, ScopeFlags, Score, SetRisk,
     SetRouting, SetStandIn, StandInCommand, TestFlags,
 };
+pub(crate) use user::{AddUser, NamedUser, RolesOfUser, UserCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BusinessDate, Timestamp};
+use switchyard_domain::{BusinessDate, Timestamp, UserName};
 use switchyard_ledger::note::VerifierKey;
 
 /// A transaction processing switch: ISO 8583 terminals in, durable double-entry ledger, settlement out.
@@ -44,6 +46,12 @@ pub(crate) struct Global {
     /// How to print data.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
+    /// Log in as this user; the password is typed at the terminal.
+    #[arg(long, global = true, value_name = "NAME", env = "SWITCHYARD_USER")]
+    pub(crate) user: Option<UserName>,
+    /// Read passwords from standard input, one a line, before anything else that the command reads there.
+    #[arg(long, global = true)]
+    pub(crate) password_stdin: bool,
 }
 
 /// What `top` shows.
@@ -164,6 +172,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SettleCommand,
     },
+    /// People who log in: add, list, show, disable, enable, unlock, roles, passwd.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Keys and payment cryptography.
     #[command(subcommand)]
     Key(KeyCommand),

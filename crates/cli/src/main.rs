@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod ledger;
 mod logging;
+mod login;
 mod message;
 mod operate;
 mod output;
@@ -24,6 +25,7 @@ mod settle;
 mod setup;
 mod sim;
 mod top;
+mod user;
 
 use arguments::{Arguments, Command, ConfigCommand, TransactionCommand};
 use clap::Parser;
@@ -44,7 +46,9 @@ fn main() -> ExitCode {
             return if help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
         }
     };
-    match run(arguments) {
+    let done = run(arguments);
+    login::end();
+    match done {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             eprintln!("switchyard: {error:#}");
@@ -85,6 +89,7 @@ fn data_hint(data: &std::path::Path) -> String {
 
 fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     let global = arguments.global;
+    login::begin(&global)?;
     let (data, form) = (global.data.as_path(), global.output);
     match arguments.command {
         Command::Demo(options) => demo::run(&options, form),
@@ -118,6 +123,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Describe(options) => message::describe(&options),
         Command::Diff(options) => message::diff(&options, form),
         Command::Dialect(command) => dialect::run(&command, form),
+        Command::User(command) => user::run(&command, data, form),
         Command::Key(command) => keys::run(&command, data, form),
     }
 }

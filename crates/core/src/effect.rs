@@ -1,6 +1,7 @@
 //! What the core wants done. Each effect waits until every record before it is durable.
 
 use crate::input::{Financial, KeyForm, Origin, SlotId};
+use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
@@ -278,6 +279,12 @@ pub enum CommandOutcome {
     },
     /// The links asked for, in the order of registration.
     Links(Vec<LinkFacts>),
+    /// What a password is compared with.
+    Passwords(Passwords),
+    /// The actor may.
+    Permitted,
+    /// The users asked for, by name.
+    Users(Vec<UserView>),
 }
 
 /// How a link is doing.
@@ -372,6 +379,12 @@ pub enum CommandError {
     /// The routing or stand-in rules cannot be followed.
     #[error("the rules are refused: {0}")]
     Routing(#[source] RoutingError),
+    /// None of the actor's roles may do this.
+    #[error("none of your roles may do this: {act}")]
+    Forbidden {
+        /// Name of the act.
+        act: &'static str,
+    },
     /// An entry does not apply to the book.
     #[error("the entry does not apply")]
     Entry,

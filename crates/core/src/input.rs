@@ -1,8 +1,10 @@
 //! What reaches the core.
 
+use crate::access::Act;
 use crate::config::CoreConfig;
 use crate::effect::UpstreamRequest;
 use crate::order::Order;
+use crate::user::UserCommand;
 use switchyard_domain::{
     AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef,
     DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant,
@@ -473,6 +475,10 @@ pub enum Command {
         /// Why, in a person's words.
         reason: String,
     },
+    /// People who log in.
+    User(UserCommand),
+    /// Whether the actor may do this, which the server does without the core.
+    May(Act),
     /// A digest over the whole persistent state.
     Digest,
     /// Balances of the book, for reports.

@@ -8,6 +8,7 @@
 //! What it is **not**: it knows no socket, file, clock, random number, thread or log subscriber. Only the
 //! module [`dialect`] knows that messages are made of bytes, and the state machine does not use it.
 
+mod access;
 mod clock;
 mod config;
 mod decide;
@@ -18,7 +19,9 @@ mod input;
 mod machine;
 mod order;
 mod state;
+mod user;
 
+pub use access::Act;
 pub use clock::Clock;
 pub use config::CoreConfig;
 pub use machine::{Core, Output};
@@ -26,6 +29,10 @@ pub use order::Order;
 pub use state::{
     ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore,
     SafView, Section, SectionKind, State,
+};
+
+pub use user::{
+    LOCKOUT_MINUTES, LOGIN_TRIES_MAX, PASSWORDS_KEPT, Passwords, USERS_MAX, UserCommand, UserView,
 };
 
 pub use effect::LinkFacts;

@@ -30,6 +30,7 @@ mod risk;
 mod routing;
 mod time;
 mod transaction;
+mod user;
 
 pub use account::{AccountId, AccountKind, AccountRules};
 pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
@@ -67,3 +68,4 @@ pub use transaction::{
     AdviceReason, BatchSide, Echo, Fingerprint, MessageClass, Movement, Outcome, ReplyFacts, RequestKey,
     ReversalReason, SafEntry, SafId, SafKind, TransactionKind, TransactionOpened, UpstreamRef,
 };
+pub use user::{PasswordRecord, Role, Roles, UserName, UserOrder};

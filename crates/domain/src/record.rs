@@ -18,6 +18,7 @@ use crate::transaction::{
     AdviceReason, Echo, Fingerprint, Movement, Outcome, ReplyFacts, RequestKey, ReversalReason, SafEntry,
     SafId, TransactionOpened, UpstreamRef,
 };
+use crate::user::{PasswordRecord, Roles, UserName, UserOrder};
 use crate::{AcquirerId, ResponseCode};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +32,12 @@ pub enum Actor {
     Terminal(TerminalIndex),
     /// An issuer's link.
     Link(LinkIndex),
-    /// A person at the console, by login.
+    /// A user of the system that the switch runs on, who is its administrator: by login and number.
     Operator(String),
     /// `switchyard init`.
     Installer,
+    /// A person who logged in with a password.
+    User(UserName),
 }
 
 /// A recorded fact. The order of variants and fields is the on-disk format: add variants at the end,
@@ -203,6 +206,14 @@ pub enum Record {
         movement: Option<Movement>,
         saf: SafEntry,
     },
+    /// A person can log in from here on.
+    UserAdded { user: UserName, roles: Roles, password: PasswordRecord },
+    /// What a user may do has changed.
+    UserOrdered { user: UserName, order: UserOrder, reason: Reason },
+    /// A user has another password. One that somebody else set has to be changed before anything else.
+    PasswordSet { user: UserName, password: PasswordRecord },
+    /// A password was tried: wrong ones count, a right one forgets them.
+    LoginTried { user: UserName, right: bool },
     /// Terminals are given this from now on.
     DownloadSet(Download),
     /// Terminals are given this no more.
@@ -270,6 +281,10 @@ impl Record {
             | Self::RoutingRulesSet(_)
             | Self::StandInRulesSet(_)
             | Self::Rerouted { .. }
+            | Self::UserAdded { .. }
+            | Self::UserOrdered { .. }
+            | Self::PasswordSet { .. }
+            | Self::LoginTried { .. }
             | Self::DownloadSet(_)
             | Self::DownloadRemoved { .. }
             | Self::Downloaded { .. }

@@ -298,6 +298,20 @@ fn rules_and_what_they_led_to() -> Vec<Record> {
     ]
 }
 
+fn people() -> Vec<Record> {
+    let reason = || "a test".parse::<Reason>().unwrap();
+    let user = || "anna".parse::<UserName>().unwrap();
+    let roles = Roles::of([Role::Operator, Role::Auditor]).unwrap();
+    let password = || PasswordRecord("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into());
+    vec![
+        Record::UserAdded { user: user(), roles: roles.clone(), password: password() },
+        Record::UserOrdered { user: user(), order: UserOrder::Roles(roles), reason: reason() },
+        Record::UserOrdered { user: user(), order: UserOrder::Unlock, reason: reason() },
+        Record::PasswordSet { user: user(), password: password() },
+        Record::LoginTried { user: user(), right: false },
+    ]
+}
+
 fn what_terminals_are_given_and_say() -> Vec<Record> {
     let terminal = TerminalIndex(2);
     let application = b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01\x01\xDF\x01\x01\x00".to_vec();
@@ -330,7 +344,7 @@ fn what_terminals_are_given_and_say() -> Vec<Record> {
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
-    let newest = operators_records().into_iter().chain(rules_and_what_they_led_to());
+    let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
     let newest = newest.chain(what_terminals_are_given_and_say());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };

@@ -1,96 +1,56 @@
 //! The administrators' socket: one JSON object a line in, one a line out.
 //!
 //! Request: `{"command": "day-cut"}` and whatever else the command takes. Answer: `{"ok": true, …}` or
-//! `{"ok": false, "error": "…"}`. The record names the user at the other end, for whom the system vouches; a request
-//! that names another in `"operator"` is refused. The socket has mode 0600 and stands in the data directory: whoever
-//! can open it could read the ledger too.
+//! `{"ok": false, "error": "…"}`. The record names the user at the other end: the switch's own user or root, for whom the
+//! system vouches, or whoever logged in with `{"command": "login", "user": "…", "password": "…"}` on this connection. A
+//! request that names another in `"operator"` is refused. The socket has mode 0600 and stands in the data directory:
+//! whoever can open it could read the ledger too. `[admin] group` lets the directory's group open it, to log in.
+
+mod request;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use switchyard_core::{Command, CommandOutcome, Order};
-use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason,
-    Record, RiskRules, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer,
-};
+use switchyard_domain::Actor;
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clear_key::ClearKey;
-use crate::hot_cards::{CardToBlock, ClearPan};
-use crate::people;
-use crate::registry::{Ask, answer};
+use crate::keystore::wipe;
+use crate::login;
+use crate::people::Asker;
+use crate::registry::answer;
 use crate::shared::{ACCEPT_RETRY, Phase, Shared, reached as reached_phase};
 use crate::status::status;
 
+use self::request::{Envelope, Request};
+
 /// Longest request: a settlement run is recorded in one command.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long somebody who logged in may say nothing (PCI DSS 8.2.8).
+const SESSION_IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// What is said when there is nobody left to do it.
+const STOPPED: &str = "the switch stopped before it was done";
 
 /// Connections open at once. One more hears so and is closed: a script that leaks connections must not take the
 /// switch's memory and file descriptors with it.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
-/// What an administrator asks for.
-#[derive(Deserialize)]
-struct Envelope {
-    /// Login of the person who asks: no other than the system says.
-    #[serde(default)]
-    operator: Option<String>,
-    /// Version of the registry that the person looked at before.
-    #[serde(default)]
-    expect: Option<u64>,
-    #[serde(flatten)]
-    request: Request,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case")]
-enum Request {
-    Status,
-    Overview,
-    Digest,
-    TrialBalance,
-    DayCut,
-    InstallKey { name: KeyName, key: KeyRecord },
-    RotateCardKey,
-    ShredCardKeys { keys: Vec<u16>, reason: String },
-    RegisterMerchant { merchant: Box<Merchant> },
-    BindTerminal { terminal: Box<Terminal> },
-    AddLink { link: Box<Link> },
-    AddRoute { route: Route },
-    SetFeePlan { plan: FeePlan },
-    IssueCard { card: Box<CardIssued>, balance_minor: u64 },
-    RecordSettlement { records: Vec<Record> },
-    Registry { ask: Ask },
-    Projections,
-    Reindex,
-    SetAccountRules { account: AccountId, rules: AccountRules },
-    Transfer { transfer: Transfer },
-    Order { order: Order },
-    BlockCards { cards: Vec<CardToBlock>, reason: Reason },
-    UnblockCard { pan: ClearPan, reason: Reason },
-    Links,
-    ReloadConfig,
-    WrapKey { usage: KeyUse, key: ClearKey },
-    SetRiskRules { rules: Box<RiskRules> },
-    SetRoutingRules { rules: Box<RoutingRules> },
-    SetStandInRules { rules: Box<StandInRules> },
-    ReleasePayout { transaction: TransactionId, reason: String },
-}
-
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
-pub(crate) fn bind(path: &Path) -> std::io::Result<UnixListener> {
+pub(crate) fn bind(path: &Path, group: bool) -> std::io::Result<UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(if group { 0o660 } else { 0o600 }))?;
     Ok(listener)
 }
 
@@ -159,33 +119,72 @@ fn refuse(shared: &Shared, stream: UnixStream) {
 }
 
 async fn converse(shared: &Arc<Shared>, stream: UnixStream) -> std::io::Result<()> {
-    let user = stream.peer_cred().map(|cred| cred.uid()).ok();
+    let mut asker = Asker::of(stream.peer_cred().map(|cred| cred.uid()).ok());
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     loop {
         line.clear();
-        if (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await? == 0 {
+        let mut limited = (&mut reader).take(LINE_BYTES_MAX);
+        let read = limited.read_until(b'\n', &mut line);
+        let count = match asker.is_logged_in() {
+            true => tokio::time::timeout(SESSION_IDLE, read).await.unwrap_or(Ok(0))?,
+            false => read.await?,
+        };
+        if count == 0 {
             return Ok(());
         }
-        let answer = match serde_json::from_slice::<Envelope>(&line) {
-            Ok(envelope) => perform(shared, user, envelope).await,
+        let is_last = line.last() != Some(&b'\n');
+        let request = serde_json::from_slice::<Envelope>(&line);
+        // It may hold a password or a key.
+        wipe(&mut line);
+        let answer = match request {
+            Ok(envelope) => perform(shared, &mut asker, envelope).await,
             // The text of the error quotes what was sent, which may be key material.
             Err(error) => failure(&format!("not a request: line {} column {}", error.line(), error.column())),
         };
         writer.write_all(format!("{answer}\n").as_bytes()).await?;
-        if line.last() != Some(&b'\n') {
+        if is_last {
             return Ok(());
         }
     }
 }
 
-async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) -> Value {
-    let actor = match people::peer(user, envelope.operator.as_deref()) {
+async fn perform(shared: &Arc<Shared>, asker: &mut Asker, envelope: Envelope) -> Value {
+    let request = match envelope.request {
+        Request::Login(login) => {
+            let logged_in = login::log_in(shared, login).await;
+            return told("user", logged_in.inspect(|user| asker.is_now(user.clone())));
+        }
+        request => request,
+    };
+    let actor = match asker.actor(envelope.operator.as_deref()) {
         Ok(actor) => actor,
         Err(error) => return failure(&error.to_string()),
     };
-    let command = match envelope.request {
+    // Whom the system vouches for may do all that does without the core.
+    if let Actor::User(_) = &actor {
+        let may = Command::May(request.act(&actor));
+        match shared.command(actor.clone(), may).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return failure(&error.to_string()),
+            Err(_) => return failure(STOPPED),
+        }
+    }
+    match request {
+        Request::AddUser { user, roles, password } => {
+            done(login::add_user(shared, actor, user, roles, password).await)
+        }
+        Request::SetPassword { user, password } => {
+            done(login::set_password(shared, actor, user, password).await)
+        }
+        request => give(shared, actor, envelope.expect, request).await,
+    }
+}
+
+/// Does what needs no password.
+async fn give(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: Request) -> Value {
+    let command = match request {
         Request::Status => return success("status", json!(status(shared))),
         Request::Overview => {
             return told("overview", crate::overview::overview(shared, actor).await);
@@ -201,29 +200,10 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
             })
             .await;
         }
-        Request::Digest => Command::Digest,
-        Request::TrialBalance => Command::TrialBalance,
-        Request::DayCut => Command::CutDay,
-        Request::InstallKey { name, key } => Command::InstallKey { name, key },
         Request::RotateCardKey => {
             let rotated = crate::card_keys::rotate(shared, actor).await;
             return told("key", rotated.map(|()| shared.cards.key_id()));
         }
-        Request::ShredCardKeys { keys, reason } => Command::ShredCardKeys { keys, reason },
-        Request::RegisterMerchant { merchant } => Command::Register(merchant),
-        Request::BindTerminal { terminal } => Command::Bind(terminal),
-        Request::AddLink { link } => Command::AddLink(link),
-        Request::AddRoute { route } => Command::AddRoute(route),
-        Request::SetFeePlan { plan } => Command::SetFeePlan(plan),
-        Request::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
-        Request::RecordSettlement { records } => Command::RecordSettlement { records },
-        Request::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
-        Request::SetRiskRules { rules } => Command::SetRiskRules(rules),
-        Request::SetRoutingRules { rules } => Command::SetRoutingRules(rules),
-        Request::SetStandInRules { rules } => Command::SetStandInRules(rules),
-        Request::ReleasePayout { transaction, reason } => Command::ReleasePayout { transaction, reason },
-        Request::Transfer { transfer } => Command::Transfer(transfer),
-        Request::Order { order } => Command::Order(order),
         Request::BlockCards { cards, reason } => {
             let cards = cards.iter().map(|card| card.blocked(|pan| shared.cards.hash(pan))).collect();
             Command::Order(Order::BlockCards { cards, reason })
@@ -231,15 +211,18 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
         Request::UnblockCard { pan, reason } => {
             Command::Order(Order::UnblockCard { card: shared.cards.hash(pan.pan()), reason })
         }
-        Request::Links => Command::Links,
         Request::WrapKey { usage, key } => {
             return told("record", shared.store.wrap(usage, key.expose()));
         }
         Request::ReloadConfig => {
             return told("config", crate::reload::reload(shared, actor).await);
         }
+        recorded => match recorded.command() {
+            Some(command) => command,
+            None => return failure("that takes another way"),
+        },
     };
-    let command = match envelope.expect {
+    let command = match expect {
         Some(version) => Command::Expecting { version, command: Box::new(command) },
         None => command,
     };
@@ -248,9 +231,15 @@ async fn perform(shared: &Arc<Shared>, user: Option<u32>, envelope: Envelope) ->
 
 async fn carry_out(shared: &Shared, actor: Actor, command: Command) -> Value {
     match shared.command(actor, command).await {
-        Ok(Ok(outcome)) => outcome_json(&outcome),
-        Ok(Err(error)) => failure(&error.to_string()),
-        Err(_) => failure("the switch stopped before it was done"),
+        Ok(result) => done(result),
+        Err(_) => failure(STOPPED),
+    }
+}
+
+fn done<E: std::fmt::Display>(result: Result<CommandOutcome, E>) -> Value {
+    match result {
+        Ok(outcome) => outcome_json(&outcome),
+        Err(error) => failure(&error.to_string()),
     }
 }
 
@@ -291,6 +280,9 @@ fn outcome_json(outcome: &CommandOutcome) -> Value {
         CommandOutcome::Changed { count, unchanged } => {
             json!({"ok": true, "changed": count, "unchanged": unchanged})
         }
+        CommandOutcome::Users(users) => success("users", json!(users)),
+        // What a password is compared with leaves this process for nobody.
+        CommandOutcome::Passwords(_) | CommandOutcome::Permitted => json!({"ok": true}),
         CommandOutcome::Links(links) => success("links", json!(links)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),

@@ -2,14 +2,20 @@
 
 use std::path::Path;
 
-use switchyard_core::{Command, CommandError, CommandOutcome, Core, Effect, Input, Output, State};
-use switchyard_domain::{AcquirerId, Actor, BusinessDate, KeyName, KeyRecord, KeyUse, Record, UtcOffset};
+use switchyard_core::{
+    Command, CommandError, CommandOutcome, Core, Effect, Input, Output, State, UserCommand,
+};
+use switchyard_domain::{
+    AcquirerId, Actor, BusinessDate, KeyName, KeyRecord, KeyUse, Record, Roles, UserName, UtcOffset,
+};
+use switchyard_keys::password::Password;
 use switchyard_keys::{KeyError, SecretBytes};
 use switchyard_ledger::{Error, Log, RecordBatch};
 
 use crate::config::{Config, Profile};
 use crate::data::{DataDir, DataError};
 use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
+use crate::login::{LoginError, Who, compare_alone, next_password};
 use crate::open::{Opened, ReplayError, open};
 use crate::shared::{Hooks, now};
 
@@ -42,6 +48,9 @@ pub enum InitError {
     /// The ledger.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// Nobody is logged in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// A command of the plan, by its place in it, was refused.
     #[error("command {index} of the plan was refused")]
     Refused {
@@ -131,10 +140,10 @@ fn append(log: &mut Log, output: &Output) -> Result<(), InitError> {
 pub fn carry_out_alone(
     dir: &Path,
     config: &Config,
-    actor: Actor,
+    who: Who,
     command: Command,
 ) -> Result<CommandOutcome, InitError> {
-    alone(dir, config, actor, |_, _| Ok(command))
+    alone(dir, config, who, |_, _, _| Ok(command))
 }
 
 /// As [`carry_out_alone`], for a command that takes the directory's keys to make.
@@ -144,10 +153,10 @@ pub fn carry_out_alone(
 pub fn carry_out_alone_with(
     dir: &Path,
     config: &Config,
-    actor: Actor,
+    who: Who,
     make: impl FnOnce(&Tools) -> Result<Command, KeyError>,
 ) -> Result<CommandOutcome, InitError> {
-    alone(dir, config, actor, |data, core| {
+    alone(dir, config, who, |data, core, _| {
         let profile = config.general.profile;
         let keys = KeyStore::new(&data.read_lmk(profile)?)?;
         let hash_key = data.read_card_hash(profile)?;
@@ -171,9 +180,9 @@ pub fn cards_of(dir: &Path, config: &Config, state: &State) -> Result<Cards, Ini
 ///
 /// # Errors
 /// As [`carry_out_alone`], and what reading the local master key and writing the key's file yield.
-pub fn rotate_card_key_alone(dir: &Path, config: &Config, actor: Actor) -> Result<u32, InitError> {
+pub fn rotate_card_key_alone(dir: &Path, config: &Config, who: Who) -> Result<u32, InitError> {
     let mut drawn_id = 0;
-    alone(dir, config, actor, |data, core| {
+    alone(dir, config, who, |data, core, _| {
         let keys = KeyStore::new(&data.read_lmk(config.general.profile)?)?;
         drawn_id = crate::card_keys::next_id(core);
         let drawn = data.card_keys().draw(&keys, drawn_id)?;
@@ -186,8 +195,8 @@ pub fn rotate_card_key_alone(dir: &Path, config: &Config, actor: Actor) -> Resul
 fn alone(
     dir: &Path,
     config: &Config,
-    actor: Actor,
-    make: impl FnOnce(&DataDir, &Core) -> Result<Command, InitError>,
+    who: Who,
+    make: impl FnOnce(&DataDir, &mut Core, &Actor) -> Result<Command, InitError>,
 ) -> Result<CommandOutcome, InitError> {
     let data = DataDir::new(dir, &config.keys);
     if !data.is_initialised() {
@@ -198,16 +207,89 @@ fn alone(
     let mut output = Output::default();
     let cut_bytes = recovery.cut.map_or(0, |cut| cut.bytes);
     core.start(log.epoch().0, cut_bytes, now(), &mut output);
-    let command = make(&data, &core)?;
-    let outcome = carry_out(&mut core, 0, actor, command, &mut output)?;
+    let tried = matches!(who, Who::Login(_));
+    let outcome = prove(&mut core, who, &mut output).and_then(|actor| {
+        let command = make(&data, &mut core, &actor)?;
+        carry_out(&mut core, 0, actor, command, &mut output)
+    });
+    if outcome.is_err() && !tried {
+        return outcome;
+    }
+    // A wrong password counts, whatever else came of it.
     append(&mut log, &output)?;
     log.close(now().0)?;
+    let outcome = outcome?;
     for stamped in &output.records {
         if let Record::CardKeysShredded { keys, .. } = &stamped.record {
             keys.iter().try_for_each(|id| data.card_keys().destroy(u32::from(*id)))?;
         }
     }
     Ok(outcome)
+}
+
+/// Who somebody is, by whatever proves it.
+fn prove(core: &mut Core, who: Who, output: &mut Output) -> Result<Actor, InitError> {
+    match who {
+        Who::Proven(actor) => Ok(actor),
+        Who::Login(login) => {
+            let ask = |command| own(core, Actor::Switch, command, output);
+            Ok(Actor::User(compare_alone(&login, ask)?))
+        }
+    }
+}
+
+/// Sets a user's next password in a data directory that no switch serves.
+///
+/// # Errors
+/// As [`carry_out_alone`], and [`LoginError`] when it may not follow those before it.
+pub fn set_password_alone(
+    dir: &Path,
+    config: &Config,
+    who: Who,
+    user: UserName,
+    typed: &Password,
+) -> Result<CommandOutcome, InitError> {
+    alone(dir, config, who, |_, core, actor| {
+        let asked = UserCommand::Passwords { user: user.clone() };
+        let asked = own(core, actor.clone(), asked, &mut Output::default());
+        let passwords = match asked.map_err(LoginError::Refused)? {
+            CommandOutcome::Passwords(passwords) => passwords,
+            _ => return Err(LoginError::Stopped.into()),
+        };
+        let password = next_password(typed, &passwords.kept)?;
+        Ok(Command::User(UserCommand::SetPassword { user, password, version: passwords.version }))
+    })
+}
+
+/// Lets a person log in from now on, in a data directory that no switch serves.
+///
+/// # Errors
+/// As [`set_password_alone`].
+pub fn add_user_alone(
+    dir: &Path,
+    config: &Config,
+    who: Who,
+    user: UserName,
+    roles: Roles,
+    typed: &Password,
+) -> Result<CommandOutcome, InitError> {
+    let password = next_password(typed, &[])?;
+    let command = Command::User(UserCommand::Add { user, roles, password });
+    carry_out_alone(dir, config, who, command)
+}
+
+/// One command about people.
+fn own(
+    core: &mut Core,
+    actor: Actor,
+    command: UserCommand,
+    output: &mut Output,
+) -> Result<CommandOutcome, CommandError> {
+    match carry_out(core, 0, actor, Command::User(command), output) {
+        Err(InitError::Refused { source, .. }) => Err(source),
+        Ok(outcome) => Ok(outcome),
+        Err(_) => Err(CommandError::Invalid { what: "a command about people" }),
+    }
 }
 
 /// The key that seals cards, and what tells whether the right key hashes them.

@@ -43,6 +43,7 @@ mod keyring;
 mod keystore;
 mod keytable;
 mod links;
+mod login;
 pub mod metrics;
 mod open;
 mod overview;
@@ -70,11 +71,12 @@ pub use harden::refuse_core_dumps;
 pub use hot_cards::{CardToBlock, ClearPan};
 pub use hsm::HsmStartError;
 pub use install::{
-    InitError, InitPlan, Tools, cards_of, carry_out_alone, carry_out_alone_with, initialise,
-    rotate_card_key_alone,
+    InitError, InitPlan, Tools, add_user_alone, cards_of, carry_out_alone, carry_out_alone_with, initialise,
+    rotate_card_key_alone, set_password_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use links::{LinkAddress, LinkAddressError};
+pub use login::{Login, LoginError, Who};
 pub use metrics::LatencyCounts;
 pub use open::{ReplayError, replay};
 pub use overview::{LinkOverview, Overview};

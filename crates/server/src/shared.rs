@@ -129,6 +129,8 @@ pub(crate) struct Shared {
     pub(crate) index_durable: OnceLock<Durable>,
     /// The projections; absent when there are none.
     pub(crate) rows: OnceLock<Rows>,
+    /// Held while a password is compared.
+    pub(crate) logins: tokio::sync::Mutex<()>,
     commands: Mutex<HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>>,
     next_command: AtomicU64,
 }
@@ -162,6 +164,7 @@ impl Shared {
             ledger_full: AtomicBool::new(false),
             durable: AtomicU64::new(0),
             clock: AtomicU64::new(0),
+            logins: tokio::sync::Mutex::default(),
             started: Instant::now(),
             sync_micros: AtomicU64::new(0),
             commands: Mutex::default(),

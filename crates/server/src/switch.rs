@@ -162,7 +162,7 @@ impl Switch {
         };
         let loaded = tokio::task::spawn_blocking(loading).await.map_err(|_| StartError::Interrupted)??;
         let admin_socket = data.admin_socket();
-        let admin = crate::admin::bind(&admin_socket)
+        let admin = crate::admin::bind(&admin_socket, config.admin.group)
             .map_err(|source| StartError::Listen { address: admin_socket.display().to_string(), source })?;
         let Loaded { opened: Opened { log, recovery, core, from }, store, cards } = loaded;
         let state = core.state();

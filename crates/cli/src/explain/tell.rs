@@ -242,6 +242,7 @@ impl<'t> Teller<'t> {
             Actor::Terminal(index) => format!("terminal number {}", index.0),
             Actor::Link(link) => format!("link {}", self.link(*link)),
             Actor::Operator(login) => login.clone(),
+            Actor::User(user) => user.to_string(),
             Actor::Installer => "the installer".into(),
         }
     }

@@ -98,11 +98,11 @@ fn each_posting(data: &Path, mut visit: impl FnMut(Row<'_>) -> Result<()>) -> Re
 }
 
 /// Takes out what an export, which is passed around, has no business to carry: sealed card numbers, PIN
-/// verification values and expiry dates of cards, wrapped keys. They stay in the ledger.
+/// verification values and expiry dates of cards, wrapped keys, hashes of passwords. They stay in the ledger.
 fn redact(value: &mut Value) {
     match value {
         Value::Object(object) => {
-            for key in ["sealed", "key_id", "intake", "wrapped", "pvv", "expiry"] {
+            for key in ["sealed", "key_id", "intake", "wrapped", "pvv", "expiry", "password"] {
                 object.remove(key);
             }
             object.values_mut().for_each(redact);

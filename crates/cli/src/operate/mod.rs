@@ -34,7 +34,10 @@ pub(crate) fn told(outcome: &CommandOutcome, form: Output) -> Result<Verdict> {
         | CommandOutcome::DayCut { .. }
         | CommandOutcome::Digest(_)
         | CommandOutcome::TrialBalance(_)
-        | CommandOutcome::Links(_) => (json!({"recorded": true}), "recorded".to_owned()),
+        | CommandOutcome::Links(_)
+        | CommandOutcome::Users(_)
+        | CommandOutcome::Passwords(_)
+        | CommandOutcome::Permitted => (json!({"recorded": true}), "recorded".to_owned()),
     };
     match form {
         Output::Json => output::json(&value)?,

@@ -20,3 +20,4 @@ mod retention;
 mod rules;
 mod setup;
 mod system_calls;
+mod users;

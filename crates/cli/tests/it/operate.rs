@@ -258,6 +258,7 @@ fn every_command_shows_an_example_of_itself() {
         ("explain", "transaction"),
         ("transaction", "search"),
         ("config", "reload"),
+        ("user", "add list show disable enable unlock roles passwd"),
     ] {
         for kind in kinds.split(' ') {
             let help = crate::support::run([command, kind, "--help"]).expect(0).stdout;

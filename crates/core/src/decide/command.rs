@@ -30,14 +30,16 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) -> Result<CommandOutcome, CommandError> {
+        self.permitted(&actor, command.act(&actor))?;
         let command = self.unchanged_since(command)?;
         let exists = self.state.is_initialised();
         if exists == matches!(command, Command::Genesis(_)) {
             return Err(CommandError::Genesis { exists });
         }
         let record = match command {
-            Command::Digest => return Ok(CommandOutcome::Digest(self.state.digest())),
-            Command::TrialBalance => return Ok(self.trial_balance()),
+            Command::Digest | Command::TrialBalance | Command::Links | Command::May(_) => {
+                return self.look(&command);
+            }
             Command::CutDay => return Ok(self.cut_day(actor, now, out)),
             Command::RecordSettlement { records } => return self.record_settlement(actor, records, now, out),
             Command::IssueCard { card, balance_minor } => {
@@ -61,9 +63,7 @@ impl Core {
                 Record::MerchantRegistered(*merchant)
             }
             Command::AddLink(link) => {
-                if self.state.registry.links.iter().any(|known| known.name == link.name) {
-                    return Err(CommandError::Exists { what: "link" });
-                }
+                self.check_link(&link.name)?;
                 Record::LinkRegistered(*link)
             }
             Command::AddRoute(route) => {
@@ -93,12 +93,28 @@ impl Core {
                 self.config = *config;
                 return Ok(CommandOutcome::RecordedBefore);
             }
-            Command::Links => return Ok(CommandOutcome::Links(self.link_facts())),
+            Command::User(command) => return self.user(actor, command, now, out),
             Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
             Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
+    }
+
+    /// What only looks.
+    fn look(&self, command: &Command) -> Result<CommandOutcome, CommandError> {
+        match command {
+            Command::Digest => Ok(CommandOutcome::Digest(self.state.digest())),
+            Command::TrialBalance => Ok(self.trial_balance()),
+            Command::Links => Ok(CommandOutcome::Links(self.link_facts())),
+            Command::May(_) => Ok(CommandOutcome::Permitted),
+            _ => Err(CommandError::Invalid { what: "a look" }),
+        }
+    }
+
+    fn check_link(&self, name: &str) -> Result<(), CommandError> {
+        let known = self.state.registry.links.iter().any(|known| known.name == name);
+        if known { Err(CommandError::Exists { what: "link" }) } else { Ok(()) }
     }
 
     fn check_route(&self, route: &Route) -> Result<(), CommandError> {

@@ -19,6 +19,7 @@ mod stand_in;
 mod terminal;
 mod transfer;
 mod upstream;
+mod user;
 
 use crate::machine::{Core, Output};
 use switchyard_domain::{Actor, Record, Timestamp};

@@ -56,21 +56,22 @@ impl State {
                 Ok(())
             }
             Record::HoldExpired { transaction, entry } => self.hold_expired(*transaction, entry),
-            Record::PinTried { card, right } => {
-                self.count_pin(*card, *right);
-                Ok(())
-            }
             Record::RiskRulesSet(_)
             | Record::RoutingRulesSet(_)
             | Record::StandInRulesSet(_)
             | Record::RiskFlagged { .. }
             | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
+            Record::PinTried { card, right } => self.count_pin(*card, *right),
             Record::DownloadSet(_)
             | Record::DownloadRemoved { .. }
             | Record::Downloaded { .. }
             | Record::TerminalReported { .. }
             | Record::ScriptReported { .. } => self.apply_device(stamped),
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
+            Record::UserAdded { .. }
+            | Record::UserOrdered { .. }
+            | Record::PasswordSet { .. }
+            | Record::LoginTried { .. } => self.users.apply(stamped),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
             | Record::MerchantOrdered { .. }
@@ -311,10 +312,12 @@ impl State {
         Ok(())
     }
 
-    fn count_pin(&mut self, hash: switchyard_domain::CardHash, right: bool) {
-        let Some(owner) = self.registry.card_by_hash.get(&hash) else { return };
-        let Some(issued) = self.registry.cards.get_mut(*owner as usize) else { return };
-        issued.pin_failures = if right { 0 } else { issued.pin_failures.saturating_add(1) };
+    fn count_pin(&mut self, hash: switchyard_domain::CardHash, right: bool) -> Result<(), ApplyError> {
+        let owner = self.registry.card_by_hash.get(&hash);
+        if let Some(issued) = owner.and_then(|owner| self.registry.cards.get_mut(*owner as usize)) {
+            issued.pin_failures = if right { 0 } else { issued.pin_failures.saturating_add(1) };
+        }
+        Ok(())
     }
 
     fn resolve(

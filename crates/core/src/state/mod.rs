@@ -18,6 +18,7 @@ mod risk;
 mod rows;
 mod saf;
 mod transactions;
+mod users;
 mod view;
 
 pub use cases::OpenCase;
@@ -31,6 +32,7 @@ pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
 pub(crate) use risk::{Seen as RiskSeen, about};
 pub(crate) use transactions::Transaction;
+pub(crate) use users::{User, Users};
 
 use crate::state::batches::Batches;
 use crate::state::cases::Cases;
@@ -103,6 +105,7 @@ pub struct State {
     pub(crate) book: Book,
     pub(crate) risk: Risk,
     pub(crate) routing: RoutingRules,
+    pub(crate) users: Users,
     pub(crate) devices: Devices,
     /// Counts reference numbers given out.
     pub(crate) references: u64,

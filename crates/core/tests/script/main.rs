@@ -23,3 +23,4 @@ mod risk;
 mod routing;
 mod stand_in;
 mod transfer;
+mod users;

@@ -358,8 +358,14 @@ impl Bench {
         }
     }
     pub(crate) fn command(&mut self, command: Command) -> Result<CommandOutcome, CommandError> {
+        self.command_as(Actor::Operator("anna".into()), command)
+    }
+    pub(crate) fn command_as(
+        &mut self,
+        actor: Actor,
+        command: Command,
+    ) -> Result<CommandOutcome, CommandError> {
         self.last_command = None;
-        let actor = Actor::Operator("anna".into());
         self.step(Input::Command { ticket: 1, actor, command: Box::new(command) });
         self.last_command.take().expect("every command is answered")
     }

@@ -6,7 +6,7 @@ mod sections;
 mod value;
 
 pub use sections::{
-    CoreLimits, General, Hsm, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals,
+    Admin, CoreLimits, General, Hsm, Http, KeyFiles, LedgerLimits, Links, Log, Settlement, Terminals,
 };
 pub use value::{HsmBackend, LogFormat, LogLevel, Profile, SyncMethod};
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub links: Links,
     /// `[settlement]`.
     pub settlement: Settlement,
+    /// `[admin]`.
+    pub admin: Admin,
     /// `[log]`.
     pub log: Log,
 }
@@ -152,7 +154,7 @@ impl Config {
         changes
     }
 
-    fn sections(&mut self) -> [(&'static str, &mut dyn Section); 9] {
+    fn sections(&mut self) -> [(&'static str, &mut dyn Section); 10] {
         [
             ("terminals", &mut self.terminals),
             ("http", &mut self.http),
@@ -162,6 +164,7 @@ impl Config {
             ("hsm", &mut self.hsm),
             ("links", &mut self.links),
             ("settlement", &mut self.settlement),
+            ("admin", &mut self.admin),
             ("log", &mut self.log),
         ]
     }

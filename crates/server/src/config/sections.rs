@@ -270,6 +270,13 @@ section!(
     }
 );
 section!(
+    /// People at the console.
+    Admin {
+        /// Whether the group of the data directory may open the administrators' socket. Its members have to log in.
+        group: bool = false;
+    }
+);
+section!(
     /// Log lines.
     Log {
         /// "error", "warn", "info", "debug" or "trace".

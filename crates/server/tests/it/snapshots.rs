@@ -9,7 +9,7 @@ use switchyard_domain::Actor;
 use switchyard_ledger::{Reader, Sequence, snapshots as list};
 use switchyard_server::config::Config;
 use switchyard_server::snapshots::{Made, Unusable, load, make};
-use switchyard_server::{Switch, carry_out_alone, replay};
+use switchyard_server::{Switch, Who, carry_out_alone, replay};
 use tempfile::TempDir;
 
 const END: Sequence = Sequence(u64::MAX);
@@ -32,7 +32,7 @@ impl World {
         self.data().join("snapshots")
     }
     fn cut_day(&self) -> CommandOutcome {
-        carry_out_alone(self.data(), &config(), Actor::Installer, Command::CutDay).unwrap()
+        carry_out_alone(self.data(), &config(), Who::Proven(Actor::Installer), Command::CutDay).unwrap()
     }
     fn make(&self) -> Made {
         make(&self.ledger(), &self.snapshots(), END).unwrap().expect("there are records")

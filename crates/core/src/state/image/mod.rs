@@ -27,7 +27,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -66,13 +66,15 @@ pub enum SectionKind {
     Risk = 14,
     /// What they have counted.
     RiskCounters = 15,
+    /// People who can log in.
+    Users = 16,
     /// What terminals download, have and say.
-    Devices = 16,
+    Devices = 17,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -88,6 +90,7 @@ impl SectionKind {
         Self::Blocked,
         Self::Risk,
         Self::RiskCounters,
+        Self::Users,
         Self::Devices,
     ];
 }
@@ -127,6 +130,7 @@ impl Section<'_> {
             | SectionKind::Blocked
             | SectionKind::Risk
             | SectionKind::RiskCounters
+            | SectionKind::Users
             | SectionKind::Devices => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })

@@ -5,7 +5,6 @@
 
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
-use crate::state::State;
 use crate::state::batches::Batch;
 use crate::state::devices::Devices;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
@@ -14,6 +13,7 @@ use crate::state::risk::RiskShard;
 use crate::state::rows::{Row, Rows, count_of, summary_of};
 use crate::state::saf::Saf;
 use crate::state::transactions::{PageSummary, Transaction};
+use crate::state::{State, Users};
 use hashbrown::HashTable;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -46,6 +46,7 @@ enum Content {
     Reversals { packed: Box<[u8]>, count: usize },
     Risk(Box<RiskImage>),
     RiskCounters(Box<RiskShard>),
+    Users(Box<Users>),
     Devices(Box<Devices>),
     Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
@@ -93,6 +94,7 @@ impl Part {
             SectionKind::RiskCounters => {
                 all(&bytes).map(|tables| (Content::RiskCounters(Box::new(tables)), whole))
             }
+            SectionKind::Users => all(&bytes).map(|users| (Content::Users(Box::new(users)), whole)),
             SectionKind::Devices => all(&bytes).map(|devices| (Content::Devices(Box::new(devices)), whole)),
             SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
                 (Content::Transactions { packed: bytes.into(), count, summary }, whole)
@@ -245,6 +247,7 @@ impl Build {
             }
             Content::Devices(devices) => state.devices = *devices,
             Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
+            Content::Users(users) => state.users = (index == 0).then_some(*users)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
             Content::Transactions { packed, count, summary } => {
                 // Pages that were given up leave a gap.

@@ -23,6 +23,7 @@ impl State {
             .chain(rows(SectionKind::Transactions, &self.transactions.all))
             .chain(table(SectionKind::Blocked, &self.registry.blocked))
             .chain(self.risk_sections())
+            .chain(self.user_sections())
             .chain(self.device_section())
     }
 
@@ -38,8 +39,8 @@ impl State {
             .map(|s| (s.kind, s.index, s.digest));
         let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
         let risk = self.risk_sections().map(|s| (s.kind, s.index, s.digest));
-        let devices = self.device_section().map(|s| (s.kind, s.index, s.digest));
-        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(devices))
+        let newer = self.user_sections().chain(self.device_section()).map(|s| (s.kind, s.index, s.digest));
+        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(newer))
     }
 
     /// Limits and risk rules; nothing where there never were any.
@@ -59,6 +60,12 @@ impl State {
             (!tables.is_empty()).then(|| section(SectionKind::RiskCounters, shard, pack(&tables).into()))
         });
         head.into_iter().chain(counters)
+    }
+
+    /// People who can log in; nothing where there are none.
+    fn user_sections(&self) -> impl Iterator<Item = Section<'_>> {
+        let any = self.users.count() > 0;
+        any.then(|| section(SectionKind::Users, 0, pack(&self.users).into())).into_iter()
     }
 
     /// What terminals download, have and say; nothing where there never was anything.
@@ -104,6 +111,7 @@ impl State {
             book: _,
             risk: _,
             routing: _,
+            users: _,
             devices: _,
             references,
             link_stans,
