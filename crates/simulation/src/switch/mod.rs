@@ -448,7 +448,8 @@ impl KnownTerminal {
 
 /// Whether a record is an order of an operator.
 fn orders(stamped: &Stamped) -> bool {
-    matches!(stamped.record, Record::LinkOrdered { .. } | Record::TerminalOrdered { .. })
+    use switchyard_domain::Record::{LinkOrdered, TerminalOrdered};
+    matches!(stamped.record, LinkOrdered { .. } | TerminalOrdered { .. })
 }
 
 fn posts(stamped: &Stamped) -> bool {
