@@ -1,10 +1,12 @@
 //! The command line, as people type it.
 
+mod download;
 mod operate;
 mod registry;
 mod rules;
 mod user;
 
+pub(crate) use download::{DownloadCommand, DownloadKindName};
 pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
     Named, SafCommand, TransactionCommand,
@@ -140,6 +142,9 @@ pub(crate) enum Command {
     /// The hot-card list: list, block, unblock, import.
     #[command(subcommand)]
     Card(CardCommand),
+    /// What terminals download: list, parameter, add, remove, status.
+    #[command(subcommand)]
+    Download(DownloadCommand),
     /// Transactions: search.
     #[command(subcommand)]
     Transaction(TransactionCommand),

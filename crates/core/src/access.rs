@@ -95,6 +95,10 @@ acts! {
     BlockCards = "block-cards": [Admin Operator Risk];
     /// A card off that list.
     UnblockCard = "unblock-card": [Admin Operator Risk];
+    /// What terminals download.
+    SetDownload = "set-download": [Admin Operator];
+    /// What they download no more.
+    RemoveDownload = "remove-download": [Admin Operator];
     /// Wraps a clear key that somebody brings along, for a terminal or a link.
     WrapKey = "wrap-key": [Admin Operator KeyCustodian];
     /// A key that is wrapped already.
@@ -174,6 +178,8 @@ impl Order {
             Self::BlockCards { .. } => Act::BlockCards,
             Self::UnblockCard { .. } => Act::UnblockCard,
             Self::RemoveRoute { .. } => Act::RemoveRoute,
+            Self::SetDownload { .. } => Act::SetDownload,
+            Self::RemoveDownload { .. } => Act::RemoveDownload,
         }
     }
 }

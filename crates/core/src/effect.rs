@@ -5,9 +5,10 @@ use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
-    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, Echo, LinkIndex, LinkMode,
-    MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan, Terminal,
-    TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WorkingKeys,
+    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, DownloadError, Echo, LinkIndex,
+    LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan,
+    Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef,
+    WorkingKeys,
 };
 
 /// One thing to do.
@@ -149,7 +150,19 @@ pub enum ReplyBody {
         /// What is recorded of it.
         facts: ReplyFacts,
     },
-    /// An echo test or status upload: nothing is recorded.
+    /// A part of a download, or that there is none.
+    Download {
+        /// For DE 12 and 13.
+        at: Timestamp,
+        /// DE 62.
+        data: Vec<u8>,
+    },
+    /// What became of an issuer's scripts is known.
+    ScriptResult {
+        /// What is recorded of it.
+        facts: ReplyFacts,
+    },
+    /// An echo test, a status upload or the end of a download.
     Echo {
         /// For DE 12 and 13.
         at: Timestamp,
@@ -370,6 +383,9 @@ pub enum CommandError {
     /// The limits and risk rules cannot be held to.
     #[error("the risk rules are refused: {0}")]
     Rules(#[source] RiskError),
+    /// Terminals could not download it.
+    #[error("the download is refused: {0}")]
+    Download(#[source] DownloadError),
     /// The routing or stand-in rules cannot be followed.
     #[error("the rules are refused: {0}")]
     Routing(#[source] RoutingError),

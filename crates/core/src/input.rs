@@ -6,11 +6,11 @@ use crate::effect::UpstreamRequest;
 use crate::order::Order;
 use crate::user::UserCommand;
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef, Echo,
-    Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant, MerchantId, MessageClass,
-    Pan, PinBlock, Record, ResponseCode, ReversalReason, RiskRules, Route, RoutingRules, Rrn, Stan,
-    StandInRules, Terminal, TerminalId, Track2, TransactionId, TransactionKind, Transfer, UploadedItem,
-    WorkingKeys,
+    AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef,
+    DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant,
+    MerchantId, MessageClass, Pan, PinBlock, Record, ResponseCode, ReversalReason, RiskRules, Route,
+    RoutingRules, Rrn, Stan, StandInRules, Terminal, TerminalId, Track2, TransactionId, TransactionKind,
+    Transfer, UploadedItem, WorkingKeys,
 };
 
 /// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
@@ -162,7 +162,19 @@ pub enum Body {
     /// 回响测试 0820, 60.3 = 301.
     Echo,
     /// 状态上送 0820, 60.3 = 362.
-    Status,
+    Status {
+        /// DE 62 as it came.
+        status: Vec<u8>,
+    },
+    /// 参数传递, 公钥下载, IC 卡参数下载.
+    Download {
+        /// What.
+        kind: DownloadKind,
+        /// How far.
+        step: DownloadStep,
+    },
+    /// 脚本结果 0620, 60.3 = 951.
+    ScriptResult(Box<ScriptResult>),
     /// A transaction.
     Financial(Box<Financial>),
     /// 冲正 0400.
@@ -192,6 +204,45 @@ pub enum Body {
         /// 12 or 40.
         code: ResponseCode,
     },
+}
+
+/// A step of a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DownloadStep {
+    /// What there is, beginning after as many as the terminal has heard of already.
+    List {
+        /// How many.
+        seen: usize,
+    },
+    /// One key or application.
+    One {
+        /// Its name: RID and index, or AID.
+        name: Vec<u8>,
+    },
+    /// Parameters, beginning after as many as the terminal has already.
+    Parameters {
+        /// How many.
+        seen: usize,
+    },
+    /// The terminal has all of them.
+    End,
+}
+
+/// What a chip made of its issuer's scripts.
+#[derive(Debug)]
+pub struct ScriptResult {
+    /// DE 11.
+    pub stan: Stan,
+    /// DE 60.2.
+    pub batch: BatchNumber,
+    /// Which transaction had the scripts in its answer.
+    pub original: OriginalRef,
+    /// Tag DF31.
+    pub results: Vec<u8>,
+    /// Tag 95.
+    pub verification: Option<[u8; 5]>,
+    /// Tag 9F36.
+    pub counter: Option<u16>,
 }
 
 /// Part of a batch upload.

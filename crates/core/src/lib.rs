@@ -38,6 +38,6 @@ pub use user::{
 pub use effect::LinkFacts;
 pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
 pub use input::{
-    Answer, Body, Card, ChipOutcome, Command, Financial, Input, KeyForm, MacCheck, MadeKeys, Origin,
-    OriginalRef, PinOutcome, Request, Reversal, SlotId, Upload,
+    Answer, Body, Card, ChipOutcome, Command, DownloadStep, Financial, Input, KeyForm, MacCheck, MadeKeys,
+    Origin, OriginalRef, PinOutcome, Request, Reversal, ScriptResult, SlotId, Upload,
 };

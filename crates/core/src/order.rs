@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
-    BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, LinkOrder, MerchantId, MerchantOrder, Reason,
-    SafFinding, SafId, TerminalId, TerminalOrder,
+    BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Download, DownloadKind, LinkOrder, MerchantId,
+    MerchantOrder, Reason, SafFinding, SafId, TerminalId, TerminalOrder,
 };
 
 /// An order. Whoever gives it says why.
@@ -91,6 +91,20 @@ pub enum Order {
         low: u64,
         /// Last card number, left-aligned in 19 digits.
         high: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Gives terminals something to download.
+    SetDownload {
+        /// What.
+        download: Download,
+    },
+    /// Takes a download back.
+    RemoveDownload {
+        /// Of which kind.
+        kind: DownloadKind,
+        /// Its name.
+        name: Vec<u8>,
         /// Why.
         reason: Reason,
     },

@@ -19,6 +19,7 @@ mod account;
 mod batch;
 mod card;
 mod code;
+mod device;
 mod ids;
 mod money;
 mod operation;
@@ -35,6 +36,10 @@ pub use account::{AccountId, AccountKind, AccountRules};
 pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
 pub use card::{CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, Track2};
 pub use code::ResponseCode;
+pub use device::{
+    DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadError, DownloadKind, ScriptReport, entries_of,
+    name_of, parameters_of,
+};
 pub use ids::{
     AcquirerId, AuthCode, BatchNumber, DataError, HoldId, LinkIndex, MerchantId, MerchantIndex, Rrn, Stan,
     TerminalId, TerminalIndex, TransactionId,

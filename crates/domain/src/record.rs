@@ -3,6 +3,7 @@
 use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
+use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::money::Amount;
 use crate::operation::{
@@ -216,6 +217,16 @@ pub enum Record {
     /// The issuer approved a part of what was asked for: from here on the transaction is about this amount. Its outcome
     /// follows.
     PartlyApproved { transaction: TransactionId, amount: Amount },
+    /// Terminals are given this from now on.
+    DownloadSet(Download),
+    /// Terminals are given this no more.
+    DownloadRemoved { kind: DownloadKind, name: Vec<u8>, reason: Reason },
+    /// A terminal has downloaded everything of a kind, as it stood at this version.
+    Downloaded { terminal: TerminalIndex, kind: DownloadKind, version: u32 },
+    /// A terminal said something else about itself than before.
+    TerminalReported { terminal: TerminalIndex, status: Vec<u8> },
+    /// A terminal told what a chip made of its issuer's scripts.
+    ScriptReported { terminal: TerminalIndex, report: ScriptReport, reply: ReplyFacts },
 }
 
 impl Record {
@@ -277,7 +288,12 @@ impl Record {
             | Self::UserOrdered { .. }
             | Self::PasswordSet { .. }
             | Self::LoginTried { .. }
-            | Self::PartlyApproved { .. } => None,
+            | Self::PartlyApproved { .. }
+            | Self::DownloadSet(_)
+            | Self::DownloadRemoved { .. }
+            | Self::Downloaded { .. }
+            | Self::TerminalReported { .. }
+            | Self::ScriptReported { .. } => None,
         }
     }
 }

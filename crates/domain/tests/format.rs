@@ -312,11 +312,40 @@ fn people() -> Vec<Record> {
     ]
 }
 
+fn what_terminals_are_given_and_say() -> Vec<Record> {
+    let terminal = TerminalIndex(2);
+    let application = b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01\x01\xDF\x01\x01\x00".to_vec();
+    vec![
+        Record::DownloadSet(Download::parameter(*b"12", b"60").unwrap()),
+        Record::DownloadSet(Download::objects(DownloadKind::Aid, application).unwrap()),
+        Record::DownloadRemoved {
+            kind: DownloadKind::CaKey,
+            name: b"\xA0\x00\x00\x03\x33\x0B".to_vec(),
+            reason: "expired".parse().unwrap(),
+        },
+        Record::Downloaded { terminal, kind: DownloadKind::Aid, version: 7 },
+        Record::TerminalReported { terminal, status: b"0000000000000000".to_vec() },
+        Record::ScriptReported {
+            terminal,
+            report: ScriptReport {
+                batch: BatchNumber::FIRST,
+                stan: Stan::try_from(42).unwrap(),
+                transaction: Some(TransactionId(11)),
+                results: vec![0x20, 1, 2, 3, 4],
+                verification: Some([0, 0, 4, 0, 0]),
+                counter: Some(17),
+            },
+            reply: reply(),
+        },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
+    let newest = newest.chain(what_terminals_are_given_and_say());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

@@ -75,6 +75,7 @@ pub use install::{
     rotate_card_key_alone, set_password_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
+pub use links::{LinkAddress, LinkAddressError};
 pub use login::{Login, LoginError, Who};
 pub use metrics::LatencyCounts;
 pub use open::{ReplayError, replay};

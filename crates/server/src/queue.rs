@@ -145,7 +145,9 @@ fn is_reserved(body: &Body) -> bool {
         Body::SignOn { .. }
         | Body::SignOff { .. }
         | Body::Echo
-        | Body::Status
+        | Body::Status { .. }
+        | Body::Download { .. }
+        | Body::ScriptResult(_)
         | Body::Financial(_)
         | Body::Unsupported { .. } => false,
     }

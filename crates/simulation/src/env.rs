@@ -48,6 +48,8 @@ pub(crate) enum Event {
     ClockJump,
     /// The business day ends.
     DayEnds,
+    /// An operator orders something.
+    Order,
 }
 
 /// Who is at the other end of a line of the switch.

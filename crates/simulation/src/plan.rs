@@ -25,11 +25,15 @@ pub enum Sabotage {
     ApproveDeclines,
     /// The core is not told that time goes by.
     StopTime,
+    /// The core is given another limit than was ordered.
+    RaiseLimit,
+    /// An order is obeyed and lost on its way to the log.
+    LoseOrder,
 }
 
 impl Sabotage {
     /// Every kind, with the name that the command line knows it by.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::ReleaseEarly, "release-early"),
         (Self::LosePosting, "lose-posting"),
         (Self::LoseBlock, "lose-block"),
@@ -38,6 +42,8 @@ impl Sabotage {
         (Self::AlterAmount, "alter-amount"),
         (Self::ApproveDeclines, "approve-declines"),
         (Self::StopTime, "stop-time"),
+        (Self::RaiseLimit, "raise-limit"),
+        (Self::LoseOrder, "lose-order"),
     ];
 }
 
@@ -78,6 +84,10 @@ pub(crate) struct Plan {
     pub(crate) clock_every: Option<Micros>,
     /// Longest time between two cuts of the business day.
     pub(crate) day_every: Micros,
+    /// Longest time between two orders of operators; none without.
+    pub(crate) order_every: Option<Micros>,
+    /// What a card may spend on a business day, minor units; none without a limit.
+    pub(crate) card_day_minor: Option<u64>,
     /// Requests under way that the core takes: small in some runs, so that it sheds.
     pub(crate) in_flight_max: usize,
     /// Days for which a hold can be completed: short, so that some expire.
@@ -192,6 +202,8 @@ impl Plan {
             crash_every: every(random, 800, seconds(20), pause_max * 60 + seconds(60)),
             clock_every: every(random, 500, seconds(30), pause_max * 80 + seconds(60)),
             day_every: pause_max * 100 + seconds(300),
+            order_every: every(random, 600, seconds(20), pause_max * 40 + seconds(60)),
+            card_day_minor: every(random, 500, 50_000, 400_000),
             in_flight_max: if random.chance(150) { 2 } else { 65_536 },
             hold_days_max: random.between(0, 3) as u32,
         }

@@ -45,6 +45,12 @@ counters! {
     cases,
     /// Business days that were cut.
     days,
+    /// Orders of operators.
+    orders,
+    /// Offline sales that terminals told of.
+    offline_sales,
+    /// Transactions that a limit declined.
+    over_limit,
     /// Messages lost.
     dropped,
     /// Messages that came twice.

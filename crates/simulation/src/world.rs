@@ -12,10 +12,11 @@ use crate::till::Till;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use switchyard_core::{Command, CommandError, Core, Effect, Input, Output};
+use switchyard_core::{Command, CommandError, Core, Effect, Input, Order, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, MerchantIndex, Pan,
-    Record, Route, RouteTarget, Terminal, TerminalIndex, UtcOffset,
+    Actor, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, LinkOrder, MerchantIndex,
+    Pan, Reason, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow,
+    Route, RouteTarget, Scope, Terminal, TerminalId, TerminalIndex, TerminalOrder, UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
@@ -95,6 +96,9 @@ struct World {
     started: u64,
     tills: Vec<Till>,
     hosts: Vec<Host>,
+    /// Names of the links and of the terminals, for operators.
+    links: Vec<String>,
+    terminals: Vec<TerminalId>,
 }
 
 impl World {
@@ -117,7 +121,10 @@ impl World {
             .map(|(index, spec)| Till::new(index, spec.clone(), Arc::clone(&cards)))
             .collect();
         let hosts: Result<Vec<_>, _> = demo.links.iter().map(|link| Host::new(&demo, link)).collect();
-        Ok(Self { env, switch: None, started: 0, tills, hosts: hosts.map_err(broken)? })
+        let links = demo.links.iter().map(|link| link.name.clone()).collect();
+        let terminals = demo.terminals.iter().map(|terminal| terminal.tid).collect();
+        let hosts = hosts.map_err(broken)?;
+        Ok(Self { env, switch: None, started: 0, tills, hosts, links, terminals })
     }
 
     fn run(&mut self) -> Checked {
@@ -125,6 +132,7 @@ impl World {
         self.plan_next_crash();
         self.plan_next_jump();
         self.plan_next_day();
+        self.plan_next_order();
         self.tills.iter_mut().for_each(|till| till.begin(&mut self.env));
         while self.env.tally.steps < self.env.options.steps {
             self.step()?;
@@ -203,6 +211,7 @@ impl World {
                 self.env.tally.days += 1;
                 self.with_switch(Process::cut_day);
             }
+            Event::Order => self.order(),
         }
         Ok(())
     }
@@ -266,6 +275,48 @@ impl World {
         self.env.schedule.after(wait, Event::DayEnds);
     }
 
+    fn plan_next_order(&mut self) {
+        if let Some(longest) = self.env.plan.order_every {
+            let longest = if self.env.draining { seconds(60) } else { longest };
+            let wait = self.env.random.between(seconds(1), longest);
+            self.env.schedule.after(wait, Event::Order);
+        }
+    }
+
+    /// An operator orders something of a link or a terminal. Once queues drain, everything is put right again.
+    fn order(&mut self) {
+        self.plan_next_order();
+        let (tills, links) = (self.tills.len() as u64, self.hosts.len() as u64);
+        let orders: Vec<Order> = if self.env.draining {
+            let links = (0..links).map(|link| self.order_link(link, LinkOrder::Up));
+            links.chain((0..tills).map(|till| self.order_terminal(till, TerminalOrder::Enable))).collect()
+        } else {
+            let random = &mut self.env.random;
+            let (till, link) = (random.below(tills), random.below(links));
+            let order = match random.below(8) {
+                0 => self.order_link(link, LinkOrder::Drain),
+                1 => self.order_link(link, LinkOrder::Down),
+                2 | 3 => self.order_link(link, LinkOrder::Up),
+                4 => self.order_terminal(till, TerminalOrder::Disable),
+                5 | 6 => self.order_terminal(till, TerminalOrder::Enable),
+                _ => self.order_terminal(till, TerminalOrder::ForceSignOn),
+            };
+            vec![order]
+        };
+        for order in orders {
+            self.env.tally.orders += 1;
+            self.with_switch(|process, env| process.command(env, Command::Order(order)));
+        }
+    }
+
+    fn order_link(&self, link: u64, what: LinkOrder) -> Order {
+        Order::Link { link: self.links[link as usize].clone(), what, reason: reason() }
+    }
+
+    fn order_terminal(&self, till: u64, what: TerminalOrder) -> Order {
+        Order::Terminal { terminal: self.terminals[till as usize], what, reason: reason() }
+    }
+
     /// The wall clock jumps, by seconds or by hours.
     fn jump(&mut self) {
         self.plan_next_jump();
@@ -317,6 +368,7 @@ impl World {
             format!("{} dead letters", story.dead_letters)
         })?;
         self.env.tally.cases = story.cases.len() as u64;
+        self.env.tally.over_limit = story.over_limit;
         for till in &self.tills {
             let journal = Journals {
                 terminal: TerminalIndex(till.index as u32),
@@ -409,7 +461,24 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
         let balance_minor = card.balance_minor.min(2_000_000);
         out.push(Command::IssueCard { card: Box::new(issued), balance_minor });
     }
+    out.extend(limit(env));
     Ok(out)
+}
+
+/// What a card may spend on a business day. The one who watches knows the limit that was ordered.
+fn limit(env: &mut Env) -> Option<Command> {
+    let ordered = env.plan.card_day_minor?;
+    env.oracle.story.card_day_minor = Some(ordered);
+    let minor_max = if env.is(Sabotage::RaiseLimit) { ordered * 3 } else { ordered };
+    let test = RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max };
+    let then = RiskAction::Decline(ResponseCode::AMOUNT_LIMIT);
+    let rule = RiskRule { number: 1, reason: "a card's day".into(), about: Scope::default(), test, then };
+    Some(Command::SetRiskRules(Box::new(RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() })))
+}
+
+/// Why operators of a simulation do what they do.
+fn reason() -> Reason {
+    "as the seed has it".parse().expect("a line of text is a reason")
 }
 
 fn fee_plan(plan: u32) -> FeePlan {

@@ -91,3 +91,13 @@ fn an_approval_that_was_none_is_found() {
 fn a_time_that_stands_still_is_found() {
     is_found(Sabotage::StopTime, &["every request is answered", "queues drain"]);
 }
+
+#[test]
+fn a_limit_that_is_not_the_one_ordered_is_found() {
+    is_found(Sabotage::RaiseLimit, &["limits hold"]);
+}
+
+#[test]
+fn an_order_that_is_lost_is_found() {
+    is_found(Sabotage::LoseOrder, &["durable before it leaves", "replay gives the state", "records follow"]);
+}

@@ -94,7 +94,8 @@ pub(crate) struct AddLink {
     /// Its name, for people and metrics.
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// `host:port` of the issuer's host.
+    /// `host:port` of the issuer's host, `tls://host:port`, or `listen://IP:PORT?peer=IP` (and `listen+tls://`) where the
+    /// host connects to the switch.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: String,
     /// What the host speaks: a built-in dialect of ISO 8583, as `dialect list` names it.

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod card;
 pub(crate) mod case;
+pub(crate) mod download;
 pub(crate) mod link;
 pub(crate) mod saf;
 

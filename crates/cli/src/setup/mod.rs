@@ -17,7 +17,7 @@ use switchyard_core::Command;
 use switchyard_domain::{
     BankAccount, BusinessDate, FeePlan, KeyRecord, KeyUse, Link, LinkDialect, Merchant, MerchantId, Terminal,
 };
-use switchyard_server::ClearKey;
+use switchyard_server::{ClearKey, LinkAddress};
 use switchyard_wire::Framing;
 
 /// Has a change recorded, when the registry is still what the person looked at.
@@ -117,11 +117,7 @@ pub(crate) fn add_link(options: &AddLink, data: &Path, form: Output) -> Result<V
     if options.framing.parse::<Framing>().is_err() {
         bail!("--framing {:?} is none: see `switchyard decode --help`", options.framing);
     }
-    let port = options
-        .address
-        .rsplit_once(':')
-        .and_then(|(host, port)| (!host.is_empty()).then(|| port.parse::<u16>().ok()).flatten());
-    ensure!(port.is_some(), "--address needs host:port");
+    options.address.parse::<LinkAddress>().context("--address")?;
     ensure!(
         options.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
             && (1..=32).contains(&options.name.len()),

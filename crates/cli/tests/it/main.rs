@@ -9,6 +9,7 @@ mod bad_input;
 mod configuration;
 mod copies;
 mod demo;
+mod download;
 mod hsm;
 mod ledger;
 mod link_dialects;

@@ -4,6 +4,7 @@ mod batch;
 mod card_keys;
 mod chip;
 mod command;
+mod device;
 mod financial;
 mod issuer;
 mod order;

@@ -46,6 +46,14 @@ impl Core {
             Order::BlockCards { cards, reason } => self.block_cards(&cards, &reason, &mut desk),
             Order::UnblockCard { card, reason } => self.unblock_card(card, reason, &mut desk),
             Order::RemoveRoute { low, high, reason } => self.remove_route(low, high, reason, &mut desk),
+            Order::SetDownload { download } => {
+                let Desk { actor, now, out } = desk;
+                self.set_download(download, actor, now, out)
+            }
+            Order::RemoveDownload { kind, name, reason } => {
+                let Desk { actor, now, out } = desk;
+                self.remove_download((kind, name), reason, actor, now, out)
+            }
         }
     }
 

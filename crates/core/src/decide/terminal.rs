@@ -5,7 +5,9 @@ use crate::effect::{Effect, Reply, ReplyBody};
 use crate::flight::SignOnWait;
 use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
 use crate::machine::{Core, Output};
-use switchyard_domain::{Actor, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, Timestamp};
+use switchyard_domain::{
+    Actor, DownloadKind, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, Timestamp,
+};
 
 /// A terminal that may speak.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +46,14 @@ impl Core {
         match body {
             Body::SignOn { stan, form } => self.sign_on(caller, stan, form, out),
             Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
-            Body::Echo | Body::Status => {
+            Body::Status { status } => self.status_upload(caller, status, now, out),
+            Body::Download { kind, step } => self.download(caller, kind, &step, now, out),
+            Body::ScriptResult(result) => {
+                if self.signed_on(&caller, out) {
+                    self.script_result(caller, *result, now, out);
+                }
+            }
+            Body::Echo => {
                 let reply = Reply {
                     code: ResponseCode::APPROVED,
                     body: ReplyBody::Echo { at: now },
@@ -169,7 +178,9 @@ impl Core {
         let record = Record::SignedOn { terminal, stan, keys: keys.clone(), batch, reply: facts };
         self.emit(record, Actor::Terminal(terminal), now, out);
         out.effects.push(Effect::UseKeys { terminal, keys: Box::new(keys) });
-        out.reply(origin, Reply::recorded(&facts, ReplyBody::SignOn { facts, batch, key_block: block }));
+        let requirement = self.state.devices.due(terminal).map_or(0, DownloadKind::requirement);
+        let body = ReplyBody::SignOn { facts, batch, key_block: block };
+        out.reply(origin, Reply { requirement, ..Reply::recorded(&facts, body) });
     }
 
     fn sign_off(&mut self, caller: Caller, stan: Stan, now: Timestamp, out: &mut Output) {

@@ -41,7 +41,9 @@ impl Core {
             Body::SignOn { .. }
             | Body::SignOff { .. }
             | Body::Echo
-            | Body::Status
+            | Body::Status { .. }
+            | Body::Download { .. }
+            | Body::ScriptResult(_)
             | Body::BatchTotals { .. }
             | Body::BatchUpload { .. }
             | Body::Unsupported { .. } => {}

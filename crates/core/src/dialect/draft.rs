@@ -2,10 +2,12 @@
 
 use super::card::DraftCard;
 use super::refusal::Refusal;
-use crate::input::{Body, Card, Financial, KeyForm, OriginalRef, Reversal, Upload};
+use crate::input::{
+    Body, Card, DownloadStep, Financial, KeyForm, OriginalRef, Reversal, ScriptResult, Upload,
+};
 use switchyard_domain::{
-    Amount, BatchNumber, BatchTotals, CardHash, CardRef, Echo, Expiry, Fingerprint, MerchantId, MessageClass,
-    Pan, PinBlock, ReversalReason, Stan, TerminalId, Track2, TransactionKind, UploadedItem,
+    Amount, BatchNumber, BatchTotals, CardHash, CardRef, DownloadKind, Echo, Expiry, Fingerprint, MerchantId,
+    MessageClass, Pan, PinBlock, ReversalReason, Stan, TerminalId, Track2, TransactionKind, UploadedItem,
 };
 use switchyard_wire::{De, Message};
 
@@ -83,7 +85,19 @@ pub enum Draft {
     /// 回响测试.
     Echo,
     /// 状态上送.
-    Status,
+    Status {
+        /// DE 62 as it came.
+        status: Vec<u8>,
+    },
+    /// A step of a download.
+    Download {
+        /// What.
+        kind: DownloadKind,
+        /// How far.
+        step: DownloadStep,
+    },
+    /// What a chip made of its issuer's scripts.
+    ScriptResult(Box<ScriptResult>),
     /// A transaction.
     Financial(Box<FinancialDraft>),
     /// 冲正.
@@ -209,7 +223,9 @@ impl Draft {
             Self::SignOn { .. }
             | Self::SignOff { .. }
             | Self::Echo
-            | Self::Status
+            | Self::Status { .. }
+            | Self::Download { .. }
+            | Self::ScriptResult(_)
             | Self::BatchTotals { .. }
             | Self::BatchUpload { .. } => {}
         }
@@ -223,7 +239,9 @@ impl Draft {
             Self::SignOn { .. }
             | Self::SignOff { .. }
             | Self::Echo
-            | Self::Status
+            | Self::Status { .. }
+            | Self::Download { .. }
+            | Self::ScriptResult(_)
             | Self::BatchTotals { .. }
             | Self::BatchUpload { .. } => None,
         }
@@ -250,7 +268,9 @@ impl Draft {
             Self::SignOn { stan, form } => Body::SignOn { stan, form },
             Self::SignOff { stan } => Body::SignOff { stan },
             Self::Echo => Body::Echo,
-            Self::Status => Body::Status,
+            Self::Status { status } => Body::Status { status },
+            Self::Download { kind, step } => Body::Download { kind, step },
+            Self::ScriptResult(result) => Body::ScriptResult(result),
             Self::Financial(financial) => Body::Financial(Box::new(financial.into_financial(seal)?)),
             Self::Reversal(reversal) => Body::Reversal(Box::new(reversal.into_reversal(hash)?)),
             Self::BatchTotals { stan, batch, totals, closes } => {

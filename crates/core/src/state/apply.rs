@@ -63,6 +63,11 @@ impl State {
             | Record::RiskFlagged { .. }
             | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
             Record::PinTried { card, right } => self.count_pin(*card, *right),
+            Record::DownloadSet(_)
+            | Record::DownloadRemoved { .. }
+            | Record::Downloaded { .. }
+            | Record::TerminalReported { .. }
+            | Record::ScriptReported { .. } => self.apply_device(stamped),
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::UserAdded { .. }
             | Record::UserOrdered { .. }

@@ -6,6 +6,7 @@
 mod apply;
 mod batches;
 mod cases;
+mod devices;
 mod image;
 mod limits;
 mod orders;
@@ -24,6 +25,8 @@ pub use cases::OpenCase;
 pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};
 pub use registry::Registry;
 pub use view::{BatchView, SafView};
+
+pub(crate) use devices::Devices;
 
 pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
@@ -103,6 +106,7 @@ pub struct State {
     pub(crate) risk: Risk,
     pub(crate) routing: RoutingRules,
     pub(crate) users: Users,
+    pub(crate) devices: Devices,
     /// Counts reference numbers given out.
     pub(crate) references: u64,
     /// The trace number given out last, per link.

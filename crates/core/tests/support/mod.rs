@@ -685,10 +685,11 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
 
 pub(crate) fn facts_of(reply: &Reply) -> Option<ReplyFacts> {
     match &reply.body {
-        ReplyBody::Refused | ReplyBody::Echo { .. } => None,
+        ReplyBody::Refused | ReplyBody::Echo { .. } | ReplyBody::Download { .. } => None,
         ReplyBody::Financial { facts, .. }
         | ReplyBody::SignOn { facts, .. }
         | ReplyBody::SignOff { facts }
+        | ReplyBody::ScriptResult { facts }
         | ReplyBody::BatchTotals { facts, .. }
         | ReplyBody::BatchUpload { facts } => Some(*facts),
     }
@@ -704,7 +705,8 @@ fn rrn_of(record: &Record) -> Option<Rrn> {
         | Record::ReversalTaken { reply, .. }
         | Record::BatchReconciled { reply, .. }
         | Record::BatchForceClosed { reply, .. }
-        | Record::BatchUploadEnded { reply, .. } => Some(reply.rrn),
+        | Record::BatchUploadEnded { reply, .. }
+        | Record::ScriptReported { reply, .. } => Some(reply.rrn),
         _ => None,
     }
 }

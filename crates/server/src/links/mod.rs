@@ -1,8 +1,12 @@
 //! Links to issuers: one task each, which connects, sends, and hands answers to the core.
 
+mod address;
+mod door;
 mod outgoing;
 mod session;
 mod task;
+
+pub use address::{LinkAddress, LinkAddressError};
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;

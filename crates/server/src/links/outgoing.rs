@@ -1,27 +1,34 @@
-//! Bytes on their way out, with the requests that they belong to: when the connection goes, it is known
-//! exactly which requests never left.
+//! Bytes on their way out, with the requests that they belong to: when the connection goes, exactly those that never
+//! left are handed back, so that they can go another way.
 
 use std::collections::VecDeque;
-
-use switchyard_domain::TransactionId;
 
 use crate::keystore::{drop_front, wipe};
 
 /// An output buffer is given back above this when it is empty.
 const KEEP_BYTES: usize = 64 * 1024;
 
+/// Where a frame begins, in bytes since the connection began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrameStart(u64);
+
 /// Frames that have been encoded and not written whole.
-#[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(super) struct Outgoing<R> {
     bytes: Vec<u8>,
     written: usize,
-    /// Where each request begins, in order, in bytes since the connection began.
-    requests: VecDeque<(u64, TransactionId)>,
+    /// Requests of which not a byte has left, and where each begins, in bytes since the connection began.
+    requests: VecDeque<(u64, R)>,
     /// Bytes dropped from the front of `bytes` since the connection began.
     base: u64,
 }
 
-impl Outgoing {
+impl<R> Default for Outgoing<R> {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), written: 0, requests: VecDeque::new(), base: 0 }
+    }
+}
+
+impl<R> Outgoing<R> {
     /// Bytes that are not written yet.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.written..]
@@ -30,26 +37,25 @@ impl Outgoing {
         self.rest().is_empty()
     }
 
-    /// Appends one frame, which `write` encodes; it is undone when that fails.
+    /// Appends one frame, which `write` encodes; it is undone when that fails. Says where the frame begins.
     pub(super) fn append<E>(
         &mut self,
-        request: Option<TransactionId>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    ) -> Result<FrameStart, E> {
         let start = self.bytes.len();
         match write(&mut self.bytes) {
-            Ok(()) => {
-                if let Some(request) = request {
-                    self.requests.push_back((self.base + start as u64, request));
-                }
-                Ok(())
-            }
+            Ok(()) => Ok(FrameStart(self.base + start as u64)),
             Err(error) => {
                 wipe(&mut self.bytes[start..]);
                 self.bytes.truncate(start);
                 Err(error)
             }
         }
+    }
+
+    /// Keeps the request of the frame that was appended last, until its first byte leaves.
+    pub(super) fn keep(&mut self, FrameStart(start): FrameStart, request: R) {
+        self.requests.push_back((start, request));
     }
 
     /// `count` more bytes have left.
@@ -74,12 +80,12 @@ impl Outgoing {
     }
 
     /// Requests of which not a byte has left.
-    pub(super) fn unsent(&mut self) -> impl Iterator<Item = TransactionId> + '_ {
+    pub(super) fn unsent(&mut self) -> impl Iterator<Item = R> + '_ {
         self.requests.drain(..).map(|(_, request)| request)
     }
 }
 
-impl Drop for Outgoing {
+impl<R> Drop for Outgoing<R> {
     fn drop(&mut self) {
         wipe(&mut self.bytes);
     }
@@ -89,45 +95,41 @@ impl Drop for Outgoing {
 mod tests {
     use super::*;
 
+    /// Appends a frame with its request.
+    fn put(outgoing: &mut Outgoing<u64>, request: Option<u64>, bytes: &[u8]) {
+        let start = outgoing.append(|out| -> Result<(), ()> {
+            out.extend(bytes);
+            Ok(())
+        });
+        request.into_iter().for_each(|request| outgoing.keep(start.unwrap(), request));
+    }
+
     #[test]
     fn a_request_counts_as_sent_from_its_first_byte_on() {
         let mut outgoing = Outgoing::default();
-        let frame = |byte| {
-            move |out: &mut Vec<u8>| -> Result<(), ()> {
-                out.extend([byte; 4]);
-                Ok(())
-            }
-        };
-        outgoing.append(Some(TransactionId(1)), frame(1)).unwrap();
+        put(&mut outgoing, Some(1), &[1; 4]);
         outgoing.wrote(4);
-        outgoing.append(Some(TransactionId(2)), frame(2)).unwrap();
-        outgoing.append(None, frame(3)).unwrap();
-        outgoing.append(Some(TransactionId(4)), frame(4)).unwrap();
-        assert!(
-            outgoing
-                .append(Some(TransactionId(5)), |out| {
-                    out.push(9);
-                    Err(())
-                })
-                .is_err()
-        );
-        outgoing.append(Some(TransactionId(6)), frame(6)).unwrap();
+        put(&mut outgoing, Some(2), &[2; 4]);
+        put(&mut outgoing, None, &[3; 4]);
+        put(&mut outgoing, Some(4), &[4; 4]);
+        let failed = outgoing.append(|out| {
+            out.push(9);
+            Err(())
+        });
+        assert!(failed.is_err());
+        put(&mut outgoing, Some(6), &[6; 4]);
         outgoing.wrote(8);
         assert_eq!(outgoing.rest(), [4, 4, 4, 4, 6, 6, 6, 6]);
         outgoing.wrote(1);
-        assert_eq!(outgoing.unsent().collect::<Vec<_>>(), [TransactionId(6)]);
+        assert_eq!(outgoing.unsent().collect::<Vec<_>>(), [6]);
     }
 
     #[test]
     fn a_host_that_never_catches_up_does_not_grow_the_buffer() {
         const FRAME: usize = 1024;
         let mut outgoing = Outgoing::default();
-        let append = |outgoing: &mut Outgoing, number: u64| {
-            let frame = |out: &mut Vec<u8>| -> Result<(), ()> {
-                out.extend([number as u8; FRAME]);
-                Ok(())
-            };
-            outgoing.append(Some(TransactionId(number)), frame).unwrap();
+        let append = |outgoing: &mut Outgoing<u64>, number: u64| {
+            put(outgoing, Some(number), &[number as u8; FRAME]);
         };
         append(&mut outgoing, 0);
         for number in 1..1_000 {
@@ -136,6 +138,6 @@ mod tests {
             assert_eq!(outgoing.rest(), [number as u8; FRAME]);
         }
         assert!(outgoing.bytes.len() <= 2 * KEEP_BYTES, "{}", outgoing.bytes.len());
-        assert_eq!(outgoing.unsent().collect::<Vec<_>>(), [TransactionId(999)]);
+        assert_eq!(outgoing.unsent().collect::<Vec<_>>(), [999]);
     }
 }

@@ -12,7 +12,7 @@ use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::LinkQueue;
-use super::outgoing::Outgoing;
+use super::outgoing::{FrameStart, Outgoing};
 use crate::keystore::{drop_front, wipe};
 use crate::metrics::LinkMetrics;
 use crate::shared::Shared;
@@ -60,13 +60,21 @@ pub(super) struct Session<'a> {
     generation: u32,
     /// Taken from the queue, not encoded yet.
     pending: VecDeque<(u32, Box<Upstream>)>,
-    outgoing: Outgoing,
+    outgoing: Outgoing<Box<UpstreamRequest>>,
     input: Vec<u8>,
     inputs: Vec<Input>,
     /// Which requests were not answered yet and when each left; a lost answer gives its credit back in time.
     outstanding: VecDeque<(Stan, Instant)>,
     heard_at: Instant,
     echo_sent: Option<Instant>,
+}
+
+/// What a host's message is.
+enum Heard {
+    Answer(Answer),
+    /// A question about the link, with its answer.
+    Question(Vec<u8>),
+    Nothing,
 }
 
 /// One step of sending.
@@ -183,9 +191,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What never left, for the core: it is as if it had not been sent, and nothing has to be reversed.
-    pub(super) fn unsent(mut self) -> Vec<(TransactionId, Option<Box<UpstreamRequest>>)> {
-        let mut unsent: Vec<_> = self.outgoing.unsent().map(|transaction| (transaction, None)).collect();
+    /// What never left, for the core: it is as if it had not been sent, and may go another way.
+    pub(super) fn unsent(mut self) -> Vec<Box<UpstreamRequest>> {
+        let mut unsent: Vec<_> = self.outgoing.unsent().collect();
         self.queue.take(&mut self.pending);
         unsent.extend(self.pending.drain(..).filter_map(|(_, message)| request_of(*message)));
         unsent
@@ -201,17 +209,19 @@ impl<'a> Session<'a> {
             let next =
                 self.pending.iter().position(|(_, message)| !waits || transaction_of(message).is_none());
             let Some((generation, message)) = next.and_then(|next| self.pending.remove(next)) else { return };
-            let (transaction, asked) = (transaction_of(&message), asked_as(&message));
             let may_leave = generation == self.generation && !self.is_overdue(&message);
-            let sent = may_leave && self.encode(&message);
-            match transaction {
-                Some(_) if sent => self.outstanding.extend(asked.map(|stan| (stan, Instant::now()))),
-                Some(transaction) => {
-                    self.metrics.unsent.increment(1);
-                    let (link, request) = (self.speech.index, request_of(*message).and_then(|(_, r)| r));
-                    self.shared.queue.push([Input::NotSent { link, transaction, request }]);
+            let sent = if may_leave { self.encode(&message) } else { None };
+            match (request_of(*message), sent) {
+                (Some(request), Some(start)) => {
+                    let asked = request.opened.upstream.map(|upstream| upstream.stan);
+                    self.outstanding.extend(asked.map(|stan| (stan, Instant::now())));
+                    self.outgoing.keep(start, request);
                 }
-                None => {}
+                (Some(request), None) => {
+                    self.metrics.unsent.increment(1);
+                    self.shared.queue.push([not_sent(self.speech.index, request)]);
+                }
+                (None, _) => {}
             }
         }
     }
@@ -231,22 +241,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Appends a message to what goes out; false when it cannot be built.
-    fn encode(&mut self, message: &Upstream) -> bool {
+    /// Appends a message to what goes out and says where; `None` when it cannot be built.
+    fn encode(&mut self, message: &Upstream) -> Option<FrameStart> {
         let (shared, speech) = (self.shared, self.speech);
         let context = LinkContext { offset: shared.offset, acquirer: shared.acquirer };
         let card = sealed_card(message).and_then(|card| open_card(shared, card));
-        let appended = self.outgoing.append(transaction_of(message), |out| {
+        let appended = self.outgoing.append(|out| {
             speech.framing.try_write(out, |out| -> Result<(), SendError> {
                 link::write(speech.dialect, message, card.as_ref(), &context, out)?;
                 Ok(())
             })
         });
         match appended {
-            Ok(()) => self.metrics.sent.increment(1),
+            Ok(_) => self.metrics.sent.increment(1),
             Err(ref error) => tracing::error!(link = %self.queue.name, %error, "a message cannot be built"),
         }
-        appended.is_ok()
+        appended.ok()
     }
 
     fn beat(&mut self, echo_interval: Duration) -> Result<(), Lost> {
@@ -279,7 +289,10 @@ impl<'a> Session<'a> {
             match self.speech.framing.scan(&self.input[at..], frame_bytes_max) {
                 Scan::Frame { start, end, consumed } => {
                     self.metrics.received.increment(1);
-                    if let Some(answer) = self.read_answer(&self.input[at + start..at + end]) {
+                    let heard = self.hear(&self.input[at + start..at + end]);
+                    if let Heard::Question(reply) = heard {
+                        self.reply(&reply);
+                    } else if let Heard::Answer(answer) = heard {
                         self.note_answer(&answer);
                         let (link, generation) = (self.speech.index, self.generation);
                         self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
@@ -313,21 +326,43 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// An answer for the core; nothing for what is none, and for the link's own echoes.
-    fn read_answer(&self, body: &[u8]) -> Option<Answer> {
+    /// Answers a question about the link; a host that does not take its answers gets no more of them.
+    fn reply(&mut self, body: &[u8]) {
+        if self.outgoing.rest().len() >= OUTGOING_BYTES_MAX {
+            return;
+        }
+        let framing = self.speech.framing;
+        let appended = self.outgoing.append(|out| {
+            framing.try_write(out, |out| -> Result<(), SendError> {
+                out.extend_from_slice(body);
+                Ok(())
+            })
+        });
+        match appended {
+            Ok(_) => self.metrics.sent.increment(1),
+            Err(error) => tracing::error!(link = %self.queue.name, %error, "an answer cannot be framed"),
+        }
+    }
+
+    /// What a message of the host is; nothing for the answers to the link's own echoes.
+    fn hear(&self, body: &[u8]) -> Heard {
         let message = match self.speech.dialect.parse(body) {
             Ok(message) => message,
             Err(error) => {
                 tracing::warn!(link = %self.queue.name, %error, "a message of the host does not parse");
-                return None;
+                return Heard::Nothing;
             }
         };
+        let mut reply = Vec::new();
+        if let Some(Ok(())) = link::answer_network(&message, &mut reply) {
+            return Heard::Question(reply);
+        }
         match link::read_answer(&message) {
-            Ok(answer) if answer.network_code == Some(ECHO) => None,
-            Ok(answer) => Some(answer),
+            Ok(answer) if answer.network_code == Some(ECHO) => Heard::Nothing,
+            Ok(answer) => Heard::Answer(answer),
             Err(error) => {
                 tracing::warn!(link = %self.queue.name, %error, "a message of the host is no answer");
-                None
+                Heard::Nothing
             }
         }
     }
@@ -356,19 +391,17 @@ fn open_card(shared: &Shared, card: &CardRef) -> Option<Pan> {
     opened.ok()
 }
 
-fn request_of(message: Upstream) -> Option<(TransactionId, Option<Box<UpstreamRequest>>)> {
+/// The request of a message that is one.
+fn request_of(message: Upstream) -> Option<Box<UpstreamRequest>> {
     match message {
-        Upstream::Request(request) => Some((request.opened.id, Some(request))),
+        Upstream::Request(request) => Some(request),
         Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
     }
 }
 
-/// The trace number under which a request is answered.
-fn asked_as(message: &Upstream) -> Option<Stan> {
-    match message {
-        Upstream::Request(request) => request.opened.upstream.map(|upstream| upstream.stan),
-        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
-    }
+/// Tells the core of a request that never left.
+pub(super) fn not_sent(link: LinkIndex, request: Box<UpstreamRequest>) -> Input {
+    Input::NotSent { link, transaction: request.opened.id, request: Some(request) }
 }
 
 fn transaction_of(message: &Upstream) -> Option<TransactionId> {

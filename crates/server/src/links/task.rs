@@ -11,13 +11,12 @@ use switchyard_wire::{Dialect, Framing};
 use tokio::net::TcpStream;
 
 use super::LinkQueue;
-use super::session::{Lost, Session, Speech};
+use super::address::LinkAddress;
+use super::door::Door;
+use super::session::{Lost, Session, Speech, not_sent};
 use crate::metrics::LinkMetrics;
 use crate::shared::Shared;
 use crate::tls::{self, Stream};
-
-/// What an address begins with when the link uses TLS.
-const TLS_SCHEME: &str = "tls://";
 
 /// One link.
 pub(super) struct LinkTask {
@@ -35,16 +34,17 @@ impl LinkTask {
         Self { shared, index, link, queue, metrics, generation: 0 }
     }
 
-    /// Connects and serves until `stop`.
+    /// Connects, or is connected to, and serves until `stop`.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
-        let Some(speech) = self.speech() else {
-            tracing::error!(link = %self.link.name, "the link's dialect or framing is unknown; it stays down");
+        let (Some(speech), Ok(address)) = (self.speech(), self.link.address.parse()) else {
+            tracing::error!(link = %self.link.name, "the link's dialect, framing or address is unknown; it stays down");
             return self.reject_until(stop, None).await;
         };
-        let mut backoff = Backoff::new(&self.shared);
+        let (mut backoff, mut door, mut next) = (Backoff::new(&self.shared), None, None);
         loop {
             if !self.queue.is_wanted() {
+                (door, next) = (None, None);
                 let wanted = self.queue.until_wanted(true);
                 let (ending, stopped) = either(&mut stop, wanted);
                 self.reject_until(ending, None).await;
@@ -53,31 +53,35 @@ impl LinkTask {
                 }
                 backoff.current = None;
             }
-            let connecting = self.connect();
-            let stream = tokio::select! {
-                biased;
-                () = &mut stop => return,
-                stream = connecting => stream,
-            };
             let started = Instant::now();
-            match stream {
-                Ok(stream) => {
-                    let queue = Arc::clone(&self.queue);
-                    let (ending, stopped) = either(&mut stop, queue.until_wanted(false));
-                    let lost = self.serve(&speech, stream, ending).await;
-                    if stopped.load(Ordering::Relaxed) {
-                        return;
-                    }
+            let reached = match next.take() {
+                Some(stream) => Reached::Host(stream),
+                None => self.reach(&address, &mut door, &mut stop).await,
+            };
+            match reached {
+                Reached::Stopped => return,
+                Reached::Unwanted => continue,
+                Reached::Host(stream) => {
+                    let (ended, later) = self.serve_until(&speech, stream, door.as_ref(), &mut stop).await;
+                    let Some(lost) = ended else { return };
                     if matches!(lost, Lost::Stopped) {
-                        tracing::info!(link = %self.link.name, "link is down by order");
+                        let why = if later.is_some() { "its host connected again" } else { "by order" };
+                        tracing::info!(link = %self.link.name, why, "link's connection was let go");
+                        next = later;
                         continue;
                     }
                     tracing::warn!(link = %self.link.name, error = %lost, "link lost");
+                    if door.is_some() {
+                        // It is the host that tries again; there is nothing to hold back.
+                        continue;
+                    }
                 }
-                Err(error) if backoff.is_fresh() => {
+                Reached::Nobody(error) if backoff.is_fresh() => {
                     tracing::warn!(link = %self.link.name, %error, "link cannot be connected");
                 }
-                Err(error) => tracing::debug!(link = %self.link.name, %error, "link cannot be connected"),
+                Reached::Nobody(error) => {
+                    tracing::debug!(link = %self.link.name, %error, "link cannot be connected");
+                }
             }
             let wait = backoff.next(started.elapsed());
             // An order need not wait for the end of the back-off.
@@ -89,6 +93,72 @@ impl LinkTask {
         }
     }
 
+    /// The host's connection: made by the switch, or waited for as long as it takes.
+    async fn reach(
+        &self,
+        address: &LinkAddress,
+        door: &mut Option<Door>,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Reached {
+        let (on, peers, tls) = match address {
+            LinkAddress::Connect { host, tls } => {
+                let connecting = self.connect(host, *tls);
+                return tokio::select! {
+                    biased;
+                    () = stop => Reached::Stopped,
+                    stream = connecting => stream.map_or_else(Reached::Nobody, Reached::Host),
+                };
+            }
+            LinkAddress::Listen { on, peers, tls } => (*on, peers, *tls),
+        };
+        if door.is_none() {
+            match Door::open(on, peers, tls).await {
+                Ok(open) => *door = Some(open),
+                Err(error) => return Reached::Nobody(error),
+            }
+        }
+        let mut arrived = None;
+        let waiting = async {
+            tokio::select! {
+                biased;
+                () = self.queue.until_wanted(false) => {}
+                stream = arrival(door.as_ref(), &self.shared, &self.link.name) => arrived = Some(stream),
+            }
+        };
+        let (ending, stopped) = either(stop, waiting);
+        // Nobody is there yet: what is meant for the host must not wait for its pleasure.
+        self.reject_until(ending, None).await;
+        match arrived {
+            _ if stopped.load(Ordering::Relaxed) => Reached::Stopped,
+            Some(stream) => Reached::Host(stream),
+            None => Reached::Unwanted,
+        }
+    }
+
+    /// Serves a connection; a host that connects once more has given the earlier one up, and its new one comes back
+    /// too. No `Lost` when the switch stops.
+    async fn serve_until(
+        &mut self,
+        speech: &Speech,
+        stream: Stream,
+        door: Option<&Door>,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> (Option<Lost>, Option<Stream>) {
+        let (queue, shared, name) =
+            (Arc::clone(&self.queue), Arc::clone(&self.shared), self.link.name.clone());
+        let mut later = None;
+        let over = async {
+            tokio::select! {
+                biased;
+                () = queue.until_wanted(false) => {}
+                stream = arrival(door, &shared, &name) => later = Some(stream),
+            }
+        };
+        let (ending, stopped) = either(stop, over);
+        let lost = self.serve(speech, stream, ending).await;
+        (Some(lost).filter(|_| !stopped.load(Ordering::Relaxed)), later)
+    }
+
     fn speech(&self) -> Option<Speech> {
         Some(Speech {
             index: self.index,
@@ -98,22 +168,22 @@ impl LinkTask {
         })
     }
 
-    async fn connect(&self) -> std::io::Result<Stream> {
+    async fn connect(&self, host: &str, tls: bool) -> std::io::Result<Stream> {
         let limit = Duration::from_millis(u64::from(self.shared.config.links.connect_timeout_ms));
-        tokio::time::timeout(limit, self.open()).await.map_err(|_| std::io::ErrorKind::TimedOut)?
+        tokio::time::timeout(limit, self.open(host, tls)).await.map_err(|_| std::io::ErrorKind::TimedOut)?
     }
 
     /// The connection, and TLS on it when the address asks for it.
-    async fn open(&self) -> std::io::Result<Stream> {
-        let address = &self.link.address;
-        let secured = address.strip_prefix(TLS_SCHEME);
-        let stream = TcpStream::connect(secured.unwrap_or(address)).await?;
+    async fn open(&self, host: &str, tls: bool) -> std::io::Result<Stream> {
+        let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
-        let Some(secured) = secured else { return Ok(Stream::Plain(stream)) };
+        if !tls {
+            return Ok(Stream::Plain(stream));
+        }
         let Some(tls) = &self.shared.tls.links else {
             return Err(std::io::Error::other("links.tls_authorities is not set: no host could be believed"));
         };
-        let name = secured.rsplit_once(':').map_or(secured, |(name, _)| name);
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         tls::connect(tls, stream, name.trim_matches(['[', ']'])).await
     }
 
@@ -130,8 +200,7 @@ impl LinkTask {
         self.metrics.lost.increment(1);
         self.metrics.unsent.increment(unsent.len() as u64);
         // Before the loss: what never left is declined, what may have left is reversed.
-        let unsent =
-            unsent.into_iter().map(|(transaction, request)| Input::NotSent { link, transaction, request });
+        let unsent = unsent.into_iter().map(|request| not_sent(link, request));
         self.shared.queue.push(unsent.chain([Input::LinkLost { link, generation }]));
         lost
     }
@@ -146,8 +215,7 @@ impl LinkTask {
             let unsent = messages.drain(..).filter_map(|(_, message)| match *message {
                 Upstream::Request(request) => {
                     self.metrics.unsent.increment(1);
-                    let transaction = request.opened.id;
-                    Some(Input::NotSent { link: self.index, transaction, request: Some(request) })
+                    Some(not_sent(self.index, request))
                 }
                 Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
             });
@@ -158,6 +226,24 @@ impl LinkTask {
                 () = self.queue.filled() => {}
             }
         }
+    }
+}
+
+/// What came of wanting a connection.
+enum Reached {
+    Host(Stream),
+    Nobody(std::io::Error),
+    /// An operator wants the link down.
+    Unwanted,
+    /// The switch stops.
+    Stopped,
+}
+
+/// The next connection at the door; never, where there is none.
+async fn arrival(door: Option<&Door>, shared: &Shared, link: &str) -> Stream {
+    match door {
+        Some(door) => door.accept(shared, link).await,
+        None => std::future::pending().await,
     }
 }
 

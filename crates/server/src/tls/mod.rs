@@ -42,6 +42,8 @@ pub(crate) struct Tls {
     pub(crate) terminals: Option<ServerTls>,
     pub(crate) http: Option<ServerTls>,
     pub(crate) links: Option<ClientTls>,
+    /// For hosts that connect to the switch.
+    pub(crate) link_hosts: Option<ServerTls>,
 }
 
 impl Tls {
@@ -59,6 +61,11 @@ impl Tls {
             ))?,
             http: ServerTls::load(files(&http.tls_certificate, &http.tls_key, &http.tls_client_authorities))?,
             links: ClientTls::load(files(&links.tls_certificate, &links.tls_key, &links.tls_authorities))?,
+            link_hosts: ServerTls::load(files(
+                &links.tls_certificate,
+                &links.tls_key,
+                &links.tls_authorities,
+            ))?,
         })
     }
 
@@ -68,6 +75,7 @@ impl Tls {
             ("terminals", self.terminals.as_ref().map(ServerTls::reload_if_changed)),
             ("http", self.http.as_ref().map(ServerTls::reload_if_changed)),
             ("links", self.links.as_ref().map(ClientTls::reload_if_changed)),
+            ("link hosts", self.link_hosts.as_ref().map(ServerTls::reload_if_changed)),
         ];
         for (side, reloaded) in sides {
             match reloaded {

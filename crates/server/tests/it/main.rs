@@ -9,6 +9,7 @@ mod derived;
 mod disk;
 mod end_to_end;
 mod intake;
+mod listening;
 mod metrics;
 mod snapshots;
 mod threats;

@@ -198,10 +198,11 @@ impl Oracle {
 
 fn facts_of(reply: &Reply) -> Option<&ReplyFacts> {
     match &reply.body {
-        ReplyBody::Refused | ReplyBody::Echo { .. } => None,
+        ReplyBody::Refused | ReplyBody::Echo { .. } | ReplyBody::Download { .. } => None,
         ReplyBody::Financial { facts, .. }
         | ReplyBody::SignOn { facts, .. }
         | ReplyBody::SignOff { facts }
+        | ReplyBody::ScriptResult { facts }
         | ReplyBody::BatchTotals { facts, .. }
         | ReplyBody::BatchUpload { facts } => Some(facts),
     }

@@ -3,9 +3,9 @@
 use super::{Breach, Checked, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchNumber, BatchSide, Entry, HoldId, Movement, Outcome, Phase, Record,
-    ReplyFacts, RequestKey, ReversalEffect, Rrn, SafEntry, SafId, Stamped, Stan, TerminalIndex, Timestamp,
-    TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AccountKind, BatchNumber, BatchSide, Entry, HoldId, LinkIndex, LinkOrder, Movement, Outcome,
+    Phase, Record, ReplyFacts, RequestKey, ResponseCode, ReversalEffect, Rrn, SafEntry, SafId, Stamped, Stan,
+    TerminalIndex, TerminalOrder, Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 /// A completion may be this many percent of its hold.
@@ -47,6 +47,12 @@ pub(crate) struct Story {
     pub(crate) last_at: Timestamp,
     pub(crate) batches_closed: u64,
     pub(crate) days: u64,
+    /// What a card may spend on a business day, as it was ordered.
+    pub(crate) card_day_minor: Option<u64>,
+    /// Terminals that operators have disabled, and links that take no new transactions.
+    disabled: BTreeSet<TerminalIndex>,
+    closed: BTreeSet<LinkIndex>,
+    pub(crate) over_limit: u64,
 }
 
 impl Story {
@@ -108,6 +114,22 @@ impl Story {
                 self.days += 1;
                 Ok(())
             }
+            Record::TerminalOrdered { terminal, order, .. } => {
+                match order {
+                    TerminalOrder::Disable => self.disabled.insert(*terminal),
+                    TerminalOrder::Enable => self.disabled.remove(terminal),
+                    TerminalOrder::ForceSignOn | TerminalOrder::ResetBatch(_) => false,
+                };
+                Ok(())
+            }
+            Record::LinkOrdered { link, order, .. } => {
+                match order {
+                    LinkOrder::Down | LinkOrder::Drain => self.closed.insert(*link),
+                    LinkOrder::Up => self.closed.remove(link),
+                    LinkOrder::SignOn => false,
+                };
+                Ok(())
+            }
             Record::HoldExpired { transaction, .. } => {
                 let tale = self.tale(*transaction)?;
                 let whole = !tale.ended;
@@ -160,13 +182,53 @@ impl Story {
         if let Some(reply) = reply {
             self.replies.insert(reply.rrn, reply);
         }
+        self.obeyed(opened)?;
         if outcome != Outcome::Declined {
+            self.within_limit(opened)?;
             self.claim(opened)?;
+        } else {
+            let limit = reply.is_some_and(|reply| reply.code == ResponseCode::AMOUNT_LIMIT);
+            self.over_limit += u64::from(limit && opened.kind.is_limited());
         }
         self.unresolved += usize::from(outcome == Outcome::Pending);
         let tale = Tale { opened: opened.clone(), outcome, reply, refused: false, followed: 0, ended: false };
         self.transactions.insert(id, tale);
         Ok(())
+    }
+
+    /// Nothing new comes from a disabled terminal or goes over a link that takes nothing new.
+    fn obeyed(&self, opened: &TransactionOpened) -> Checked {
+        let terminal = opened.key.terminal;
+        ensure(!self.disabled.contains(&terminal), "orders are obeyed", || {
+            format!("{} of terminal {}, which is disabled", opened.id, terminal.0)
+        })?;
+        let link = opened.upstream.map(|upstream| upstream.link);
+        ensure(link.is_none_or(|link| !self.closed.contains(&link)), "orders are obeyed", || {
+            format!("{} goes over a link that takes nothing new", opened.id)
+        })
+    }
+
+    /// What a card spends on a business day stays within its limit; what has taken place already counts, and is told
+    /// of even above it. What follow-ups took is left out, which is never more than the switch counts.
+    fn within_limit(&self, opened: &TransactionOpened) -> Checked {
+        let (Some(most), Some(card)) = (self.card_day_minor, &opened.card) else { return Ok(()) };
+        if !opened.kind.is_limited() || opened.kind.is_advice() {
+            return Ok(());
+        }
+        let stands = |tale: &&Tale| {
+            let same_card = tale.opened.card.as_ref().is_some_and(|other| other.hash == card.hash);
+            let counts = matches!(tale.outcome, Outcome::Pending | Outcome::Approved | Outcome::Unknown);
+            same_card
+                && counts
+                && !tale.ended
+                && tale.opened.kind.is_limited()
+                && tale.opened.day == opened.day
+        };
+        let spent: u64 = self.transactions.values().filter(stands).map(|tale| tale.opened.amount.minor).sum();
+        let sum = spent + opened.amount.minor;
+        ensure(sum <= most, "limits hold", || {
+            format!("{} brings its card's day to {sum} of {most}", opened.id)
+        })
     }
 
     /// What a follow-up takes is taken when it is sent: two of them never hold the same.

@@ -222,7 +222,9 @@ impl Process {
         }
         let mut batch = RecordBatch::starting_at(self.next);
         for stamped in std::mem::take(&mut self.output.records) {
-            if posts(&stamped) && env.sabotages(Sabotage::LosePosting, 20) {
+            let lost = posts(&stamped) && env.sabotages(Sabotage::LosePosting, 20)
+                || orders(&stamped) && env.sabotages(Sabotage::LoseOrder, 300);
+            if lost {
                 continue;
             }
             let pushed = batch.push(|buffer| stamped.encode(buffer));
@@ -426,8 +428,13 @@ impl Process {
 
     /// An operator ends the business day.
     pub(crate) fn cut_day(&mut self, env: &mut Env) {
+        self.command(env, switchyard_core::Command::CutDay);
+    }
+
+    /// An operator wants something; what is refused or is so already changes nothing.
+    pub(crate) fn command(&mut self, env: &mut Env, command: switchyard_core::Command) {
         let actor = Actor::Operator("the simulation".into());
-        let command = Box::new(switchyard_core::Command::CutDay);
+        let command = Box::new(command);
         self.handle(env, Input::Command { ticket: 0, actor, command });
     }
 }
@@ -440,6 +447,12 @@ impl KnownTerminal {
         }
         self.keys.as_ref()
     }
+}
+
+/// Whether a record is an order of an operator.
+fn orders(stamped: &Stamped) -> bool {
+    use switchyard_domain::Record::{LinkOrdered, TerminalOrdered};
+    matches!(stamped.record, LinkOrdered { .. } | TerminalOrdered { .. })
 }
 
 fn posts(stamped: &Stamped) -> bool {

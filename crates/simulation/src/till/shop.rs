@@ -25,19 +25,20 @@ pub(super) struct Open {
     refunded: u64,
 }
 
-const FIRST: [TransactionKind; 6] = [
+const FIRST: [TransactionKind; 7] = [
     TransactionKind::Sale,
     TransactionKind::Sale,
     TransactionKind::Sale,
     TransactionKind::PreAuth,
     TransactionKind::PreAuth,
     TransactionKind::BalanceInquiry,
+    TransactionKind::OfflineSale,
 ];
 
 /// What may follow a transaction.
 fn followers(kind: TransactionKind) -> &'static [TransactionKind] {
     match kind {
-        TransactionKind::Sale => &[TransactionKind::Void, TransactionKind::Refund],
+        TransactionKind::Sale | TransactionKind::OfflineSale => &[TransactionKind::Void, TransactionKind::Refund],
         TransactionKind::PreAuth => &[TransactionKind::PreAuthVoid, TransactionKind::Completion],
         TransactionKind::Completion => &[TransactionKind::CompletionVoid, TransactionKind::Refund],
         TransactionKind::Void
@@ -46,7 +47,6 @@ fn followers(kind: TransactionKind) -> &'static [TransactionKind] {
         | TransactionKind::PreAuthVoid
         | TransactionKind::CompletionVoid
         // The tills of the simulation do not ask for these.
-        | TransactionKind::OfflineSale
         | TransactionKind::CompletionAdvice
         | TransactionKind::Tip
         | TransactionKind::CashAdvance
@@ -168,6 +168,11 @@ impl Till {
     fn first(&self, env: &mut Env) -> Order {
         let kind = FIRST[env.random.below(FIRST.len() as u64) as usize];
         let card = Arc::clone(&self.cards[env.random.below(self.cards.len() as u64) as usize]);
+        // The issuers' hosts of the simulation take no advices.
+        let offline = kind == TransactionKind::OfflineSale && card.on_us;
+        let kind =
+            if kind == TransactionKind::OfflineSale && !offline { TransactionKind::Sale } else { kind };
+        env.tally.offline_sales += u64::from(offline);
         let minor = match env.random.below(20) {
             0 => env.random.between(1, 3),
             1 => env.random.between(4_900_000, 5_100_000),
@@ -178,7 +183,7 @@ impl Till {
             kind,
             amount_minor: if inquiry { 0 } else { minor },
             entry: entry(&mut env.random),
-            pin: (inquiry || env.random.chance(600)).then(|| card.pin.clone()),
+            pin: (inquiry || !offline && env.random.chance(600)).then(|| card.pin.clone()),
             card,
             original: None,
             tamper: Tamper::None,

@@ -163,6 +163,22 @@ impl Composer<'_> {
     pub fn echo_test(&self) -> Result<Vec<u8>, SimError> {
         self.management(0x0820, None, "301", false)
     }
+    /// 0800 or 0820 of a download, with F62 where the step has one.
+    ///
+    /// # Errors
+    /// [`SimError::Build`] when an element does not take its value.
+    pub fn download(&self, mti: u16, stan: Stan, code: &str, de62: &[u8]) -> Result<Vec<u8>, SimError> {
+        let mut body = Vec::with_capacity(80);
+        let mut b = dialect().builder(&mut body, Mti::new(mti));
+        b.digits(11, &stan.digits())?;
+        self.terminal_fields(&mut b, Tamper::None)?;
+        b.digits(60, format!("00{}{code}", self.batch).as_bytes())?;
+        if !de62.is_empty() {
+            b.bytes(62, de62)?;
+        }
+        b.finish()?;
+        self.frame(&body, false)
+    }
     fn management(
         &self,
         mti: u16,

@@ -13,7 +13,7 @@ use crate::world::DemoTerminal;
 use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::time::Duration;
-use switchyard_domain::{BatchNumber, ResponseCode, Stan};
+use switchyard_domain::{BatchNumber, Download, ResponseCode, Stan};
 use switchyard_wire::Mti;
 use tokio::time::Instant;
 
@@ -79,6 +79,8 @@ pub struct Terminal {
     pub(super) ended_late: Vec<Done>,
     /// The last transaction's frame and reply, for a repeat.
     pub(super) last: Option<(Vec<u8>, Reply)>,
+    /// What the host gave it to work with.
+    pub(super) downloads: Vec<Download>,
 }
 
 impl Terminal {
@@ -122,6 +124,7 @@ impl Terminal {
             counts,
             ended_late: Vec::new(),
             last: None,
+            downloads: Vec::new(),
         })
     }
 

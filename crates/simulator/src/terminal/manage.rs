@@ -9,7 +9,7 @@ use crate::error::SimError;
 use switchyard_domain::{ResponseCode, Stan};
 
 /// Sends of a management message.
-const ADMIN_ATTEMPTS_MAX: u32 = 5;
+pub(super) const ADMIN_ATTEMPTS_MAX: u32 = 5;
 
 impl Terminal {
     /// 0800: asks for working keys and takes the batch number.
@@ -26,7 +26,7 @@ impl Terminal {
         self.state.enter_batch(reply.batch.ok_or(SimError::Untrusted { what: "batch number" })?);
         self.needs_sign_on = false;
         self.counts.sign_ons += 1;
-        Ok(())
+        self.download_due(reply.requirement).await
     }
 
     /// 0820/002. The keys are kept, so that a request after it can be tried.

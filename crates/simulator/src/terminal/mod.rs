@@ -6,6 +6,7 @@
 mod chip;
 mod close;
 mod compose;
+mod download;
 mod keys;
 mod line;
 mod machine;

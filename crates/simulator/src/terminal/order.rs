@@ -25,6 +25,8 @@ pub enum AdminKind {
     Upload,
     /// 0320, 60.3 = 202 or 207.
     UploadEnd,
+    /// 0800 and 0820, 60.3 = 360 to 382: a step of a download.
+    Download,
 }
 
 /// What a message is.

@@ -38,6 +38,8 @@ pub struct Reply {
     pub keys: Option<Vec<u8>>,
     /// The host wants the terminal to sign on again.
     pub must_sign_on: bool,
+    /// What the host wants the terminal to do next, by the header.
+    pub requirement: Option<u8>,
     /// Whether it carries F64: a refusal without one may be anybody's.
     pub has_mac: bool,
     /// Every element but F2 and F64, for the comparison of two replies.
@@ -104,6 +106,7 @@ impl Reply {
             keys: message.raw(62).map(<[u8]>::to_vec),
             must_sign_on: envelope.processing_requirement() == Some(REQUIREMENT_SIGN_ON)
                 || code.is_some_and(|c| c == ResponseCode::SIGN_ON_REQUIRED || c == ResponseCode::MAC_ERROR),
+            requirement: envelope.processing_requirement(),
             has_mac: message.has(MAC_DE),
             image: message
                 .elements()

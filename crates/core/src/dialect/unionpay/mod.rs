@@ -10,6 +10,7 @@
 //! request must have, what a reply has, and whether it carries a MAC.
 
 mod batch;
+mod device;
 mod read;
 mod reply;
 mod table;

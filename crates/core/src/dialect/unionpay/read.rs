@@ -1,13 +1,14 @@
 //! From a message to a [`Draft`].
 
 use super::batch;
+use super::device::Scripts;
 use super::table::{Action, Row, Selector, expects_answer, select};
 use crate::dialect::card::{DraftCard, EncryptedTrack, track_from_characters};
 use crate::dialect::draft::{
     Draft, FinancialDraft, MacRequirement, Parsed, ReversalDraft, UploadDraft, UploadedDraft, class_of,
 };
 use crate::dialect::{Refusal, wipe};
-use crate::input::OriginalRef;
+use crate::input::{OriginalRef, ScriptResult};
 use std::ops::Range;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, Pan, PinBlock,
@@ -118,7 +119,14 @@ impl<'a> Reader<'_, '_, 'a> {
             Action::SignOn(form) => Draft::SignOn { stan: self.stan()?, form },
             Action::SignOff => Draft::SignOff { stan: self.stan()? },
             Action::Echo => Draft::Echo,
-            Action::Status => Draft::Status,
+            Action::Status => Draft::Status { status: self.required_bytes(62)?.to_vec() },
+            Action::Download(kind, step) => Draft::Download { kind, step: self.download(kind, step)? },
+            Action::ScriptResult => {
+                let Scripts { results, verification, counter } = self.scripts()?;
+                let (stan, batch, original) = (self.stan()?, de60.batch, self.original()?);
+                let result = ScriptResult { stan, batch, original, results, verification, counter };
+                Draft::ScriptResult(Box::new(result))
+            }
             Action::BatchTotals => {
                 let mut buffer = [0; batch::DIGITS_MAX];
                 let totals = batch::read_totals(self.digits(48, &mut buffer)?)?;

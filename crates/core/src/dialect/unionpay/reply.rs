@@ -15,6 +15,8 @@ use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
 const REFUSED: &[De] = &[3, 4, 11, 25, 39, 41, 42, 49, 60];
 /// DE 63 of an approved transaction: the card scheme.
 const SCHEME: &str = "CUP";
+/// DE 37 where nothing is recorded.
+const NO_REFERENCE: &[u8] = b"000000000000";
 /// Digits of UnionPay's institution codes: shorter numbers had leading zeros.
 const INSTITUTION_DIGITS: usize = 8;
 
@@ -52,6 +54,8 @@ fn elements(request: &Message<'_, '_>, body: &ReplyBody) -> &'static [De] {
         | ReplyBody::SignOn { .. }
         | ReplyBody::SignOff { .. }
         | ReplyBody::Echo { .. }
+        | ReplyBody::Download { .. }
+        | ReplyBody::ScriptResult { .. }
         | ReplyBody::BatchTotals { .. }
         | ReplyBody::BatchUpload { .. } => row_of(request).map_or(REFUSED, |row| row.reply),
     }
@@ -107,18 +111,20 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOn { facts, .. }
             | ReplyBody::SignOff { facts }
             | ReplyBody::BatchTotals { facts, .. }
-            | ReplyBody::BatchUpload { facts } => Some(facts),
-            ReplyBody::Refused | ReplyBody::Echo { .. } => None,
+            | ReplyBody::BatchUpload { facts }
+            | ReplyBody::ScriptResult { facts } => Some(facts),
+            ReplyBody::Refused | ReplyBody::Echo { .. } | ReplyBody::Download { .. } => None,
         }
     }
     fn at(&self) -> Option<Timestamp> {
         match &self.reply.body {
-            ReplyBody::Echo { at } => Some(*at),
+            ReplyBody::Echo { at } | ReplyBody::Download { at, .. } => Some(*at),
             ReplyBody::Refused
             | ReplyBody::Financial { .. }
             | ReplyBody::SignOn { .. }
             | ReplyBody::SignOff { .. }
             | ReplyBody::BatchTotals { .. }
+            | ReplyBody::ScriptResult { .. }
             | ReplyBody::BatchUpload { .. } => self.facts().map(|facts| facts.at),
         }
     }
@@ -129,6 +135,8 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOn { .. }
             | ReplyBody::SignOff { .. }
             | ReplyBody::Echo { .. }
+            | ReplyBody::Download { .. }
+            | ReplyBody::ScriptResult { .. }
             | ReplyBody::BatchTotals { .. }
             | ReplyBody::BatchUpload { .. } => None,
         }
@@ -166,6 +174,10 @@ impl Source<'_, '_, '_> {
                 13 => builder.digits(13, &at.local_date_digits(self.offset))?,
                 _ => builder,
             };
+        }
+        if let (37, ReplyBody::Download { .. }) = (de, &self.reply.body) {
+            // It is an element of this answer, and nothing is recorded that a reference could name.
+            builder.bytes(37, NO_REFERENCE)?;
         }
         let Some(facts) = self.facts() else { return Ok(()) };
         match (de, facts.auth_code) {
@@ -213,6 +225,8 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOn { .. }
             | ReplyBody::SignOff { .. }
             | ReplyBody::Echo { .. }
+            | ReplyBody::Download { .. }
+            | ReplyBody::ScriptResult { .. }
             | ReplyBody::BatchUpload { .. } => builder.echo(self.request, 48)?,
         };
         Ok(())
@@ -237,14 +251,16 @@ impl Source<'_, '_, '_> {
         };
         Ok(())
     }
-    /// DE 62: the keys of a sign-on; a status upload hears its own again.
+    /// DE 62: the keys of a sign-on, a part of a download; a status upload hears its own again.
     fn key_block(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         match &self.reply.body {
             ReplyBody::SignOn { key_block, .. } if key_block.is_empty() => builder,
             ReplyBody::SignOn { key_block, .. } => builder.bytes(62, key_block)?,
+            ReplyBody::Download { data, .. } => builder.bytes(62, data)?,
             ReplyBody::Refused
             | ReplyBody::Financial { .. }
             | ReplyBody::SignOff { .. }
+            | ReplyBody::ScriptResult { .. }
             | ReplyBody::Echo { .. }
             | ReplyBody::BatchTotals { .. }
             | ReplyBody::BatchUpload { .. } => builder.echo(self.request, 62)?,
@@ -260,6 +276,8 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOn { .. }
             | ReplyBody::SignOff { .. }
             | ReplyBody::Echo { .. }
+            | ReplyBody::Download { .. }
+            | ReplyBody::ScriptResult { .. }
             | ReplyBody::BatchUpload { .. } => builder,
         };
         Ok(())

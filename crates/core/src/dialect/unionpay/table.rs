@@ -1,8 +1,10 @@
 //! The transactions of the dialect as data: how each is recognised, what its request must have, what its
 //! reply has.
 
+use super::device::Step;
 use crate::dialect::Refusal;
 use crate::input::KeyForm;
+use switchyard_domain::DownloadKind;
 use switchyard_domain::TransactionKind::{
     self, BalanceInquiry, CardRepayment, CashAdvance, Completion, CompletionAdvice, CompletionVoid,
     OfflineSale, PreAuth, PreAuthVoid, Refund, Sale, Tip, TopUp, Void,
@@ -31,6 +33,8 @@ pub(super) enum Action {
     SignOff,
     Echo,
     Status,
+    Download(DownloadKind, Step),
+    ScriptResult,
     BatchTotals,
     UploadItems,
     UploadDetail,
@@ -59,6 +63,10 @@ const REFUNDED: &[De] = &[2, 3, 4, 11, 12, 13, 14, 15, 25, 32, 37, 39, 41, 42, 4
 const REVERSED: &[De] = &[2, 3, 4, 11, 12, 13, 14, 15, 25, 32, 37, 39, 41, 42, 44, 49, 53, 60];
 const BALANCE: &[De] = &[2, 3, 11, 12, 13, 14, 25, 32, 37, 39, 41, 42, 44, 49, 53, 54, 55, 60];
 const UPLOADED: &[De] = &[11, 12, 13, 32, 37, 39, 41, 42, 48, 60];
+const GIVEN: &[De] = &[11, 12, 13, 39, 41, 42, 60, 62];
+const PARAMETERS: &[De] = &[11, 12, 13, 37, 39, 41, 42, 60, 62];
+const ENDED: &[De] = &[11, 12, 13, 39, 41, 42, 60];
+const SCRIPTED: &[De] = &[3, 4, 11, 12, 13, 32, 37, 39, 41, 42, 60];
 const SIGNED_ON: &[De] = &[11, 12, 13, 32, 37, 39, 41, 42, 60, 62];
 
 const fn financial(
@@ -95,6 +103,31 @@ const fn management(
     Row { mti, codes: Some((None, 0)), network_codes, action, request, reply, needs_mac: false }
 }
 
+const fn download(
+    mti: u16,
+    network_code: u16,
+    kind: DownloadKind,
+    step: Step,
+    request: &'static [De],
+) -> Row {
+    let network_codes: &[u16] = match network_code {
+        360 => &[360],
+        361 => &[361],
+        370 => &[370],
+        371 => &[371],
+        372 => &[372],
+        380 => &[380],
+        381 => &[381],
+        _ => &[382],
+    };
+    let reply = match (kind, step) {
+        (_, Step::End) => ENDED,
+        (DownloadKind::Parameter, _) => PARAMETERS,
+        (DownloadKind::CaKey | DownloadKind::Aid, _) => GIVEN,
+    };
+    management(mti, network_codes, Action::Download(kind, step), request, reply)
+}
+
 /// Every transaction that the switch does.
 pub(super) const ROWS: &[Row] = &[
     financial(0x0200, 310_000, 1, BalanceInquiry, &[3, 11, 22, 25, 41, 42, 49, 60], BALANCE),
@@ -126,6 +159,23 @@ pub(super) const ROWS: &[Row] = &[
     management(0x0800, &[4], Action::SignOn(KeyForm::DoubleWithTrack), &[11, 41, 42, 60, 63], SIGNED_ON),
     management(0x0820, &[2], Action::SignOff, &[11, 41, 42, 60], &[11, 12, 13, 32, 37, 39, 41, 42, 60]),
     management(0x0820, &[301], Action::Echo, &[41, 42, 60], &[11, 12, 13, 39, 41, 42, 60]),
+    download(0x0800, 360, DownloadKind::Parameter, Step::Parameters, &[41, 42, 60]),
+    download(0x0800, 361, DownloadKind::Parameter, Step::End, &[41, 42, 60]),
+    download(0x0820, 372, DownloadKind::CaKey, Step::List, &[41, 42, 60, 62]),
+    download(0x0800, 370, DownloadKind::CaKey, Step::One, &[41, 42, 60, 62]),
+    download(0x0800, 371, DownloadKind::CaKey, Step::End, &[41, 42, 60]),
+    download(0x0820, 382, DownloadKind::Aid, Step::List, &[41, 42, 60, 62]),
+    download(0x0800, 380, DownloadKind::Aid, Step::One, &[41, 42, 60, 62]),
+    download(0x0800, 381, DownloadKind::Aid, Step::End, &[41, 42, 60]),
+    Row {
+        mti: 0x0620,
+        codes: Some((None, 0)),
+        network_codes: &[951],
+        action: Action::ScriptResult,
+        request: &[11, 41, 42, 55, 60],
+        reply: SCRIPTED,
+        needs_mac: true,
+    },
     management(0x0820, &[362], Action::Status, &[41, 42, 60, 62], &[11, 12, 13, 39, 41, 42, 60, 62]),
     management(
         0x0500,
@@ -163,6 +213,8 @@ impl Row {
             | Action::SignOff
             | Action::Echo
             | Action::Status
+            | Action::Download(..)
+            | Action::ScriptResult
             | Action::BatchTotals
             | Action::UploadItems
             | Action::UploadDetail
@@ -190,6 +242,8 @@ impl Row {
             | Action::SignOff
             | Action::Echo
             | Action::Status
+            | Action::Download(..)
+            | Action::ScriptResult
             | Action::BatchTotals
             | Action::UploadItems
             | Action::UploadDetail
@@ -222,12 +276,9 @@ fn refusal(selector: Selector) -> Refusal {
         (0x0100 | 0x0200 | 0x0220, 53 | 54, _) => "a reservation",
         (0x0200 | 0x0220, 60, _) => "a code payment",
         (0x0320 | 0x0800 | 0x0820, 7 | 8, _) | (0x0800 | 0x0820, _, Some(800..=809)) => "a signature upload",
-        (0x0620, _, Some(951)) => "a script result",
         (0x0800 | 0x0820, _, Some(5 | 6)) => "a sign-on with SM4 keys",
         (0x0800 | 0x0820, _, Some(400..=402 | 420)) => "a master key download",
-        (0x0800 | 0x0820, _, Some(101 | 360..=361 | 370..=373 | 380..=382 | 390..=399 | 960 | 961)) => {
-            "a download"
-        }
+        (0x0800 | 0x0820, _, Some(101 | 373 | 390..=399 | 960 | 961)) => "a download",
         _ => return Refusal::unknown(),
     };
     Refusal::not_offered(what)

@@ -68,11 +68,13 @@ pub enum SectionKind {
     RiskCounters = 15,
     /// People who can log in.
     Users = 16,
+    /// What terminals download, have and say.
+    Devices = 17,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -89,6 +91,7 @@ impl SectionKind {
         Self::Risk,
         Self::RiskCounters,
         Self::Users,
+        Self::Devices,
     ];
 }
 
@@ -127,7 +130,8 @@ impl Section<'_> {
             | SectionKind::Blocked
             | SectionKind::Risk
             | SectionKind::RiskCounters
-            | SectionKind::Users => Ok(()),
+            | SectionKind::Users
+            | SectionKind::Devices => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })
     }

@@ -6,6 +6,7 @@
 use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
 use crate::state::batches::Batch;
+use crate::state::devices::Devices;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
 use crate::state::risk::RiskShard;
@@ -46,6 +47,7 @@ enum Content {
     Risk(Box<RiskImage>),
     RiskCounters(Box<RiskShard>),
     Users(Box<Users>),
+    Devices(Box<Devices>),
     Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
 
@@ -93,6 +95,7 @@ impl Part {
                 all(&bytes).map(|tables| (Content::RiskCounters(Box::new(tables)), whole))
             }
             SectionKind::Users => all(&bytes).map(|users| (Content::Users(Box::new(users)), whole)),
+            SectionKind::Devices => all(&bytes).map(|devices| (Content::Devices(Box::new(devices)), whole)),
             SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
                 (Content::Transactions { packed: bytes.into(), count, summary }, whole)
             }),
@@ -242,6 +245,7 @@ impl Build {
                 (risk.rules, risk.since, risk.held) =
                     (rules, since.into_iter().collect(), held.into_iter().collect());
             }
+            Content::Devices(devices) => state.devices = *devices,
             Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
             Content::Users(users) => state.users = (index == 0).then_some(*users)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,

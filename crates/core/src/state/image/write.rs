@@ -24,6 +24,7 @@ impl State {
             .chain(table(SectionKind::Blocked, &self.registry.blocked))
             .chain(self.risk_sections())
             .chain(self.user_sections())
+            .chain(self.device_section())
     }
 
     /// A digest over everything that the records determine. It detects a difference; it proves nothing
@@ -38,8 +39,8 @@ impl State {
             .map(|s| (s.kind, s.index, s.digest));
         let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
         let risk = self.risk_sections().map(|s| (s.kind, s.index, s.digest));
-        let users = self.user_sections().map(|s| (s.kind, s.index, s.digest));
-        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(users))
+        let newer = self.user_sections().chain(self.device_section()).map(|s| (s.kind, s.index, s.digest));
+        digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(newer))
     }
 
     /// Limits and risk rules; nothing where there never were any.
@@ -65,6 +66,13 @@ impl State {
     fn user_sections(&self) -> impl Iterator<Item = Section<'_>> {
         let any = self.users.count() > 0;
         any.then(|| section(SectionKind::Users, 0, pack(&self.users).into())).into_iter()
+    }
+
+    /// What terminals download, have and say; nothing where there never was anything.
+    fn device_section(&self) -> impl Iterator<Item = Section<'_>> {
+        let devices = &self.devices;
+        let section = (!devices.is_empty()).then(|| section(SectionKind::Devices, 0, pack(devices).into()));
+        section.into_iter()
     }
 
     /// Everything but tables and rows.
@@ -104,6 +112,7 @@ impl State {
             risk: _,
             routing: _,
             users: _,
+            devices: _,
             references,
             link_stans,
             records,

@@ -23,6 +23,7 @@
 //! answer, 22 terminal fault or wrong MAC, 21 anything else. A link carries no MAC.
 
 mod function;
+mod network;
 mod read;
 mod write;
 
@@ -30,6 +31,7 @@ mod write;
 mod tests;
 
 pub(crate) use function::network_code;
+pub use network::answer_network;
 pub use read::{AnswerError, read_answer};
 pub use write::{
     LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,

@@ -58,7 +58,7 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
 }
 
 /// What network management is about, as DE 70 of 1987 says it.
-fn network_code(message: &Message<'_, '_>, edition: Edition) -> Result<Option<u16>, AnswerError> {
+pub(super) fn network_code(message: &Message<'_, '_>, edition: Edition) -> Result<Option<u16>, AnswerError> {
     if edition.is_first() {
         return Ok(number(message, 70)?.map(|code| code as u16));
     }

@@ -101,8 +101,9 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOn { facts, .. }
             | ReplyBody::SignOff { facts }
             | ReplyBody::BatchTotals { facts, .. }
-            | ReplyBody::BatchUpload { facts } => Some(facts),
-            ReplyBody::Refused | ReplyBody::Echo { .. } => None,
+            | ReplyBody::BatchUpload { facts }
+            | ReplyBody::ScriptResult { facts } => Some(facts),
+            ReplyBody::Refused | ReplyBody::Echo { .. } | ReplyBody::Download { .. } => None,
         }
     }
     /// The part that is approved, where it is not all.
@@ -113,6 +114,8 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOn { .. }
             | ReplyBody::SignOff { .. }
             | ReplyBody::Echo { .. }
+            | ReplyBody::Download { .. }
+            | ReplyBody::ScriptResult { .. }
             | ReplyBody::BatchTotals { .. }
             | ReplyBody::BatchUpload { .. } => None,
         }

@@ -16,12 +16,16 @@ pub(super) enum Expected {
     SignOff,
     Echo,
     Status,
+    Download,
+    DownloadEnd,
+    Script,
     BatchTotals,
     Items,
     Detail,
     End,
 }
-use Expected::{BatchTotals, Detail, Echo, End, Financial, Items, Reversal, SignOff, SignOn, Status};
+use Expected::{BatchTotals, Detail, Echo, End, Financial, Items, Reversal, Script, SignOff, SignOn, Status};
+use Expected::{Download, DownloadEnd};
 
 /// MTI, DE 3, DE 25, DE 60.1, DE 60.3, what it is, elements of request and reply.
 type Case = (u16, Option<u64>, u64, u8, &'static [u16], Expected, &'static str, &'static str);
@@ -118,6 +122,21 @@ pub(super) const CASES: &[Case] = &[
     (0x0820, None, 0, 0, &[301], Echo,
         "41 42 60",
         "11 12 13 39 41 42 60"),
+    (0x0800, None, 0, 0, &[360], Download,
+        "41 42 60",
+        "11 12 13 37 39 41 42 60 62"),
+    (0x0820, None, 0, 0, &[372, 382], Download,
+        "41 42 60 62",
+        "11 12 13 39 41 42 60 62"),
+    (0x0800, None, 0, 0, &[370, 380], Download,
+        "41 42 60 62",
+        "11 12 13 39 41 42 60 62"),
+    (0x0800, None, 0, 0, &[361, 371, 381], DownloadEnd,
+        "41 42 60",
+        "11 12 13 39 41 42 60"),
+    (0x0620, None, 0, 0, &[951], Script,
+        "11 41 42 55 60 64",
+        "3 4 11 12 13 32 37 39 41 42 60 64"),
     (0x0820, None, 0, 0, &[362], Status,
         "41 42 60 62",
         "11 12 13 39 41 42 60 62"),

@@ -15,6 +15,8 @@ use switchyard_wire::{De, Dialect, Message, Mti};
 /// A well-known test card.
 const PAN: &[u8] = b"6225880000000008";
 const TRACK: &[u8] = b"6225880000000008=30121010000000000";
+/// DE 55 of a script result: one script that the card carried out.
+const SCRIPTS: &[u8] = b"\xDF\x31\x05\x20\x01\x02\x03\x04\x95\x05\x00\x00\x04\x00\x00\x9F\x36\x02\x00\x11";
 /// DE 53 of an enciphered track: digit 3 is 1.
 const TRACK_ENCRYPTED: u64 = 2_610_000_000_000_000;
 
@@ -78,10 +80,11 @@ impl Request {
                     49 => b.bytes(49, b"156"),
                     52 => b.bytes(52, &[0x5A; 8]),
                     53 => b.number(53, 2_600_000_000_000_000),
+                    55 if self.mti == 0x0620 => b.bytes(55, SCRIPTS),
                     55 => b.bytes(55, &[0x9F, 0x02, 0x06, 0, 0, 0, 0, 0x12, 0x50]),
                     60 => b.digits(60, self.de60.as_bytes()),
                     61 => b.digits(61, b"0000030000411231"),
-                    62 => b.bytes(62, b"status"),
+                    62 => b.bytes(62, self.de62()),
                     63 => b.bytes(63, b"01 "),
                     64 => b.bytes(64, b"ABCDEF01"),
                     _ => panic!("no value for de {de}"),
@@ -91,6 +94,14 @@ impl Request {
         }
         builder.finish().unwrap();
         out
+    }
+    fn de62(&self) -> &'static [u8] {
+        match self.de60.get(8..11) {
+            Some("370") => b"\x9F\x06\x05\xA0\x00\x00\x03\x33\x9F\x22\x01\x0B",
+            Some("380") => b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01\x01",
+            Some("372" | "382") => b"100",
+            _ => b"status",
+        }
     }
     fn read(&self) -> Result<Parsed, Refusal> {
         let bytes = self.bytes();

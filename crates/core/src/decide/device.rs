@@ -1,0 +1,180 @@
+//! Downloads, status uploads and what chips made of scripts: nothing here moves money.
+
+use crate::decide::terminal::Caller;
+use crate::effect::{CommandError, CommandOutcome, Reply, ReplyBody};
+use crate::input::{DownloadStep, OriginalRef, ScriptResult};
+use crate::machine::{Core, Output};
+use crate::state::State;
+use switchyard_domain::{
+    Actor, DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadKind, MessageClass, Reason, Record,
+    RequestKey, ResponseCode, ScriptReport, Timestamp, TransactionId,
+};
+
+/// First byte of DE 62: there is none of it.
+const NOTHING: u8 = b'0';
+/// First byte of DE 62: this is the last part.
+const LAST: u8 = b'1';
+/// First byte of DE 62: there is more.
+const MORE: u8 = b'2';
+
+impl Core {
+    pub(crate) fn download(
+        &mut self,
+        caller: Caller,
+        kind: DownloadKind,
+        step: &DownloadStep,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let devices = &self.state.devices;
+        let data = match step {
+            DownloadStep::One { name } => {
+                let found = devices.downloads.get(&(kind, name.clone()));
+                found.map_or_else(|| vec![NOTHING], |content| [&[LAST], content.as_slice()].concat())
+            }
+            DownloadStep::Parameters { seen } => {
+                let all = devices.of(kind).map(|(name, content)| [name, content].concat());
+                part(all, *seen)
+            }
+            DownloadStep::List { seen } => {
+                let all = devices.of(kind).map(|(name, content)| {
+                    Download { kind, name: name.to_vec(), content: content.to_vec() }.summary()
+                });
+                part(all, *seen)
+            }
+            DownloadStep::End => return self.downloaded(caller, kind, now, out),
+        };
+        let body = ReplyBody::Download { at: now, data };
+        out.reply(caller.origin, Reply { code: ResponseCode::APPROVED, body, requirement: 0, chip: None });
+    }
+
+    /// The terminal has all of a kind. It carries no MAC, so that only what is new is recorded.
+    fn downloaded(&mut self, caller: Caller, kind: DownloadKind, now: Timestamp, out: &mut Output) {
+        let (terminal, version) = (caller.terminal, self.state.devices.version(kind));
+        if self.state.downloaded(terminal, kind) < version {
+            let record = Record::Downloaded { terminal, kind, version };
+            self.emit(record, Actor::Terminal(terminal), now, out);
+        }
+        let requirement = self.requirement(&caller);
+        let body = ReplyBody::Echo { at: now };
+        out.reply(caller.origin, Reply { code: ResponseCode::APPROVED, body, requirement, chip: None });
+    }
+
+    /// What a terminal is told to do next.
+    pub(crate) fn requirement(&self, caller: &Caller) -> u8 {
+        self.state.devices.due(caller.terminal).map_or(0, DownloadKind::requirement)
+    }
+
+    pub(crate) fn status_upload(
+        &mut self,
+        caller: Caller,
+        status: Vec<u8>,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let terminal = caller.terminal;
+        if status.len() > DOWNLOAD_BYTES_MAX {
+            return out.refuse(caller.origin, ResponseCode::FORMAT_ERROR);
+        }
+        // It carries no MAC: only another status than before is recorded.
+        if self.state.reported(terminal).is_none_or(|(_, known)| known != status) {
+            let record = Record::TerminalReported { terminal, status };
+            self.emit(record, Actor::Terminal(terminal), now, out);
+        }
+        let (body, requirement) = (ReplyBody::Echo { at: now }, self.requirement(&caller));
+        out.reply(caller.origin, Reply { code: ResponseCode::APPROVED, body, requirement, chip: None });
+    }
+
+    /// The card did something or did not: whoever answers for its issuer wants to know, and nothing follows.
+    pub(crate) fn script_result(
+        &mut self,
+        caller: Caller,
+        result: ScriptResult,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let ScriptResult { stan, batch, original, results, verification, counter } = result;
+        let terminal = caller.terminal;
+        let known = self.state.devices.scripts.get(&terminal).copied();
+        let facts = match known.filter(|(b, s, _)| (*b, *s) == (batch, stan)) {
+            Some((.., facts)) => facts,
+            None => {
+                let transaction = self.scripted(&caller, &original);
+                let facts = self.facts(ResponseCode::APPROVED, now);
+                let report = ScriptReport { batch, stan, transaction, results, verification, counter };
+                let record = Record::ScriptReported { terminal, report, reply: facts };
+                self.emit(record, Actor::Terminal(terminal), now, out);
+                facts
+            }
+        };
+        out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::ScriptResult { facts }));
+    }
+
+    /// The transaction whose answer had the scripts.
+    fn scripted(&self, caller: &Caller, original: &OriginalRef) -> Option<TransactionId> {
+        let State { transactions, requests, .. } = &self.state;
+        let own = |id: TransactionId| {
+            transactions.get(id).is_some_and(|t| t.opened.key.terminal == caller.terminal).then_some(id)
+        };
+        if let Some(found) = original.rrn.and_then(|rrn| transactions.under(rrn)) {
+            return own(found.opened.id);
+        }
+        let (batch, stan) = original.batch_stan?;
+        let (merchant, terminal) = (caller.merchant, caller.terminal);
+        let key = RequestKey { merchant, terminal, batch, stan, class: MessageClass::Financial };
+        requests.transaction_at(&key, batch, stan)
+    }
+
+    /// Terminals are given this from now on. What is so already is not recorded again.
+    pub(super) fn set_download(
+        &mut self,
+        download: Download,
+        actor: Actor,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        download.check().map_err(CommandError::Download)?;
+        let devices = &self.state.devices;
+        let known = devices.downloads.get(&(download.kind, download.name.clone()));
+        if known == Some(&download.content) {
+            return Ok(CommandOutcome::RecordedBefore);
+        }
+        if known.is_none() && devices.of(download.kind).count() >= DOWNLOADS_MAX {
+            return Err(CommandError::NotNow { why: "terminals count to 99: remove one first" });
+        }
+        self.emit(Record::DownloadSet(download), actor, now, out);
+        Ok(CommandOutcome::Recorded)
+    }
+
+    pub(super) fn remove_download(
+        &mut self,
+        (kind, name): (DownloadKind, Vec<u8>),
+        reason: Reason,
+        actor: Actor,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        if !self.state.devices.downloads.contains_key(&(kind, name.clone())) {
+            return Err(CommandError::Missing { what: "download of this name" });
+        }
+        self.emit(Record::DownloadRemoved { kind, name, reason }, actor, now, out);
+        Ok(CommandOutcome::Recorded)
+    }
+}
+
+/// As many as fit after those that the terminal has heard of, with what says whether there is more.
+fn part(all: impl Iterator<Item = Vec<u8>>, seen: usize) -> Vec<u8> {
+    let mut rest = all.skip(seen).peekable();
+    if rest.peek().is_none() {
+        return vec![if seen == 0 { NOTHING } else { LAST }];
+    }
+    let mut data = vec![LAST];
+    for item in rest {
+        if data.len() + item.len() > DOWNLOAD_BYTES_MAX + 1 {
+            data[0] = MORE;
+            break;
+        }
+        data.extend(item);
+    }
+    data
+}

@@ -1,0 +1,82 @@
+//! What a host asks of the switch about the link itself: sign-on, sign-off, echo.
+
+use super::read::network_code;
+use crate::dialect::iso::{Edition, result};
+use switchyard_domain::ResponseCode;
+use switchyard_wire::{BuildError, Message};
+
+/// A network request, in the core's numbers.
+const REQUEST: u16 = 800;
+/// DE 70 of 1987: sign-on, sign-off, echo.
+const KNOWN: [u16; 3] = [1, 2, 301];
+
+/// Appends the answer to a host's network request: an approval to one of the kinds above, 12 to another. Nothing, by
+/// `None`, for a message that is no such request. It changes nothing: whether the switch is signed on is for the host
+/// to say.
+///
+/// # Errors
+/// [`BuildError`] when an element does not take its value; `out` is as it was before.
+pub fn answer_network(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Option<Result<(), BuildError>> {
+    let edition = Edition::of(message.dialect())?;
+    let mti = message.mti();
+    if mti.is_response() || edition.number(mti) != Some(REQUEST) {
+        return None;
+    }
+    let known = matches!(network_code(message, edition), Ok(Some(code)) if KNOWN.contains(&code));
+    let code = if known { ResponseCode::APPROVED } else { ResponseCode::INVALID_TRANSACTION };
+    let kind = if edition.is_first() { 70 } else { 24 };
+    let built = message.dialect().build(out, mti.reply(), |builder| {
+        builder.echo(message, 7)?.echo(message, 11)?.echo(message, kind)?;
+        result::write(builder, edition, mti.class(), code)
+    });
+    Some(built.map(|_: std::ops::Range<usize>| ()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::iso::link::{function, read_answer};
+    use switchyard_wire::{Dialect, Mti};
+
+    /// A message about the link, as a host of this edition would send it.
+    fn network(dialect: &Dialect, mti: u16, code: Option<u16>) -> Vec<u8> {
+        let mut body = Vec::new();
+        let mut builder = dialect.builder(&mut body, Mti::new(mti));
+        builder.digits(7, b"1123085500").unwrap().number(11, 77).unwrap();
+        match code {
+            Some(code) if mti < 0x1000 => builder.number(70, u64::from(code)).map(|_| ()).unwrap(),
+            Some(code) => builder.number(24, function::of_network(code)).map(|_| ()).unwrap(),
+            None => {}
+        }
+        builder.finish().unwrap();
+        body
+    }
+
+    #[test]
+    fn network_requests_are_answered_and_nothing_else_is() {
+        for (dialect, mti, code, expected) in [
+            ("iso87-ascii", 0x0800, Some(1), Some("00")),
+            ("iso87-ascii", 0x0800, Some(301), Some("00")),
+            ("iso87-ascii", 0x0800, Some(161), Some("12")),
+            ("iso87-ascii", 0x0800, None, Some("12")),
+            ("iso87-ascii", 0x0810, Some(1), None),
+            ("iso87-ascii", 0x0200, None, None),
+            ("iso93-binary", 0x1804, Some(301), Some("00")),
+            ("iso93-binary", 0x1804, Some(161), Some("12")),
+            ("iso2003-ascii", 0x2804, Some(1), Some("00")),
+            ("iso2003-ascii", 0x2814, Some(1), None),
+        ] {
+            let dialect = Dialect::builtin(dialect).unwrap();
+            let body = network(dialect, mti, code);
+            let mut out = Vec::new();
+            let answered = answer_network(&dialect.parse(&body).unwrap(), &mut out);
+            assert_eq!(answered.is_some(), expected.is_some(), "{mti:04x} {code:?}");
+            if let Some(expected) = expected {
+                let answer = read_answer(&dialect.parse(&out).unwrap()).unwrap();
+                assert_eq!((answer.mti, answer.stan.get()), (810, 77));
+                assert_eq!(answer.code.map(|code| code.to_string()).as_deref(), Some(expected), "{code:?}");
+                assert_eq!(answer.network_code, code);
+            }
+        }
+    }
+}

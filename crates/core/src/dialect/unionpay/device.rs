@@ -1,0 +1,68 @@
+//! DE 62 of downloads and DE 55 of script results.
+
+use super::read::Reader;
+use crate::dialect::Refusal;
+use crate::input::DownloadStep;
+use switchyard_domain::{DownloadKind, name_of};
+
+/// Bytes of the result of one script.
+const SCRIPT_RESULT_BYTES: usize = 5;
+/// Most scripts of one answer.
+const SCRIPTS_MAX: usize = 10;
+
+/// What DE 60.3 of a download asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Parameters,
+    One,
+    List,
+    End,
+}
+
+/// What a terminal tells of scripts, before the transaction is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scripts {
+    pub(super) results: Vec<u8>,
+    pub(super) verification: Option<[u8; 5]>,
+    pub(super) counter: Option<u16>,
+}
+
+impl Reader<'_, '_, '_> {
+    pub(super) fn download(&self, kind: DownloadKind, step: Step) -> Result<DownloadStep, Refusal> {
+        let de62 = self.0.raw(62).unwrap_or_default();
+        Ok(match step {
+            Step::End => DownloadStep::End,
+            Step::Parameters => DownloadStep::Parameters { seen: seen(de62)? },
+            Step::List => DownloadStep::List { seen: seen(de62)? },
+            Step::One => DownloadStep::One { name: name_of(kind, de62).map_err(|_| Refusal::malformed(62))? },
+        })
+    }
+
+    pub(super) fn scripts(&self) -> Result<Scripts, Refusal> {
+        let (mut results, mut verification, mut counter) = (None, None, None);
+        for object in self.0.tlv(55).map_while(Result::ok) {
+            match object.tag {
+                0xDF31 => results = Some(object.value.to_vec()),
+                0x95 => verification = object.value.try_into().ok(),
+                0x9F36 => counter = object.value.try_into().ok().map(u16::from_be_bytes),
+                _ => {}
+            }
+        }
+        let results = results.filter(|results| {
+            results.len().is_multiple_of(SCRIPT_RESULT_BYTES)
+                && (1..=SCRIPTS_MAX).contains(&(results.len() / SCRIPT_RESULT_BYTES))
+        });
+        Ok(Scripts { results: results.ok_or(Refusal::malformed(55))?, verification, counter })
+    }
+}
+
+/// `1` and two digits: how many the terminal has heard of; nothing is none.
+fn seen(de62: &[u8]) -> Result<usize, Refusal> {
+    match de62 {
+        [] => Ok(0),
+        [b'1', tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            Ok(usize::from(tens - b'0') * 10 + usize::from(ones - b'0'))
+        }
+        _ => Err(Refusal::malformed(62)),
+    }
+}
