@@ -3,6 +3,7 @@
 use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
+use crate::ceremony::{KeyMove, KeyPlan};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::money::Amount;
 use crate::operation::{
@@ -213,6 +214,16 @@ pub enum Record {
     PasswordSet { user: UserName, password: PasswordRecord },
     /// A password was tried: wrong ones count, a right one forgets them.
     LoginTried { user: UserName, right: bool },
+    /// Custodians begin to bring a key together.
+    KeyCeremonyBegun { key: KeyName, plan: KeyPlan, reason: Reason },
+    /// A component was drawn and printed for the custodian who asked. It is kept nowhere.
+    KeyComponentDrawn { key: KeyName, check_value: [u8; 4] },
+    /// A custodian brought a component, which waits under the local master key. The last one is followed by the key.
+    KeyComponentLoaded { key: KeyName, component: KeyRecord },
+    /// A ceremony ended without a key.
+    KeyCeremonyCancelled { key: KeyName, reason: Reason },
+    /// A key went out under a transport key, or came in under one.
+    KeyMoved { key: KeyName, under: KeyName, way: KeyMove, check_value: [u8; 4] },
 }
 
 impl Record {
@@ -273,7 +284,12 @@ impl Record {
             | Self::UserAdded { .. }
             | Self::UserOrdered { .. }
             | Self::PasswordSet { .. }
-            | Self::LoginTried { .. } => None,
+            | Self::LoginTried { .. }
+            | Self::KeyCeremonyBegun { .. }
+            | Self::KeyComponentDrawn { .. }
+            | Self::KeyComponentLoaded { .. }
+            | Self::KeyCeremonyCancelled { .. }
+            | Self::KeyMoved { .. } => None,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use arc_swap::ArcSwapOption;
-use switchyard_domain::{KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, WorkingKeys};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use switchyard_domain::{KeyRecord, KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, WorkingKeys};
 
 use crate::hsm::HsmKey;
 use crate::keystore::{KeyStore, TerminalKeys};
@@ -22,7 +22,7 @@ pub(crate) struct TerminalEntry {
     pub(crate) index: TerminalIndex,
     pub(crate) mac: TerminalMac,
     /// Used for sign-ons only.
-    pub(crate) master_key: HsmKey,
+    master_key: ArcSwap<HsmKey>,
     /// As recorded. Unwrapping costs more than a request, and most terminals of a registry are asleep, so
     /// it waits for the first use.
     wrapped: Mutex<Option<WorkingKeys>>,
@@ -34,10 +34,18 @@ impl TerminalEntry {
         Self {
             index,
             mac: terminal.mac,
-            master_key: HsmKey::new(KeyUse::TerminalMaster, terminal.master_key.clone()),
+            master_key: ArcSwap::from_pointee(HsmKey::new(
+                KeyUse::TerminalMaster,
+                terminal.master_key.clone(),
+            )),
             wrapped: Mutex::new(None),
             ready: ArcSwapOption::empty(),
         }
+    }
+
+    /// The master key in force.
+    pub(crate) fn master_key(&self) -> Arc<HsmKey> {
+        self.master_key.load_full()
     }
 
     /// The working keys in force; nothing when it never signed on, or they cannot be unwrapped.
@@ -114,6 +122,13 @@ impl KeyTable {
     pub(crate) fn use_keys(&self, index: TerminalIndex, keys: WorkingKeys) {
         if let Some(entry) = self.at(index) {
             entry.use_keys(keys);
+        }
+    }
+
+    /// Another master key is in force from now on: the next sign-on's working keys come under it.
+    pub(crate) fn use_master_key(&self, index: TerminalIndex, key: &KeyRecord) {
+        if let Some(entry) = self.at(index) {
+            entry.master_key.store(Arc::new(HsmKey::new(KeyUse::TerminalMaster, key.clone())));
         }
     }
 

@@ -6,6 +6,7 @@ mod chip;
 mod command;
 mod financial;
 mod issuer;
+mod key;
 mod order;
 mod original;
 mod postings;

@@ -4,7 +4,12 @@ use crate::effect::{Effect, Reply, ReplyBody};
 use crate::flight::SignOnWait;
 use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
 use crate::machine::{Core, Output};
-use switchyard_domain::{Actor, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, Timestamp};
+use switchyard_domain::{
+    Actor, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, TerminalOrder, Timestamp,
+};
+
+/// Why a terminal was disabled without an operator.
+const LOCKED_OUT: &str = "too many wrong MACs in a row";
 
 /// A terminal that may speak.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +31,13 @@ impl Core {
             if code == ResponseCode::MAC_ERROR {
                 *self.flight.refusals.entry((caller.terminal, code)).or_default() += 1;
             }
+            if request.mac == MacCheck::Wrong {
+                self.wrong_mac(caller.terminal, now, out);
+            }
             return out.refuse(origin, code);
+        }
+        if matches!(request.mac, MacCheck::Verified { .. }) {
+            self.flight.wrong_macs.remove(&caller.terminal);
         }
         if request.mac == MacCheck::NotRequired && !self.may_send_unkeyed(caller.terminal) {
             return out.refuse(origin, ResponseCode::SYSTEM_MALFUNCTION);
@@ -90,6 +101,19 @@ impl Core {
             MacCheck::NoKey => Err(ResponseCode::SIGN_ON_REQUIRED),
             MacCheck::Verified { .. } | MacCheck::Wrong => Err(ResponseCode::MAC_ERROR),
         }
+    }
+
+    /// Whoever tries MACs gets so many tries at a terminal's keys. Then it hears 58 until an operator enables it again.
+    fn wrong_mac(&mut self, terminal: TerminalIndex, now: Timestamp, out: &mut Output) {
+        let wrong = self.flight.wrong_macs.entry(terminal).or_default();
+        *wrong = wrong.saturating_add(1);
+        if self.config.mac_failures_max == 0 || *wrong < self.config.mac_failures_max {
+            return;
+        }
+        self.flight.wrong_macs.remove(&terminal);
+        let reason = LOCKED_OUT.parse().expect("one line of words");
+        let record = Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, reason };
+        self.emit(record, Actor::Switch, now, out);
     }
 
     /// Messages without a MAC can come from anybody who knows a terminal's number: there is a limit to the keys, the

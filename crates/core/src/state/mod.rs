@@ -6,6 +6,7 @@
 mod apply;
 mod batches;
 mod cases;
+mod ceremonies;
 mod image;
 mod limits;
 mod orders;
@@ -24,6 +25,8 @@ pub use cases::OpenCase;
 pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};
 pub use registry::Registry;
 pub use view::{BatchView, SafView};
+
+pub(crate) use ceremonies::Ceremony;
 
 pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
