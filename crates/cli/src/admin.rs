@@ -10,10 +10,13 @@ use switchyard_domain::{BusinessDate, KeyRecord, KeyUse, Roles, UserName};
 use switchyard_keys::KeyError;
 use switchyard_keys::password::Password;
 use switchyard_server::config::Config;
-use switchyard_server::{ClearKey, InitError, Tools};
+use switchyard_server::{ClearKey, InitError, KeyRequest, Shown, Tools};
 use zeroize::Zeroizing;
 
 use crate::login::{login, who};
+
+/// Where a request has its password.
+const PASSWORD: &str = "password";
 
 /// A way to have a command recorded.
 pub(crate) enum Admin {
@@ -102,7 +105,7 @@ impl Admin {
             }
             Self::Running(stream) => {
                 let request = json!({ "command": "add-user", "user": user, "roles": roles });
-                outcome_of(&ask_with(&stream, request, &new()?)?)
+                outcome_of(&ask_with(&stream, request, PASSWORD, new()?.expose())?)
             }
         }
     }
@@ -120,7 +123,28 @@ impl Admin {
             }
             Self::Running(stream) => {
                 let request = json!({ "command": "set-password", "user": user });
-                outcome_of(&ask_with(&stream, request, &new()?)?)
+                outcome_of(&ask_with(&stream, request, PASSWORD, new()?.expose())?)
+            }
+        }
+    }
+
+    /// Has a custodian's work done.
+    pub(crate) fn custody(self, request: KeyRequest) -> Result<Shown> {
+        match self {
+            Self::Alone(data, config) => {
+                Ok(switchyard_server::custody_alone(&data, &config, who()?, request)?)
+            }
+            Self::Running(stream) => {
+                let mut asked = serde_json::to_value(&request)?;
+                asked["command"] = "key".into();
+                let answer = match &request {
+                    KeyRequest::Load { component, .. } => {
+                        let digits: String = component.expose().iter().map(|b| format!("{b:02X}")).collect();
+                        ask_with(&stream, asked, "component", &Zeroizing::new(digits))?
+                    }
+                    _ => ask(&stream, asked)?,
+                };
+                serde_json::from_value(answer["shown"].clone()).context("the switch answered something else")
             }
         }
     }
@@ -210,17 +234,18 @@ fn to_json(command: Command) -> Result<Value> {
 /// The connection once `--user`, where there is one, has logged in on it.
 fn logged_in(stream: UnixStream) -> Result<UnixStream> {
     if let Some(login) = login()? {
-        ask_with(&stream, json!({ "command": "login", "user": login.user }), &login.password)?;
+        let request = json!({ "command": "login", "user": login.user });
+        ask_with(&stream, request, PASSWORD, login.password.expose())?;
     }
     Ok(stream)
 }
 
-/// Asks with a password, of which no copy stays behind.
-fn ask_with(stream: &UnixStream, request: Value, password: &Password) -> Result<Value> {
+/// Asks with a password or a component, of which no copy stays behind.
+fn ask_with(stream: &UnixStream, request: Value, name: &str, secret: &str) -> Result<Value> {
     let request = request.to_string();
     let open = request.strip_suffix('}').context("a request is an object")?;
-    let quoted = Zeroizing::new(serde_json::to_string(password.expose())?);
-    let line = Zeroizing::new(format!("{open},\"password\":{}}}", *quoted));
+    let quoted = Zeroizing::new(serde_json::to_string(secret)?);
+    let line = Zeroizing::new(format!("{open},\"{name}\":{}}}", *quoted));
     sent(stream, &line)?.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 

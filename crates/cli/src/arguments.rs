@@ -1,6 +1,7 @@
 //! The command line, as people type it.
 
 mod download;
+mod key;
 mod operate;
 mod registry;
 mod rules;
@@ -16,6 +17,8 @@ pub(crate) use registry::{
     SetFeePlan,
 };
 
+pub(crate) use key::{DrawKey, InitKey, MovedKey, NamedKey};
+pub(crate) use registry::InjectKey;
 pub(crate) use rules::{
     Counted, RemoveRules, RiskCommand, RoutingCommand, RulesChange, RulesFile, ScopeFlags, Score, SetRisk,
     SetRouting, SetStandIn, StandInCommand, TestFlags,
@@ -106,7 +109,7 @@ pub(crate) enum Command {
     /// Merchants: add, list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on.
+    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, inject-key.
     #[command(subcommand)]
     Terminal(TerminalCommand),
     /// Links to issuers: add, status, up, down, drain, sign-on.
@@ -228,6 +231,10 @@ pub(crate) struct InitOptions {
     /// What the issuers of the demo world speak, one dialect for each link, as `dialect list` names it.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "demo")]
     pub(crate) issuer_dialects: Vec<String>,
+    /// Make the local master key out of so many components, typed one after the other by their custodians, in the place
+    /// of one that is drawn; `key component --lmk` draws them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=3), conflicts_with = "demo")]
+    pub(crate) lmk_components: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -479,6 +486,9 @@ pub(crate) enum TerminalCommand {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
         number: u32,
     },
+    /// Draw its next master key, and print it under a transport key with its check value for the key loader.
+    #[command(after_help = "Example: switchyard terminal inject-key T0000001 --under transport/1")]
+    InjectKey(InjectKey),
     /// Let it hear 77 until it has signed on again and has new keys.
     #[command(after_help = "Example: switchyard terminal force-sign-on T0000001 --reason 'new keys'")]
     ForceSignOn(Named),
@@ -725,6 +735,41 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "FILE")]
         vectors: Option<PathBuf>,
     },
+    /// Begin a ceremony: two or three custodians bring a key together, each with a component of it.
+    #[command(
+        after_help = "Example: switchyard key init transport/1 --cipher aes --bits 256 --reason 'keys for terminals'"
+    )]
+    Init(InitKey),
+    /// Draw a component at random and print it, once, with its check value: it is kept nowhere.
+    #[command(after_help = "Example: switchyard key component transport/1 --user anna")]
+    Component(DrawKey),
+    /// Bring a component, typed at the terminal or on standard input. The last one makes the key.
+    #[command(after_help = "Example: switchyard key load transport/1 --user anna < component")]
+    Load(NamedKey),
+    /// End a ceremony without a key.
+    #[command(after_help = "Example: switchyard key cancel transport/1 --reason 'a component was lost'")]
+    Cancel {
+        #[command(flatten)]
+        named: NamedKey,
+        /// Why, in one line; the ledger keeps it with your name.
+        #[arg(long, value_name = "TEXT")]
+        reason: switchyard_domain::Reason,
+    },
+    /// Every key but those of terminals: check values, and the ceremonies that are open.
+    #[command(after_help = "Example: switchyard key show")]
+    Show {
+        /// Only this one.
+        #[arg(value_name = "KEY")]
+        key: Option<switchyard_domain::KeyName>,
+    },
+    /// Take an exportable key out under a transport key, as a TR-31 block.
+    #[command(after_help = "Example: switchyard key export-tr31 issuer-cryptogram --under transport/1")]
+    ExportTr31(MovedKey),
+    /// Bring a key in under a transport key: a TR-31 block on standard input.
+    #[command(
+        after_help = "Example: switchyard key import-tr31 pin-verification --under transport/1 < block"
+    )]
+    ImportTr31(MovedKey),
     /// The keys that seal cards: the period of each, and which are shredded, by whom and why.
     List {
         #[command(flatten)]

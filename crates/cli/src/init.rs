@@ -11,10 +11,11 @@ use switchyard_domain::{
     BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkDialect, LinkIndex, MerchantIndex, Pan,
     Route, RouteTarget, Terminal, UtcOffset,
 };
+use switchyard_keys::lmk::{Lmk, aes_kcv};
 use switchyard_keys::pin::{self, Pin};
-use switchyard_keys::{KeyError, TdesCipher};
+use switchyard_keys::{KeyError, SecretBytes, TdesCipher, components};
 use switchyard_server::config::Config;
-use switchyard_server::{InitPlan, Tools, initialise};
+use switchyard_server::{InitPlan, Tools, initialise, initialise_under};
 use switchyard_simulator::world::{DemoCard, DemoSize, DemoWorld, KeySource};
 
 /// Where the demo world stands in a data directory.
@@ -31,7 +32,13 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
             .as_deref()
             .context("an empty ledger needs --acquirer CODE (DE 32), or --demo")?;
         let plan = InitPlan { acquirer: acquirer.parse()?, offset: UtcOffset::CHINA, day: None, demo: false };
-        initialise(data, &config, &plan, |_| Ok(Vec::new()))?;
+        match options.lmk_components {
+            Some(count) => {
+                let lmk = lmk_of(count)?;
+                initialise_under(data, &config, &plan, lmk, |_| Ok(Vec::new()))?;
+            }
+            None => initialise(data, &config, &plan, |_| Ok(Vec::new()))?,
+        }
         eprintln!(
             "{}: made; next: switchyard fee-plan set, merchant add, terminal add, link add, route add, then serve",
             data.display()
@@ -58,6 +65,28 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
         }
     }
     Ok(Verdict::Fine)
+}
+
+/// The local master key out of components, each typed by another custodian, who compares its check value.
+fn lmk_of(count: u8) -> Result<SecretBytes> {
+    let shown = |key: &[u8]| -> Result<String, KeyError> {
+        Ok(aes_kcv(key)?[..3].iter().map(|byte| format!("{byte:02X}")).collect())
+    };
+    let mut parts = Vec::new();
+    for number in 1..=count {
+        let part = crate::login::component(&format!("component {number} of the local master key: "))?;
+        ensure!(
+            part.expose().len() == LMK_BYTES,
+            "a component of the local master key has 64 hexadecimal digits"
+        );
+        eprintln!("component {number}: check value {}", shown(part.expose())?);
+        parts.push(part);
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(|part| part.expose()).collect();
+    let lmk = components::combine(&parts)?;
+    Lmk::from_slice(lmk.expose())?;
+    eprintln!("local master key: check value {}", shown(lmk.expose())?);
+    Ok(lmk)
 }
 
 /// Puts the issuers on these ports; without any they stay where the world has them.
@@ -111,6 +140,12 @@ fn commands(tools: &Tools, world: &DemoWorld) -> Result<Vec<Command>, KeyError> 
     let (pvk_record, pvk) = tools.keys.generate(KeyUse::PinVerification)?;
     let name = switchyard_domain::KeyName { usage: KeyUse::PinVerification, owner: 0 };
     out.push(Command::InstallKey { name, key: pvk_record });
+    if let Some(key) = &world.issuer_cryptogram {
+        // Cryptograms of on-us chip cards are looked at from the first sale on.
+        let name = switchyard_domain::KeyName { usage: KeyUse::IssuerCryptogram, owner: 0 };
+        let key = tools.keys.wrap(KeyUse::IssuerCryptogram, key.des().expose())?;
+        out.push(Command::InstallKey { name, key });
+    }
     out.extend(fee_plans().map(Command::SetFeePlan));
     for merchant in &world.merchants {
         out.push(Command::Register(Box::new(merchant.into())));
@@ -213,6 +248,8 @@ fn fill(prefix: &str, digit: char) -> u64 {
     text.parse().unwrap_or(0)
 }
 
+/// Bytes of a local master key.
+const LMK_BYTES: usize = 32;
 /// How long an issuer of the demo may take.
 const ANSWER_TIMEOUT_MS: u32 = 3_000;
 /// PIN verification key index of the embedded issuer.

@@ -1,6 +1,7 @@
 //! `key selftest`; the keys of cards are below.
 
 mod cards;
+pub(crate) mod ceremony;
 
 use crate::arguments::{KeyCommand, Output};
 use crate::{Verdict, output};
@@ -23,6 +24,13 @@ struct Tally {
 pub(crate) fn run(command: &KeyCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
         KeyCommand::Selftest { vectors } => self_test(vectors.as_deref(), form),
+        KeyCommand::Init(options) => ceremony::init(options, data, form),
+        KeyCommand::Component(options) => ceremony::component(options, data, form),
+        KeyCommand::Load(named) => ceremony::load(named, data, form),
+        KeyCommand::Cancel { named, reason } => ceremony::cancel(named, reason, data, form),
+        KeyCommand::Show { key } => ceremony::show(*key, data, form),
+        KeyCommand::ExportTr31(moved) => ceremony::export(moved, data, form),
+        KeyCommand::ImportTr31(moved) => ceremony::import(moved, data, form),
         KeyCommand::List { config } => cards::list(data, config, form),
         KeyCommand::Rotate { config } => cards::rotate(data, config, form),
         KeyCommand::Shred(options) => cards::shred(data, options, form),

@@ -7,11 +7,12 @@ use crate::arguments::Global;
 use anyhow::{Context, Result, ensure};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use switchyard_domain::UserName;
 use switchyard_keys::password::Password;
-use switchyard_server::{Login, Who, myself};
+use switchyard_server::{Component, Login, Who, myself};
+use zeroize::Zeroizing;
 
 /// The terminal that somebody sits at, wherever input and output go.
 const TERMINAL: &str = "/dev/tty";
@@ -79,6 +80,19 @@ pub(crate) fn new_password(user: &UserName) -> Result<Password> {
 
 fn from_stdin() -> bool {
     ASKING.get().is_some_and(|asking| asking.stdin)
+}
+
+/// A component of a key: from the terminal, or from standard input where it is not one.
+pub(crate) fn component(prompt: &str) -> Result<Component> {
+    let mut line = String::new();
+    if from_stdin() || !std::io::stdin().is_terminal() {
+        std::io::stdin().lock().read_line(&mut line)?;
+    } else {
+        let terminal = std::fs::OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+        line = unseen(&terminal, prompt)?;
+    }
+    let line = Zeroizing::new(line.into_bytes());
+    Component::from_hex(&line).context("a component is 32, 48 or 64 hexadecimal digits on one line")
 }
 
 fn typed(prompt: &str) -> Result<Password> {

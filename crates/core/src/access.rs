@@ -4,9 +4,10 @@
 //! theirs, and an act is a row of this table.
 
 use crate::input::Command;
+use crate::key::KeyCommand;
 use crate::order::Order;
 use crate::user::UserCommand;
-use switchyard_domain::{Actor, Role, UserName};
+use switchyard_domain::{Actor, KeyMove, KeyUse, Role, UserName};
 
 macro_rules! acts {
     ($($(#[$doc:meta])* $act:ident = $name:literal: [$($role:ident)*];)*) => {
@@ -101,12 +102,24 @@ acts! {
     RemoveDownload = "remove-download": [Admin Operator];
     /// Wraps a clear key that somebody brings along, for a terminal or a link.
     WrapKey = "wrap-key": [Admin Operator KeyCustodian];
-    /// A key that is wrapped already.
-    InstallKey = "install-key": [Admin KeyCustodian];
+    /// A key that is wrapped already; one that seals cards is a rotation.
+    InstallKey = "install-key": [Admin];
     /// Seals cards under a new key.
     RotateCardKey = "rotate-card-key": [Admin KeyCustodian];
     /// Destroys keys that sealed cards.
     ShredCardKeys = "shred-card-keys": [Admin KeyCustodian];
+    /// Every key by name and check value.
+    Keys = "keys": [Admin Operator KeyCustodian Auditor];
+    /// Custodians are to bring a key together, or are not any more.
+    BeginCeremony = "begin-ceremony": [Admin KeyCustodian];
+    /// A component is drawn, or brought.
+    LoadComponent = "load-component": [KeyCustodian];
+    /// A key goes out under a transport key.
+    ExportKey = "export-key": [Admin KeyCustodian];
+    /// A key comes in under one.
+    ImportKey = "import-key": [Admin KeyCustodian];
+    /// A terminal gets another master key.
+    InjectKey = "inject-key": [Admin Operator KeyCustodian];
     /// Who can log in.
     Users = "users": [Admin KeyCustodian Auditor];
     /// A person can log in from now on.
@@ -136,6 +149,7 @@ impl Command {
     pub fn act(&self, actor: &Actor) -> Act {
         match self {
             Self::Genesis(_) => Act::Genesis,
+            Self::InstallKey { name, .. } if name.usage == KeyUse::CardData => Act::RotateCardKey,
             Self::InstallKey { .. } => Act::InstallKey,
             Self::ShredCardKeys { .. } => Act::ShredCardKeys,
             Self::Register(_) => Act::RegisterMerchant,
@@ -159,6 +173,7 @@ impl Command {
             Self::Digest => Act::Digest,
             Self::TrialBalance => Act::TrialBalance,
             Self::User(command) => command.act(actor),
+            Self::Key(command) => command.act(),
             Self::May(act) => *act,
         }
     }
@@ -180,6 +195,21 @@ impl Order {
             Self::RemoveRoute { .. } => Act::RemoveRoute,
             Self::SetDownload { .. } => Act::SetDownload,
             Self::RemoveDownload { .. } => Act::RemoveDownload,
+        }
+    }
+}
+
+impl KeyCommand {
+    fn act(&self) -> Act {
+        match self {
+            Self::Begin { .. } | Self::Cancel { .. } => Act::BeginCeremony,
+            Self::Drawn { .. } | Self::Load { .. } => Act::LoadComponent,
+            Self::Facts { .. } | Self::TerminalFacts { .. } | Self::List => Act::Keys,
+            Self::Move { way, .. } => match way {
+                KeyMove::Exported => Act::ExportKey,
+                KeyMove::Imported => Act::ImportKey,
+                KeyMove::Injected => Act::InjectKey,
+            },
         }
     }
 }

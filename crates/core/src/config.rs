@@ -25,6 +25,8 @@ pub struct CoreConfig {
     pub link_rest_ms: u64,
     /// Messages without a MAC that one terminal may send in a minute; above it the answer is 96.
     pub unkeyed_per_minute_max: u32,
+    /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled; 0 is never.
+    pub mac_failures_max: u32,
     /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
     pub in_flight_max: usize,
 }
@@ -43,6 +45,7 @@ impl Default for CoreConfig {
             link_timeouts_max: 10,
             link_rest_ms: 30_000,
             unkeyed_per_minute_max: 1_500,
+            mac_failures_max: 100,
             in_flight_max: 65_536,
         }
     }

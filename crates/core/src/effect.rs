@@ -1,6 +1,7 @@
 //! What the core wants done. Each effect waits until every record before it is durable.
 
 use crate::input::{Financial, KeyForm, Origin, SlotId};
+use crate::key::KeyFacts;
 use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
@@ -295,6 +296,8 @@ pub enum CommandOutcome {
     Permitted,
     /// The users asked for, by name.
     Users(Vec<UserView>),
+    /// The keys asked for. Whoever shows them leaves the wrapped keys out.
+    Keys(Vec<KeyFacts>),
 }
 
 /// How a link is doing.

@@ -121,6 +121,8 @@ pub(crate) struct Flight {
     /// Refusals of the current minute, by terminal and code: at most one record each.
     pub(crate) refusals: BTreeMap<(TerminalIndex, ResponseCode), u32>,
     pub(crate) refusals_minute: u64,
+    /// Wrong MACs of a terminal since its last right one.
+    pub(crate) wrong_macs: HashMap<TerminalIndex, u32, FixedState>,
     /// Messages without a MAC in the current minute, by terminal.
     pub(crate) unkeyed: HashMap<TerminalIndex, u32, FixedState>,
     /// Store-and-forward entries below this were queued by an earlier process: whether they were sent is

@@ -3,6 +3,7 @@
 use crate::access::Act;
 use crate::config::CoreConfig;
 use crate::effect::UpstreamRequest;
+use crate::key::KeyCommand;
 use crate::order::Order;
 use crate::user::UserCommand;
 use switchyard_domain::{
@@ -483,6 +484,8 @@ pub enum Command {
     },
     /// People who log in.
     User(UserCommand),
+    /// Keys that people bring together, take out and bring in.
+    Key(KeyCommand),
     /// Whether the actor may do this, which the server does without the core.
     May(Act),
     /// A digest over the whole persistent state.

@@ -16,6 +16,7 @@ pub mod dialect;
 mod effect;
 mod flight;
 mod input;
+mod key;
 mod machine;
 mod order;
 mod state;
@@ -31,6 +32,7 @@ pub use state::{
     SafView, Section, SectionKind, State,
 };
 
+pub use key::{CEREMONIES_MAX, CeremonyView, KeyCommand, KeyFacts};
 pub use user::{
     LOCKOUT_MINUTES, LOGIN_TRIES_MAX, PASSWORDS_KEPT, Passwords, USERS_MAX, UserCommand, UserView,
 };

@@ -18,6 +18,7 @@
 mod account;
 mod batch;
 mod card;
+mod ceremony;
 mod code;
 mod device;
 mod ids;
@@ -35,6 +36,7 @@ mod user;
 pub use account::{AccountId, AccountKind, AccountRules};
 pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
 pub use card::{CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, Track2};
+pub use ceremony::{KeyCipher, KeyMove, KeyPlan};
 pub use code::ResponseCode;
 pub use device::{
     DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadError, DownloadKind, ScriptReport, entries_of,

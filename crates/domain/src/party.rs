@@ -38,6 +38,8 @@ pub enum KeyUse {
     CardHash,
     /// Application cryptograms of the embedded issuer's cards.
     IssuerCryptogram,
+    /// Carries keys to partners and terminals, and from them.
+    Transport,
 }
 
 /// A key's name in the registry: its use and, where there are several, whose it is.

@@ -3,6 +3,7 @@
 use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
+use crate::ceremony::{KeyMove, KeyPlan};
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::money::Amount;
@@ -227,6 +228,16 @@ pub enum Record {
     TerminalReported { terminal: TerminalIndex, status: Vec<u8> },
     /// A terminal told what a chip made of its issuer's scripts.
     ScriptReported { terminal: TerminalIndex, report: ScriptReport, reply: ReplyFacts },
+    /// Custodians begin to bring a key together.
+    KeyCeremonyBegun { key: KeyName, plan: KeyPlan, reason: Reason },
+    /// A component was drawn and printed for the custodian who asked. It is kept nowhere.
+    KeyComponentDrawn { key: KeyName, check_value: [u8; 4] },
+    /// A custodian brought a component, which waits under the local master key. The last one is followed by the key.
+    KeyComponentLoaded { key: KeyName, component: KeyRecord },
+    /// A ceremony ended without a key.
+    KeyCeremonyCancelled { key: KeyName, reason: Reason },
+    /// A key went out under a transport key, or came in under one.
+    KeyMoved { key: KeyName, under: KeyName, way: KeyMove, check_value: [u8; 4] },
 }
 
 impl Record {
@@ -293,7 +304,12 @@ impl Record {
             | Self::DownloadRemoved { .. }
             | Self::Downloaded { .. }
             | Self::TerminalReported { .. }
-            | Self::ScriptReported { .. } => None,
+            | Self::ScriptReported { .. }
+            | Self::KeyCeremonyBegun { .. }
+            | Self::KeyComponentDrawn { .. }
+            | Self::KeyComponentLoaded { .. }
+            | Self::KeyCeremonyCancelled { .. }
+            | Self::KeyMoved { .. } => None,
         }
     }
 }

@@ -311,6 +311,24 @@ fn people() -> Vec<Record> {
         Record::LoginTried { user: user(), right: false },
     ]
 }
+fn ceremonies() -> Vec<Record> {
+    let reason = || "a test".parse::<Reason>().unwrap();
+    let name = KeyName { usage: KeyUse::Transport, owner: 1 };
+    let plan = KeyPlan {
+        cipher: KeyCipher::Aes,
+        bytes: 32,
+        components: 2,
+        exportable: true,
+        check_value: Some([1, 2, 3]),
+    };
+    vec![
+        Record::KeyCeremonyBegun { key: name, plan, reason: reason() },
+        Record::KeyComponentDrawn { key: name, check_value: [1, 2, 3, 4] },
+        Record::KeyComponentLoaded { key: name, component: key() },
+        Record::KeyCeremonyCancelled { key: name, reason: reason() },
+        Record::KeyMoved { key: name, under: name, way: KeyMove::Injected, check_value: [1, 2, 3, 4] },
+    ]
+}
 
 fn what_terminals_are_given_and_say() -> Vec<Record> {
     let terminal = TerminalIndex(2);
@@ -345,7 +363,7 @@ fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
-    let newest = newest.chain(what_terminals_are_given_and_say());
+    let newest = newest.chain(what_terminals_are_given_and_say()).chain(ceremonies());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

@@ -21,6 +21,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::custody;
 use crate::keystore::wipe;
 use crate::login;
 use crate::people::Asker;
@@ -200,6 +201,10 @@ async fn give(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: 
             })
             .await;
         }
+        Request::Keys => return told("keys", custody::list(shared, actor).await),
+        Request::Key { request } => {
+            return told("shown", custody::carry_out(shared, actor, request).await);
+        }
         Request::RotateCardKey => {
             let rotated = crate::card_keys::rotate(shared, actor).await;
             return told("key", rotated.map(|()| shared.cards.key_id()));
@@ -282,7 +287,9 @@ fn outcome_json(outcome: &CommandOutcome) -> Value {
         }
         CommandOutcome::Users(users) => success("users", json!(users)),
         // What a password is compared with leaves this process for nobody.
-        CommandOutcome::Passwords(_) | CommandOutcome::Permitted => json!({"ok": true}),
+        CommandOutcome::Passwords(_) | CommandOutcome::Keys(_) | CommandOutcome::Permitted => {
+            json!({"ok": true})
+        }
         CommandOutcome::Links(links) => success("links", json!(links)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use switchyard_core::{Clock, Core, Input, Output};
-use switchyard_domain::{BusinessDate, LinkIndex, LinkOrder, Record, Stamped, Timestamp};
+use switchyard_domain::{
+    Actor, BusinessDate, LinkIndex, LinkOrder, Record, Stamped, TerminalOrder, Timestamp,
+};
 use switchyard_ledger::{Error, Measure, RecordBatch, Refused, Sequence, Submitter};
 
 use crate::release::{Pending, Registered};
@@ -191,6 +193,12 @@ impl CoreThread {
             }
             Record::LinkOrdered { link, order: LinkOrder::Down, .. } => {
                 pending.registered.push(Registered::LinkWanted(*link, false));
+            }
+            Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, reason }
+                if stamped.actor == Actor::Switch =>
+            {
+                self.shared.metrics.terminals_locked_out.increment(1);
+                tracing::warn!(terminal = terminal.0, %reason, "a terminal is disabled");
             }
             _ => {}
         }

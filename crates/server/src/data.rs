@@ -143,11 +143,11 @@ impl DataDir {
         fs::read_dir(self.ledger()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
-    /// Makes the directories and draws the two keys that live in files.
+    /// Makes the directories, keeps the local master key and draws the key of the card hash.
     ///
     /// # Errors
     /// [`DataError::Exists`] when there is a log or a key file already, `Io` and `Key`.
-    pub(crate) fn create(&self, demo: bool) -> Result<(), DataError> {
+    pub(crate) fn create(&self, demo: bool, lmk: &SecretBytes) -> Result<(), DataError> {
         if self.is_initialised() {
             return Err(DataError::Exists { path: self.ledger() });
         }
@@ -159,11 +159,12 @@ impl DataDir {
         for dir in [self.ledger(), self.settlement()] {
             make_dir(&dir)?;
         }
-        for path in [&self.lmk, &self.card_hash] {
+        let hash = SecretBytes::random(KEY_BYTES)?;
+        for (path, key) in [(&self.lmk, lmk), (&self.card_hash, &hash)] {
             if let Some(parent) = path.parent() {
                 make_dir(parent)?;
             }
-            write_key(path, &SecretBytes::random(KEY_BYTES)?, mark_of(demo))?;
+            write_key(path, key, mark_of(demo))?;
         }
         self.sync_directories()
     }
@@ -344,12 +345,16 @@ pub(crate) fn io_error(op: &'static str, path: &Path, source: io::Error) -> Data
 mod tests {
     use super::*;
 
+    fn lmk() -> SecretBytes {
+        SecretBytes::random(KEY_BYTES).unwrap()
+    }
+
     #[test]
     fn keys_are_kept_and_a_demo_key_is_refused_in_production() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::new(dir.path(), &KeyFiles::default());
-        data.create(true).unwrap();
-        assert!(matches!(data.create(true), Err(DataError::Exists { .. })));
+        data.create(true, &lmk()).unwrap();
+        assert!(matches!(data.create(true, &lmk()), Err(DataError::Exists { .. })));
         let first = data.read_lmk(Profile::Demo).unwrap();
         assert_eq!(first.expose(), data.read_lmk(Profile::Demo).unwrap().expose());
         assert_ne!(first.expose(), data.read_card_hash(Profile::Demo).unwrap().expose());
@@ -361,7 +366,7 @@ mod tests {
     fn a_key_file_that_others_read_or_that_is_damaged_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::new(dir.path(), &KeyFiles::default());
-        data.create(false).unwrap();
+        data.create(false, &lmk()).unwrap();
         data.read_lmk(Profile::Production).unwrap();
         fs::set_permissions(&data.lmk, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(data.read_lmk(Profile::Demo), Err(DataError::Readable { mode: 0o640, .. })));

@@ -13,7 +13,8 @@ use switchyard_keys::{KeyError, SecretBytes};
 use switchyard_ledger::{Error, Log, RecordBatch};
 
 use crate::config::{Config, Profile};
-use crate::data::{DataDir, DataError};
+use crate::custody::{CustodyError, KeyRequest, Shown, keys_of};
+use crate::data::{DataDir, DataError, KEY_BYTES};
 use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
 use crate::login::{LoginError, Who, compare_alone, next_password};
 use crate::open::{Opened, ReplayError, open};
@@ -48,6 +49,9 @@ pub enum InitError {
     /// The ledger.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A key cannot be brought together, taken out or brought in.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
     /// Nobody is logged in.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -89,8 +93,22 @@ pub fn initialise(
     plan: &InitPlan,
     commands: impl FnOnce(&Tools) -> Result<Vec<Command>, KeyError>,
 ) -> Result<(), InitError> {
+    initialise_under(dir, config, plan, SecretBytes::random(KEY_BYTES)?, commands)
+}
+
+/// As [`initialise`], under a local master key that its custodians brought together.
+///
+/// # Errors
+/// As [`initialise`].
+pub fn initialise_under(
+    dir: &Path,
+    config: &Config,
+    plan: &InitPlan,
+    lmk: SecretBytes,
+    commands: impl FnOnce(&Tools) -> Result<Vec<Command>, KeyError>,
+) -> Result<(), InitError> {
     let data = DataDir::new(dir, &config.keys);
-    data.create(plan.demo)?;
+    data.create(plan.demo, &lmk)?;
     let keys = KeyStore::new(&data.read_lmk(Profile::Demo)?)?;
     let hash_key = data.read_card_hash(Profile::Demo)?;
     let first = card_keys(&data, &keys, &hash_key)?;
@@ -232,7 +250,7 @@ fn prove(core: &mut Core, who: Who, output: &mut Output) -> Result<Actor, InitEr
     match who {
         Who::Proven(actor) => Ok(actor),
         Who::Login(login) => {
-            let ask = |command| own(core, Actor::Switch, command, output);
+            let ask = |command| own(core, Actor::Switch, Command::User(command), output);
             Ok(Actor::User(compare_alone(&login, ask)?))
         }
     }
@@ -250,7 +268,7 @@ pub fn set_password_alone(
     typed: &Password,
 ) -> Result<CommandOutcome, InitError> {
     alone(dir, config, who, |_, core, actor| {
-        let asked = UserCommand::Passwords { user: user.clone() };
+        let asked = Command::User(UserCommand::Passwords { user: user.clone() });
         let asked = own(core, actor.clone(), asked, &mut Output::default());
         let passwords = match asked.map_err(LoginError::Refused)? {
             CommandOutcome::Passwords(passwords) => passwords,
@@ -278,17 +296,37 @@ pub fn add_user_alone(
     carry_out_alone(dir, config, who, command)
 }
 
-/// One command about people.
+/// Does a custodian's work in a data directory that no switch serves.
+///
+/// # Errors
+/// As [`carry_out_alone`], and [`CustodyError`].
+pub fn custody_alone(dir: &Path, config: &Config, who: Who, request: KeyRequest) -> Result<Shown, InitError> {
+    let mut told = Shown::default();
+    alone(dir, config, who, |data, core, actor| {
+        let store = KeyStore::new(&data.read_lmk(config.general.profile)?)?;
+        let mut known = Vec::new();
+        for need in request.needs() {
+            let asked = own(core, actor.clone(), Command::Key(need), &mut Output::default());
+            known.extend(keys_of(asked.map_err(CustodyError::Refused)?));
+        }
+        let (command, shown) = request.prepare(&store, &known)?;
+        told = shown;
+        Ok(Command::Key(command))
+    })?;
+    Ok(told)
+}
+
+/// One command of several.
 fn own(
     core: &mut Core,
     actor: Actor,
-    command: UserCommand,
+    command: Command,
     output: &mut Output,
 ) -> Result<CommandOutcome, CommandError> {
-    match carry_out(core, 0, actor, Command::User(command), output) {
+    match carry_out(core, 0, actor, command, output) {
         Err(InitError::Refused { source, .. }) => Err(source),
         Ok(outcome) => Ok(outcome),
-        Err(_) => Err(CommandError::Invalid { what: "a command about people" }),
+        Err(_) => Err(CommandError::Invalid { what: "a command" }),
     }
 }
 

@@ -46,7 +46,12 @@ impl KeyRing {
             | KeyUse::TerminalPin
             | KeyUse::TerminalMac
             | KeyUse::TerminalTrack
-            | KeyUse::ZonePin => {}
+            | KeyUse::Transport => {}
+            KeyUse::ZonePin => {
+                if let Ok(link) = u16::try_from(name.owner) {
+                    self.use_zone(LinkIndex(link), key);
+                }
+            }
         }
     }
 

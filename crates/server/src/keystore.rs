@@ -60,10 +60,36 @@ impl KeyStore {
         algorithm: KeyAlgorithm,
         key: &[u8],
     ) -> Result<KeyRecord, KeyError> {
-        let wrapped = self.lmk.wrap(key, usage_of(usage), KeyAttributes::new(algorithm))?;
-        let text =
-            String::from_utf8(wrapped.as_bytes().to_vec()).map_err(|_| KeyError::Input("key block"))?;
-        Ok(KeyRecord { wrapped: WrappedKey(text), check_value: check_value(usage, algorithm, key)? })
+        self.wrap_with(usage, KeyAttributes::new(algorithm), key)
+    }
+
+    /// As [`KeyStore::wrap_as`], for a key that may leave or not.
+    pub(crate) fn wrap_with(
+        &self,
+        usage: KeyUse,
+        attributes: KeyAttributes,
+        key: &[u8],
+    ) -> Result<KeyRecord, KeyError> {
+        let wrapped = kept(&self.lmk.wrap(key, usage_of(usage), attributes)?)?;
+        Ok(KeyRecord { wrapped, check_value: check_value(usage, attributes.algorithm, key)? })
+    }
+
+    /// A component of a key, as the ledger keeps it until the others are there.
+    pub(crate) fn wrap_component(&self, algorithm: KeyAlgorithm, part: &[u8]) -> Result<KeyRecord, KeyError> {
+        let wrapped = self.lmk.wrap(part, KeyUsage::Component, KeyAttributes::new(algorithm))?;
+        Ok(KeyRecord { wrapped: kept(&wrapped)?, check_value: algorithm.check_value(part)? })
+    }
+
+    /// A component out of its record.
+    pub(crate) fn unwrap_component(&self, record: &KeyRecord) -> Result<SecretBytes, KeyError> {
+        let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
+        self.lmk.unwrap(&wrapped, KeyUsage::Component)
+    }
+
+    /// What is bound to a key.
+    pub(crate) fn attributes(&self, record: &KeyRecord) -> Result<KeyAttributes, KeyError> {
+        let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
+        Ok(self.lmk.inspect(&wrapped)?.attributes)
     }
 
     /// Draws a double-length DES key; also in clear, for whoever must load it elsewhere.
@@ -116,6 +142,11 @@ impl KeyStore {
     }
 }
 
+fn kept(wrapped: &lmk::WrappedKey) -> Result<WrappedKey, KeyError> {
+    let text = String::from_utf8(wrapped.as_bytes().to_vec());
+    text.map(WrappedKey).map_err(|_| KeyError::Input("key block"))
+}
+
 pub(crate) fn usage_of(usage: KeyUse) -> KeyUsage {
     match usage {
         KeyUse::TerminalMaster => KeyUsage::Tmk,
@@ -127,6 +158,7 @@ pub(crate) fn usage_of(usage: KeyUse) -> KeyUsage {
         KeyUse::CardData => KeyUsage::DataKey,
         KeyUse::CardHash => KeyUsage::CardHash,
         KeyUse::IssuerCryptogram => KeyUsage::EmvAc,
+        KeyUse::Transport => KeyUsage::Zmk,
     }
 }
 
@@ -142,7 +174,8 @@ fn check_value(usage: KeyUse, algorithm: KeyAlgorithm, key: &[u8]) -> Result<[u8
         | KeyUse::TerminalTrack
         | KeyUse::ZonePin
         | KeyUse::PinVerification
-        | KeyUse::IssuerCryptogram => algorithm.check_value(key),
+        | KeyUse::IssuerCryptogram
+        | KeyUse::Transport => algorithm.check_value(key),
     }
 }
 
@@ -218,6 +251,7 @@ impl Cards {
                 | KeyUse::TerminalTrack
                 | KeyUse::ZonePin
                 | KeyUse::IssuerCryptogram
+                | KeyUse::Transport
                 | KeyUse::PinVerification => {}
             }
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use switchyard_domain::{
-    KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalProfile, WorkingKeys,
+    KeyRecord, KeyUse, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalProfile, WorkingKeys,
 };
 
 use crate::hsm::HsmKey;
@@ -24,7 +24,7 @@ pub(crate) struct TerminalEntry {
     pub(crate) index: TerminalIndex,
     pub(crate) mac: TerminalMac,
     /// Used for sign-ons only.
-    pub(crate) master_key: HsmKey,
+    master_key: ArcSwap<HsmKey>,
     /// As recorded. Unwrapping costs more than a request, and most terminals of a registry are asleep, so
     /// it waits for the first use.
     wrapped: Mutex<Option<WorkingKeys>>,
@@ -37,7 +37,10 @@ impl TerminalEntry {
         Self {
             index,
             mac: terminal.mac,
-            master_key: HsmKey::new(KeyUse::TerminalMaster, terminal.master_key.clone()),
+            master_key: ArcSwap::from_pointee(HsmKey::new(
+                KeyUse::TerminalMaster,
+                terminal.master_key.clone(),
+            )),
             wrapped: Mutex::new(None),
             ready: ArcSwapOption::empty(),
             profile: ArcSwap::from_pointee(TerminalProfile::default()),
@@ -47,6 +50,11 @@ impl TerminalEntry {
     /// How it speaks.
     pub(crate) fn profile(&self) -> TerminalProfile {
         **self.profile.load()
+    }
+
+    /// The master key in force.
+    pub(crate) fn master_key(&self) -> Arc<HsmKey> {
+        self.master_key.load_full()
     }
 
     /// The working keys in force; nothing when it never signed on, or they cannot be unwrapped.
@@ -130,6 +138,13 @@ impl KeyTable {
     pub(crate) fn use_profile(&self, index: TerminalIndex, profile: TerminalProfile) {
         if let Some(entry) = self.at(index) {
             entry.profile.store(Arc::new(profile));
+        }
+    }
+
+    /// Another master key is in force from now on: the next sign-on's working keys come under it.
+    pub(crate) fn use_master_key(&self, index: TerminalIndex, key: &KeyRecord) {
+        if let Some(entry) = self.at(index) {
+            entry.master_key.store(Arc::new(HsmKey::new(KeyUse::TerminalMaster, key.clone())));
         }
     }
 

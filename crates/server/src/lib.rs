@@ -32,6 +32,7 @@ mod clear_key;
 pub mod config;
 mod connection;
 mod core_thread;
+mod custody;
 mod data;
 mod harden;
 mod hot_cards;
@@ -63,6 +64,7 @@ mod workers;
 pub use admin::ADMIN_CONNECTIONS_MAX;
 pub use card_keys::CardKeyFiles;
 pub use clear_key::{ClearKey, NoKey};
+pub use custody::{Component, CustodyError, KeyRequest, KeyRow, Shown};
 pub use data::{
     DataDir, DataError, KeptTransport, draw_checkpoint_secret, keep_key, keep_transport, kept_key,
     read_checkpoint_secret,
@@ -71,8 +73,8 @@ pub use harden::refuse_core_dumps;
 pub use hot_cards::{CardToBlock, ClearPan};
 pub use hsm::HsmStartError;
 pub use install::{
-    InitError, InitPlan, Tools, add_user_alone, cards_of, carry_out_alone, carry_out_alone_with, initialise,
-    rotate_card_key_alone, set_password_alone,
+    InitError, InitPlan, Tools, add_user_alone, cards_of, carry_out_alone, carry_out_alone_with,
+    custody_alone, initialise, initialise_under, rotate_card_key_alone, set_password_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use links::{LinkAddress, LinkAddressError};

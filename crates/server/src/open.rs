@@ -52,6 +52,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         hold_days_max: core.hold_days_max,
         saf_retry_ms: u64::from(core.reversal_retry_ms),
         saf_attempts_max: core.reversal_attempts_max,
+        mac_failures_max: core.mac_failures_max,
         in_flight_max: core.in_flight_max as usize,
         ..CoreConfig::default()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use switchyard_core::{Effect, Input, Upstream};
-use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex};
+use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex, TerminalIndex};
 use switchyard_ledger::{Error, Outcome, Position};
 
 use crate::connection::Outbox;
@@ -128,8 +128,19 @@ impl Release {
     /// A card key is read from its file here, which happens once in a period.
     fn use_key(&self, name: KeyName, key: &KeyRecord) {
         let Shared { cards, keys, store, .. } = &*self.shared;
-        if name.usage != KeyUse::CardData {
-            return keys.use_key(name, key);
+        match name.usage {
+            KeyUse::CardData => {}
+            KeyUse::TerminalMaster => {
+                return self.shared.table.use_master_key(TerminalIndex(name.owner), key);
+            }
+            KeyUse::TerminalPin
+            | KeyUse::TerminalMac
+            | KeyUse::TerminalTrack
+            | KeyUse::ZonePin
+            | KeyUse::PinVerification
+            | KeyUse::CardHash
+            | KeyUse::IssuerCryptogram
+            | KeyUse::Transport => return keys.use_key(name, key),
         }
         match cards.use_key(store, name.owner, key) {
             Ok(()) => tracing::info!(key = name.owner, "a new card data key is in use"),
@@ -191,7 +202,7 @@ mod tests {
     use crate::shared::tests::shared;
     use std::sync::Mutex;
     use switchyard_core::{Origin, Reply};
-    use switchyard_domain::{ResponseCode, TerminalIndex};
+    use switchyard_domain::ResponseCode;
 
     fn reply(connection: u64) -> Effect {
         let origin = Origin { connection, ticket: 1 };

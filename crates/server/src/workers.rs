@@ -291,7 +291,7 @@ async fn make_keys(
         KeyForm::Single => (KeyAlgorithm::Des, 8),
         KeyForm::Double | KeyForm::DoubleWithTrack => (KeyAlgorithm::Tdes, 16),
     };
-    let master = entry.master_key.handle(module, store).await?;
+    let master = entry.master_key().handle(module, store).await?;
     let make = async |usage, algorithm, bytes, leaves: bool| {
         let spec = KeySpec {
             version: (version % 100) as u8,

@@ -4,6 +4,7 @@ mod bench;
 mod fuzz;
 mod peers;
 mod report;
+mod reproduce;
 mod simulation;
 mod steps;
 mod supply;
@@ -22,6 +23,7 @@ Developer commands of Switchyard
   cargo xtask tools              fetch what tests compare with: Python and Node packages, tshark, strace
   cargo xtask tidy               the arrows between the crates, and what may not be in them
   cargo xtask supply             licences, sources and versions of everything that is built in (deny.toml)
+  cargo xtask reproduce [PACKAGE] the binary built twice in two places, and compared byte by byte
   cargo xtask sbom               the bill of materials of the binary, CycloneDX 1.5
   cargo xtask bench --gate       instruction counts of the hot paths against their limits (valgrind, gungraun)
   cargo xtask fuzz [--seconds N] every fuzz target for N seconds each (default 10)
@@ -56,6 +58,8 @@ fn run() -> Result<bool> {
             println!("{}", supply::bill_of_materials()?);
             return Ok(true);
         }
+        ["reproduce"] => reproduce::twice(&mut report, None),
+        ["reproduce", package] => reproduce::twice(&mut report, Some(package)),
         ["bench", "--gate"] => bench::gate(&mut report),
         ["fuzz"] => fuzz::smoke(&mut report, fuzz::SECONDS_DEFAULT),
         ["fuzz", "--seconds", seconds] => fuzz::smoke(&mut report, seconds.parse()?),

@@ -3,7 +3,7 @@
 use super::ConfigOption;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BusinessDate, CardClass, Reason, TerminalMac};
+use switchyard_domain::{BusinessDate, CardClass, KeyName, Reason, TerminalMac};
 
 /// What every change of the registry takes.
 #[derive(Debug, Clone, Args)]
@@ -293,4 +293,16 @@ fn bound(text: &str) -> Result<Bound, String> {
         "none" => Ok(Bound(None)),
         _ => text.parse().map(|minor| Bound(Some(minor))).map_err(|_| "neither a number nor none".to_owned()),
     }
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InjectKey {
+    /// Terminal id (DE 41).
+    #[arg(value_name = "TID")]
+    pub(crate) id: String,
+    /// The transport key that the key loader shares, as `key show` names it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) under: KeyName,
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
 }

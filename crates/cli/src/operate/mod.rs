@@ -36,6 +36,7 @@ pub(crate) fn told(outcome: &CommandOutcome, form: Output) -> Result<Verdict> {
         | CommandOutcome::TrialBalance(_)
         | CommandOutcome::Links(_)
         | CommandOutcome::Users(_)
+        | CommandOutcome::Keys(_)
         | CommandOutcome::Passwords(_)
         | CommandOutcome::Permitted => (json!({"recorded": true}), "recorded".to_owned()),
     };

@@ -2,7 +2,7 @@
 
 use crate::effect::CommandError;
 use crate::machine::Core;
-use switchyard_domain::{KeyName, KeyUse};
+use switchyard_domain::{Actor, KeyName, KeyUse};
 
 /// Longest reason for destroying keys, characters.
 const REASON_CHARACTERS_MAX: usize = 200;
@@ -11,7 +11,11 @@ const CARD_KEY: &str = "card data key";
 impl Core {
     /// A key for card data is new and the next in order: replacing one would close every card that it sealed, and
     /// a number that was destroyed must not come back.
-    pub(super) fn check_key(&self, name: KeyName) -> Result<(), CommandError> {
+    /// A transport key is nobody's alone: it comes out of a ceremony.
+    pub(super) fn check_key(&self, name: KeyName, actor: &Actor) -> Result<(), CommandError> {
+        if name.usage == KeyUse::Transport && *actor != Actor::Installer {
+            return Err(CommandError::Invalid { what: "installing a transport key without a ceremony" });
+        }
         if name.usage != KeyUse::CardData {
             return Ok(());
         }

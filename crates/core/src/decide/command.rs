@@ -49,7 +49,7 @@ impl Core {
             Command::Genesis(record) if matches!(*record, Record::Genesis { .. }) => *record,
             Command::Genesis(_) => return Err(CommandError::Invalid { what: "genesis record" }),
             Command::InstallKey { name, key } => {
-                self.check_key(name)?;
+                self.check_key(name, &actor)?;
                 Record::KeyInstalled { name, key }
             }
             Command::ShredCardKeys { keys, reason } => {
@@ -93,6 +93,7 @@ impl Core {
                 self.config = *config;
                 return Ok(CommandOutcome::RecordedBefore);
             }
+            Command::Key(command) => return self.key(actor, command, now, out),
             Command::User(command) => return self.user(actor, command, now, out),
             Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
             Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),

@@ -7,6 +7,7 @@ mod command;
 mod device;
 mod financial;
 mod issuer;
+mod key;
 mod order;
 mod original;
 mod postings;

@@ -6,8 +6,11 @@ use crate::flight::SignOnWait;
 use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
 use crate::machine::{Core, Output};
 use switchyard_domain::{
-    Actor, DownloadKind, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, Timestamp,
+    Actor, DownloadKind, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, TerminalOrder, Timestamp,
 };
+
+/// Why a terminal was disabled without an operator.
+const LOCKED_OUT: &str = "too many wrong MACs in a row";
 
 /// A terminal that may speak.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,13 @@ impl Core {
             if code == ResponseCode::MAC_ERROR {
                 *self.flight.refusals.entry((caller.terminal, code)).or_default() += 1;
             }
+            if request.mac == MacCheck::Wrong {
+                self.wrong_mac(caller.terminal, now, out);
+            }
             return out.refuse(origin, code);
+        }
+        if matches!(request.mac, MacCheck::Verified { .. }) {
+            self.flight.wrong_macs.remove(&caller.terminal);
         }
         if request.mac == MacCheck::NotRequired {
             let trusted = self.is_trusted_unkeyed(caller.terminal);
@@ -114,6 +123,19 @@ impl Core {
     /// Whether a terminal's transactions carry no MAC, as its profile says: whoever reaches its listener is believed.
     fn is_trusted_unkeyed(&self, terminal: TerminalIndex) -> bool {
         self.state.registry.terminal(terminal).is_some_and(|state| !state.profile.carries_mac)
+    }
+
+    /// Whoever tries MACs gets so many tries at a terminal's keys. Then it hears 58 until an operator enables it again.
+    fn wrong_mac(&mut self, terminal: TerminalIndex, now: Timestamp, out: &mut Output) {
+        let wrong = self.flight.wrong_macs.entry(terminal).or_default();
+        *wrong = wrong.saturating_add(1);
+        if self.config.mac_failures_max == 0 || *wrong < self.config.mac_failures_max {
+            return;
+        }
+        self.flight.wrong_macs.remove(&terminal);
+        let reason = LOCKED_OUT.parse().expect("one line of words");
+        let record = Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, reason };
+        self.emit(record, Actor::Switch, now, out);
     }
 
     /// Messages without a MAC can come from anybody who knows a terminal's number: there is a limit to the keys, the

@@ -50,7 +50,7 @@ impl Core {
         }
     }
 
-    fn key(caller: &Caller, batch: BatchNumber, stan: Stan, class: MessageClass) -> RequestKey {
+    fn key_of(caller: &Caller, batch: BatchNumber, stan: Stan, class: MessageClass) -> RequestKey {
         RequestKey { merchant: caller.merchant, terminal: caller.terminal, batch, stan, class }
     }
 
@@ -79,7 +79,7 @@ impl Core {
 
     /// Whether a reversal of what was made at this moment has been taken under the number, whatever it found.
     fn taken_back(&self, caller: &Caller, batch: BatchNumber, stan: Stan, moment: u64) -> bool {
-        let key = Self::key(caller, batch, stan, MessageClass::Reversal);
+        let key = Self::key_of(caller, batch, stan, MessageClass::Reversal);
         match self.state.requests.get(&key) {
             Some(Known::Reversal(number)) => {
                 self.state.requests.reversal(number).is_some_and(|taken| taken.echo.de60 == moment)
@@ -92,7 +92,7 @@ impl Core {
         if request.batch == BatchNumber::OPEN {
             let (stan, moment) = (request.stan, request.echo.de60);
             let known = |batch: &BatchNumber| {
-                self.made_at(&Self::key(caller, *batch, stan, request.class), moment).is_some()
+                self.made_at(&Self::key_of(caller, *batch, stan, request.class), moment).is_some()
                     || self.taken_back(caller, *batch, stan, moment)
             };
             // Without a moment nothing tells a repeat from the same number used again in a later batch.
@@ -105,7 +105,7 @@ impl Core {
             let named = |batch: &BatchNumber| {
                 [MessageClass::Financial, MessageClass::Authorization]
                     .iter()
-                    .any(|class| self.made_at(&Self::key(caller, *batch, stan, *class), moment).is_some())
+                    .any(|class| self.made_at(&Self::key_of(caller, *batch, stan, *class), moment).is_some())
             };
             // What is not found stays in no batch, and so is no original.
             if let Some(batch) = self.batches_back(caller).find(named) {
@@ -114,7 +114,7 @@ impl Core {
         }
         // These dialects void a completion as they void a sale.
         if request.kind == TransactionKind::Void {
-            let key = Self::key(caller, request.batch, request.stan, request.class);
+            let key = Self::key_of(caller, request.batch, request.stan, request.class);
             let original = original::locate(&self.state, &key, request);
             if original.is_some_and(|original| original.opened.kind.captures()) {
                 request.kind = TransactionKind::CompletionVoid;
@@ -125,7 +125,7 @@ impl Core {
     fn place_reversal(&self, caller: &Caller, reversal: &mut Reversal) {
         let (stan, moment) = (reversal.stan, reversal.original_moment.unwrap_or(reversal.echo.de60));
         let original = |batch: BatchNumber| {
-            self.made_at(&Self::key(caller, batch, stan, reversal.original_class), moment)
+            self.made_at(&Self::key_of(caller, batch, stan, reversal.original_class), moment)
         };
         if reversal.batch == BatchNumber::OPEN {
             let known = |batch: &BatchNumber| {

@@ -6,6 +6,7 @@
 mod apply;
 mod batches;
 mod cases;
+mod ceremonies;
 mod devices;
 mod image;
 mod limits;
@@ -26,6 +27,7 @@ pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind}
 pub use registry::Registry;
 pub use view::{BatchView, SafView};
 
+pub(crate) use ceremonies::Ceremony;
 pub(crate) use devices::Devices;
 
 pub(crate) use batches::{BatchStage, LastClose};

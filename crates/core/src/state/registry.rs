@@ -1,5 +1,6 @@
 //! Who and what is registered.
 
+use crate::state::ceremonies::Ceremony;
 use crate::state::ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -50,6 +51,8 @@ pub struct Registry {
     /// The routes made for halving, at the first look after a change.
     pub(crate) ranges: OnceLock<Ranges>,
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
+    /// Keys that their custodians have begun to bring together.
+    pub(crate) ceremonies: Vec<(KeyName, Ceremony)>,
     pub(crate) cards: Vec<IssuedCard>,
     pub(crate) card_by_hash: Sharded<CardHash, u32>,
     pub(crate) fee_plans: Vec<FeePlan>,

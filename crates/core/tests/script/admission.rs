@@ -1,8 +1,8 @@
 //! Who may speak, and what is refused before anything is recorded.
 
 use crate::support::*;
-use switchyard_core::{Body, CoreConfig, Input, KeyForm, MacCheck, ReplyBody};
-use switchyard_domain::{Record, ResponseCode};
+use switchyard_core::{Body, CoreConfig, Input, KeyForm, MacCheck, Order, ReplyBody};
+use switchyard_domain::{Actor, Record, ResponseCode, TerminalOrder};
 
 fn sale() -> Body {
     Body::Financial(Ask::sale(10, 100).financial())
@@ -149,4 +149,46 @@ fn messages_without_a_mac_have_a_limit_by_terminal_and_minute() {
         _ => None,
     });
     assert_eq!(counted, Some(("96".into(), 2)), "one record for all of them");
+}
+
+#[test]
+fn wrong_macs_in_a_row_disable_a_terminal_until_an_operator_enables_it() {
+    let config = CoreConfig { mac_failures_max: 5, ..CoreConfig::default() };
+    let disabled = |bench: &Bench| {
+        bench.records.iter().filter(|r| matches!(r.record, Record::TerminalOrdered { .. })).count()
+    };
+    let ask = |bench: &mut Bench, mac| {
+        let ticket = bench.request_as(TERMINALS[0].0, MERCHANTS[0], mac, sale());
+        bench.code_of(ticket)
+    };
+    let mut bench = Bench::with(config.clone());
+    for round in 0..3 {
+        // A right one between them begins the count anew.
+        let codes: Vec<String> = (0..4).map(|_| ask(&mut bench, MacCheck::Wrong)).collect();
+        assert_eq!(codes, ["A0"; 4]);
+        assert_eq!(bench.code(&Ask::sale(11 + round, 100)), "00");
+    }
+    assert_eq!(disabled(&bench), 0);
+    // A MAC under keys of before is no guess.
+    (0..20).for_each(|_| drop(ask(&mut bench, MacCheck::Verified { version: 0 })));
+    assert_eq!(disabled(&bench), 0);
+    (0..5).for_each(|_| drop(ask(&mut bench, MacCheck::Wrong)));
+    assert_eq!(disabled(&bench), 1);
+    let last = bench.records.last().unwrap();
+    assert_eq!(last.actor, Actor::Switch);
+    assert_eq!(ask(&mut bench, MacCheck::Wrong), "58", "no more tries");
+    assert_eq!(bench.code(&Ask::sale(20, 100)), "58", "nor its own");
+    bench.crash();
+    assert_eq!(bench.code(&Ask::sale(20, 100)), "58", "after a restart as well");
+    let enable = Order::Terminal {
+        terminal: TERMINALS[0].0.parse().unwrap(),
+        what: TerminalOrder::Enable,
+        reason: "looked at it".parse().unwrap(),
+    };
+    bench.order(enable).unwrap();
+    bench.sign_on(0);
+    assert_eq!(bench.code(&Ask::sale(20, 100)), "00");
+    let mut never = Bench::with(CoreConfig { mac_failures_max: 0, ..config });
+    (0..500).for_each(|_| drop(ask(&mut never, MacCheck::Wrong)));
+    assert_eq!(disabled(&never), 0);
 }

@@ -10,6 +10,7 @@ mod batch;
 mod card_keys;
 mod chip;
 mod command;
+mod custody;
 mod device;
 mod duplicates;
 mod follow_up;

@@ -271,3 +271,19 @@ fn a_right_password_forgets_the_wrong_ones_and_a_lockout_begins_anew() {
         assert!(bench.command_as(actor, begin).is_err(), "only the switch compares passwords");
     }
 }
+
+#[test]
+fn a_custodian_rotates_the_keys_of_cards_and_installs_no_other() {
+    use switchyard_domain::{KeyName, KeyRecord, KeyUse, WrappedKey};
+    let mut bench = Bench::new();
+    ready(&mut bench, "ann", &[Role::KeyCustodian]);
+    let install = |usage| {
+        let key = KeyRecord { wrapped: WrappedKey(String::new()), check_value: [1; 4] };
+        Command::InstallKey { name: KeyName { usage, owner: 0 }, key }
+    };
+    assert_eq!(bench.command_as(user("ann"), install(KeyUse::CardData)), Ok(CommandOutcome::Recorded));
+    for usage in [KeyUse::PinVerification, KeyUse::IssuerCryptogram, KeyUse::Transport] {
+        let refused = bench.command_as(user("ann"), install(usage));
+        assert_eq!(refused, Err(CommandError::Forbidden { act: "install-key" }), "{usage:?}");
+    }
+}

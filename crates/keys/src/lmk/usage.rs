@@ -42,11 +42,13 @@ pub enum KeyUsage {
     EmvSmc,
     /// EMV issuer master key for secure messaging, integrity.
     EmvSmi,
+    /// A component of a key that its custodians bring together: it opens and makes nothing by itself.
+    Component,
 }
 
 impl KeyUsage {
     /// Every usage.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Tmk,
         Self::Zmk,
         Self::Pik,
@@ -62,6 +64,7 @@ impl KeyUsage {
         Self::EmvAc,
         Self::EmvSmc,
         Self::EmvSmi,
+        Self::Component,
     ];
 
     /// The usage under our own LMK. Where TR-31 has one code for two of ours (a TMK and a
@@ -84,6 +87,7 @@ impl KeyUsage {
             Self::EmvAc => *b"E0",
             Self::EmvSmc => *b"E1",
             Self::EmvSmi => *b"E2",
+            Self::Component => *b"91",
         })
     }
 
@@ -104,7 +108,7 @@ impl KeyUsage {
         match self {
             Self::Tmk | Self::Zmk | Self::Pik | Self::Zpk | Self::Tdk | Self::DataKey => b'B',
             Self::Mak | Self::Pvk | Self::PvkIbm | Self::Cvk | Self::CardHash => b'C',
-            Self::Bdk | Self::EmvAc | Self::EmvSmc | Self::EmvSmi => b'X',
+            Self::Bdk | Self::EmvAc | Self::EmvSmc | Self::EmvSmi | Self::Component => b'X',
         }
     }
 
@@ -127,6 +131,7 @@ impl KeyUsage {
             Self::EmvAc => "emv-ac",
             Self::EmvSmc => "emv-smc",
             Self::EmvSmi => "emv-smi",
+            Self::Component => "component",
         }
     }
 }

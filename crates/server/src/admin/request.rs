@@ -10,6 +10,7 @@ use switchyard_domain::{
 use switchyard_keys::password::Password;
 
 use crate::clear_key::ClearKey;
+use crate::custody::KeyRequest;
 use crate::hot_cards::{CardToBlock, ClearPan};
 use crate::login::Login;
 use crate::registry::Ask;
@@ -35,36 +36,100 @@ pub(super) enum Request {
     Digest,
     TrialBalance,
     DayCut,
-    InstallKey { name: KeyName, key: KeyRecord },
+    InstallKey {
+        name: KeyName,
+        key: KeyRecord,
+    },
     RotateCardKey,
-    ShredCardKeys { keys: Vec<u16>, reason: String },
-    RegisterMerchant { merchant: Box<Merchant> },
-    BindTerminal { terminal: Box<Terminal> },
-    AddLink { link: Box<Link> },
-    AddRoute { route: Route },
-    SetFeePlan { plan: FeePlan },
-    IssueCard { card: Box<CardIssued>, balance_minor: u64 },
-    RecordSettlement { records: Vec<Record> },
-    Registry { ask: Ask },
+    ShredCardKeys {
+        keys: Vec<u16>,
+        reason: String,
+    },
+    RegisterMerchant {
+        merchant: Box<Merchant>,
+    },
+    BindTerminal {
+        terminal: Box<Terminal>,
+    },
+    AddLink {
+        link: Box<Link>,
+    },
+    AddRoute {
+        route: Route,
+    },
+    SetFeePlan {
+        plan: FeePlan,
+    },
+    IssueCard {
+        card: Box<CardIssued>,
+        balance_minor: u64,
+    },
+    RecordSettlement {
+        records: Vec<Record>,
+    },
+    Registry {
+        ask: Ask,
+    },
     Projections,
     Reindex,
-    SetAccountRules { account: AccountId, rules: AccountRules },
-    Transfer { transfer: Transfer },
-    Order { order: Order },
-    BlockCards { cards: Vec<CardToBlock>, reason: Reason },
-    UnblockCard { pan: ClearPan, reason: Reason },
+    SetAccountRules {
+        account: AccountId,
+        rules: AccountRules,
+    },
+    Transfer {
+        transfer: Transfer,
+    },
+    Order {
+        order: Order,
+    },
+    BlockCards {
+        cards: Vec<CardToBlock>,
+        reason: Reason,
+    },
+    UnblockCard {
+        pan: ClearPan,
+        reason: Reason,
+    },
     Links,
     ReloadConfig,
-    WrapKey { usage: KeyUse, key: ClearKey },
-    SetRiskRules { rules: Box<RiskRules> },
-    SetRoutingRules { rules: Box<RoutingRules> },
-    SetStandInRules { rules: Box<StandInRules> },
-    ReleasePayout { transaction: TransactionId, reason: String },
+    WrapKey {
+        usage: KeyUse,
+        key: ClearKey,
+    },
+    SetRiskRules {
+        rules: Box<RiskRules>,
+    },
+    SetRoutingRules {
+        rules: Box<RoutingRules>,
+    },
+    SetStandInRules {
+        rules: Box<StandInRules>,
+    },
+    ReleasePayout {
+        transaction: TransactionId,
+        reason: String,
+    },
     Login(Login),
+    Keys,
+    Key {
+        #[serde(flatten)]
+        request: KeyRequest,
+    },
     Users,
-    AddUser { user: UserName, roles: Roles, password: Password },
-    OrderUser { user: UserName, order: UserOrder, reason: Reason },
-    SetPassword { user: UserName, password: Password },
+    AddUser {
+        user: UserName,
+        roles: Roles,
+        password: Password,
+    },
+    OrderUser {
+        user: UserName,
+        order: UserOrder,
+        reason: Reason,
+    },
+    SetPassword {
+        user: UserName,
+        password: Password,
+    },
 }
 
 impl Request {
@@ -101,6 +166,8 @@ impl Request {
             Self::SetStandInRules { .. } => Act::SetStandInRules,
             Self::ReleasePayout { .. } => Act::ReleasePayout,
             Self::Login(_) => Act::CheckLogin,
+            Self::Keys => Act::Keys,
+            Self::Key { request } => request.act(),
             Self::Users => Act::Users,
             Self::AddUser { .. } => Act::AddUser,
             Self::OrderUser { .. } => Act::OrderUser,
@@ -147,7 +214,9 @@ impl Request {
             | Self::WrapKey { .. }
             | Self::Login(_)
             | Self::AddUser { .. }
-            | Self::SetPassword { .. } => return None,
+            | Self::SetPassword { .. }
+            | Self::Keys
+            | Self::Key { .. } => return None,
         })
     }
 }

@@ -160,6 +160,9 @@ section!(
         batch_inputs_max: u32 = 1_024, in 1..=16_384;
         /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
         in_flight_max: u32 = 65_536, in 1..=1_048_576;
+        /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled and hears 58, until
+        /// `terminal enable`; 0 is never.
+        mac_failures_max: u32 = 100, in 0..=1_000_000;
         /// Wrong PINs in a row before a card of the embedded issuer answers 75.
         pin_tries_max: u32 = 3, in 1..=9;
         /// Minor units up to which the embedded issuer approves without a PIN.

@@ -45,6 +45,8 @@ pub const REQUESTS: &str = "switch_requests_total";
 pub const REQUESTS_SHED: &str = "switch_requests_shed_total";
 /// Requests whose MAC was wrong or absent.
 pub const MAC_FAILURES: &str = "switch_mac_failures_total";
+/// Terminals that were disabled because of too many wrong MACs in a row.
+pub const TERMINALS_LOCKED_OUT: &str = "switch_terminals_locked_out_total";
 /// Logins of people with a wrong user or password.
 pub const LOGIN_FAILURES: &str = "switch_login_failures_total";
 /// Answers, by `class` of their response code.
@@ -120,6 +122,7 @@ pub(crate) struct Handles {
     pub(crate) requests_shed: Counter,
     pub(crate) mac_failures: Counter,
     pub(crate) login_failures: Counter,
+    pub(crate) terminals_locked_out: Counter,
     replies: Vec<Counter>,
     pub(crate) replies_undelivered: Counter,
     pub(crate) core_batch_inputs: Histogram,
@@ -167,6 +170,7 @@ impl Metrics {
                 requests_shed: counter!(REQUESTS_SHED),
                 mac_failures: counter!(MAC_FAILURES),
                 login_failures: counter!(LOGIN_FAILURES),
+                terminals_locked_out: counter!(TERMINALS_LOCKED_OUT),
                 replies: labelled(REPLIES, "class", CodeClass::LABELS),
                 replies_undelivered: counter!(REPLIES_UNDELIVERED),
                 core_batch_inputs: histogram!(CORE_BATCH_INPUTS),
@@ -269,6 +273,11 @@ fn describe() {
     describe_counter!(REQUESTS, Unit::Count, "requests handed to the core");
     describe_counter!(REQUESTS_SHED, Unit::Count, "requests answered 96 for want of room");
     describe_counter!(MAC_FAILURES, Unit::Count, "requests whose MAC is wrong or absent");
+    describe_counter!(
+        TERMINALS_LOCKED_OUT,
+        Unit::Count,
+        "terminals disabled because of too many wrong MACs in a row"
+    );
     describe_counter!(LOGIN_FAILURES, Unit::Count, "logins of people with a wrong user or password");
     describe_counter!(REPLIES, Unit::Count, "answers to terminals, by class of the response code");
     describe_counter!(REPLIES_UNDELIVERED, Unit::Count, "answers whose connection was gone");

@@ -9,8 +9,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use std::ops::RangeInclusive;
 use switchyard_domain::{
-    MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId, TerminalOrder, TerminalProfile,
-    Timestamp,
+    KeyUse, MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId, TerminalOrder,
+    TerminalProfile, Timestamp,
 };
 use switchyard_ledger::Sequence;
 use switchyard_ledger::projection::{Projection, Tree, Trouble};
@@ -86,6 +86,15 @@ impl Projection for RegistryProjection {
                     row.signed_on_at = Some(at);
                 })
             }
+            Record::KeyInstalled { name, key } => match name.usage {
+                KeyUse::TerminalMaster => change(tree, name.owner, broken, |row: &mut TerminalRow| {
+                    row.check_value = key.check_value;
+                }),
+                KeyUse::ZonePin => change(tree, name.owner, broken, |row: &mut LinkRow| {
+                    row.check_value = key.check_value;
+                }),
+                _ => Ok(()),
+            },
             Record::SignedOff { terminal, .. } => {
                 change(tree, terminal.0, broken, |row: &mut TerminalRow| row.signed_on = false)
             }
@@ -112,9 +121,9 @@ impl Projection for RegistryProjection {
 }
 
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
-/// [`Record::MerchantRegistered`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
+/// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
 /// [`Record::MerchantOrdered`], and [`Record::RouteRemoved`].
-const VARIANTS: [RangeInclusive<u32>; 3] = [3..=11, 34..=35, 42..=42];
+const VARIANTS: [RangeInclusive<u32>; 3] = [2..=11, 34..=35, 42..=42];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {

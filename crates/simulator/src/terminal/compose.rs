@@ -103,7 +103,7 @@ impl Composer<'_> {
             (false, false) => {}
         }
         if is_chip {
-            b.bytes(55, &chip::request_tags(self.terminal, order, stan))?;
+            b.bytes(55, &chip::request_tags(self.terminal, order, stan)?)?;
         }
         self.own_fields(&mut b, order)?;
         if matches!(order.kind, TransactionKind::Refund | TransactionKind::OfflineSale | TransactionKind::Tip)

@@ -9,12 +9,18 @@ use crate::error::SimError;
 use crate::random::Random;
 use std::collections::BTreeSet;
 use switchyard_domain::{BatchNumber, CardClass, Expiry, LinkDialect, MerchantId, TerminalMac};
+use switchyard_keys::emv::CryptogramScheme;
 use switchyard_keys::{DesKey, set_odd_parity};
 
 /// `issuer` of the cards that the switch itself holds.
 pub const ON_US_ISSUER: &str = "switchyard";
 /// Every on-us card begins with these digits.
 pub const ON_US_BIN: &str = "621234";
+
+/// How chips of the demo make cryptograms.
+pub(crate) const CHIP_SCHEME: CryptogramScheme = CryptogramScheme::Pboc;
+/// DE 23 of every card.
+pub(crate) const CARD_SEQUENCE: &[u8; 2] = b"01";
 
 const MERCHANTS_MAX: usize = 9_000;
 const TERMINALS_MAX: usize = 900_000;
@@ -78,14 +84,26 @@ impl DemoWorld {
             .map(|index| terminal(index, &merchants[index % merchants.len()].mid, draw()?))
             .collect::<Result<_, _>>()?;
         let links = vec![harbour(draw()?), river(draw()?)];
-        let cards = cards(&mut random, size)?;
+        let issuer_cryptogram = draw()?;
+        let mut cards = cards(&mut random, size)?;
+        for card in cards.iter_mut().filter(|card| card.on_us) {
+            card.chip_key = Some(chip_key(&issuer_cryptogram, card)?);
+        }
         let acquirer = "48023100".parse().map_err(|_| SimError::World { what: "acquirer" })?;
-        Ok(Self { terminals, merchants, cards, links, acquirer })
+        let issuer_cryptogram = Some(issuer_cryptogram);
+        Ok(Self { terminals, merchants, cards, links, acquirer, issuer_cryptogram })
     }
 }
 
 fn system_key() -> Result<DemoKey, SimError> {
     let key = DesKey::generate(16)?;
+    let bytes = key.expose().try_into().map_err(|_| SimError::World { what: "key length" })?;
+    Ok(DemoKey::new(bytes))
+}
+
+/// What the issuer puts into the chip of a card.
+fn chip_key(issuer: &DemoKey, card: &DemoCard) -> Result<DemoKey, SimError> {
+    let key = CHIP_SCHEME.icc_key(&issuer.des(), card.pan.expose().as_bytes(), CARD_SEQUENCE)?;
     let bytes = key.expose().try_into().map_err(|_| SimError::World { what: "key length" })?;
     Ok(DemoKey::new(bytes))
 }
@@ -233,6 +251,7 @@ impl Deck<'_> {
                 on_us: issuer == ON_US_ISSUER,
                 balance_minor: BALANCE_RICH_MINOR,
                 class,
+                chip_key: None,
             });
             return self.cards.last_mut().ok_or(SimError::World { what: "cards" });
         }

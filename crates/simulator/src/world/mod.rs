@@ -8,6 +8,7 @@ mod generate;
 mod model;
 
 pub use card::{luhn_digit, luhn_is_valid};
+pub(crate) use generate::{CARD_SEQUENCE, CHIP_SCHEME};
 pub use generate::{DemoSize, KeySource, ON_US_BIN, ON_US_ISSUER};
 pub use model::{
     CheckValue, Concealed, DemoAccount, DemoCard, DemoKey, DemoLink, DemoMerchant, DemoRoute, DemoTerminal,

@@ -164,6 +164,9 @@ pub struct DemoCard {
     pub balance_minor: u64,
     /// What kind of card it is.
     pub class: CardClass,
+    /// What its chip makes cryptograms with; none where its issuer looks at none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip_key: Option<DemoKey>,
 }
 
 impl DemoCard {
@@ -248,6 +251,9 @@ pub struct DemoWorld {
     pub links: Vec<DemoLink>,
     /// DE 32 of the switch.
     pub acquirer: AcquirerId,
+    /// Master key of the cryptograms of on-us cards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_cryptogram: Option<DemoKey>,
 }
 
 impl DemoWorld {

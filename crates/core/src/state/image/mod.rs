@@ -14,6 +14,7 @@ pub use write::Digest;
 
 use crate::state::Origin;
 use crate::state::cases::Cases;
+use crate::state::ceremonies::Ceremony;
 use crate::state::requests::ReversalTaken;
 use crate::state::rows::check;
 use crate::state::transactions::{CardKeyUse, Transaction};
@@ -193,6 +194,7 @@ struct Terms {
     routes: Vec<Route>,
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,
+    ceremonies: Vec<(KeyName, Ceremony)>,
 }
 
 /// The order of fields is the format.

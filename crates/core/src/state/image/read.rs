@@ -280,13 +280,22 @@ impl Build {
 }
 
 fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
-    let Terms { version, disabled_merchants, links, link_modes, routes, keys, fee_plans } = terms;
+    let Terms { version, disabled_merchants, links, link_modes, routes, keys, fee_plans, ceremonies } = terms;
     if links.len() != link_modes.len() {
         return None;
     }
     let before = std::mem::take(registry);
-    *registry =
-        Registry { version, disabled_merchants, links, link_modes, routes, keys, fee_plans, ..before };
+    *registry = Registry {
+        version,
+        disabled_merchants,
+        links,
+        link_modes,
+        routes,
+        keys,
+        fee_plans,
+        ceremonies,
+        ..before
+    };
     Some(())
 }
 

@@ -86,6 +86,7 @@ impl State {
             routes: registry.routes.clone(),
             keys: registry.keys.clone(),
             fee_plans: registry.fee_plans.clone(),
+            ceremonies: registry.ceremonies.clone(),
         };
         one(SectionKind::Head, pack(&self.head()))
             .chain(list(SectionKind::Merchants, &registry.merchants))

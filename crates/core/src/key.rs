@@ -1,0 +1,91 @@
+//! What is asked of the core about keys that people bring together, take out and bring in.
+
+use serde::Serialize;
+use switchyard_domain::{KeyMove, KeyName, KeyPlan, KeyRecord, Reason, TerminalId, UserName};
+
+/// Most ceremonies that are open at once.
+pub const CEREMONIES_MAX: usize = 64;
+
+/// What is asked.
+#[derive(Debug)]
+pub enum KeyCommand {
+    /// A ceremony begins: custodians bring a key together.
+    Begin {
+        /// The key.
+        key: KeyName,
+        /// What it will be.
+        plan: KeyPlan,
+        /// Why.
+        reason: Reason,
+    },
+    /// A component was drawn and printed for its custodian.
+    Drawn {
+        /// The key.
+        key: KeyName,
+        /// Check value of the component.
+        check_value: [u8; 4],
+    },
+    /// A custodian brings a component.
+    Load {
+        /// The key.
+        key: KeyName,
+        /// The component, under the local master key.
+        component: KeyRecord,
+        /// How many there were when it was wrapped: the sum below is over those.
+        before: usize,
+        /// The key, where this component is the last.
+        sum: Option<KeyRecord>,
+    },
+    /// A ceremony ends without a key.
+    Cancel {
+        /// The key.
+        key: KeyName,
+        /// Why.
+        reason: Reason,
+    },
+    /// What is known of a key.
+    Facts {
+        /// The key.
+        key: KeyName,
+    },
+    /// What is known of a terminal's master key.
+    TerminalFacts {
+        /// DE 41.
+        terminal: TerminalId,
+    },
+    /// A key goes out, comes in, or is drawn for a terminal, under a transport key.
+    Move {
+        /// The key.
+        key: KeyName,
+        /// The transport key.
+        under: KeyName,
+        /// Which way.
+        way: KeyMove,
+        /// Check value.
+        check_value: [u8; 4],
+        /// The key, unless it only goes out: in force from now on.
+        record: Option<KeyRecord>,
+    },
+    /// Every key, and every ceremony that is open.
+    List,
+}
+
+/// A ceremony that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CeremonyView {
+    /// What the key will be.
+    pub plan: KeyPlan,
+    /// Custodians with the components that they brought.
+    pub components: Vec<(UserName, KeyRecord)>,
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyFacts {
+    /// Its name.
+    pub key: KeyName,
+    /// The key in force.
+    pub record: Option<KeyRecord>,
+    /// The ceremony that is open for it.
+    pub ceremony: Option<CeremonyView>,
+}

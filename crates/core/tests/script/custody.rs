@@ -1,0 +1,199 @@
+//! Keys that custodians bring together, take out and bring in.
+
+use crate::support::*;
+use switchyard_core::{Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts, UserCommand};
+use switchyard_domain::{
+    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, PasswordRecord, Reason, Record, Role,
+    Roles, WrappedKey,
+};
+
+const TRANSPORT: KeyName = KeyName { usage: KeyUse::Transport, owner: 1 };
+
+fn why() -> Reason {
+    "a test".parse().unwrap()
+}
+fn plan(components: u8) -> KeyPlan {
+    KeyPlan { cipher: KeyCipher::Aes, bytes: 32, components, exportable: true, check_value: None }
+}
+fn record(check: u8) -> KeyRecord {
+    KeyRecord { wrapped: WrappedKey(format!("D{check}")), check_value: [check; 4] }
+}
+fn user(name: &str) -> Actor {
+    Actor::User(name.parse().unwrap())
+}
+fn root() -> Actor {
+    Actor::Operator("root (uid 0)".into())
+}
+fn ask(bench: &mut Bench, actor: Actor, command: KeyCommand) -> Result<CommandOutcome, CommandError> {
+    bench.command_as(actor, Command::Key(command))
+}
+fn begin(bench: &mut Bench, key: KeyName, plan: KeyPlan) -> Result<CommandOutcome, CommandError> {
+    ask(bench, root(), KeyCommand::Begin { key, plan, reason: why() })
+}
+fn load(
+    bench: &mut Bench,
+    who: Actor,
+    before: usize,
+    sum: Option<KeyRecord>,
+) -> Result<CommandOutcome, CommandError> {
+    ask(bench, who, KeyCommand::Load { key: TRANSPORT, component: record(before as u8), before, sum })
+}
+fn facts(bench: &mut Bench, key: KeyName) -> KeyFacts {
+    match ask(bench, root(), KeyCommand::Facts { key }) {
+        Ok(CommandOutcome::Keys(mut keys)) => keys.pop().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+/// Three custodians and an operator, who have their own passwords.
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    let people = [
+        ("ann", Role::KeyCustodian),
+        ("ben", Role::KeyCustodian),
+        ("cid", Role::KeyCustodian),
+        ("oda", Role::Operator),
+    ];
+    for (name, role) in people {
+        let (user, password) = (name.parse().unwrap(), PasswordRecord("first".into()));
+        let add = UserCommand::Add { user, roles: Roles::of([role]).unwrap(), password };
+        bench.command_as(root(), Command::User(add)).unwrap();
+        let (user, password) = (name.parse().unwrap(), PasswordRecord("own".into()));
+        let set = UserCommand::SetPassword { user, password, version: 1 };
+        bench.command_as(self::user(name), Command::User(set)).unwrap();
+    }
+    bench
+}
+fn not_now(result: Result<CommandOutcome, CommandError>, why: &str) {
+    match result {
+        Err(CommandError::NotNow { why: said }) => assert!(said.contains(why), "{said}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_custodians_make_a_key_and_one_never_does() {
+    let mut bench = bench();
+    assert_eq!(
+        load(&mut bench, user("ann"), 0, None),
+        Err(CommandError::Missing { what: "a ceremony for this key" })
+    );
+    begin(&mut bench, TRANSPORT, plan(2)).unwrap();
+    assert_eq!(
+        begin(&mut bench, TRANSPORT, plan(2)),
+        Err(CommandError::Exists { what: "a ceremony for this key" })
+    );
+    // Whom the system vouches for may begin a ceremony and has no part in it, nor has an operator.
+    let refused = Err(CommandError::Forbidden { act: Act::LoadComponent.name() });
+    assert_eq!(load(&mut bench, root(), 0, None), refused);
+    assert_eq!(load(&mut bench, user("oda"), 0, None), refused);
+    let drawn = KeyCommand::Drawn { key: TRANSPORT, check_value: [9; 4] };
+    ask(&mut bench, user("ann"), drawn).unwrap();
+    not_now(load(&mut bench, user("ann"), 0, Some(record(7))), "meanwhile");
+    load(&mut bench, user("ann"), 0, None).unwrap();
+    not_now(load(&mut bench, user("ann"), 1, Some(record(7))), "one custodian brings one component");
+    bench.crash();
+    not_now(load(&mut bench, user("ann"), 1, Some(record(7))), "one custodian brings one component");
+    not_now(load(&mut bench, user("ben"), 0, None), "meanwhile");
+    let open = facts(&mut bench, TRANSPORT);
+    assert_eq!(open.ceremony.unwrap().components, [("ann".parse().unwrap(), record(0))]);
+    assert!(open.record.is_none(), "half a key is none");
+    load(&mut bench, user("ben"), 1, Some(record(7))).unwrap();
+    let done = facts(&mut bench, TRANSPORT);
+    assert_eq!((done.record, done.ceremony), (Some(record(7)), None));
+    let told: Vec<_> =
+        bench.records.iter().rev().take(4).rev().map(|r| (r.actor.clone(), r.record.clone())).collect();
+    assert_eq!(told[2], (user("ben"), Record::KeyComponentLoaded { key: TRANSPORT, component: record(1) }));
+    assert_eq!(told[3], (user("ben"), Record::KeyInstalled { name: TRANSPORT, key: record(7) }));
+    bench.crash();
+    assert_eq!(facts(&mut bench, TRANSPORT).record, Some(record(7)));
+}
+
+#[test]
+fn three_bring_three_and_what_is_cancelled_begins_anew() {
+    let mut bench = bench();
+    begin(&mut bench, TRANSPORT, plan(3)).unwrap();
+    load(&mut bench, user("ann"), 0, None).unwrap();
+    load(&mut bench, user("ben"), 1, None).unwrap();
+    not_now(load(&mut bench, user("cid"), 2, None), "meanwhile");
+    ask(&mut bench, root(), KeyCommand::Cancel { key: TRANSPORT, reason: why() }).unwrap();
+    assert!(load(&mut bench, user("cid"), 2, Some(record(7))).is_err());
+    begin(&mut bench, TRANSPORT, plan(3)).unwrap();
+    for (who, before, sum) in [("cid", 0, None), ("ann", 1, None), ("ben", 2, Some(record(8)))] {
+        load(&mut bench, user(who), before, sum).unwrap();
+    }
+    assert_eq!(facts(&mut bench, TRANSPORT).record, Some(record(8)));
+}
+
+#[test]
+fn a_key_with_another_check_value_than_expected_is_refused() {
+    let mut bench = bench();
+    begin(&mut bench, TRANSPORT, KeyPlan { check_value: Some([7; 3]), ..plan(2) }).unwrap();
+    load(&mut bench, user("ann"), 0, None).unwrap();
+    not_now(load(&mut bench, user("ben"), 1, Some(record(8))), "check value");
+    load(&mut bench, user("ben"), 1, Some(record(7))).unwrap();
+}
+
+#[test]
+fn ceremonies_are_for_keys_that_people_bring() {
+    let mut bench = bench();
+    let named = |usage, owner| KeyName { usage, owner };
+    for (key, plan, fine) in [
+        (named(KeyUse::PinVerification, 0), plan(2), true),
+        (named(KeyUse::IssuerCryptogram, 0), plan(2), true),
+        (named(KeyUse::ZonePin, 1), plan(2), true),
+        (named(KeyUse::ZonePin, 9), plan(2), false),
+        (named(KeyUse::ZonePin, 70_000), plan(2), false),
+        (named(KeyUse::TerminalMaster, 2), plan(2), true),
+        (named(KeyUse::TerminalMaster, 99), plan(2), false),
+        (named(KeyUse::TerminalPin, 0), plan(2), false),
+        (named(KeyUse::TerminalMac, 0), plan(2), false),
+        (named(KeyUse::TerminalTrack, 0), plan(2), false),
+        (named(KeyUse::CardData, 2), plan(2), false),
+        (named(KeyUse::CardHash, 0), plan(2), false),
+        (TRANSPORT, plan(4), false),
+        (TRANSPORT, KeyPlan { bytes: 8, ..plan(2) }, false),
+    ] {
+        assert_eq!(begin(&mut bench, key, plan).is_ok(), fine, "{key} {plan:?}");
+    }
+}
+
+#[test]
+fn keys_move_under_a_transport_key_and_replace_what_they_are() {
+    let mut bench = bench();
+    let terminal = KeyName { usage: KeyUse::TerminalMaster, owner: 0 };
+    let pvk = KeyName { usage: KeyUse::PinVerification, owner: 0 };
+    let moving =
+        |key, way, record| KeyCommand::Move { key, under: TRANSPORT, way, check_value: [5; 4], record };
+    let missing = Err(CommandError::Missing { what: "the transport key" });
+    assert_eq!(ask(&mut bench, root(), moving(terminal, KeyMove::Injected, Some(record(5)))), missing);
+    let install = || Command::InstallKey { name: TRANSPORT, key: record(1) };
+    assert!(bench.command_as(root(), install()).is_err(), "nobody has one without a ceremony");
+    bench.command_as(Actor::Installer, install()).unwrap();
+    for (key, way, brought, fine) in [
+        (terminal, KeyMove::Injected, Some(record(5)), true),
+        (terminal, KeyMove::Injected, None, false),
+        (pvk, KeyMove::Injected, Some(record(5)), false),
+        (pvk, KeyMove::Exported, None, false),
+        (pvk, KeyMove::Imported, Some(record(6)), true),
+        (pvk, KeyMove::Exported, None, true),
+        (pvk, KeyMove::Exported, Some(record(6)), false),
+        (TRANSPORT, KeyMove::Imported, Some(record(6)), false),
+    ] {
+        let before = bench.records.len();
+        let said = ask(&mut bench, root(), moving(key, way, brought));
+        assert_eq!(said.is_ok(), fine, "{key} {way:?}: {said:?}");
+        assert_eq!(bench.records.len() > before, fine, "{key} {way:?}");
+    }
+    assert_eq!(
+        facts(&mut bench, terminal).record,
+        Some(record(5)),
+        "the terminal's next sign-on is under it"
+    );
+    bench.crash();
+    assert_eq!(facts(&mut bench, terminal).record, Some(record(5)));
+    assert_eq!(facts(&mut bench, pvk).record, Some(record(6)));
+    let by_operator = moving(terminal, KeyMove::Injected, Some(record(9)));
+    ask(&mut bench, user("oda"), by_operator).unwrap();
+    let refused = ask(&mut bench, user("oda"), moving(pvk, KeyMove::Exported, None));
+    assert_eq!(refused, Err(CommandError::Forbidden { act: "export-key" }));
+}
