@@ -86,6 +86,8 @@ pub enum TerminalOrder {
     ResetBatch(BatchNumber),
     /// It hears 77 until it has signed on again.
     ForceSignOn,
+    /// Its next answer asks it to sign on: new working keys, and nothing is refused meanwhile.
+    RenewKeys,
 }
 
 /// What becomes of a merchant.

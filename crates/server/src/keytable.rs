@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -27,6 +28,8 @@ pub(crate) struct TerminalEntry {
     /// it waits for the first use.
     wrapped: Mutex<Option<WorkingKeys>>,
     ready: ArcSwapOption<TerminalKeys>,
+    /// An operator wants it to have new working keys: answers ask it to sign on until it has.
+    renew: AtomicBool,
 }
 
 impl TerminalEntry {
@@ -40,7 +43,13 @@ impl TerminalEntry {
             )),
             wrapped: Mutex::new(None),
             ready: ArcSwapOption::empty(),
+            renew: AtomicBool::new(false),
         }
+    }
+
+    /// Whether its answers are to ask for a sign-on.
+    pub(crate) fn wants_new_keys(&self) -> bool {
+        self.renew.load(Ordering::Acquire)
     }
 
     /// The master key in force.
@@ -73,6 +82,7 @@ impl TerminalEntry {
         let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
         *wrapped = Some(keys);
         self.ready.store(None);
+        self.renew.store(false, Ordering::Release);
     }
 }
 
@@ -129,6 +139,13 @@ impl KeyTable {
     pub(crate) fn use_master_key(&self, index: TerminalIndex, key: &KeyRecord) {
         if let Some(entry) = self.at(index) {
             entry.master_key.store(Arc::new(HsmKey::new(KeyUse::TerminalMaster, key.clone())));
+        }
+    }
+
+    /// Answers ask for a sign-on from now on, until there is one. A restart forgets it.
+    pub(crate) fn renew_keys(&self, index: TerminalIndex) {
+        if let Some(entry) = self.at(index) {
+            entry.renew.store(true, Ordering::Release);
         }
     }
 

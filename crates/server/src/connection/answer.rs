@@ -17,6 +17,9 @@ pub(super) const FRAMING: Framing = Framing::Len2BeExclusive;
 pub(super) static DIALECT: LazyLock<&'static Dialect> =
     LazyLock::new(|| Dialect::builtin("unionpay-pos").expect("the dialect of terminals is built in"));
 
+/// Processing requirement of the header: the terminal signs on before it asks for anything else.
+const SIGN_ON_REQUIREMENT: u8 = 3;
+
 /// Why an answer cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncodeError {
@@ -51,7 +54,9 @@ fn encode(shared: &Shared, request: &Retained, reply: &Reply, out: &mut Vec<u8>)
     };
     let compute = keys.as_ref().map(|keys| |covered: &[u8]| *keys.mac.compute(covered).as_bytes());
     let mac = compute.as_ref().map(|compute| compute as &dyn Fn(&[u8]) -> [u8; 8]);
-    let envelope = request.envelope.reply().with_processing_requirement(reply.requirement.min(9));
+    let renews = request.terminal.as_ref().is_some_and(|terminal| terminal.wants_new_keys());
+    let requirement = if renews && reply.requirement == 0 { SIGN_ON_REQUIREMENT } else { reply.requirement };
+    let envelope = request.envelope.reply().with_processing_requirement(requirement.min(9));
     FRAMING.try_write(out, |out| {
         envelope.write(out);
         unionpay::write_reply(

@@ -102,6 +102,7 @@ impl Projection for RegistryProjection {
                     TerminalOrder::Disable => row.disabled = true,
                     TerminalOrder::Enable => row.disabled = false,
                     TerminalOrder::ResetBatch(_) | TerminalOrder::ForceSignOn => row.signed_on = false,
+                    TerminalOrder::RenewKeys => {}
                 })
             }
             Record::MerchantOrdered { merchant, order, .. } => {
