@@ -109,7 +109,7 @@ pub(crate) enum Command {
     /// Merchants: add, list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, inject-key.
+    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key.
     #[command(subcommand)]
     Terminal(TerminalCommand),
     /// Links to issuers: add, status, up, down, drain, sign-on.
@@ -486,6 +486,9 @@ pub(crate) enum TerminalCommand {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
         number: u32,
     },
+    /// Ask it, in its next answer, to sign on for new working keys; nothing is refused meanwhile.
+    #[command(after_help = "Example: switchyard terminal renew-keys T0000001 --reason 'yearly change'")]
+    RenewKeys(Named),
     /// Draw its next master key, and print it under a transport key with its check value for the key loader.
     #[command(after_help = "Example: switchyard terminal inject-key T0000001 --under transport/1")]
     InjectKey(InjectKey),

@@ -59,6 +59,7 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
         TerminalCommand::Add(options) => setup::add_terminal(options, data, form),
         TerminalCommand::Disable(named) => order_terminal(named, TerminalOrder::Disable, data, form),
         TerminalCommand::Enable(named) => order_terminal(named, TerminalOrder::Enable, data, form),
+        TerminalCommand::RenewKeys(named) => order_terminal(named, TerminalOrder::RenewKeys, data, form),
         TerminalCommand::InjectKey(options) => crate::keys::ceremony::inject(options, data, form),
         TerminalCommand::ForceSignOn(named) => order_terminal(named, TerminalOrder::ForceSignOn, data, form),
         TerminalCommand::ResetBatch { target, number } => {

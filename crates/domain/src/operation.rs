@@ -89,6 +89,8 @@ pub enum TerminalOrder {
     ForceSignOn,
     /// It speaks like this from now on.
     Speak(TerminalProfile),
+    /// Its next answer asks it to sign on: new working keys, and nothing is refused meanwhile.
+    RenewKeys,
 }
 
 /// What becomes of a merchant.

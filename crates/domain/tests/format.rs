@@ -309,6 +309,11 @@ fn people() -> Vec<Record> {
         Record::UserOrdered { user: user(), order: UserOrder::Unlock, reason: reason() },
         Record::PasswordSet { user: user(), password: password() },
         Record::LoginTried { user: user(), right: false },
+        Record::TerminalOrdered {
+            terminal: TerminalIndex(2),
+            order: TerminalOrder::RenewKeys,
+            reason: reason(),
+        },
     ]
 }
 fn ceremonies() -> Vec<Record> {

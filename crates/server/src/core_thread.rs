@@ -194,6 +194,9 @@ impl CoreThread {
             Record::LinkOrdered { link, order: LinkOrder::Down, .. } => {
                 pending.registered.push(Registered::LinkWanted(*link, false));
             }
+            Record::TerminalOrdered { terminal, order: TerminalOrder::RenewKeys, .. } => {
+                pending.registered.push(Registered::RenewKeys(*terminal));
+            }
             Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, reason }
                 if stamped.actor == Actor::Switch =>
             {

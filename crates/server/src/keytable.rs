@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -30,6 +31,8 @@ pub(crate) struct TerminalEntry {
     wrapped: Mutex<Option<WorkingKeys>>,
     ready: ArcSwapOption<TerminalKeys>,
     profile: ArcSwap<TerminalProfile>,
+    /// An operator wants it to have new working keys: answers ask it to sign on until it has.
+    renew: AtomicBool,
 }
 
 impl TerminalEntry {
@@ -44,12 +47,18 @@ impl TerminalEntry {
             wrapped: Mutex::new(None),
             ready: ArcSwapOption::empty(),
             profile: ArcSwap::from_pointee(TerminalProfile::default()),
+            renew: AtomicBool::new(false),
         }
     }
 
     /// How it speaks.
     pub(crate) fn profile(&self) -> TerminalProfile {
         **self.profile.load()
+    }
+
+    /// Whether its answers are to ask for a sign-on.
+    pub(crate) fn wants_new_keys(&self) -> bool {
+        self.renew.load(Ordering::Acquire)
     }
 
     /// The master key in force.
@@ -82,6 +91,7 @@ impl TerminalEntry {
         let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
         *wrapped = Some(keys);
         self.ready.store(None);
+        self.renew.store(false, Ordering::Release);
     }
 }
 
@@ -145,6 +155,13 @@ impl KeyTable {
     pub(crate) fn use_master_key(&self, index: TerminalIndex, key: &KeyRecord) {
         if let Some(entry) = self.at(index) {
             entry.master_key.store(Arc::new(HsmKey::new(KeyUse::TerminalMaster, key.clone())));
+        }
+    }
+
+    /// Answers ask for a sign-on from now on, until there is one. A restart forgets it.
+    pub(crate) fn renew_keys(&self, index: TerminalIndex) {
+        if let Some(entry) = self.at(index) {
+            entry.renew.store(true, Ordering::Release);
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) enum Registered {
     Link(LinkIndex, Box<Link>),
     /// A key to use.
     Key(KeyName, KeyRecord),
+    /// A terminal is to sign on at its next answer.
+    RenewKeys(TerminalIndex),
     /// Card keys to destroy.
     Shredded(Vec<u16>),
     /// A link is to have a connection, or none.
@@ -64,6 +66,7 @@ impl Release {
                         crate::links::start(&self.shared, &self.runtime, index, *link, true);
                     }
                     Registered::Key(name, key) => self.use_key(name, &key),
+                    Registered::RenewKeys(terminal) => self.shared.table.renew_keys(terminal),
                     Registered::Shredded(ids) => shredded.extend(ids),
                     Registered::LinkWanted(link, wanted) => self.shared.links.want(link, wanted),
                 }

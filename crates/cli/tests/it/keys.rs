@@ -188,7 +188,7 @@ fn keys_change_while_terminals_are_at_work_and_nobody_is_declined() {
         assert_eq!(key, round + 1);
         for terminal in 0..TERMINALS {
             let tid = text(&world.made["terminals"][terminal], "tid");
-            world.run(&["terminal", "force-sign-on", &tid, "--reason", "new working keys"]).expect(0);
+            world.run(&["terminal", "renew-keys", &tid, "--reason", "new working keys"]).expect(0);
         }
         rounds += 1;
     }

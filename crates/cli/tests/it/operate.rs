@@ -250,7 +250,7 @@ fn every_command_shows_an_example_of_itself() {
         ("batch", "list show force-close"),
         ("case", "list show resolve"),
         ("card", "list block unblock import"),
-        ("terminal", "add disable enable reset-batch force-sign-on"),
+        ("terminal", "add disable enable reset-batch force-sign-on renew-keys inject-key"),
         ("merchant", "add disable enable"),
         ("route", "list add remove diff"),
         ("fee-plan", "list set"),
@@ -258,6 +258,7 @@ fn every_command_shows_an_example_of_itself() {
         ("explain", "transaction"),
         ("transaction", "search"),
         ("config", "reload"),
+        ("key", "init component load cancel show export-tr31 import-tr31"),
         ("user", "add list show disable enable unlock roles passwd"),
     ] {
         for kind in kinds.split(' ') {

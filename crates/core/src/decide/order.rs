@@ -103,7 +103,8 @@ impl Core {
         let so_already = match order {
             TerminalOrder::Disable => state.disabled,
             TerminalOrder::Enable => !state.disabled,
-            TerminalOrder::ForceSignOn => !state.signed_on,
+            // One that is not signed on gets new keys when it signs on.
+            TerminalOrder::ForceSignOn | TerminalOrder::RenewKeys => !state.signed_on,
             TerminalOrder::ResetBatch(number) => self.may_reset(terminal, number)?,
             TerminalOrder::Speak(profile) => self.may_speak(terminal, profile)?,
         };

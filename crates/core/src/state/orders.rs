@@ -97,6 +97,8 @@ impl State {
                 state.signed_on |= !profile.carries_mac;
                 self.registry.version += 1;
             }
+            // What it is asked for stands in the answers that the server writes.
+            TerminalOrder::RenewKeys => {}
             TerminalOrder::ResetBatch(number) => {
                 // It learns the number at its next sign-on, and must not go on without it.
                 self.terminal_mut(terminal)?.signed_on = false;

@@ -154,8 +154,10 @@ fn a_disabled_terminal_hears_58_and_a_disabled_merchant_03() {
 #[test]
 fn a_terminal_is_made_to_sign_on_and_its_empty_batch_gets_a_higher_number() {
     let mut bench = Bench::new();
+    assert_eq!(bench.order(terminal("T0000001", TerminalOrder::RenewKeys)), DONE);
     assert_eq!(bench.order(terminal("T0000001", TerminalOrder::ForceSignOn)), DONE);
     assert_eq!(bench.order(terminal("T0000001", TerminalOrder::ForceSignOn)), SO_BEFORE);
+    assert_eq!(bench.order(terminal("T0000001", TerminalOrder::RenewKeys)), SO_BEFORE);
     let ticket = bench.ask(&Ask::sale(10, 500));
     let Reply { code, requirement, .. } = bench.only(ticket);
     assert_eq!((code, requirement), (ResponseCode::SIGN_ON_REQUIRED, 3));

@@ -9,6 +9,9 @@ use super::slab::Retained;
 use super::tongue::Tongue;
 use crate::shared::Shared;
 
+/// Processing requirement of the header: the terminal signs on before it asks for anything else.
+const SIGN_ON_REQUIREMENT: u8 = 3;
+
 /// Why an answer cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncodeError {
@@ -49,7 +52,9 @@ fn encode(
     };
     let compute = keys.as_ref().map(|keys| |covered: &[u8]| *keys.mac.compute(covered).as_bytes());
     let mac = compute.as_ref().map(|compute| compute as &dyn Fn(&[u8]) -> [u8; 8]);
-    let envelope = request.envelope.reply().with_processing_requirement(reply.requirement.min(9));
+    let renews = request.terminal.as_ref().is_some_and(|terminal| terminal.wants_new_keys());
+    let requirement = if renews && reply.requirement == 0 { SIGN_ON_REQUIREMENT } else { reply.requirement };
+    let envelope = request.envelope.reply().with_processing_requirement(requirement.min(9));
     let (card, offset, acquirer) = (request.card.as_ref(), shared.offset, &shared.acquirer);
     let context = ReplyContext { card, offset, acquirer, mac };
     tongue.framing.try_write(out, |out| {

@@ -107,6 +107,7 @@ impl Projection for RegistryProjection {
                         row.signed_on |= !profile.carries_mac;
                         row.profile = profile;
                     }
+                    TerminalOrder::RenewKeys => {}
                 })
             }
             Record::MerchantOrdered { merchant, order, .. } => {

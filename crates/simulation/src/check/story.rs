@@ -118,7 +118,9 @@ impl Story {
                 match order {
                     TerminalOrder::Disable => self.disabled.insert(*terminal),
                     TerminalOrder::Enable => self.disabled.remove(terminal),
-                    TerminalOrder::ForceSignOn | TerminalOrder::ResetBatch(_) | TerminalOrder::Speak(_) => false,
+                    TerminalOrder::ForceSignOn | TerminalOrder::ResetBatch(_) | TerminalOrder::Speak(_) => {
+                        false
+                    }
                 };
                 Ok(())
             }
