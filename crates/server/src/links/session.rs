@@ -289,13 +289,14 @@ impl<'a> Session<'a> {
             match self.speech.framing.scan(&self.input[at..], frame_bytes_max) {
                 Scan::Frame { start, end, consumed } => {
                     self.metrics.received.increment(1);
-                    let heard = self.hear(&self.input[at + start..at + end]);
-                    if let Heard::Question(reply) = heard {
-                        self.reply(&reply);
-                    } else if let Heard::Answer(answer) = heard {
-                        self.note_answer(&answer);
-                        let (link, generation) = (self.speech.index, self.generation);
-                        self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
+                    match self.hear(&self.input[at + start..at + end]) {
+                        Heard::Answer(answer) => {
+                            self.note_answer(&answer);
+                            let (link, generation) = (self.speech.index, self.generation);
+                            self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
+                        }
+                        Heard::Question(reply) => self.reply(&reply),
+                        Heard::Nothing => {}
                     }
                     at += consumed;
                 }
