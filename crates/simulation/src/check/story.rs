@@ -118,9 +118,10 @@ impl Story {
                 match order {
                     TerminalOrder::Disable => self.disabled.insert(*terminal),
                     TerminalOrder::Enable => self.disabled.remove(terminal),
-                    TerminalOrder::ForceSignOn | TerminalOrder::ResetBatch(_) | TerminalOrder::Speak(_) => {
-                        false
-                    }
+                    TerminalOrder::ForceSignOn
+                    | TerminalOrder::RenewKeys
+                    | TerminalOrder::ResetBatch(_)
+                    | TerminalOrder::Speak(_) => false,
                 };
                 Ok(())
             }
