@@ -55,6 +55,8 @@ pub(crate) struct Module {
     hsm: Arc<dyn Hsm>,
     /// Absent for the software backend, which shares the switch's own local master key.
     transport: Option<Transport>,
+    /// The key library under the switch's own local master key, beside a module that cannot do everything.
+    own: Option<SoftwareHsm>,
     is_well: AtomicBool,
 }
 
@@ -72,7 +74,9 @@ impl Module {
             let check_value = KeyAlgorithm::Aes.check_value(kept.key.expose())?;
             let handle = KeyHandle::new("transport", &kept.reference, KeyUsage::Zmk, check_value)?;
             let transport = Some(Transport { handle, key: kept.key });
-            Ok::<_, HsmStartError>(Self { hsm, transport, is_well: AtomicBool::new(false) })
+            let lmk = Lmk::from_slice(data.read_lmk(config.general.profile)?.expose())?;
+            let own = Some(SoftwareHsm::new(lmk));
+            Ok::<_, HsmStartError>(Self { hsm, transport, own, is_well: AtomicBool::new(false) })
         };
         match config.hsm.backend {
             HsmBackend::Software => {
@@ -88,11 +92,17 @@ impl Module {
     }
 
     pub(crate) fn software(lmk: Lmk) -> Self {
-        Self { hsm: Arc::new(SoftwareHsm::new(lmk)), transport: None, is_well: AtomicBool::new(true) }
+        let hsm = Arc::new(SoftwareHsm::new(lmk));
+        Self { hsm, transport: None, own: None, is_well: AtomicBool::new(true) }
     }
 
     pub(crate) fn hsm(&self) -> &dyn Hsm {
         &*self.hsm
+    }
+
+    /// What does the work of keys that the registry holds where the module cannot.
+    pub(crate) fn own(&self) -> Option<&dyn Hsm> {
+        self.own.as_ref().map(|own| own as &dyn Hsm)
     }
 
     pub(crate) fn is_well(&self) -> bool {
@@ -199,6 +209,12 @@ pub(crate) struct HsmKey {
 impl HsmKey {
     pub(crate) fn new(usage: KeyUse, record: KeyRecord) -> Self {
         Self { usage, record, handle: ArcSwapOption::empty() }
+    }
+
+    /// Its handle for the key library under the switch's own local master key.
+    pub(crate) fn own_handle(&self) -> Result<KeyHandle, HsmError> {
+        let usage = usage_of(self.usage);
+        KeyHandle::new(usage.name(), &self.record.wrapped.0, usage, self.record.check_value)
     }
 
     /// Its handle.

@@ -9,8 +9,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use std::ops::RangeInclusive;
 use switchyard_domain::{
-    KeyUse, MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId, TerminalOrder,
-    TerminalProfile, Timestamp,
+    KeyName, KeyRecord, KeyUse, MerchantId, MerchantOrder, Record, Route, Stamped, Terminal, TerminalId,
+    TerminalOrder, TerminalProfile, Timestamp,
 };
 use switchyard_ledger::Sequence;
 use switchyard_ledger::projection::{Projection, Tree, Trouble};
@@ -86,15 +86,7 @@ impl Projection for RegistryProjection {
                     row.signed_on_at = Some(at);
                 })
             }
-            Record::KeyInstalled { name, key } => match name.usage {
-                KeyUse::TerminalMaster => change(tree, name.owner, broken, |row: &mut TerminalRow| {
-                    row.check_value = key.check_value;
-                }),
-                KeyUse::ZonePin => change(tree, name.owner, broken, |row: &mut LinkRow| {
-                    row.check_value = key.check_value;
-                }),
-                _ => Ok(()),
-            },
+            Record::KeyInstalled { name, key } => install(tree, name, &key, broken),
             Record::SignedOff { terminal, .. } => {
                 change(tree, terminal.0, broken, |row: &mut TerminalRow| row.signed_on = false)
             }
@@ -181,6 +173,27 @@ fn change<T: Kind + Serialize>(
     let mut row: T = decode(&tree.get(&key)?.ok_or(broken)?)?;
     change(&mut row);
     tree.put(&key, encode(&row)?)
+}
+
+/// A key of a terminal or a link is another one: its row shows another check value.
+fn install(tree: &mut Tree<'_>, name: KeyName, key: &KeyRecord, broken: Trouble) -> Result<(), Trouble> {
+    let check_value = key.check_value;
+    match name.usage {
+        KeyUse::TerminalMaster => {
+            change(tree, name.owner, broken, |row: &mut TerminalRow| row.check_value = check_value)
+        }
+        KeyUse::ZonePin => {
+            change(tree, name.owner, broken, |row: &mut LinkRow| row.check_value = check_value)
+        }
+        KeyUse::TerminalPin
+        | KeyUse::TerminalMac
+        | KeyUse::TerminalTrack
+        | KeyUse::PinVerification
+        | KeyUse::CardData
+        | KeyUse::CardHash
+        | KeyUse::IssuerCryptogram
+        | KeyUse::Transport => Ok(()),
+    }
 }
 
 /// Marks the route that went: the oldest that is like it and still stands, as the core takes it.

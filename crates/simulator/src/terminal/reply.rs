@@ -42,7 +42,7 @@ pub struct Reply {
     pub requirement: Option<u8>,
     /// Whether it carries F64: a refusal without one may be anybody's.
     pub has_mac: bool,
-    /// Every element but F2 and F64, for the comparison of two replies.
+    /// Every element but F2, F55 and F64, for the comparison of two replies: what the issuer says to a chip, it says once.
     pub image: Vec<(De, Vec<u8>)>,
 }
 
@@ -110,7 +110,7 @@ impl Reply {
             has_mac: message.has(MAC_DE),
             image: message
                 .elements()
-                .filter(|de| !matches!(de, 2 | 64))
+                .filter(|de| !matches!(de, 2 | 55 | 64))
                 .map(|de| (de, message.wire(de).unwrap_or_default().to_vec()))
                 .collect(),
         }

@@ -24,10 +24,11 @@ pub fn answer_network(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Option<Re
     }
     let known = matches!(network_code(message, edition), Ok(Some(code)) if KNOWN.contains(&code));
     let code = if known { ResponseCode::APPROVED } else { ResponseCode::INVALID_TRANSACTION };
-    let kind = if edition.is_first() { 70 } else { 24 };
     let built = message.dialect().build(out, mti.reply(), |builder| {
-        builder.echo(message, 7)?.echo(message, 11)?.echo(message, kind)?;
-        result::write(builder, edition, mti.class(), code)
+        // What it is about stands in DE 24 since 1993 and in DE 70 before; what is absent is not echoed.
+        builder.echo(message, 7)?.echo(message, 11)?.echo(message, 24)?;
+        result::write(builder, edition, mti.class(), code)?;
+        builder.echo(message, 70).map(|_| ())
     });
     Some(built.map(|_: std::ops::Range<usize>| ()))
 }
