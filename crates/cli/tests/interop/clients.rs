@@ -65,7 +65,8 @@ fn a_terminal_made_of_iso_8583_for_node_trades() {
         ("0430", "00"),
         ("0210", "00"),
         ("0210", "00"),
-        ("0210", "00"),
+        // The embedded issuer tells a balance for a PIN only.
+        ("0210", "55"),
         ("0510", "00"),
     ];
     let expected = expected.map(|(mti, code)| (mti.to_owned(), code.to_owned()));

@@ -260,7 +260,8 @@ impl Reader<'_, '_, '_> {
             amount,
             reason: self.reason()?,
             original_moment: Some(named.moment),
-            fingerprint: self.fingerprint(amount, &OriginalRef::default())?,
+            // Asked or told, it is the same reversal.
+            fingerprint: Fingerprint { type_code: 0, ..self.fingerprint(amount, &OriginalRef::default())? },
             echo: self.echo(named.moment, amount.currency, card.expiry())?,
             card,
         })

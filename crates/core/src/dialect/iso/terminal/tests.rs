@@ -251,6 +251,7 @@ fn a_reversal_says_what_and_why() {
                 assert_eq!((read.original_class, read.stan.get()), (class, 41));
                 assert_eq!((read.batch, read.amount.minor), (BatchNumber::OPEN, 1_250));
                 assert_eq!(Some(read.echo.de60), read.original_moment, "its repeat is told by its original");
+                assert_eq!(read.fingerprint.type_code, 0, "asked or told, it is the same reversal");
             }
         }
         let reasons: [(&'static str, ReversalReason); 4] = match edition {
