@@ -360,6 +360,16 @@ fn what_terminals_are_given_and_say() -> Vec<Record> {
             },
             reply: reply(),
         },
+        Record::PartlyApproved { transaction: TransactionId(7), amount: Amount::new(300, Currency::CNY) },
+        Record::TerminalOrdered {
+            terminal: TerminalIndex(2),
+            order: TerminalOrder::Speak(TerminalProfile {
+                dialect: TerminalDialect::Iso(LinkDialect::Iso2003Binary),
+                carries_mac: false,
+                takes_partial: true,
+            }),
+            reason: "a generic till".parse().unwrap(),
+        },
     ]
 }
 
