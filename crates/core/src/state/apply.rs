@@ -47,19 +47,13 @@ impl State {
             | Record::BatchReconciled { .. }
             | Record::BatchUploaded { .. }
             | Record::BatchUploadEnded { .. } => self.apply_terminal(stamped),
-            Record::DayCut { day, next } => {
-                self.cut(*day, *next, stamped.at);
-                Ok(self.book.replay(&stamped.record)?)
-            }
+            Record::DayCut { day, next } => self.cut(*day, *next, stamped),
             Record::MerchantNetted { .. }
             | Record::AccountFunded { .. }
             | Record::AccountRulesSet { .. }
             | Record::Transferred(_)
             | Record::HoldsExpired { .. } => Ok(self.book.replay(&stamped.record)?),
-            Record::FilesRendered { day, .. } => {
-                self.days_to_net.retain(|d| d != day);
-                Ok(())
-            }
+            Record::FilesRendered { day, .. } => self.netted(*day),
             Record::HoldExpired { transaction, entry } => self.hold_expired(*transaction, entry),
             Record::RiskRulesSet(_)
             | Record::RoutingRulesSet(_)
@@ -109,10 +103,16 @@ impl State {
         if missing == is_genesis { Ok(()) } else { Err(ApplyError::Genesis { missing }) }
     }
 
-    fn cut(&mut self, day: BusinessDate, next: BusinessDate, at: Timestamp) {
+    fn netted(&mut self, day: BusinessDate) -> Result<(), ApplyError> {
+        self.days_to_net.retain(|other| *other != day);
+        Ok(())
+    }
+
+    fn cut(&mut self, day: BusinessDate, next: BusinessDate, stamped: &Stamped) -> Result<(), ApplyError> {
         self.days_to_net.push(day);
         self.day = Some(next);
-        self.risk.day_cut(day, next, at);
+        self.risk.day_cut(day, next, stamped.at);
+        Ok(self.book.replay(&stamped.record)?)
     }
 
     fn hold_expired(&mut self, id: TransactionId, entry: &Entry) -> Result<(), ApplyError> {

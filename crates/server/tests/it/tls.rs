@@ -321,6 +321,46 @@ async fn links_go_to_hosts_that_prove_their_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_connects_by_tls_proves_who_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
+    let shown = ours.issue("shown", "switch.example");
+    // A port that was free a moment ago; the link waits until it is free again.
+    let at = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    install_at(data.path(), Some(format!("listen+tls://{at}?peer=127.0.0.1")));
+    let mut config = config();
+    config.links.tls_authorities = Some(ours.file());
+    config.links.tls_certificate = Some(shown.certificate.clone());
+    config.links.tls_key = Some(shown.key.clone());
+    let (switch, _) = start(data.path(), config).await;
+    let mut waits = 0;
+    while TcpStream::connect(at).await.is_err() {
+        waits += 1;
+        assert!(waits < 6_000, "nobody listens");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let issuer = Issuer::start().await;
+    let host = ours.issue("host", "host.example");
+    let stranger = theirs.issue("host", "host.example");
+    for (own, is_up) in [(None, false), (Some(&stranger), false), (Some(&host), true)] {
+        // A client of TLS 1.3 hears of its refusal with the first bytes that it reads.
+        let stream = connect(at, &ours, own, &[&rustls::version::TLS13]).await.unwrap();
+        let served = answer_all(stream, Arc::clone(&issuer.seen), Arc::clone(&issuer.silent));
+        let task = tokio::spawn(tokio::time::timeout(std::time::Duration::from_secs(60), served));
+        if is_up {
+            until("the link signs on", || issuer.seen.lock().unwrap().contains(&0x0800)).await;
+            assert!(switch.status().links[0].up);
+            task.abort();
+        } else {
+            task.await.unwrap().expect("whoever has no good certificate is let go");
+            assert!(issuer.seen.lock().unwrap().is_empty() && !switch.status().links[0].up);
+        }
+    }
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_without_authorities_trusts_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let issuer = Issuer::start().await;

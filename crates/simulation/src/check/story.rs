@@ -114,23 +114,8 @@ impl Story {
                 self.days += 1;
                 Ok(())
             }
-            Record::TerminalOrdered { terminal, order, .. } => {
-                match order {
-                    TerminalOrder::Disable => self.disabled.insert(*terminal),
-                    TerminalOrder::Enable => self.disabled.remove(terminal),
-                    TerminalOrder::ForceSignOn
-                    | TerminalOrder::RenewKeys
-                    | TerminalOrder::ResetBatch(_)
-                    | TerminalOrder::Speak(_) => false,
-                };
-                Ok(())
-            }
-            Record::LinkOrdered { link, order, .. } => {
-                match order {
-                    LinkOrder::Down | LinkOrder::Drain => self.closed.insert(*link),
-                    LinkOrder::Up => self.closed.remove(link),
-                    LinkOrder::SignOn => false,
-                };
+            Record::TerminalOrdered { .. } | Record::LinkOrdered { .. } => {
+                self.ordered(record);
                 Ok(())
             }
             Record::HoldExpired { transaction, .. } => {
@@ -142,6 +127,25 @@ impl Story {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What an operator wants of a terminal or a link from here on.
+    fn ordered(&mut self, record: &Record) {
+        match record {
+            Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, .. } => {
+                self.disabled.insert(*terminal);
+            }
+            Record::TerminalOrdered { terminal, order: TerminalOrder::Enable, .. } => {
+                self.disabled.remove(terminal);
+            }
+            Record::LinkOrdered { link, order: LinkOrder::Down | LinkOrder::Drain, .. } => {
+                self.closed.insert(*link);
+            }
+            Record::LinkOrdered { link, order: LinkOrder::Up, .. } => {
+                self.closed.remove(link);
+            }
+            _ => {}
         }
     }
 
