@@ -115,13 +115,11 @@ fn a_reversal_names_its_original_and_ends_in_one_effect() {
     assert_eq!(reverse(&mut bench, Timed(sale.0, 76)), "25", "the number at another moment");
     assert_eq!(reverse(&mut bench, Timed(sale.0.minor(499), 77)), "25");
     assert_eq!(bench.payable(0), 500);
-    let back = bench.records.len();
     assert_eq!(
         reverse(&mut bench, sale),
         "25",
         "it was refused once for its amount, and that stays the answer"
     );
-    assert!(bench.records.len() >= back);
 
     let other = Timed(Ask::sale(11, 300), 80);
     ask(&mut bench, other);
@@ -202,7 +200,6 @@ fn totals_do_not_tell_cards_apart_and_their_repeat_closes_nothing() {
     let closes = |r: &switchyard_domain::Stamped| matches!(r.record, Record::BatchReconciled { .. });
     assert_eq!(bench.records.iter().filter(|r| closes(r)).count(), 1);
     ask(&mut bench, Timed(Ask::sale(12, 800), 3));
-    ask(&mut bench, Timed(Ask::sale(13, 0), 4));
     assert_eq!(open_batch(&bench), 2);
 }
 

@@ -33,10 +33,8 @@ pub(super) fn read(message: &Message<'_, '_>, edition: Edition) -> Result<BatchT
         let (count, amount_minor) = count.zip(net(&amounts)).ok_or(Refusal::malformed(de))?;
         Ok(Side { amount_minor, count })
     };
-    let domestic = BatchSums {
-        credit: side(0, 74)?,
-        debit: side(2, 76.min(if edition == Edition::Iso2003 { 74 } else { 76 }))?,
-    };
+    let debits = if edition == Edition::Iso2003 { 74 } else { 76 };
+    let domestic = BatchSums { credit: side(0, 74)?, debit: side(2, debits)? };
     Ok(BatchTotals { domestic, foreign: BatchSums::default() })
 }
 
