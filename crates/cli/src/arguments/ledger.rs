@@ -1,5 +1,6 @@
 //! What is asked of a ledger, as people type it.
 
+use super::ConfigOption;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::{BusinessDate, Timestamp};
