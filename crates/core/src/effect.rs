@@ -184,6 +184,36 @@ pub enum ReplyBody {
     },
 }
 
+impl ReplyBody {
+    /// What is recorded of the answer.
+    pub fn facts(&self) -> Option<&ReplyFacts> {
+        match self {
+            Self::Financial { facts, .. }
+            | Self::SignOn { facts, .. }
+            | Self::SignOff { facts }
+            | Self::BatchTotals { facts, .. }
+            | Self::BatchUpload { facts }
+            | Self::ScriptResult { facts } => Some(facts),
+            Self::Refused | Self::Echo { .. } | Self::Download { .. } => None,
+        }
+    }
+
+    /// The part that is approved, where it is not all.
+    pub fn approved(&self) -> Option<Amount> {
+        match self {
+            Self::Financial { approved, .. } => *approved,
+            Self::Refused
+            | Self::SignOn { .. }
+            | Self::SignOff { .. }
+            | Self::Download { .. }
+            | Self::ScriptResult { .. }
+            | Self::Echo { .. }
+            | Self::BatchTotals { .. }
+            | Self::BatchUpload { .. } => None,
+        }
+    }
+}
+
 impl Reply {
     /// A refusal that leaves no trace but a counter.
     pub fn refused(code: ResponseCode) -> Self {

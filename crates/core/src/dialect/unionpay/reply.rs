@@ -6,9 +6,7 @@ use super::table::expects_answer;
 use crate::dialect::{ReplyContext, wipe};
 use crate::effect::{Reply, ReplyBody};
 use std::ops::Range;
-use switchyard_domain::{
-    AcquirerId, Amount, BatchNumber, Echo, Pan, ReplyFacts, ResponseCode, Timestamp, UtcOffset,
-};
+use switchyard_domain::{AcquirerId, Amount, BatchNumber, Echo, Pan, ResponseCode, Timestamp, UtcOffset};
 use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
 
 /// Elements of an answer that only says no, as far as the request had them.
@@ -75,14 +73,12 @@ impl Source<'_, '_, '_> {
     fn write(&self, builder: &mut Builder<'_, '_>, de: De) -> Result<(), BuildError> {
         match de {
             2 => self.card_number(builder)?,
-            4 => match &self.reply.body {
-                ReplyBody::Financial { approved: Some(amount), .. } => {
-                    builder.number(4, amount.minor)?;
-                }
-                _ => {
-                    builder.echo(self.request, 4)?;
-                }
-            },
+            4 => {
+                match self.reply.body.approved() {
+                    Some(amount) => builder.number(4, amount.minor)?,
+                    None => builder.echo(self.request, 4)?,
+                };
+            }
             12 | 13 | 15 | 32 | 37 | 38 => self.host_element(builder, de)?,
             14 | 25 | 49 | 53 => self.repeated(builder, de)?,
             39 => {
@@ -105,17 +101,6 @@ impl Source<'_, '_, '_> {
         }
         Ok(())
     }
-    fn facts(&self) -> Option<&ReplyFacts> {
-        match &self.reply.body {
-            ReplyBody::Financial { facts, .. }
-            | ReplyBody::SignOn { facts, .. }
-            | ReplyBody::SignOff { facts }
-            | ReplyBody::BatchTotals { facts, .. }
-            | ReplyBody::BatchUpload { facts }
-            | ReplyBody::ScriptResult { facts } => Some(facts),
-            ReplyBody::Refused | ReplyBody::Echo { .. } | ReplyBody::Download { .. } => None,
-        }
-    }
     fn at(&self) -> Option<Timestamp> {
         match &self.reply.body {
             ReplyBody::Echo { at } | ReplyBody::Download { at, .. } => Some(*at),
@@ -125,7 +110,7 @@ impl Source<'_, '_, '_> {
             | ReplyBody::SignOff { .. }
             | ReplyBody::BatchTotals { .. }
             | ReplyBody::ScriptResult { .. }
-            | ReplyBody::BatchUpload { .. } => self.facts().map(|facts| facts.at),
+            | ReplyBody::BatchUpload { .. } => self.reply.body.facts().map(|facts| facts.at),
         }
     }
     fn recorded_echo(&self) -> Option<&Echo> {
@@ -179,7 +164,7 @@ impl Source<'_, '_, '_> {
             // It is an element of this answer, and nothing is recorded that a reference could name.
             builder.bytes(37, NO_REFERENCE)?;
         }
-        let Some(facts) = self.facts() else { return Ok(()) };
+        let Some(facts) = self.reply.body.facts() else { return Ok(()) };
         match (de, facts.auth_code) {
             (15, _) => builder.digits(15, &facts.settlement_date.month_day_digits())?,
             (32, _) => builder.digits(32, self.acquirer.as_str().as_bytes())?,
@@ -232,7 +217,9 @@ impl Source<'_, '_, '_> {
         Ok(())
     }
     fn balance(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
-        let Some((amount, in_credit)) = self.facts().and_then(|facts| facts.balance) else { return Ok(()) };
+        let Some((amount, in_credit)) = self.reply.body.facts().and_then(|facts| facts.balance) else {
+            return Ok(());
+        };
         builder.bytes(54, &balance_text(amount, in_credit)).map(|_| ())
     }
     fn de60(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {

@@ -6,7 +6,7 @@ use crate::dialect::ReplyContext;
 use crate::dialect::iso::{Edition, chip, money, result, time};
 use crate::effect::{Reply, ReplyBody};
 use std::ops::Range;
-use switchyard_domain::{Amount, BatchVerdict, ReplyFacts, ResponseCode};
+use switchyard_domain::{Amount, BatchVerdict, ResponseCode};
 use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
 
 /// Elements of an answer, as far as they have a value.
@@ -95,33 +95,8 @@ impl Source<'_, '_, '_> {
         let echoed = self.edition.is_first() && [70, 90].iter().any(|de| self.request.has(*de));
         keys || totals || echoed
     }
-    fn facts(&self) -> Option<&ReplyFacts> {
-        match &self.reply.body {
-            ReplyBody::Financial { facts, .. }
-            | ReplyBody::SignOn { facts, .. }
-            | ReplyBody::SignOff { facts }
-            | ReplyBody::BatchTotals { facts, .. }
-            | ReplyBody::BatchUpload { facts }
-            | ReplyBody::ScriptResult { facts } => Some(facts),
-            ReplyBody::Refused | ReplyBody::Echo { .. } | ReplyBody::Download { .. } => None,
-        }
-    }
-    /// The part that is approved, where it is not all.
-    fn approved(&self) -> Option<Amount> {
-        match &self.reply.body {
-            ReplyBody::Financial { approved, .. } => *approved,
-            ReplyBody::Refused
-            | ReplyBody::SignOn { .. }
-            | ReplyBody::SignOff { .. }
-            | ReplyBody::Echo { .. }
-            | ReplyBody::Download { .. }
-            | ReplyBody::ScriptResult { .. }
-            | ReplyBody::BatchTotals { .. }
-            | ReplyBody::BatchUpload { .. } => None,
-        }
-    }
     fn amount(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
-        match self.approved() {
+        match self.reply.body.approved() {
             Some(amount) => money::write_amount(builder, self.edition, amount),
             None => builder.echo(self.request, 4).map(|_| ()),
         }
@@ -133,7 +108,7 @@ impl Source<'_, '_, '_> {
     }
     /// DE 30 beside a part that was approved: what was asked for, and nothing for the reconciliation.
     fn original_amounts(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
-        let Some(asked) = self.approved().and_then(|amount| self.asked(amount.currency)) else {
+        let Some(asked) = self.reply.body.approved().and_then(|amount| self.asked(amount.currency)) else {
             return Ok(());
         };
         let text = match self.edition {
@@ -149,11 +124,11 @@ impl Source<'_, '_, '_> {
     /// A balance, and in 1987 what was asked for beside a part that was approved.
     fn additional_amounts(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         let mut text = String::new();
-        if let Some((balance, in_credit)) = self.facts().and_then(|facts| facts.balance) {
+        if let Some((balance, in_credit)) = self.reply.body.facts().and_then(|facts| facts.balance) {
             text.push_str(&money::additional(AVAILABLE, balance, in_credit, self.edition));
         }
         if self.edition.is_first()
-            && let Some(asked) = self.approved().and_then(|amount| self.asked(amount.currency))
+            && let Some(asked) = self.reply.body.approved().and_then(|amount| self.asked(amount.currency))
         {
             text.push_str(&money::additional(ORIGINAL_AMOUNT, asked, true, self.edition));
         }
@@ -164,7 +139,7 @@ impl Source<'_, '_, '_> {
     }
     /// What the host alone knows.
     fn host_element(&self, builder: &mut Builder<'_, '_>, de: De) -> Result<(), BuildError> {
-        let Some(facts) = self.facts() else {
+        let Some(facts) = self.reply.body.facts() else {
             // Nothing is recorded: the terminal's own reference says which request is refused.
             if de == 37 {
                 builder.echo(self.request, 37)?;
