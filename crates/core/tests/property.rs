@@ -9,13 +9,14 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
-    Body, Command, CommandError, Core, CoreConfig, Input, Order, Reply, ReplyBody, SectionKind, State, Upload,
+    Answer, Body, Command, CommandError, Core, CoreConfig, Input, Order, Reply, ReplyBody, SectionKind,
+    State, Upload,
 };
 use switchyard_domain::{
     AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome,
     ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
-    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalIndex, TransactionId,
-    TransactionKind,
+    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalDialect, TerminalIndex,
+    TerminalOrder, TerminalProfile, TransactionId, TransactionKind,
 };
 
 /// One thing that happens. Numbers choose among what is there at the time.
@@ -64,6 +65,8 @@ const FOLLOW: [TransactionKind; 5] = [
     TransactionKind::CompletionVoid,
 ];
 const CODES: [&str; 8] = ["00", "00", "00", "51", "10", "98", "91", "55"];
+/// The terminal that understands that a part was approved.
+const TAKES_PARTS: usize = 1;
 const SAF_CODES: [&str; 7] = ["00", "00", "00", "91", "25", "96", "12"];
 
 fn minor() -> impl Strategy<Value = u64> {
@@ -134,6 +137,8 @@ const NEVER: &str = "never";
 #[derive(Default)]
 struct Issuers {
     decided: BTreeMap<TransactionId, &'static str>,
+    /// What each would approve where not the whole: three fifths of what it was asked for.
+    parts: BTreeMap<TransactionId, u64>,
     reversed: BTreeSet<TransactionId>,
 }
 
@@ -161,6 +166,10 @@ impl Issuers {
     }
     fn stands(&self, id: TransactionId) -> bool {
         self.took(id) && !self.reversed.contains(&id)
+    }
+    /// What was taken where it was not the whole.
+    fn part(&self, id: TransactionId) -> Option<u64> {
+        self.parts.get(&id).copied().filter(|_| self.decided.get(&id) == Some(&"10"))
     }
 }
 
@@ -198,6 +207,11 @@ impl World {
         };
         let rules = StandInRules { version: 1, rules: vec![stand_in] };
         bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+        let profile =
+            TerminalProfile { dialect: TerminalDialect::UnionpayPos, carries_mac: true, takes_partial: true };
+        let what = TerminalOrder::Speak(profile);
+        let terminal = TERMINALS[TAKES_PARTS].0.parse().unwrap();
+        bench.order(Order::Terminal { terminal, what, reason: reason() }).unwrap();
         bench.pins = Pins::Held;
         let (batches, uploaded) = ([1; 3], [0; 3]);
         let issuers = Issuers::default();
@@ -217,9 +231,12 @@ impl World {
         let len = self.asked.len();
         (len > 0).then(|| len - 1 - (of % len.min(6)))
     }
-    fn facts(&self, index: usize) -> Option<(Rrn, Option<AuthCode>)> {
+    /// What a terminal was told: references, and the part of the amount where it is not the whole.
+    fn facts(&self, index: usize) -> Option<(Rrn, Option<AuthCode>, Option<u64>)> {
         let ticket = self.asked[index].tickets.iter().find(|t| !self.bench.silent(**t))?;
-        facts_of(&self.bench.only(*ticket)).map(|f| (f.rrn, f.auth_code))
+        let reply = self.bench.only(*ticket);
+        let part = reply.body.approved().map(|amount| amount.minor);
+        facts_of(&reply).map(|facts| (facts.rrn, facts.auth_code, part))
     }
     fn ask(&mut self, ask: Ask) {
         let ticket = self.bench.ask(&ask);
@@ -301,7 +318,7 @@ impl World {
                     let sent = requests[requests.len() - 1 - of % requests.len().min(5)];
                     let code = self.issuers.decide(about(&sent), CODES[usize::from(code)]);
                     if code != NEVER {
-                        self.bench.answer(&sent, code);
+                        self.answer(&sent, code);
                     }
                 }
             }
@@ -331,6 +348,15 @@ impl World {
             Act::Lose { link } => self.bench.disconnect(LinkIndex(link as u16)),
             _ => self.act_operator(act),
         }
+    }
+    /// The issuer's answer to a request, with the amount where it approves a part.
+    fn answer(&mut self, sent: &Sent, code: &'static str) {
+        let id = about(sent);
+        let asked = self.bench.model.transactions[&id].opened.amount.minor;
+        let part = *self.issuers.parts.entry(id).or_insert(asked * 3 / 5);
+        let amount_minor = (code == "10").then_some(part);
+        let answer = Answer { amount_minor, ..answer_to(sent, code.parse().unwrap()) };
+        self.bench.answer_with(sent, answer);
     }
     fn act_operator(&mut self, act: &Act) {
         let entries: Vec<SafEntry> = self.bench.core.state().saf_entries().map(|v| *v.entry).collect();
@@ -427,8 +453,9 @@ impl World {
 
     fn follow(&mut self, of: usize, kind: u8, minor: u64, terminal: Option<usize>, card: bool) {
         let Some(index) = self.pick(of) else { return };
-        let Some((rrn, code)) = self.facts(index) else { return };
+        let Some((rrn, code, part)) = self.facts(index) else { return };
         let first = self.asked[index].ask;
+        let first = first.minor(part.unwrap_or(first.minor));
         // Mostly what fits, whole; sometimes anything.
         let (kind, minor) = match (kind, first.kind) {
             (0 | 1, TransactionKind::Sale) => (TransactionKind::Void, first.minor),
@@ -546,6 +573,9 @@ impl World {
             if told.opened.upstream.is_some() && !inquiry {
                 let stands = told.outcome == Outcome::Approved || self.bench.model.kept.contains(&id);
                 assert_eq!(stands, self.issuers.stands(id), "{id}: the switch's books and the issuer's");
+                if let (Outcome::Approved, Some(part)) = (told.outcome, self.issuers.part(id)) {
+                    assert_eq!(told.opened.amount.minor, part, "{id}: both about the same part");
+                }
             }
             assert!(matches!(told.outcome, Outcome::Approved | Outcome::Declined | Outcome::Reversed));
         }
