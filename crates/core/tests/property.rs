@@ -64,9 +64,9 @@ const FOLLOW: [TransactionKind; 5] = [
     TransactionKind::Completion,
     TransactionKind::CompletionVoid,
 ];
-const CODES: [&str; 8] = ["00", "00", "00", "51", "10", "98", "91", "55"];
-/// The terminal that understands that a part was approved.
-const TAKES_PARTS: usize = 1;
+const CODES: [&str; 9] = ["00", "00", "00", "51", "10", "10", "98", "91", "55"];
+/// The terminals that understand that a part was approved.
+const TAKE_PARTS: [usize; 2] = [1, 2];
 const SAF_CODES: [&str; 7] = ["00", "00", "00", "91", "25", "96", "12"];
 
 fn minor() -> impl Strategy<Value = u64> {
@@ -86,7 +86,7 @@ fn act() -> impl Strategy<Value = Act> {
         7 => (n.clone(), prop::option::weighted(0.1, minor())).prop_map(|(of, minor)| Act::Reverse { of, minor }),
         1 => (t.clone(), 1_u32..3).prop_map(|(terminal, ahead)| Act::Early { terminal, ahead }),
         8 => (0_u8..8).prop_map(|outcome| Act::Pin { outcome }),
-        14 => (n.clone(), 0_u8..8).prop_map(|(of, code)| Act::Issuer { of, code }),
+        14 => (n.clone(), 0_u8..9).prop_map(|(of, code)| Act::Issuer { of, code }),
         3 => (n.clone(), 0_u8..7).prop_map(|(of, code)| Act::Saf { of, code }),
         1 => n.clone().prop_map(|of| Act::NotSent { of }),
         5 => prop_oneof![Just(1_u64), Just(2_500), Just(LINK_TIMEOUT_MS), Just(60_000)]
@@ -209,9 +209,10 @@ impl World {
         bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
         let profile =
             TerminalProfile { dialect: TerminalDialect::UnionpayPos, carries_mac: true, takes_partial: true };
-        let what = TerminalOrder::Speak(profile);
-        let terminal = TERMINALS[TAKES_PARTS].0.parse().unwrap();
-        bench.order(Order::Terminal { terminal, what, reason: reason() }).unwrap();
+        for terminal in TAKE_PARTS {
+            let (terminal, what) = (TERMINALS[terminal].0.parse().unwrap(), TerminalOrder::Speak(profile));
+            bench.order(Order::Terminal { terminal, what, reason: reason() }).unwrap();
+        }
         bench.pins = Pins::Held;
         let (batches, uploaded) = ([1; 3], [0; 3]);
         let issuers = Issuers::default();
