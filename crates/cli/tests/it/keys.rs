@@ -1,6 +1,6 @@
 //! Key ceremonies, transport of keys, keys for terminals, and rotation while terminals are at work.
 
-use crate::support::{Process, Ran, World, free_ports, unhex};
+use crate::support::{Process, Ran, World, free_ports, switchyard, unhex};
 use serde_json::{Value, json};
 use switchyard_keys::{components, kcv, tr31};
 
@@ -202,4 +202,39 @@ fn keys_change_while_terminals_are_at_work_and_nobody_is_declined() {
     let signed_on = world.run(&["ledger", "export"]).expect(0).stdout.matches("signed_on").count();
     assert!(signed_on >= TERMINALS * (1 + 3), "{signed_on} sign-ons: working keys changed in every round");
     world.run(&["ledger", "verify"]).expect(0);
+}
+
+#[test]
+fn custodians_bring_the_local_master_key_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let command = |arguments: &[&str]| {
+        let mut command = switchyard(["--data"]);
+        command.arg(&data).args(arguments);
+        command
+    };
+    let drawn = ["ann", "ben"].map(|_| {
+        let arguments = ["key", "component", "--lmk", "--output", "json"];
+        Process::start(command(&arguments), "").finish().expect(0).json()
+    });
+    let [ann, ben] = drawn.each_ref().map(|drawn| text(drawn, "component"));
+    let init = ["init", "--acquirer", "48720000", "--lmk-components", "2"];
+    let typed =
+        |first: &str, second: &str| Process::start(command(&init), &format!("{first}\n{second}\n")).finish();
+    for (first, second) in [(&ann[..], &ann[..]), (&ann[..], "0011"), (&ann[..], "no digits"), (&ann[..], "")]
+    {
+        let refused = typed(first, second).expect(2);
+        assert!(!refused.stderr.contains(&ann), "what was typed is not quoted: {refused:?}");
+        assert!(!data.exists(), "{second:?} made half a ledger");
+    }
+    let made = typed(&ann, &ben).expect(0);
+    let whole = components::combine(&[&unhex(&ann), &unhex(&ben)]).unwrap();
+    let check_value = hex(&switchyard_keys::lmk::aes_kcv(whole.expose()).unwrap()[..3]);
+    for shown in [text(&drawn[0], "kcv"), text(&drawn[1], "kcv"), check_value] {
+        assert!(made.stderr.contains(&shown), "{shown} in {}", made.stderr);
+    }
+    assert!(!made.stderr.contains(&ann) && !made.stderr.contains(&ben));
+    let fees = ["fee-plan", "set", "1", "--debit-ppm", "3500", "--credit-ppm", "4500"];
+    Process::start(command(&fees), "").finish().expect(0);
+    Process::start(command(&["ledger", "verify"]), "").finish().expect(0);
 }
