@@ -202,7 +202,7 @@ impl World {
             0 | 1 => Body::SignOn { stan: stan(1), form },
             2 => Body::SignOff { stan: stan(2) },
             3 => Body::Echo,
-            4 => Body::Status,
+            4 => Body::Status { status: vec![b'0'; script.below(40)] },
             _ => Body::Unsupported { code: ResponseCode::NOT_SUPPORTED },
         };
         self.bench.request_as(name, merchant, mac, body);

@@ -339,6 +339,10 @@ impl World {
         self.env.draining = true;
         self.env.note("queues drain", [0; 3]);
         self.tills.iter_mut().for_each(|till| till.hurry(&mut self.env));
+        if self.env.plan.order_every.is_some() {
+            // The next order was planned for busier times, and may be hours away.
+            self.order();
+        }
         let until = self.env.now() + DRAIN_MAX;
         loop {
             let quiet = self.tills.iter().all(Till::is_done);
