@@ -1,6 +1,6 @@
 //! What is asked of the core about keys that people bring together, take out and bring in.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use switchyard_domain::{KeyMove, KeyName, KeyPlan, KeyRecord, Reason, TerminalId, UserName};
 
 /// Most ceremonies that are open at once.
@@ -71,11 +71,11 @@ pub enum KeyCommand {
 }
 
 /// A ceremony that is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CeremonyView {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ceremony {
     /// What the key will be.
     pub plan: KeyPlan,
-    /// Custodians with the components that they brought.
+    /// Custodians with the components that they brought, under the local master key.
     pub components: Vec<(UserName, KeyRecord)>,
 }
 
@@ -87,5 +87,5 @@ pub struct KeyFacts {
     /// The key in force.
     pub record: Option<KeyRecord>,
     /// The ceremony that is open for it.
-    pub ceremony: Option<CeremonyView>,
+    pub ceremony: Option<Ceremony>,
 }

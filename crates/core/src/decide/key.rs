@@ -1,11 +1,11 @@
 //! Keys that people bring together, take out and bring in. The core sees wrapped keys and check values only.
 
 use crate::effect::{CommandError, CommandOutcome};
-use crate::key::{CEREMONIES_MAX, KeyCommand};
+use crate::key::{CEREMONIES_MAX, Ceremony, KeyCommand};
 use crate::machine::{Core, Output};
-use crate::state::Ceremony;
 use switchyard_domain::{
     Actor, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LinkIndex, Record, TerminalIndex, Timestamp,
+    UserName,
 };
 
 const CEREMONY: &str = "a ceremony for this key";
@@ -108,9 +108,7 @@ impl Core {
         sum: Option<&KeyRecord>,
     ) -> Result<(), CommandError> {
         let ceremony = self.ceremony(key)?;
-        let Actor::User(custodian) = actor else {
-            return Err(CommandError::NotNow { why: "a custodian logs in with --user" });
-        };
+        let custodian = custodian(actor)?;
         if ceremony.components.iter().any(|(other, _)| other == custodian) {
             return Err(CommandError::NotNow {
                 why: "one custodian brings one component: the next is another's",
@@ -146,9 +144,9 @@ impl Core {
     }
 }
 
-fn custodian(actor: &Actor) -> Result<(), CommandError> {
+fn custodian(actor: &Actor) -> Result<&UserName, CommandError> {
     match actor {
-        Actor::User(_) => Ok(()),
+        Actor::User(user) => Ok(user),
         Actor::Switch | Actor::Terminal(_) | Actor::Link(_) | Actor::Operator(_) | Actor::Installer => {
             Err(CommandError::NotNow { why: "a custodian logs in with --user" })
         }

@@ -1,20 +1,9 @@
 //! Keys that their custodians bring together, and where keys of other kinds stand.
 
-use crate::key::{CeremonyView, KeyFacts};
+use crate::key::{Ceremony, KeyFacts};
 use crate::state::registry::Registry;
 use crate::state::{ApplyError, State};
-use serde::{Deserialize, Serialize};
-use switchyard_domain::{
-    Actor, KeyName, KeyPlan, KeyRecord, KeyUse, LinkIndex, Record, Stamped, TerminalIndex, UserName,
-};
-
-/// A ceremony that is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ceremony {
-    pub(crate) plan: KeyPlan,
-    /// Custodians with what they brought.
-    pub(crate) components: Vec<(UserName, KeyRecord)>,
-}
+use switchyard_domain::{Actor, KeyName, KeyRecord, KeyUse, LinkIndex, Record, Stamped, TerminalIndex};
 
 impl Registry {
     pub(crate) fn ceremony(&self, key: KeyName) -> Option<&Ceremony> {
@@ -95,9 +84,8 @@ impl Registry {
 impl State {
     /// What is known of a key.
     pub fn key_facts(&self, key: KeyName) -> KeyFacts {
-        let ceremony = self.registry.ceremony(key);
-        let view = |open: &Ceremony| CeremonyView { plan: open.plan, components: open.components.clone() };
-        KeyFacts { key, record: self.registry.key(key).cloned(), ceremony: ceremony.map(view) }
+        let registry = &self.registry;
+        KeyFacts { key, record: registry.key(key).cloned(), ceremony: registry.ceremony(key).cloned() }
     }
 
     /// What is known of every key but those of terminals, and of every ceremony that is open.

@@ -27,7 +27,6 @@ pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind}
 pub use registry::Registry;
 pub use view::{BatchView, SafView};
 
-pub(crate) use ceremonies::Ceremony;
 pub(crate) use devices::Devices;
 
 pub(crate) use batches::{BatchStage, LastClose};

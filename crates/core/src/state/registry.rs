@@ -1,6 +1,6 @@
 //! Who and what is registered.
 
-use crate::state::ceremonies::Ceremony;
+use crate::key::Ceremony;
 use crate::state::ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -12,9 +12,9 @@ mod write;
 pub use read::{Part, Restore};
 pub use write::Digest;
 
+use crate::key::Ceremony;
 use crate::state::Origin;
 use crate::state::cases::Cases;
-use crate::state::ceremonies::Ceremony;
 use crate::state::requests::ReversalTaken;
 use crate::state::rows::check;
 use crate::state::transactions::{CardKeyUse, Transaction};
