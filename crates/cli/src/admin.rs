@@ -13,6 +13,7 @@ use switchyard_server::config::Config;
 use switchyard_server::{ClearKey, InitError, KeyRequest, Shown, Tools};
 use zeroize::Zeroizing;
 
+use crate::hex::hex;
 use crate::login::{login, who};
 
 /// Where a request has its password.
@@ -79,8 +80,7 @@ impl Admin {
                 plainly(switchyard_server::carry_out_alone_with(&data, &config, who()?, wrapped))?;
             }
             Self::Running(stream) => {
-                let hex: String = key.expose().iter().map(|byte| format!("{byte:02X}")).collect();
-                let request = json!({ "command": "wrap-key", "usage": usage, "key": hex });
+                let request = json!({ "command": "wrap-key", "usage": usage, "key": hex(key.expose()) });
                 let record = ask(&stream, request)?["record"].take();
                 let record = serde_json::from_value(record).context("the switch answered no key")?;
                 ask(&stream, to_json(make(record))?)?;
@@ -139,8 +139,8 @@ impl Admin {
                 asked["command"] = "key".into();
                 let answer = match &request {
                     KeyRequest::Load { component, .. } => {
-                        let digits: String = component.expose().iter().map(|b| format!("{b:02X}")).collect();
-                        ask_with(&stream, asked, "component", &Zeroizing::new(digits))?
+                        let digits = Zeroizing::new(hex(component.expose()));
+                        ask_with(&stream, asked, "component", &digits)?
                     }
                     _ => ask(&stream, asked)?,
                 };
@@ -170,6 +170,12 @@ pub(crate) fn ask_running(data: &Path, request: &Value) -> Result<Option<Result<
         Admin::Alone(..) => Ok(None),
         Admin::Running(stream) => converse(&stream, request).map(Some),
     }
+}
+
+/// One field of what a switch that serves this data directory answers to a command; `None` without one.
+pub(crate) fn told_by_running(data: &Path, command: &str, field: &str) -> Result<Option<Value>> {
+    let Some(answer) = ask_running(data, &json!({ "command": command }))? else { return Ok(None) };
+    Ok(Some(answer.map_err(|reason| anyhow::anyhow!("{reason}"))?[field].take()))
 }
 
 /// A refusal by itself: which command of the plan it was means nothing to whoever gave one.

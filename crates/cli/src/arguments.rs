@@ -23,7 +23,7 @@ pub(crate) use rules::{
     Counted, RemoveRules, RiskCommand, RoutingCommand, RulesChange, RulesFile, ScopeFlags, Score, SetRisk,
     SetRouting, SetStandIn, StandInCommand, TestFlags,
 };
-pub(crate) use user::{AddUser, NamedUser, RolesOfUser, UserCommand};
+pub(crate) use user::{AddUser, NamedUser, RoleName, RolesOfUser, UserCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

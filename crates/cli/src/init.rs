@@ -1,6 +1,7 @@
 //! `init`: makes a data directory. With `--demo` it holds a whole small world.
 
 use crate::arguments::{InitOptions, Output};
+use crate::hex::hex;
 use crate::{Verdict, output};
 use anyhow::{Context, Result, ensure};
 use std::io::Write;
@@ -69,9 +70,7 @@ pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Ve
 
 /// The local master key out of components, each typed by another custodian, who compares its check value.
 fn lmk_of(count: u8) -> Result<SecretBytes> {
-    let shown = |key: &[u8]| -> Result<String, KeyError> {
-        Ok(aes_kcv(key)?[..3].iter().map(|byte| format!("{byte:02X}")).collect())
-    };
+    let shown = |key: &[u8]| -> Result<String, KeyError> { Ok(hex(&aes_kcv(key)?[..3])) };
     let mut parts = Vec::new();
     for number in 1..=count {
         let part = crate::login::component(&format!("component {number} of the local master key: "))?;
@@ -113,9 +112,8 @@ fn teach_issuers(world: &mut DemoWorld, dialects: &[String]) -> Result<()> {
     let (links, count) = (world.links.len(), dialects.len());
     ensure!(count == links, "--issuer-dialects: {links} links and {count} dialects");
     for (link, name) in world.links.iter_mut().zip(dialects) {
-        link.dialect = LinkDialect::named(name).with_context(|| {
-            format!("{name} is none of {}", LinkDialect::ALL.map(LinkDialect::name).join(", "))
-        })?;
+        link.dialect = LinkDialect::named(name)
+            .with_context(|| format!("{name} is none of {}", LinkDialect::names()))?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod arguments;
 mod demo;
 mod dialect;
 mod explain;
+mod hex;
 mod history;
 mod init;
 mod keys;

@@ -2,8 +2,9 @@
 
 use crate::Verdict;
 use crate::arguments::{DiffOptions, EncodeOptions, MessageOptions, Output};
+use crate::hex::{hex, unhex};
 use crate::{dialect, output};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::io::{BufRead, Read};
 use switchyard_wire::validate::{Violation, validate};
@@ -25,12 +26,12 @@ pub(crate) fn decode(options: &MessageOptions, form: Output) -> Result<Verdict> 
     let dialect = dialect::find(&options.dialect.dialect)?;
     if options.lines {
         return each_line(|line| {
-            let (document, fine) = decode_one(&dialect, options, &unhex(line)?)?;
+            let (document, fine) = decode_one(&dialect, options, &bytes_of(line)?)?;
             output::json_line(&document)?;
             Ok(fine)
         });
     }
-    let bytes = unhex(&argument_or_stdin(options.message.as_deref())?)?;
+    let bytes = bytes_of(&argument_or_stdin(options.message.as_deref())?)?;
     if form == Output::Text {
         return describe_one(&dialect, options, &bytes);
     }
@@ -70,12 +71,12 @@ pub(crate) fn describe(options: &MessageOptions) -> Result<Verdict> {
     let dialect = dialect::find(&options.dialect.dialect)?;
     if options.lines {
         return each_line(|line| {
-            let verdict = describe_one(&dialect, options, &unhex(line)?)?;
+            let verdict = describe_one(&dialect, options, &bytes_of(line)?)?;
             output::line("")?;
             Ok(verdict == Verdict::Fine)
         });
     }
-    let bytes = unhex(&argument_or_stdin(options.message.as_deref())?)?;
+    let bytes = bytes_of(&argument_or_stdin(options.message.as_deref())?)?;
     describe_one(&dialect, options, &bytes)
 }
 
@@ -126,7 +127,7 @@ fn encode_one(dialect: &Dialect, frame: &str, value: &Value) -> Result<Vec<u8>> 
 
 pub(crate) fn diff(options: &DiffOptions, form: Output) -> Result<Verdict> {
     let dialect = dialect::find(&options.dialect.dialect)?;
-    let (left, right) = (unhex(&options.left)?, unhex(&options.right)?);
+    let (left, right) = (bytes_of(&options.left)?, bytes_of(&options.right)?);
     let left = unframe(&dialect, &options.dialect.frame, &left)?;
     let right = unframe(&dialect, &options.dialect.frame, &right)?;
     let (left, right) = (dialect.parse(left.body)?, dialect.parse(right.body)?);
@@ -211,24 +212,9 @@ fn verdict(fine: bool) -> Verdict {
     if fine { Verdict::Fine } else { Verdict::Finding }
 }
 
-/// Hexadecimal digits to bytes; white space is ignored.
-fn unhex(text: &str) -> Result<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    if digits.is_empty() {
-        bail!("no message given");
-    }
-    if digits.len() % 2 == 1 {
-        bail!("hexadecimal has an even number of digits, here are {}", digits.len());
-    }
-    let value = |position: usize| {
-        let digit = digits[position] as char;
-        let value =
-            digit.to_digit(16).with_context(|| format!("position {position}: not a hexadecimal digit"))?;
-        anyhow::Ok(value as u8)
-    };
-    (0..digits.len() / 2).map(|i| Ok(value(2 * i)? << 4 | value(2 * i + 1)?)).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02X}")).collect()
+/// The bytes of a message.
+fn bytes_of(text: &str) -> Result<Vec<u8>> {
+    let bytes = unhex(text)?;
+    ensure!(!bytes.is_empty(), "no message given");
+    Ok(bytes)
 }

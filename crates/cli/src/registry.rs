@@ -68,7 +68,7 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
         }
         TerminalCommand::Speak { target, dialect, no_mac, takes_partial } => {
             let dialect = TerminalDialect::named(dialect).with_context(|| {
-                let names = LinkDialect::ALL.map(LinkDialect::name).join(", ");
+                let names = LinkDialect::names();
                 format!("--dialect is none of unionpay-pos, {names}")
             })?;
             let profile = TerminalProfile { dialect, carries_mac: !no_mac, takes_partial: *takes_partial };

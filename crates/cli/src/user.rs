@@ -1,11 +1,11 @@
 //! `user`: people who can log in.
 
 use crate::admin::{self, Admin};
-use crate::arguments::{AddUser, Output, RolesOfUser, UserCommand};
+use crate::arguments::{AddUser, Output, RoleName, RolesOfUser, UserCommand};
 use crate::operate::{nothing, object, rows, state, told};
 use crate::{Verdict, login, serve};
-use anyhow::{Context, Result, anyhow};
-use serde_json::{Value, json};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use switchyard_core::{Command, UserCommand as Asked};
@@ -28,9 +28,7 @@ pub(crate) fn run(command: &UserCommand, data: &Path, form: Output) -> Result<Ve
         UserCommand::Enable(named) => order(named, UserOrder::Enable, data, form),
         UserCommand::Unlock(named) => order(named, UserOrder::Unlock, data, form),
         UserCommand::Roles(RolesOfUser { named, roles }) => {
-            let roles =
-                Roles::of(roles.iter().copied().map(Into::into)).context("a user has one role at least")?;
-            order(named, UserOrder::Roles(roles), data, form)
+            order(named, UserOrder::Roles(roles_of(roles)?), data, form)
         }
         UserCommand::Passwd { user, config } => {
             let user =
@@ -42,10 +40,13 @@ pub(crate) fn run(command: &UserCommand, data: &Path, form: Output) -> Result<Ve
 }
 
 fn add(options: &AddUser, data: &Path, form: Output) -> Result<Verdict> {
-    let roles =
-        Roles::of(options.roles.iter().copied().map(Into::into)).context("a user has one role at least")?;
+    let roles = roles_of(&options.roles)?;
     let admin = Admin::open(data, &serve::load(&options.config)?)?;
     told(&admin.add_user(&options.user, roles, || login::new_password(&options.user))?, form)
+}
+
+fn roles_of(roles: &[RoleName]) -> Result<Roles> {
+    Roles::of(roles.iter().copied().map(Into::into)).context("a user has one role at least")
 }
 
 fn order(
@@ -61,11 +62,9 @@ fn order(
 
 /// Everybody, from the running switch, which says who is locked out by its own clock, or from the ledger.
 fn users(data: &Path) -> Result<Vec<Value>> {
-    let found = match admin::ask_running(data, &json!({"command": "users"}))? {
-        Some(answer) => match answer.map_err(|reason| anyhow!("{reason}"))?["users"].take() {
-            Value::Array(users) => users,
-            _ => return Err(anyhow!("the switch answered without users")),
-        },
+    let found = match admin::told_by_running(data, "users", "users")? {
+        Some(Value::Array(users)) => users,
+        Some(_) => bail!("the switch answered without users"),
         None => {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let now = Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX));

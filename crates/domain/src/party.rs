@@ -226,6 +226,11 @@ impl LinkDialect {
         }
     }
 
+    /// The names of all of them, for messages.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
     /// The dialect of a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)

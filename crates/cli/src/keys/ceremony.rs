@@ -2,9 +2,10 @@
 
 use crate::admin::{self, Admin};
 use crate::arguments::{DrawKey, InitKey, InjectKey, MovedKey, NamedKey, Output};
+use crate::hex::hex;
 use crate::operate::{nothing, object, rows, state};
 use crate::{Verdict, login, output, serve};
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
@@ -160,15 +161,8 @@ pub(super) fn show(key: Option<KeyName>, data: &Path, form: Output) -> Result<Ve
 
 /// Every key, from the running switch or from the ledger.
 fn known(data: &Path) -> Result<Vec<KeyRow>> {
-    match admin::ask_running(data, &json!({"command": "keys"}))? {
-        Some(answer) => {
-            let keys = answer.map_err(|reason| anyhow!("{reason}"))?["keys"].take();
-            serde_json::from_value(keys).context("the switch answered something else than keys")
-        }
+    match admin::told_by_running(data, "keys", "keys")? {
+        Some(keys) => serde_json::from_value(keys).context("the switch answered something else than keys"),
         None => Ok(state(data)?.all_key_facts().iter().map(KeyRow::of).collect()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

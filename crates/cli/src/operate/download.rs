@@ -1,11 +1,12 @@
 //! `download`: what terminals are given to work with, and what each of them has.
 
-use super::{cell, give, nothing, rows, state, told};
+use super::{give, nothing, object, rows, state, told};
 use crate::admin::Admin;
 use crate::arguments::{DownloadCommand, DownloadKindName, Output};
+use crate::hex::unhex;
 use crate::settle::hex;
-use crate::{Verdict, output, serve};
-use anyhow::{Context, Result, ensure};
+use crate::{Verdict, serve};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::{Command, Order, State};
@@ -21,7 +22,7 @@ pub(crate) fn run(command: &DownloadCommand, data: &Path, form: Output) -> Resul
             told(&admin.command(Command::Order(Order::SetDownload { download }))?, form)
         }
         DownloadCommand::Add { kind, objects, config } => {
-            let download = Download::objects((*kind).into(), bytes_of(objects)?)?;
+            let download = Download::objects((*kind).into(), unhex(objects)?)?;
             let admin = Admin::open(data, &serve::load(config)?)?;
             told(&admin.command(Command::Order(Order::SetDownload { download }))?, form)
         }
@@ -29,7 +30,7 @@ pub(crate) fn run(command: &DownloadCommand, data: &Path, form: Output) -> Resul
             let kind = DownloadKind::from(*kind);
             let name = match kind {
                 DownloadKind::Parameter => name.clone().into_bytes(),
-                DownloadKind::CaKey | DownloadKind::Aid => bytes_of(name)?,
+                DownloadKind::CaKey | DownloadKind::Aid => unhex(name)?,
             };
             give(Order::RemoveDownload { kind, name, reason: because.reason.clone() }, because, data, form)
         }
@@ -70,15 +71,8 @@ fn status(state: &State, terminal: Option<&str>, form: Output) -> Result<Verdict
     let id: TerminalId = wanted.parse()?;
     match registry.terminal_named(&id) {
         None => nothing(&format!("{wanted} is not registered"), form),
-        Some(index) if form == Output::Json => {
-            output::json(&one(index, &id))?;
-            Ok(Verdict::Fine)
-        }
-        Some(index) => {
-            let row = one(index, &id);
-            output::table(&columns, [columns.map(|column| cell(&row[column])).to_vec()])?;
-            Ok(Verdict::Fine)
-        }
+        Some(index) if form == Output::Json => object(&one(index, &id), form),
+        Some(index) => rows(&columns, vec![one(index, &id)], form),
     }
 }
 
@@ -86,16 +80,6 @@ fn status(state: &State, terminal: Option<&str>, form: Output) -> Result<Verdict
 fn text(bytes: &[u8]) -> String {
     let shown = |byte: &u8| if (0x20..0x7F).contains(byte) { char::from(*byte) } else { '.' };
     bytes.iter().map(shown).collect::<String>().trim_end().to_owned()
-}
-
-fn bytes_of(digits: &str) -> Result<Vec<u8>> {
-    let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    ensure!(digits.len().is_multiple_of(2), "an odd number of hexadecimal digits");
-    let byte = |pair: &[u8]| {
-        let text = std::str::from_utf8(pair).ok().filter(|text| !text.starts_with('+'));
-        text.and_then(|text| u8::from_str_radix(text, 16).ok()).context("expected hexadecimal digits")
-    };
-    digits.chunks(2).map(byte).collect()
 }
 
 impl From<DownloadKindName> for DownloadKind {

@@ -4,7 +4,7 @@ use super::{give, rows, state};
 use crate::Verdict;
 use crate::admin;
 use crate::arguments::{LinkCommand, LinkTarget, Output};
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::Order;
@@ -28,11 +28,9 @@ fn order(target: &LinkTarget, what: LinkOrder, data: &Path, form: Output) -> Res
 
 fn status(data: &Path, form: Output) -> Result<Verdict> {
     let columns = ["name", "mode", "status", "in_flight", "saf_waiting", "saf_dead"];
-    let links = match admin::ask_running(data, &json!({"command": "links"}))? {
-        Some(answer) => match answer.map_err(|reason| anyhow!("{reason}"))?["links"].take() {
-            Value::Array(links) => links,
-            _ => return Err(anyhow!("the switch answered without links")),
-        },
+    let links = match admin::told_by_running(data, "links", "links")? {
+        Some(Value::Array(links)) => links,
+        Some(_) => bail!("the switch answered without links"),
         None => recorded(data)?,
     };
     rows(&columns, links, form)

@@ -10,7 +10,7 @@ pub(crate) mod saf;
 use crate::admin::{self, Admin};
 use crate::arguments::{Because, Output};
 use crate::{Verdict, output, serve};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::{Command, CommandOutcome, Order, State};
@@ -98,10 +98,9 @@ pub(crate) fn cell(value: &Value) -> String {
 
 /// Has the running switch read its configuration again; exit 1 when some of it waits for a start.
 pub(crate) fn reload(data: &Path, form: Output) -> Result<Verdict> {
-    let Some(answer) = admin::ask_running(data, &json!({"command": "reload-config"}))? else {
+    let Some(config) = admin::told_by_running(data, "reload-config", "config")? else {
         bail!("no switch serves {}: the next `switchyard serve` reads its configuration", data.display());
     };
-    let config = answer.map_err(|reason| anyhow!("{reason}"))?["config"].take();
     match form {
         Output::Json => output::json(&config)?,
         Output::Text => {

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::path::Path;
 use switchyard_core::{Command, State};
-use switchyard_domain::{Currency, RiskRules, RoutingRules, StandInRules};
+use switchyard_domain::{
+    Currency, LinkIndex, MerchantIndex, RiskRules, RoutingRules, StandInRules, TerminalIndex,
+};
 
 /// Largest file of rules: a set has a few hundred at most.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -72,25 +74,20 @@ pub(super) fn without_empty(value: Value) -> Value {
 /// Puts names in the place of the ledger's numbers.
 pub(super) fn named(whole: &mut Value, state: &State) {
     let registry = state.registry();
-    let merchants: Vec<String> = registry.merchants().map(|(_, merchant)| merchant.id.to_string()).collect();
-    let terminals: Vec<String> =
-        registry.terminals().map(|(_, terminal, _)| terminal.id.to_string()).collect();
-    let links: Vec<String> = registry.links().map(|(_, link)| link.name.clone()).collect();
-    let put = |value: &mut Value, names: &[String]| {
-        let place = value.as_u64().and_then(|number| usize::try_from(number).ok());
-        if let Some(name) = place.and_then(|place| names.get(place)) {
-            *value = name.as_str().into();
+    let name_of = |number: u64, what: What| match what {
+        What::Merchant => {
+            let index = MerchantIndex(u32::try_from(number).ok()?);
+            registry.merchant(index).map(|merchant| merchant.id.to_string())
         }
+        What::Terminal => {
+            registry.terminal_id(TerminalIndex(u32::try_from(number).ok()?)).map(|id| id.to_string())
+        }
+        What::Link => registry.link(LinkIndex(u16::try_from(number).ok()?)).map(|link| link.name.clone()),
+        What::Currency => Currency::from_numeric(number).and_then(Currency::alpha).map(str::to_owned),
     };
-    each_name(whole, |value, what| match what {
-        What::Merchant => put(value, &merchants),
-        What::Terminal => put(value, &terminals),
-        What::Link => put(value, &links),
-        What::Currency => {
-            let currency = value.as_u64().and_then(Currency::from_numeric);
-            if let Some(alpha) = currency.and_then(Currency::alpha) {
-                *value = alpha.into();
-            }
+    each_name(whole, |value, what| {
+        if let Some(name) = value.as_u64().and_then(|number| name_of(number, what)) {
+            *value = name.into();
         }
     });
 }
@@ -110,10 +107,7 @@ fn numbered(whole: &mut Value, state: &State) -> Result<()> {
                 let id = name.parse().ok();
                 id.and_then(|id| registry.terminal_named(&id)).map(|index| u64::from(index.0))
             }
-            What::Link => {
-                let found = registry.links().find(|(_, link)| link.name == name);
-                found.map(|(index, _)| u64::from(index.0))
-            }
+            What::Link => registry.link_named(name).map(|index| u64::from(index.0)),
             What::Currency => currency(name).map(|currency| u64::from(currency.numeric())),
         };
         match found {

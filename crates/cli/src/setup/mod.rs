@@ -6,6 +6,7 @@ pub(crate) mod route;
 
 use crate::admin::Admin;
 use crate::arguments::{AddLink, AddMerchant, AddTerminal, Change, FeePlanCommand, Output, SetFeePlan};
+use crate::hex::hex;
 use crate::operate::{object, rows, state, told};
 use crate::{Verdict, serve};
 use anyhow::{Context, Result, bail, ensure};
@@ -48,8 +49,7 @@ fn with_key(
         check_value.set(record.check_value);
         expecting(make(record), options)
     })?;
-    let shown: String = check_value.get()[..3].iter().map(|byte| format!("{byte:02X}")).collect();
-    object(&json!({"recorded": true, "kcv": shown}), form)
+    object(&json!({"recorded": true, "kcv": hex(&check_value.get()[..3])}), form)
 }
 
 fn key_from_stdin() -> Result<ClearKey> {
@@ -111,9 +111,7 @@ pub(crate) fn add_terminal(options: &AddTerminal, data: &Path, form: Output) -> 
 
 pub(crate) fn add_link(options: &AddLink, data: &Path, form: Output) -> Result<Verdict> {
     let dialect = LinkDialect::named(&options.dialect);
-    let dialect = dialect.with_context(|| {
-        format!("--dialect is none of {}", LinkDialect::ALL.map(LinkDialect::name).join(", "))
-    })?;
+    let dialect = dialect.with_context(|| format!("--dialect is none of {}", LinkDialect::names()))?;
     if options.framing.parse::<Framing>().is_err() {
         bail!("--framing {:?} is none: see `switchyard decode --help`", options.framing);
     }

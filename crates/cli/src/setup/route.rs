@@ -62,10 +62,8 @@ pub(super) fn link_name(state: &State, link: LinkIndex) -> String {
 }
 
 fn link_named(state: &State, name: &str) -> Result<LinkIndex> {
-    let found = state.registry().links().find(|(_, link)| link.name == name);
-    found
-        .map(|(index, _)| index)
-        .with_context(|| format!("there is no link {name:?}: see `switchyard link status`"))
+    let found = state.registry().link_named(name);
+    found.with_context(|| format!("there is no link {name:?}: see `switchyard link status`"))
 }
 
 /// A table as `route list --output json` prints it, narrowest range first.

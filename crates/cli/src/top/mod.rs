@@ -7,13 +7,12 @@ mod view;
 
 use crate::arguments::{Output, TopOptions};
 use crate::{Verdict, admin, output};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 use screen::{Screen, WIDTH_MIN, text_of};
-use serde_json::json;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -52,10 +51,9 @@ pub(crate) fn run(options: &TopOptions, data: &Path, form: Output) -> Result<Ver
 
 /// What the switch says about itself now.
 fn sample(data: &Path) -> Result<Overview> {
-    let Some(answer) = admin::ask_running(data, &json!({"command": "overview"}))? else {
+    let Some(overview) = admin::told_by_running(data, "overview", "overview")? else {
         bail!("no switch serves {}: start one with `switchyard serve`", data.display());
     };
-    let overview = answer.map_err(|reason| anyhow!("{reason}"))?["overview"].take();
     serde_json::from_value(overview).context("the switch speaks another version of this")
 }
 

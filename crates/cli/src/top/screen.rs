@@ -22,7 +22,6 @@ pub(super) struct Screen<'a> {
     pub(super) view: &'a View,
     /// Which link the details are of.
     pub(super) selected: usize,
-    /// The first link that is shown.
     pub(super) paused: bool,
     pub(super) help: bool,
     /// Why there are no newer numbers.

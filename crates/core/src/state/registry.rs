@@ -143,12 +143,12 @@ impl Registry {
         self.link_modes.get(usize::from(link.0)).copied().unwrap_or_default()
     }
     /// The link of this name.
-    pub(crate) fn link_named(&self, name: &str) -> Option<LinkIndex> {
+    pub fn link_named(&self, name: &str) -> Option<LinkIndex> {
         let index = self.links.iter().position(|link| link.name == name)?;
         u16::try_from(index).ok().map(LinkIndex)
     }
     /// A merchant by its index.
-    pub(crate) fn merchant(&self, index: MerchantIndex) -> Option<&Merchant> {
+    pub fn merchant(&self, index: MerchantIndex) -> Option<&Merchant> {
         self.merchants.get(index.0 as usize)
     }
     /// A link by its index.

@@ -87,7 +87,7 @@ impl GenericListener {
         let address = word("address")?;
         let address = address.parse().map_err(|_| format!("expected ADDRESS:PORT, found {address:?}"))?;
         let name = word("dialect")?;
-        let names = LinkDialect::ALL.map(LinkDialect::name).join(", ");
+        let names = LinkDialect::names();
         let dialect =
             LinkDialect::named(name).ok_or_else(|| format!("expected one of {names}, found {name:?}"))?;
         let framing = word("framing")?.parse().map_err(|error: FramingError| error.to_string())?;
