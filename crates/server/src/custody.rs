@@ -275,8 +275,8 @@ impl Transport {
     fn open(store: &KeyStore, name: KeyName, facts: &KeyFacts) -> Result<Self, CustodyError> {
         let record = facts.record.as_ref().ok_or(CustodyError::Missing(name))?;
         let key = store.unwrap(KeyUse::Transport, record)?;
-        let version = match record.wrapped.0.as_bytes().get(7).copied().and_then(KeyAlgorithm::from_code) {
-            Some(KeyAlgorithm::Aes) => Version::D,
+        let version = match store.attributes(record)?.algorithm {
+            KeyAlgorithm::Aes => Version::D,
             _ => Version::B,
         };
         Ok(Self { name, key, version })
@@ -431,7 +431,7 @@ fn algorithm_of(cipher: KeyCipher) -> KeyAlgorithm {
 }
 
 /// A check value as people compare it.
-fn text(check_value: &[u8; 4]) -> String {
+pub(crate) fn text(check_value: &[u8; 4]) -> String {
     hex(&check_value[..3])
 }
 

@@ -82,13 +82,13 @@ impl KeyStore {
 
     /// A component out of its record.
     pub(crate) fn unwrap_component(&self, record: &KeyRecord) -> Result<SecretBytes, KeyError> {
-        let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
+        let wrapped = block_of(record);
         self.lmk.unwrap(&wrapped, KeyUsage::Component)
     }
 
     /// What is bound to a key.
     pub(crate) fn attributes(&self, record: &KeyRecord) -> Result<KeyAttributes, KeyError> {
-        let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
+        let wrapped = block_of(record);
         Ok(self.lmk.inspect(&wrapped)?.attributes)
     }
 
@@ -103,7 +103,7 @@ impl KeyStore {
 
     /// The clear key of a record, checked against its check value.
     pub(crate) fn unwrap(&self, usage: KeyUse, record: &KeyRecord) -> Result<SecretBytes, KeyError> {
-        let wrapped = lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec());
+        let wrapped = block_of(record);
         let key = self.lmk.unwrap(&wrapped, usage_of(usage))?;
         // Which cipher it is for stands in its block, which was authenticated.
         let algorithm = record.wrapped.0.as_bytes().get(7).copied().and_then(KeyAlgorithm::from_code);
@@ -142,6 +142,12 @@ impl KeyStore {
     }
 }
 
+/// A key of the ledger, as the local master key opens it.
+fn block_of(record: &KeyRecord) -> lmk::WrappedKey {
+    lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec())
+}
+
+/// And the other way.
 fn kept(wrapped: &lmk::WrappedKey) -> Result<WrappedKey, KeyError> {
     let text = String::from_utf8(wrapped.as_bytes().to_vec());
     text.map(WrappedKey).map_err(|_| KeyError::Input("key block"))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
-use switchyard_domain::{Actor, LinkMode};
+use switchyard_domain::{Actor, LinkMode, TerminalProfile};
 use switchyard_ledger::index::{Index, Indexer};
 use switchyard_ledger::projection::{Follower, Rows};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
@@ -377,7 +377,10 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
     let registry = core.state().registry();
     for (index, terminal, keys) in registry.terminals() {
         shared.table.use_terminal(index, terminal);
-        shared.table.use_profile(index, registry.profile(index).unwrap_or_default());
+        // A terminal has the profile of most until another one is said.
+        if let Some(profile) = registry.profile(index).filter(|other| *other != TerminalProfile::default()) {
+            shared.table.use_profile(index, profile);
+        }
         if let Some(keys) = keys {
             shared.table.use_keys(index, keys.clone());
         }

@@ -22,7 +22,6 @@ use crate::shared::{Phase, Shared, reached, vital};
 /// Messages on their way to a link's task.
 #[derive(Debug)]
 pub(crate) struct LinkQueue {
-    name: String,
     metrics: Arc<LinkMetrics>,
     waiting: Mutex<VecDeque<(u32, Box<Upstream>)>>,
     notify: Notify,
@@ -93,7 +92,10 @@ impl LinkTable {
     /// Names of the links and whether they have a connection.
     pub(crate) fn status(&self) -> Vec<(String, bool)> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().map(|queue| (queue.name.clone(), queue.metrics.up.load(Ordering::Relaxed))).collect()
+        queues
+            .iter()
+            .map(|queue| (queue.metrics.name.clone(), queue.metrics.up.load(Ordering::Relaxed)))
+            .collect()
     }
 }
 
@@ -108,7 +110,6 @@ pub(crate) fn start(
 ) {
     shared.keys.use_zone(index, &link.pin_key);
     let queue = Arc::new(LinkQueue {
-        name: link.name.clone(),
         metrics: shared.metrics.link(&link.name),
         waiting: Mutex::default(),
         notify: Notify::new(),

@@ -254,7 +254,7 @@ impl<'a> Session<'a> {
         });
         match appended {
             Ok(_) => self.metrics.sent.increment(1),
-            Err(ref error) => tracing::error!(link = %self.queue.name, %error, "a message cannot be built"),
+            Err(ref error) => tracing::error!(link = %self.metrics.name, %error, "a message cannot be built"),
         }
         appended.ok()
     }
@@ -333,15 +333,10 @@ impl<'a> Session<'a> {
             return;
         }
         let framing = self.speech.framing;
-        let appended = self.outgoing.append(|out| {
-            framing.try_write(out, |out| -> Result<(), SendError> {
-                out.extend_from_slice(body);
-                Ok(())
-            })
-        });
+        let appended = self.outgoing.append(|out| framing.write(out, |out| out.extend_from_slice(body)));
         match appended {
             Ok(_) => self.metrics.sent.increment(1),
-            Err(error) => tracing::error!(link = %self.queue.name, %error, "an answer cannot be framed"),
+            Err(error) => tracing::error!(link = %self.metrics.name, %error, "an answer cannot be framed"),
         }
     }
 
@@ -350,7 +345,7 @@ impl<'a> Session<'a> {
         let message = match self.speech.dialect.parse(body) {
             Ok(message) => message,
             Err(error) => {
-                tracing::warn!(link = %self.queue.name, %error, "a message of the host does not parse");
+                tracing::warn!(link = %self.metrics.name, %error, "a message of the host does not parse");
                 return Heard::Nothing;
             }
         };
@@ -362,7 +357,7 @@ impl<'a> Session<'a> {
             Ok(answer) if answer.network_code == Some(ECHO) => Heard::Nothing,
             Ok(answer) => Heard::Answer(answer),
             Err(error) => {
-                tracing::warn!(link = %self.queue.name, %error, "a message of the host is no answer");
+                tracing::warn!(link = %self.metrics.name, %error, "a message of the host is no answer");
                 Heard::Nothing
             }
         }
