@@ -18,6 +18,13 @@ impl Side {
         self.amount_minor = self.amount_minor.saturating_add(amount_minor);
         self.count = self.count.saturating_add(1);
     }
+    /// Both together.
+    fn with(self, other: Self) -> Self {
+        Self {
+            amount_minor: self.amount_minor.saturating_add(other.amount_minor),
+            count: self.count.saturating_add(other.count),
+        }
+    }
     /// Takes one transaction away again.
     pub fn remove(&mut self, amount_minor: u64) {
         self.amount_minor = self.amount_minor.saturating_sub(amount_minor);
@@ -41,6 +48,19 @@ pub struct BatchTotals {
     pub domestic: BatchSums,
     /// Foreign cards.
     pub foreign: BatchSums,
+}
+
+impl BatchTotals {
+    /// As a terminal that does not tell cards apart counts: both groups in one.
+    #[must_use]
+    pub fn undivided(&self) -> Self {
+        let Self { domestic, foreign } = *self;
+        let domestic = BatchSums {
+            debit: domestic.debit.with(foreign.debit),
+            credit: domestic.credit.with(foreign.credit),
+        };
+        Self { domestic, foreign: BatchSums::default() }
+    }
 }
 
 /// The verdict digit of DE 48.

@@ -88,6 +88,12 @@ const PARAMETERS: [(&[u8; 2], usize, bool); 13] = [
     (b"23", 1, true),
 ];
 
+/// How many characters a parameter has, and whether these are digits.
+fn form_of(code: [u8; 2]) -> Result<(usize, bool), DownloadError> {
+    let known = PARAMETERS.into_iter().find(|(known, ..)| **known == code);
+    known.map(|(_, need, digits)| (need, digits)).ok_or(DownloadError::Parameter { code })
+}
+
 impl DownloadKind {
     /// All kinds, in the order in which a terminal is told that something is new.
     pub const ALL: [Self; 3] = [Self::Parameter, Self::CaKey, Self::Aid];
@@ -108,10 +114,7 @@ impl Download {
     /// # Errors
     /// [`DownloadError::Parameter`], [`DownloadError::Length`], [`DownloadError::Digits`].
     pub fn parameter(code: [u8; 2], value: &[u8]) -> Result<Self, DownloadError> {
-        let (_, need, digits) = PARAMETERS
-            .into_iter()
-            .find(|(known, ..)| **known == code)
-            .ok_or(DownloadError::Parameter { code })?;
+        let (need, digits) = form_of(code)?;
         let mut content = value.to_vec();
         if !digits && content.len() < need {
             content.resize(need, b' ');
@@ -143,8 +146,7 @@ impl Download {
             return if named == self.name { Ok(()) } else { Err(DownloadError::Object { tag: 0x9F06 }) };
         }
         let code: [u8; 2] = self.name.as_slice().try_into().unwrap_or(*b"??");
-        let known = PARAMETERS.into_iter().find(|(known, ..)| **known == code);
-        let (_, need, digits) = known.ok_or(DownloadError::Parameter { code })?;
+        let (need, digits) = form_of(code)?;
         if self.content.len() != need {
             return Err(DownloadError::Length { have: self.content.len(), need });
         }
@@ -227,8 +229,7 @@ pub fn entries_of(kind: DownloadKind, list: &[u8]) -> Result<Vec<&[u8]>, Downloa
 pub fn parameters_of(mut data: &[u8]) -> Result<Vec<Download>, DownloadError> {
     let mut found = Vec::new();
     while let Some((code, rest)) = data.split_first_chunk::<2>() {
-        let known = PARAMETERS.into_iter().find(|(known, ..)| *known == code);
-        let (_, need, _) = known.ok_or(DownloadError::Parameter { code: *code })?;
+        let (need, _) = form_of(*code)?;
         let (value, after) =
             rest.split_at_checked(need).ok_or(DownloadError::Length { have: rest.len(), need })?;
         found.push(Download::parameter(*code, value)?);

@@ -1,7 +1,6 @@
 //! Batch settlement 0500 and upload 0320.
 
 use crate::decide::terminal::Caller;
-use crate::decide::unbatched;
 use crate::effect::{Reply, ReplyBody};
 use crate::input::Upload;
 use crate::machine::{Core, Output};
@@ -33,7 +32,7 @@ impl Core {
         let undivided = self.is_unbatched(&caller);
         let Some(state) = self.state.batches.get(terminal) else { return };
         let current = state.number;
-        let host_totals = if undivided { unbatched::undivided(&state.totals) } else { state.totals };
+        let host_totals = if undivided { state.totals.undivided() } else { state.totals };
         if let Some(last) = state.last.filter(|l| l.batch == batch && l.terminal_totals == totals) {
             return out.reply(caller.origin, totals_reply(last.reply, last.host_totals, last.verdict));
         }

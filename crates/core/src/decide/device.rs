@@ -1,5 +1,6 @@
 //! Downloads, status uploads and what chips made of scripts: nothing here moves money.
 
+use crate::decide::order::Desk;
 use crate::decide::terminal::Caller;
 use crate::effect::{CommandError, CommandOutcome, Reply, ReplyBody};
 use crate::input::{DownloadStep, OriginalRef, ScriptResult};
@@ -7,7 +8,7 @@ use crate::machine::{Core, Output};
 use crate::state::State;
 use switchyard_domain::{
     Actor, DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadKind, MessageClass, Reason, Record,
-    RequestKey, ResponseCode, ScriptReport, Timestamp, TransactionId,
+    RequestKey, ResponseCode, ScriptReport, TerminalIndex, Timestamp, TransactionId,
 };
 
 /// First byte of DE 62: there is none of it.
@@ -33,14 +34,15 @@ impl Core {
                 found.map_or_else(|| vec![NOTHING], |content| [&[LAST], content.as_slice()].concat())
             }
             DownloadStep::Parameters { seen } => {
-                let all = devices.of(kind).map(|(name, content)| [name, content].concat());
-                part(all, *seen)
+                let rest = devices.of(kind).skip(*seen);
+                part(rest.map(|(name, content)| [name, content].concat()), *seen == 0)
             }
             DownloadStep::List { seen } => {
-                let all = devices.of(kind).map(|(name, content)| {
+                let rest = devices.of(kind).skip(*seen);
+                let listed = rest.map(|(name, content)| {
                     Download { kind, name: name.to_vec(), content: content.to_vec() }.summary()
                 });
-                part(all, *seen)
+                part(listed, *seen == 0)
             }
             DownloadStep::End => return self.downloaded(caller, kind, now, out),
         };
@@ -55,14 +57,14 @@ impl Core {
             let record = Record::Downloaded { terminal, kind, version };
             self.emit(record, Actor::Terminal(terminal), now, out);
         }
-        let requirement = self.requirement(&caller);
+        let requirement = self.requirement(caller.terminal);
         let body = ReplyBody::Echo { at: now };
         out.reply(caller.origin, Reply { code: ResponseCode::APPROVED, body, requirement, chip: None });
     }
 
     /// What a terminal is told to do next.
-    pub(crate) fn requirement(&self, caller: &Caller) -> u8 {
-        self.state.devices.due(caller.terminal).map_or(0, DownloadKind::requirement)
+    pub(crate) fn requirement(&self, terminal: TerminalIndex) -> u8 {
+        self.state.devices.due(terminal).map_or(0, DownloadKind::requirement)
     }
 
     pub(crate) fn status_upload(
@@ -81,7 +83,7 @@ impl Core {
             let record = Record::TerminalReported { terminal, status };
             self.emit(record, Actor::Terminal(terminal), now, out);
         }
-        let (body, requirement) = (ReplyBody::Echo { at: now }, self.requirement(&caller));
+        let (body, requirement) = (ReplyBody::Echo { at: now }, self.requirement(caller.terminal));
         out.reply(caller.origin, Reply { code: ResponseCode::APPROVED, body, requirement, chip: None });
     }
 
@@ -129,9 +131,7 @@ impl Core {
     pub(super) fn set_download(
         &mut self,
         download: Download,
-        actor: Actor,
-        now: Timestamp,
-        out: &mut Output,
+        desk: &mut Desk<'_>,
     ) -> Result<CommandOutcome, CommandError> {
         download.check().map_err(CommandError::Download)?;
         let devices = &self.state.devices;
@@ -142,31 +142,28 @@ impl Core {
         if known.is_none() && devices.of(download.kind).count() >= DOWNLOADS_MAX {
             return Err(CommandError::NotNow { why: "terminals count to 99: remove one first" });
         }
-        self.emit(Record::DownloadSet(download), actor, now, out);
-        Ok(CommandOutcome::Recorded)
+        self.ordered(Record::DownloadSet(download), desk)
     }
 
     pub(super) fn remove_download(
         &mut self,
-        (kind, name): (DownloadKind, Vec<u8>),
+        kind: DownloadKind,
+        name: Vec<u8>,
         reason: Reason,
-        actor: Actor,
-        now: Timestamp,
-        out: &mut Output,
+        desk: &mut Desk<'_>,
     ) -> Result<CommandOutcome, CommandError> {
         if !self.state.devices.downloads.contains_key(&(kind, name.clone())) {
             return Err(CommandError::Missing { what: "download of this name" });
         }
-        self.emit(Record::DownloadRemoved { kind, name, reason }, actor, now, out);
-        Ok(CommandOutcome::Recorded)
+        self.ordered(Record::DownloadRemoved { kind, name, reason }, desk)
     }
 }
 
-/// As many as fit after those that the terminal has heard of, with what says whether there is more.
-fn part(all: impl Iterator<Item = Vec<u8>>, seen: usize) -> Vec<u8> {
-    let mut rest = all.skip(seen).peekable();
+/// As many as fit of those that the terminal has not heard of, with what says whether there is more.
+fn part(rest: impl Iterator<Item = Vec<u8>>, is_first: bool) -> Vec<u8> {
+    let mut rest = rest.peekable();
     if rest.peek().is_none() {
-        return vec![if seen == 0 { NOTHING } else { LAST }];
+        return vec![if is_first { NOTHING } else { LAST }];
     }
     let mut data = vec![LAST];
     for item in rest {

@@ -17,7 +17,7 @@ use switchyard_domain::{
 type Verdict = Result<CommandOutcome, CommandError>;
 
 /// Who orders, and when: what every record of an order has besides itself.
-struct Desk<'o> {
+pub(super) struct Desk<'o> {
     actor: Actor,
     now: Timestamp,
     out: &'o mut Output,
@@ -46,18 +46,14 @@ impl Core {
             Order::BlockCards { cards, reason } => self.block_cards(&cards, &reason, &mut desk),
             Order::UnblockCard { card, reason } => self.unblock_card(card, reason, &mut desk),
             Order::RemoveRoute { low, high, reason } => self.remove_route(low, high, reason, &mut desk),
-            Order::SetDownload { download } => {
-                let Desk { actor, now, out } = desk;
-                self.set_download(download, actor, now, out)
-            }
+            Order::SetDownload { download } => self.set_download(download, &mut desk),
             Order::RemoveDownload { kind, name, reason } => {
-                let Desk { actor, now, out } = desk;
-                self.remove_download((kind, name), reason, actor, now, out)
+                self.remove_download(kind, name, reason, &mut desk)
             }
         }
     }
 
-    fn ordered(&mut self, record: Record, desk: &mut Desk<'_>) -> Verdict {
+    pub(super) fn ordered(&mut self, record: Record, desk: &mut Desk<'_>) -> Verdict {
         self.emit(record, desk.actor.clone(), desk.now, desk.out);
         Ok(CommandOutcome::Recorded)
     }

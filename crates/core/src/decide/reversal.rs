@@ -72,10 +72,12 @@ impl Core {
             Some(Known::Reversal(_)) | None => None,
         };
         self.cancel_pin_work(&original_key);
-        if id.is_some() && self.names_another(&original_key, reversal) {
+        let original = id.and_then(|id| self.state.transactions.get(id));
+        // A generic terminal may mean what it made at another moment under this number: then it is not this.
+        let is_meant = |moment| original.is_some_and(|original| original.opened.echo.de60 == moment);
+        if id.is_some() && reversal.original_moment.is_some_and(|moment| !is_meant(moment)) {
             return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
         }
-        let original = id.and_then(|id| self.state.transactions.get(id));
         let day_is_open = original.is_none_or(|t| is_open(&self.state, t.day));
         let verdict = verdict(original, reversal, day_is_open);
         let (entry, movement, saf) = match (verdict.effect, id) {

@@ -6,7 +6,7 @@ use crate::flight::SignOnWait;
 use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
 use crate::machine::{Core, Output};
 use switchyard_domain::{
-    Actor, DownloadKind, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, TerminalOrder, Timestamp,
+    Actor, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, TerminalOrder, Timestamp,
 };
 
 /// Why a terminal was disabled without an operator.
@@ -200,7 +200,7 @@ impl Core {
         let record = Record::SignedOn { terminal, stan, keys: keys.clone(), batch, reply: facts };
         self.emit(record, Actor::Terminal(terminal), now, out);
         out.effects.push(Effect::UseKeys { terminal, keys: Box::new(keys) });
-        let requirement = self.state.devices.due(terminal).map_or(0, DownloadKind::requirement);
+        let requirement = self.requirement(terminal);
         let body = ReplyBody::SignOn { facts, batch, key_block: block };
         out.reply(origin, Reply { requirement, ..Reply::recorded(&facts, body) });
     }

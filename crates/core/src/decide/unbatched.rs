@@ -10,8 +10,7 @@ use crate::input::{Body, Financial, Reversal};
 use crate::machine::Core;
 use crate::state::{BatchStage, Known};
 use switchyard_domain::{
-    BatchNumber, BatchSums, BatchTotals, MessageClass, RequestKey, Side, Stan, TerminalDialect,
-    TransactionId, TransactionKind,
+    BatchNumber, BatchTotals, MessageClass, RequestKey, Stan, TerminalDialect, TransactionId, TransactionKind,
 };
 
 /// Batches before the open one in which a repeat, or an original, is looked for.
@@ -142,12 +141,6 @@ impl Core {
         }
     }
 
-    /// Whether the terminal's original under this number was made at another moment than the reversal names: then it is
-    /// not this that is to be undone.
-    pub(crate) fn names_another(&self, key: &RequestKey, reversal: &Reversal) -> bool {
-        reversal.original_moment.is_some_and(|moment| self.made_at(key, moment).is_none())
-    }
-
     /// The same totals as at the last close, and nothing has been taken since: the answer was lost.
     fn batch_of_totals(&self, caller: &Caller, totals: &BatchTotals) -> BatchNumber {
         let open = self.open_batch(caller);
@@ -167,16 +160,4 @@ impl Core {
             (BatchStage::Open, None) | (BatchStage::Uploading { .. }, _) => batch.number,
         }
     }
-}
-
-/// The host's totals for a terminal that does not tell cards apart: both sides in one.
-pub(crate) fn undivided(totals: &BatchTotals) -> BatchTotals {
-    let BatchTotals { domestic, foreign } = *totals;
-    let sum = |one: Side, other: Side| Side {
-        amount_minor: one.amount_minor.saturating_add(other.amount_minor),
-        count: one.count.saturating_add(other.count),
-    };
-    let domestic =
-        BatchSums { debit: sum(domestic.debit, foreign.debit), credit: sum(domestic.credit, foreign.credit) };
-    BatchTotals { domestic, foreign: BatchSums::default() }
 }

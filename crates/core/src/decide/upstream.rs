@@ -295,15 +295,11 @@ impl Core {
     fn late_answer(&mut self, id: TransactionId, code: ResponseCode, now: Timestamp, out: &mut Output) {
         let transaction = self.state.transactions.get(id).expect("checked by the caller");
         let link = Self::link_of(&transaction.opened);
-        let unsent = self.state.saf.waiting.values().find(|entry| {
-            entry.transaction == id
-                && entry.kind == SafKind::Reversal
-                && !self.was_sent(entry)
-                && !code.is_approval()
-                && !code.is_unknown()
-                && transaction.outcome == Outcome::Unknown
+        let declines = transaction.outcome == Outcome::Unknown && !code.is_approval() && !code.is_unknown();
+        let mut unsent = self.state.saf.waiting.values().filter(|entry| {
+            entry.transaction == id && entry.kind == SafKind::Reversal && !self.was_sent(entry)
         });
-        let cancels = unsent.map(|entry| entry.id);
+        let cancels = if declines { unsent.next().map(|entry| entry.id) } else { None };
         let actor = link.map_or(Actor::Switch, Actor::Link);
         // Its reversal overtook it at the issuer and found nothing, or the issuer had refused it before and the terminal
         // has heard so: now there is something to reverse.

@@ -39,8 +39,11 @@ impl Devices {
     }
     /// What a terminal is to download next: the first kind that changed since it had it.
     pub(crate) fn due(&self, terminal: TerminalIndex) -> Option<DownloadKind> {
-        let has = |kind| self.had.get(&(terminal, kind)).copied().unwrap_or(0);
-        DownloadKind::ALL.into_iter().find(|kind| has(*kind) < self.version(*kind))
+        DownloadKind::ALL.into_iter().find(|kind| self.had(terminal, *kind) < self.version(*kind))
+    }
+    /// The version of a kind that a terminal has; 0 for none.
+    fn had(&self, terminal: TerminalIndex, kind: DownloadKind) -> u32 {
+        self.had.get(&(terminal, kind)).copied().unwrap_or(0)
     }
 }
 
@@ -87,7 +90,7 @@ impl State {
     }
     /// The version of a kind that a terminal has; 0 for none.
     pub fn downloaded(&self, terminal: TerminalIndex, kind: DownloadKind) -> u32 {
-        self.devices.had.get(&(terminal, kind)).copied().unwrap_or(0)
+        self.devices.had(terminal, kind)
     }
     /// What a terminal said about itself last, and since when it says so.
     pub fn reported(&self, terminal: TerminalIndex) -> Option<(Timestamp, &[u8])> {

@@ -7,7 +7,7 @@ use switchyard_wire::{BuildError, Builder, De, Message};
 /// DE 54 holds at most this many amounts.
 const AMOUNTS_MAX: usize = 6;
 /// Amount type: available balance.
-const AVAILABLE: &[u8] = b"02";
+pub(super) const AVAILABLE: &[u8; 2] = b"02";
 /// Most minor units in twelve digits.
 const MINOR_MAX: u64 = 999_999_999_999;
 

@@ -105,21 +105,11 @@ const fn management(
 
 const fn download(
     mti: u16,
-    network_code: u16,
+    network_codes: &'static [u16],
     kind: DownloadKind,
     step: Step,
     request: &'static [De],
 ) -> Row {
-    let network_codes: &[u16] = match network_code {
-        360 => &[360],
-        361 => &[361],
-        370 => &[370],
-        371 => &[371],
-        372 => &[372],
-        380 => &[380],
-        381 => &[381],
-        _ => &[382],
-    };
     let reply = match (kind, step) {
         (_, Step::End) => ENDED,
         (DownloadKind::Parameter, _) => PARAMETERS,
@@ -159,14 +149,14 @@ pub(super) const ROWS: &[Row] = &[
     management(0x0800, &[4], Action::SignOn(KeyForm::DoubleWithTrack), &[11, 41, 42, 60, 63], SIGNED_ON),
     management(0x0820, &[2], Action::SignOff, &[11, 41, 42, 60], &[11, 12, 13, 32, 37, 39, 41, 42, 60]),
     management(0x0820, &[301], Action::Echo, &[41, 42, 60], &[11, 12, 13, 39, 41, 42, 60]),
-    download(0x0800, 360, DownloadKind::Parameter, Step::Parameters, &[41, 42, 60]),
-    download(0x0800, 361, DownloadKind::Parameter, Step::End, &[41, 42, 60]),
-    download(0x0820, 372, DownloadKind::CaKey, Step::List, &[41, 42, 60, 62]),
-    download(0x0800, 370, DownloadKind::CaKey, Step::One, &[41, 42, 60, 62]),
-    download(0x0800, 371, DownloadKind::CaKey, Step::End, &[41, 42, 60]),
-    download(0x0820, 382, DownloadKind::Aid, Step::List, &[41, 42, 60, 62]),
-    download(0x0800, 380, DownloadKind::Aid, Step::One, &[41, 42, 60, 62]),
-    download(0x0800, 381, DownloadKind::Aid, Step::End, &[41, 42, 60]),
+    download(0x0800, &[360], DownloadKind::Parameter, Step::Parameters, &[41, 42, 60]),
+    download(0x0800, &[361], DownloadKind::Parameter, Step::End, &[41, 42, 60]),
+    download(0x0820, &[372], DownloadKind::CaKey, Step::List, &[41, 42, 60, 62]),
+    download(0x0800, &[370], DownloadKind::CaKey, Step::One, &[41, 42, 60, 62]),
+    download(0x0800, &[371], DownloadKind::CaKey, Step::End, &[41, 42, 60]),
+    download(0x0820, &[382], DownloadKind::Aid, Step::List, &[41, 42, 60, 62]),
+    download(0x0800, &[380], DownloadKind::Aid, Step::One, &[41, 42, 60, 62]),
+    download(0x0800, &[381], DownloadKind::Aid, Step::End, &[41, 42, 60]),
     Row {
         mti: 0x0620,
         codes: Some((None, 0)),

@@ -16,8 +16,6 @@ const ELEMENTS: &[De] = &[
 ];
 /// DE 54: type of the amount that was asked for, beside a part that was approved.
 const ORIGINAL_AMOUNT: &[u8; 2] = b"57";
-/// DE 54: type of an available balance.
-const AVAILABLE: &[u8; 2] = b"02";
 /// DE 39 of 1987 where totals differ.
 const NOT_RECONCILED: &str = "95";
 
@@ -125,7 +123,7 @@ impl Source<'_, '_, '_> {
     fn additional_amounts(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         let mut text = String::new();
         if let Some((balance, in_credit)) = self.reply.body.facts().and_then(|facts| facts.balance) {
-            text.push_str(&money::additional(AVAILABLE, balance, in_credit, self.edition));
+            text.push_str(&money::additional(money::AVAILABLE, balance, in_credit, self.edition));
         }
         if self.edition.is_first()
             && let Some(asked) = self.reply.body.approved().and_then(|amount| self.asked(amount.currency))

@@ -76,13 +76,8 @@ pub(super) fn count(totals: &BatchTotals) -> u32 {
 
 /// The host's totals: credits and debits of both sides, nothing as reversed.
 fn values(totals: &BatchTotals) -> ([u64; 4], [u64; 4]) {
-    let BatchTotals { domestic, foreign } = totals;
-    let count = |one: Side, other: Side| u64::from(one.count) + u64::from(other.count);
-    let amount = |one: Side, other: Side| one.amount_minor.saturating_add(other.amount_minor);
-    (
-        [count(domestic.credit, foreign.credit), 0, count(domestic.debit, foreign.debit), 0],
-        [amount(domestic.credit, foreign.credit), 0, amount(domestic.debit, foreign.debit), 0],
-    )
+    let BatchSums { debit, credit } = totals.undivided().domestic;
+    ([u64::from(credit.count), 0, u64::from(debit.count), 0], [credit.amount_minor, 0, debit.amount_minor, 0])
 }
 
 /// Writes an element of the host's totals.
