@@ -9,6 +9,7 @@
 
 mod card;
 mod draft;
+mod elements;
 pub mod iso;
 mod refusal;
 mod spoken;

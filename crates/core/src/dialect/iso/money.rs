@@ -2,7 +2,7 @@
 
 use super::edition::Edition;
 use switchyard_domain::{Amount, Currency};
-use switchyard_wire::{BuildError, Builder, De, Message};
+use switchyard_wire::{BuildError, Builder, De, Message, typed};
 
 /// DE 54 holds at most this many amounts.
 const AMOUNTS_MAX: usize = 6;
@@ -12,19 +12,10 @@ pub(super) const AVAILABLE: &[u8; 2] = b"02";
 const MINOR_MAX: u64 = 999_999_999_999;
 
 /// Writes DE 4. In 2003 it holds the currency and its exponent too.
-pub(super) fn write_amount(
-    builder: &mut Builder<'_, '_>,
-    edition: Edition,
-    amount: Amount,
-) -> Result<(), BuildError> {
-    if edition != Edition::Iso2003 {
-        return builder.number(4, amount.minor).map(|_| ());
-    }
-    if amount.minor > MINOR_MAX {
-        return Err(BuildError::TooLong { de: 4, length: 17, max: 16 });
-    }
-    let head = u64::from(amount.currency.numeric()) * 10 + u64::from(amount.currency.exponent());
-    builder.number(4, head * (MINOR_MAX + 1) + amount.minor).map(|_| ())
+pub(super) fn write_amount(builder: &mut Builder<'_, '_>, amount: Amount) -> Result<(), BuildError> {
+    let currency = typed::Currency::new(amount.currency.numeric());
+    let exponent = u8::try_from(amount.currency.exponent()).ok();
+    typed::Amount { minor: amount.minor, currency, exponent }.write_at(builder, 4)
 }
 
 /// Writes DE 49 where the edition has a currency there.
@@ -45,12 +36,9 @@ pub(super) fn write_currency(
 ///
 /// # Errors
 /// The element that is malformed.
-pub(super) fn read_minor(message: &Message<'_, '_>, edition: Edition) -> Result<Option<u64>, De> {
-    if !message.has(4) {
-        return Ok(None);
-    }
-    let number = message.number(4).ok_or(4)?;
-    Ok(Some(if edition == Edition::Iso2003 { number % (MINOR_MAX + 1) } else { number }))
+pub(super) fn read_minor(message: &Message<'_, '_>) -> Result<Option<u64>, De> {
+    let amount = typed::Amount::read_at(message, 4).map_err(|_| 4)?;
+    Ok(amount.map(|amount| amount.minor))
 }
 
 /// The currency of a message; nothing when it does not say it.

@@ -3,16 +3,17 @@
 use super::batch;
 use super::device::Scripts;
 use super::table::{Action, Row, Selector, expects_answer, select};
-use crate::dialect::card::{DraftCard, EncryptedTrack, track_from_characters};
+use crate::dialect::card::{DraftCard, EncryptedTrack};
 use crate::dialect::draft::{
     Draft, FinancialDraft, MacRequirement, Parsed, ReversalDraft, UploadDraft, UploadedDraft, class_of,
 };
+use crate::dialect::elements::Elements;
 use crate::dialect::{Refusal, wipe};
 use crate::input::{OriginalRef, ScriptResult};
 use std::ops::Range;
 use switchyard_domain::{
-    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, Pan, PinBlock,
-    ReversalReason, Rrn, Stan, TerminalId, Track2, TransactionKind,
+    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, PinBlock, ReversalReason,
+    Rrn, Stan, TerminalId, TransactionKind,
 };
 use switchyard_wire::{De, Message};
 
@@ -70,18 +71,15 @@ const DE61_DIGITS_MAX: usize = 29;
 /// Reads elements; each method names the element in its error.
 pub(super) struct Reader<'r, 'd, 'a>(pub(super) &'r Message<'d, 'a>);
 
+impl Elements for Reader<'_, '_, '_> {
+    fn message(&self) -> &Message<'_, '_> {
+        self.0
+    }
+}
+
 impl<'a> Reader<'_, '_, 'a> {
     fn required_bytes(&self, de: De) -> Result<&'a [u8], Refusal> {
         self.0.raw(de).ok_or(Refusal::missing(de))
-    }
-    fn optional_number(&self, de: De) -> Result<Option<u64>, Refusal> {
-        if !self.0.has(de) {
-            return Ok(None);
-        }
-        self.0.number(de).map(Some).ok_or(Refusal::malformed(de))
-    }
-    fn required_number(&self, de: De) -> Result<u64, Refusal> {
-        self.optional_number(de)?.ok_or(Refusal::missing(de))
     }
     pub(super) fn de60(&self) -> Result<De60, Refusal> {
         if !self.0.has(60) {
@@ -248,48 +246,12 @@ impl<'a> Reader<'_, '_, 'a> {
             card,
         })
     }
-    fn stan(&self) -> Result<Stan, Refusal> {
-        Stan::try_from(self.required_number(11)?).map_err(|_| Refusal::malformed(11))
-    }
     /// DE 49; where a transaction does not need it, renminbi is meant.
     fn currency(&self) -> Result<Currency, Refusal> {
         match self.optional_number(49)? {
             Some(code) => Currency::from_numeric(code).ok_or(Refusal::malformed(49)),
             None => Ok(Currency::CNY),
         }
-    }
-    fn digits<'b>(&self, de: De, buffer: &'b mut [u8]) -> Result<&'b [u8], Refusal> {
-        if !self.0.has(de) {
-            return Err(Refusal::missing(de));
-        }
-        self.0.digits(de, buffer).ok_or(Refusal::malformed(de))
-    }
-    fn expiry(&self) -> Result<Option<Expiry>, Refusal> {
-        if !self.0.has(14) {
-            return Ok(None);
-        }
-        let mut buffer = [0; 4];
-        Expiry::try_from(self.digits(14, &mut buffer)?).map(Some).map_err(|_| Refusal::malformed(14))
-    }
-    /// DE 2.
-    pub(super) fn pan(&self) -> Result<Option<Pan>, Refusal> {
-        if !self.0.has(2) {
-            return Ok(None);
-        }
-        let mut buffer = [0; Pan::DIGITS_MAX];
-        let pan = Pan::from_digits(self.digits(2, &mut buffer)?).map_err(|_| Refusal::malformed(2));
-        wipe(&mut buffer);
-        pan.map(Some)
-    }
-    /// DE 35 as it stands, taken to be in clear.
-    pub(super) fn clear_track(&self) -> Result<Option<Track2>, Refusal> {
-        if !self.0.has(35) {
-            return Ok(None);
-        }
-        let mut buffer = [0; Track2::CHARACTERS_MAX];
-        let track = track_from_characters(self.digits(35, &mut buffer)?);
-        wipe(&mut buffer);
-        track.map(Some)
     }
     fn card(&self, security_control: Option<u64>) -> Result<DraftCard, Refusal> {
         let (pan, expiry) = (self.pan()?, self.expiry()?);

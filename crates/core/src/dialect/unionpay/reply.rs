@@ -3,6 +3,7 @@
 use super::batch::{put, write_totals};
 use super::read::{DE60_DIGITS_MAX, Reader, row_of, track_is_encrypted};
 use super::table::expects_answer;
+use crate::dialect::elements::Elements as _;
 use crate::dialect::{ReplyContext, wipe};
 use crate::effect::{Reply, ReplyBody};
 use std::ops::Range;

@@ -47,7 +47,7 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         mti: edition.number(mti).ok_or(AnswerError::OtherEdition(mti))?,
         stan: Stan::try_from(stan).map_err(|_| AnswerError::Malformed(11))?,
         transmitted: transmitted.ok_or(AnswerError::Malformed(7))?,
-        amount_minor: money::read_minor(message, edition).map_err(AnswerError::Malformed)?,
+        amount_minor: money::read_minor(message).map_err(AnswerError::Malformed)?,
         rrn: characters(message, 37, |bytes| Rrn::try_from(bytes))?,
         code: result::read(message, edition).map_err(|()| AnswerError::Malformed(39))?,
         auth_code: characters(message, 38, |bytes| AuthCode::try_from(bytes))?,

@@ -118,7 +118,7 @@ pub fn write_request(
     dialect.build(out, edition.mti(mti), |b| {
         write_card(b, request.card.as_ref().map(|card| &card.pan).or(card))?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
-        money::write_amount(b, edition, opened.amount)?;
+        money::write_amount(b, opened.amount)?;
         write_instant(b, edition, (stan, at), context)?;
         if let Some(expiry) = request.card.as_ref().and_then(|card| card.expiry).or(request.echo.expiry) {
             b.digits(14, expiry.digits())?;
@@ -163,7 +163,7 @@ pub fn write_reversal(
     dialect.build(out, edition.mti(REVERSAL + u16::from(advice.repeat)), |b| {
         write_card(b, card)?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
-        money::write_amount(b, edition, opened.amount)?;
+        money::write_amount(b, opened.amount)?;
         write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), context)?;
         if edition.is_first() {
             b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
@@ -209,7 +209,7 @@ fn write_advice(
     dialect.build(out, edition.mti(saf.upstream.mti + u16::from(repeat)), |b| {
         write_card(b, card)?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
-        money::write_amount(b, edition, opened.amount)?;
+        money::write_amount(b, opened.amount)?;
         write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), context)?;
         if let Some(expiry) = opened.echo.expiry {
             b.digits(14, expiry.digits())?;

@@ -2,16 +2,17 @@
 
 use super::select::{Action, Selector, expects_answer, select};
 use super::totals;
-use crate::dialect::card::{DraftCard, track_from_characters};
+use crate::dialect::Refusal;
+use crate::dialect::card::DraftCard;
 use crate::dialect::draft::{
     Draft, FinancialDraft, MacRequirement, Parsed, ReversalDraft, UploadDraft, UploadedDraft,
 };
+use crate::dialect::elements::Elements;
 use crate::dialect::iso::{Edition, chip, entry, link, money, original};
-use crate::dialect::{Refusal, wipe};
 use crate::input::{KeyForm, OriginalRef};
 use switchyard_domain::{
-    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, Pan,
-    PinBlock, ReversalReason, Rrn, Stan, TerminalId, Track2, TransactionKind,
+    Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, PinBlock,
+    ReversalReason, Rrn, TerminalId, TransactionKind,
 };
 use switchyard_wire::{De, Message};
 
@@ -56,16 +57,13 @@ struct Reader<'r, 'd, 'a> {
     mti: u16,
 }
 
+impl Elements for Reader<'_, '_, '_> {
+    fn message(&self) -> &Message<'_, '_> {
+        self.message
+    }
+}
+
 impl Reader<'_, '_, '_> {
-    fn number(&self, de: De) -> Result<Option<u64>, Refusal> {
-        if !self.message.has(de) {
-            return Ok(None);
-        }
-        self.message.number(de).map(Some).ok_or(Refusal::malformed(de))
-    }
-    fn required(&self, de: De) -> Result<u64, Refusal> {
-        self.number(de)?.ok_or(Refusal::missing(de))
-    }
     /// An element of characters; blanks are as good as nothing.
     fn characters<T, E>(
         &self,
@@ -82,9 +80,12 @@ impl Reader<'_, '_, '_> {
     fn selector(&self) -> Result<Selector, Refusal> {
         let is_network = matches!(self.mti, 800 | 820);
         let (is_covered, network_code) = if self.edition.is_first() {
-            (self.number(25)? == Some(CONDITION_PREAUTH), self.number(70)?.map(|code| code as u16))
+            (
+                self.optional_number(25)? == Some(CONDITION_PREAUTH),
+                self.optional_number(70)?.map(|code| code as u16),
+            )
         } else {
-            let function = self.number(24)?;
+            let function = self.optional_number(24)?;
             let code = function.and_then(|code| link::network_code(code as u16));
             (function.is_some_and(|function| COVERED.contains(&function)), code)
         };
@@ -92,7 +93,7 @@ impl Reader<'_, '_, '_> {
             let de = if self.edition.is_first() { 70 } else { 24 };
             return Err(if self.message.has(de) { Refusal::unknown() } else { Refusal::missing(de) });
         }
-        Ok(Selector { mti: self.mti, processing_code: self.number(3)?, is_covered, network_code })
+        Ok(Selector { mti: self.mti, processing_code: self.optional_number(3)?, is_covered, network_code })
     }
     fn draft(&self, action: Action) -> Result<Draft, Refusal> {
         let batch = BatchNumber::OPEN;
@@ -126,24 +127,21 @@ impl Reader<'_, '_, '_> {
         let amount_minor = self.amount()?.ok_or(Refusal::missing(4))?.minor;
         Ok(UploadedDraft { stan, amount_minor, pan: self.pan()? })
     }
-    fn stan(&self) -> Result<Stan, Refusal> {
-        Stan::try_from(self.required(11)?).map_err(|_| Refusal::malformed(11))
-    }
     /// By what a later message names this one, and a repeat is told from another request: DE 12 since 1993; DE 7 in 1987,
     /// where a terminal that leaves it out is known by DE 13 and 12, and by nothing (zero) if it has neither.
     fn moment(&self) -> Result<u64, Refusal> {
         if !self.edition.is_first() {
-            return self.required(12);
+            return self.required_number(12);
         }
-        if let Some(moment) = self.number(7)? {
+        if let Some(moment) = self.optional_number(7)? {
             return Ok(moment);
         }
-        let (date, time) = (self.number(13)?, self.number(12)?);
+        let (date, time) = (self.optional_number(13)?, self.optional_number(12)?);
         Ok(date.zip(time).map_or(0, |(date, time)| date * 1_000_000 + time))
     }
     /// DE 4 and its currency; where the message does not say it, renminbi is meant.
     fn amount(&self) -> Result<Option<Amount>, Refusal> {
-        let Some(minor) = money::read_minor(self.message, self.edition).map_err(Refusal::malformed)? else {
+        let Some(minor) = money::read_minor(self.message).map_err(Refusal::malformed)? else {
             return Ok(None);
         };
         Ok(Some(Amount::new(minor, self.currency()?)))
@@ -153,34 +151,6 @@ impl Reader<'_, '_, '_> {
             .map(|currency| currency.unwrap_or(Currency::CNY))
             .map_err(Refusal::malformed)
     }
-    fn pan(&self) -> Result<Option<Pan>, Refusal> {
-        if !self.message.has(2) {
-            return Ok(None);
-        }
-        let mut buffer = [0; Pan::DIGITS_MAX];
-        let digits = self.message.digits(2, &mut buffer).ok_or(Refusal::malformed(2))?;
-        let pan = Pan::from_digits(digits).map_err(|_| Refusal::malformed(2));
-        wipe(&mut buffer);
-        pan.map(Some)
-    }
-    fn track(&self) -> Result<Option<Track2>, Refusal> {
-        if !self.message.has(35) {
-            return Ok(None);
-        }
-        let mut buffer = [0; Track2::CHARACTERS_MAX];
-        let digits = self.message.digits(35, &mut buffer).ok_or(Refusal::malformed(35))?;
-        let track = track_from_characters(digits);
-        wipe(&mut buffer);
-        track.map(Some)
-    }
-    fn expiry(&self) -> Result<Option<Expiry>, Refusal> {
-        let mut buffer = [0; 4];
-        if !self.message.has(14) {
-            return Ok(None);
-        }
-        let digits = self.message.digits(14, &mut buffer).ok_or(Refusal::malformed(14))?;
-        Expiry::try_from(digits).map(Some).map_err(|_| Refusal::malformed(14))
-    }
     fn named(&self) -> Result<Option<original::Named>, Refusal> {
         original::read(self.message, self.edition).map_err(Refusal::malformed)
     }
@@ -188,7 +158,7 @@ impl Reader<'_, '_, '_> {
         if self.mti / 100 == 1 { MessageClass::Authorization } else { MessageClass::Financial }
     }
     fn financial(&self, kind: TransactionKind) -> Result<FinancialDraft, Refusal> {
-        let track2 = self.track()?;
+        let track2 = self.clear_track()?;
         let card = DraftCard::from_clear(self.pan()?, self.expiry()?, track2.as_ref())?;
         if card == DraftCard::Absent && !kind.follows_another() {
             return Err(Refusal::no_card());
@@ -207,7 +177,7 @@ impl Reader<'_, '_, '_> {
             pin: self.pin()?,
             track2,
             emv: chip::read(self.message),
-            card_sequence: self.number(23)?.map(|sequence| sequence as u16),
+            card_sequence: self.optional_number(23)?.map(|sequence| sequence as u16),
             fingerprint: self.fingerprint(amount, &original)?,
             original,
             echo: self.echo(self.moment()?, amount.currency, card.expiry())?,
@@ -237,14 +207,14 @@ impl Reader<'_, '_, '_> {
             Edition::Iso87 => {
                 self.message.text(95).is_some_and(|text| text.bytes().take(12).any(|b| b != b'0'))
             }
-            Edition::Iso93 | Edition::Iso2003 => self.number(24)? == Some(PARTIAL_REVERSAL),
+            Edition::Iso93 | Edition::Iso2003 => self.optional_number(24)? == Some(PARTIAL_REVERSAL),
         };
         if is_partial {
             return Err(Refusal::not_offered("a reversal of a part"));
         }
         let original_class =
             if named.mti / 100 == 1 { MessageClass::Authorization } else { MessageClass::Financial };
-        let track2 = self.track()?;
+        let track2 = self.clear_track()?;
         let card = DraftCard::from_clear(self.pan()?, self.expiry()?, track2.as_ref())?;
         let amount = self.amount()?.ok_or(Refusal::missing(4))?;
         let kind = if original_class == MessageClass::Authorization {
@@ -277,7 +247,7 @@ impl Reader<'_, '_, '_> {
                 _ => ReversalReason::Other,
             });
         }
-        Ok(match self.number(25)? {
+        Ok(match self.optional_number(25)? {
             Some(4_006 | 4_021) => ReversalReason::NoAnswer,
             Some(4_002 | 4_007 | 4_013) => ReversalReason::TerminalFault,
             Some(4_020) => ReversalReason::MacError,
@@ -286,7 +256,7 @@ impl Reader<'_, '_, '_> {
     }
     fn fingerprint(&self, amount: Amount, original: &OriginalRef) -> Result<Fingerprint, Refusal> {
         Ok(Fingerprint {
-            processing_code: self.required(3)? as u32,
+            processing_code: self.required_number(3)? as u32,
             amount_minor: amount.minor,
             card: None,
             // The function: a request is no repeat of an advice.
@@ -296,7 +266,7 @@ impl Reader<'_, '_, '_> {
         })
     }
     fn echo(&self, moment: u64, currency: Currency, expiry: Option<Expiry>) -> Result<Echo, Refusal> {
-        let condition = if self.edition.is_first() { self.number(25)? } else { None };
+        let condition = if self.edition.is_first() { self.optional_number(25)? } else { None };
         Ok(Echo {
             expiry,
             condition: condition.map(|condition| condition as u8),

@@ -95,13 +95,13 @@ impl Source<'_, '_, '_> {
     }
     fn amount(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         match self.reply.body.approved() {
-            Some(amount) => money::write_amount(builder, self.edition, amount),
+            Some(amount) => money::write_amount(builder, amount),
             None => builder.echo(self.request, 4).map(|_| ()),
         }
     }
     /// What was asked for, in a currency.
     fn asked(&self, currency: switchyard_domain::Currency) -> Option<Amount> {
-        let minor = money::read_minor(self.request, self.edition).ok().flatten()?;
+        let minor = money::read_minor(self.request).ok().flatten()?;
         Some(Amount::new(minor, currency))
     }
     /// DE 30 beside a part that was approved: what was asked for, and nothing for the reconciliation.
