@@ -38,8 +38,7 @@ pub(crate) enum LinkCommand {
     SignOn(LinkTarget),
     /// Bill the cardholders behind the link in a currency: amounts of another are converted for its host (`rate`).
     #[command(
-        after_help = "Examples: switchyard link bill harbour --currency USD --reason 'their cards are in dollars'\n          \
-                                  switchyard link bill harbour --none --reason 'the host converts'"
+        after_help = "Example: switchyard link bill harbour --currency USD --reason 'their cards are in dollars'"
     )]
     Bill {
         #[command(flatten)]

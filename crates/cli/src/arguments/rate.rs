@@ -8,8 +8,7 @@ use switchyard_domain::Currency;
 pub(crate) enum RateCommand {
     /// Set a rate. Links that bill in the second currency (`link bill`) convert by it from its moment on.
     #[command(
-        after_help = "Examples: switchyard rate set CNY USD 0.1389 --reason 'morning fixing'\n          \
-                            switchyard rate set CNY JPY 20.52 --markup-ppm 15000 --from-time 2026-11-24T00:00 --reason tomorrow"
+        after_help = "Example: switchyard rate set CNY USD 0.1389 --markup-ppm 15000 --reason 'morning fixing'"
     )]
     Set(SetRate),
     /// Every rate that is in force or set ahead of its time. Those before are in the ledger.

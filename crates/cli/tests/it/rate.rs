@@ -71,7 +71,8 @@ fn what_is_no_rate_is_refused_with_its_reason() {
     assert_eq!(jump, json!({"recorded": true}));
 }
 
-/// The simulated issuers refuse with 30 whatever does not add up, so a fleet that is approved has added up.
+/// The simulated issuers refuse with 30 whatever does not add up, which terminals that expect an approval report as an
+/// error.
 #[test]
 fn a_fleet_is_billed_in_dollars_and_yen() {
     let ports = free_ports::<2>().map(|port| port.to_string()).join(",");
@@ -101,7 +102,6 @@ fn a_fleet_is_billed_in_dollars_and_yen() {
     let report = world.run(&sim).expect(0).json();
     assert_eq!(report["errors_count"], 0, "{report}");
     assert!(report["approved"].as_u64().unwrap() > 60, "{report}");
-    assert_eq!(report["declined"].get("30"), None, "{report}");
     until("every reversal to be delivered", || {
         let status = world.status();
         status["saf_waiting"] == 0 && status["unresolved"] == 0
