@@ -289,6 +289,20 @@ impl Client {
         self.read().await
     }
 
+    /// A sale at the issuer behind the link. Until the host has answered the sign-on it cannot be
+    /// reached: further sales, under further numbers, are tried until then.
+    pub async fn reached(&mut self, stan: &mut u64) -> Answer {
+        for _ in 0..6_000 {
+            *stan += 1;
+            let answer = self.ask(&self.sale(FOREIGN_CARD, *stan, 500)).await;
+            if answer.code != "91" {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the issuer stays away");
+    }
+
     pub async fn read(&mut self) -> Answer {
         let mut length = [0; 2];
         self.stream.read_exact(&mut length).await.unwrap();
