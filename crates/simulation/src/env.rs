@@ -11,6 +11,7 @@ use switchyard_core::Input;
 use switchyard_domain::Timestamp;
 use switchyard_ledger::MemoryDisk;
 use switchyard_simulator::random::Random;
+use switchyard_simulator::world::Speech;
 
 /// When every simulation begins: 2026-11-18T14:13:20Z, microseconds since 1970.
 const EPOCH_MICROS: u64 = 1_795_011_200_000_000;
@@ -88,6 +89,8 @@ pub(crate) struct Env {
     pub(crate) hsm: Hsm,
     /// No more faults, no more customers: queues drain.
     pub(crate) draining: bool,
+    /// What each terminal speaks: a listener of the switch for each dialect.
+    pub(crate) speeches: Vec<Speech>,
     /// What the wall clock of the switch shows beside the time that went by.
     pub(crate) wall_offset: i64,
     /// The first breach ends the run.
@@ -109,6 +112,7 @@ impl Env {
             disk,
             hsm,
             draining: false,
+            speeches: Vec::new(),
             wall_offset: 0,
             breach: None,
             lines: BTreeMap::new(),
@@ -122,6 +126,10 @@ impl Env {
     /// What the wall clock of the switch shows.
     pub(crate) fn wall(&self) -> Timestamp {
         Timestamp((EPOCH_MICROS + self.now()).saturating_add_signed(self.wall_offset))
+    }
+    /// What the clocks of terminals show.
+    pub(crate) fn till_clock(&self) -> Timestamp {
+        Timestamp(EPOCH_MICROS + self.now())
     }
     /// Whether a fault happens now.
     pub(crate) fn fault(&mut self, per_mille: u16) -> bool {

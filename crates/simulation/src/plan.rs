@@ -72,6 +72,8 @@ impl Options {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) tills: usize,
+    /// Of a thousand terminals, those that speak a generic dialect.
+    pub(crate) generic: u16,
     /// Longest pause between two customers.
     pub(crate) pause_max: Micros,
     pub(crate) network: NetworkFaults,
@@ -171,6 +173,7 @@ impl Plan {
         let pause_max = pauses[random.below(pauses.len() as u64) as usize];
         Self {
             tills: random.between(2, 10) as usize,
+            generic: [0, 300, 600, 1_000][random.below(4) as usize],
             pause_max,
             network: NetworkFaults {
                 drop: some(random, 60),

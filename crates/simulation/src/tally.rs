@@ -41,6 +41,10 @@ counters! {
     reversals,
     /// Batches that were closed.
     batches,
+    /// Terminals of a generic dialect.
+    generic_tills,
+    /// Batches of generic terminals that totals out of the past had shut.
+    shut_batches,
     /// Differences of batches that were uploaded.
     cases,
     /// Business days that were cut.

@@ -14,13 +14,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use switchyard_core::{Command, CommandError, Core, Effect, Input, Order, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkIndex, LinkOrder, MerchantIndex,
-    Pan, Reason, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow,
-    Route, RouteTarget, Scope, Terminal, TerminalId, TerminalIndex, TerminalOrder, UtcOffset,
+    Actor, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkDialect, LinkIndex, LinkOrder,
+    MerchantIndex, Pan, Reason, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest,
+    RiskWindow, Route, RouteTarget, Scope, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalOrder,
+    TerminalProfile, UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
-use switchyard_simulator::world::{DemoCard, DemoSize, DemoWorld, KeySource, ON_US_BIN};
+use switchyard_simulator::world::{
+    DemoCard, DemoSize, DemoTerminal, DemoWorld, KeySource, ON_US_BIN, Speech,
+};
 
 /// Small segments, so that every run meets the seams between them.
 pub(crate) const SEGMENT_BYTES: u64 = 1 << 20;
@@ -108,10 +111,13 @@ impl World {
         let mut random = Random::new(options.seed);
         let plan = Plan::draw(&mut random);
         let size = DemoSize { merchants: 2, terminals: plan.tills, cards_on_us: 5, cards_linked: 6 };
-        let demo = DemoWorld::generate(options.seed, &size, KeySource::Seeded).map_err(broken)?;
+        let mut demo = DemoWorld::generate(options.seed, &size, KeySource::Seeded).map_err(broken)?;
+        demo.terminals.iter_mut().for_each(|terminal| teach(&plan, &mut random, terminal));
         let hsm = Hsm::new(options.seed, &demo);
         let disk = MemoryDisk::new(PARTITION, SEGMENT_BYTES);
         let mut env = Env::new(*options, plan, random, disk, hsm);
+        env.speeches = demo.terminals.iter().map(|terminal| terminal.speech).collect();
+        env.tally.generic_tills = env.speeches.iter().filter(|speech| speech.is_generic()).count() as u64;
         install(&mut env, &demo)?;
         let cards: Arc<[Arc<DemoCard>]> = demo.cards.iter().cloned().map(Arc::new).collect();
         let tills: Vec<Till> = demo
@@ -376,6 +382,7 @@ impl World {
         for till in &self.tills {
             let journal = Journals {
                 terminal: TerminalIndex(till.index as u32),
+                speech: self.env.speeches[till.index],
                 believed: &till.believed,
                 miscounted: &till.miscounted,
             };
@@ -384,6 +391,17 @@ impl World {
         let books = Books { entries: self.hosts.iter().map(Host::entries).collect() };
         books.compare(story, &mut self.env.tally)
     }
+}
+
+/// What a terminal speaks, as the seed has it.
+fn teach(plan: &Plan, random: &mut Random, terminal: &mut DemoTerminal) {
+    if !random.chance(plan.generic) {
+        return;
+    }
+    let dialect = LinkDialect::ALL[random.below(LinkDialect::ALL.len() as u64) as usize];
+    let macs = [TerminalMac::CupEcb, TerminalMac::X919, TerminalMac::CmacTdes];
+    terminal.mac = macs[random.below(macs.len() as u64) as usize];
+    terminal.speak(Speech { carries_mac: random.chance(800), ..Speech::generic(dialect) });
 }
 
 /// The first records: keys, merchants, terminals, links, routes, cards.
@@ -435,6 +453,11 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
             mac: terminal.mac,
             master_key: Hsm::wrap_demo(&terminal.tmk),
         })));
+        let profile = terminal.speech.profile();
+        if profile != TerminalProfile::default() {
+            let (terminal, what) = (terminal.tid, TerminalOrder::Speak(profile));
+            out.push(Command::Order(Order::Terminal { terminal, what, reason: reason() }));
+        }
     }
     let route = |low: &str, high: &str, class: CardClass, target: RouteTarget, issuer: u64| {
         let (low, high) = (fill(low, '0')?, fill(high, '9')?);

@@ -24,7 +24,8 @@ fn every_invariant_holds_under_every_seed() {
 }
 
 /// Counters that a dozen short runs may leave at zero.
-const RARE: [&str; 5] = ["torn_writes", "unheard_writes", "cases", "operator_cases", "till_miscounts"];
+const RARE: [&str; 6] =
+    ["torn_writes", "unheard_writes", "cases", "operator_cases", "till_miscounts", "shut_batches"];
 
 #[test]
 fn one_seed_is_one_run() {

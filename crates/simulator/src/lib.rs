@@ -1,6 +1,6 @@
 //! Plays the parties outside a switch: terminals, issuers and an HSM, over real sockets, with real keys.
 //!
-//! What it is: a UnionPay POS terminal as a state machine, an ISO 8583:1987 issuer host, a fleet that
+//! What it is: a POS terminal as a state machine (UnionPay's dialect, or a generic one), an ISO 8583 issuer host, a fleet that
 //! drives many terminals through every transaction and fault, and a load generator. Every party keeps
 //! its own journal, so that three ledgers can be compared after a run: the terminals', the switch's and
 //! the issuers'.
@@ -19,6 +19,7 @@
 //! # Ok::<(), switchyard_simulator::SimError>(())
 //! ```
 
+mod clock;
 #[cfg(test)]
 mod double;
 mod error;

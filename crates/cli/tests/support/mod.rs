@@ -199,6 +199,8 @@ backoff_ms_max = 200
 ";
 
 impl World {
+    /// A demo's world. Unless told where its issuers are, it looks for them where nobody is: a simulator that somebody
+    /// runs beside the tests has other keys.
     pub fn make(extra: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("switchyard.toml");
@@ -208,6 +210,10 @@ impl World {
         arguments.extend([OsStr::new("--data"), data.as_os_str()]);
         arguments.extend([OsStr::new("--config"), config.as_os_str()]);
         arguments.extend(extra.iter().map(OsStr::new));
+        let nowhere = free_ports::<2>().map(|port| port.to_string()).join(",");
+        if !extra.contains(&"--issuer-ports") {
+            arguments.extend(["--issuer-ports", &nowhere].map(OsStr::new));
+        }
         let made = run(arguments).expect(0).json();
         Self { dir, made }
     }
@@ -247,16 +253,23 @@ impl World {
     }
     /// What the running switch says about itself over its administrators' socket.
     pub fn status(&self) -> Value {
+        self.asked("status")
+    }
+    fn asked(&self, command: &str) -> Value {
         let mut stream = UnixStream::connect(self.data().join("admin.sock")).unwrap();
-        stream.write_all(b"{\"command\":\"status\"}\n").unwrap();
+        writeln!(stream, "{{\"command\":\"{command}\"}}").unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
-        serde_json::from_str::<Value>(&line).unwrap()["status"].take()
+        serde_json::from_str::<Value>(&line).unwrap()[command].take()
     }
-    /// Waits until every link of the running switch is up.
+    /// Waits until every link of the running switch has signed on: before that, its issuer cannot be reached.
     pub fn wait_for_links(&self) {
-        until("the links to come up", || {
-            self.status()["links"].as_array().unwrap().iter().all(|link| link["up"] == true)
+        until("the links to sign on", || {
+            self.asked("overview")["links"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|link| link["status"] == "signed-on")
         });
     }
     /// The segments of the ledger, in order.

@@ -302,6 +302,9 @@ impl Core {
         let first = wait.origins.first().copied()?;
         let refused = if wait.cancelled {
             Some(ResponseCode::MALFUNCTION)
+        } else if let Some(code) = self.shut_out(wait.key.terminal, wait.key.merchant) {
+            // An operator took it out of service meanwhile.
+            Some(code)
         } else if !self.takes(&wait.key) {
             // The batch was closed meanwhile: it has been added up without this.
             Some(ResponseCode::SIGN_ON_REQUIRED)

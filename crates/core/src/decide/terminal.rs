@@ -101,13 +101,22 @@ impl Core {
         let merchant =
             registry.terminal(terminal).map(|t| t.terminal.merchant).expect("an index of the registry");
         let named = registry.merchant_by_id.get(&request.merchant);
-        if named != Some(&merchant) || registry.is_merchant_disabled(merchant) {
+        if named != Some(&merchant) {
             return Err(ResponseCode::INVALID_MERCHANT);
         }
-        if registry.is_disabled(terminal) == Some(true) {
-            return Err(ResponseCode::TERMINAL_NOT_PERMITTED);
+        if let Some(code) = self.shut_out(terminal, merchant) {
+            return Err(code);
         }
         Ok(Caller { terminal, merchant, origin: request.origin })
+    }
+
+    /// What those hear whom an operator has taken out of service.
+    pub(crate) fn shut_out(&self, terminal: TerminalIndex, merchant: MerchantIndex) -> Option<ResponseCode> {
+        let registry = &self.state.registry;
+        if registry.is_merchant_disabled(merchant) {
+            return Some(ResponseCode::INVALID_MERCHANT);
+        }
+        (registry.is_disabled(terminal) == Some(true)).then_some(ResponseCode::TERMINAL_NOT_PERMITTED)
     }
 
     fn authentic(&self, caller: &Caller, mac: MacCheck) -> Result<(), ResponseCode> {

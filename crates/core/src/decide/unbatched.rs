@@ -31,8 +31,8 @@ impl Core {
         match body {
             Body::Financial(request) => self.place_financial(caller, request),
             Body::Reversal(reversal) => self.place_reversal(caller, reversal),
-            Body::BatchTotals { batch, totals, .. } if *batch == BatchNumber::OPEN => {
-                *batch = self.batch_of_totals(caller, totals);
+            Body::BatchTotals { stan, batch, totals, .. } if *batch == BatchNumber::OPEN => {
+                *batch = self.batch_of_totals(caller, *stan, totals);
             }
             Body::BatchUpload { batch, .. } if *batch == BatchNumber::OPEN => {
                 *batch = self.batch_of_upload(caller);
@@ -141,13 +141,14 @@ impl Core {
         }
     }
 
-    /// The same totals as at the last close, and nothing has been taken since: the answer was lost.
-    fn batch_of_totals(&self, caller: &Caller, totals: &BatchTotals) -> BatchNumber {
+    /// The same totals as at the last close are that close again when they have its trace number, or when nothing has
+    /// been taken since: the answer was lost, or the request was long on its way.
+    fn batch_of_totals(&self, caller: &Caller, stan: Stan, totals: &BatchTotals) -> BatchNumber {
         let open = self.open_batch(caller);
         let Some(batch) = self.state.batches.get(caller.terminal) else { return open };
         let repeated = batch.last.filter(|last| last.terminal_totals == *totals);
         match repeated {
-            Some(last) if batch.transactions.is_empty() => last.batch,
+            Some(last) if last.stan == Some(stan) || batch.transactions.is_empty() => last.batch,
             Some(_) | None => open,
         }
     }

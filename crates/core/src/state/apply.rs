@@ -493,12 +493,19 @@ impl State {
                 state.signed_off = Some(*reply);
             }
             Record::BatchReconciled {
-                terminal, batch, terminal_totals, host_totals, verdict, reply, ..
+                terminal,
+                batch,
+                stan,
+                terminal_totals,
+                host_totals,
+                verdict,
+                reply,
             } => {
                 self.used_reference(&reply.rrn);
                 let state = self.batch_mut(*terminal)?;
                 state.last = Some(LastClose {
                     batch: *batch,
+                    stan: Some(*stan),
                     terminal_totals: *terminal_totals,
                     host_totals: *host_totals,
                     verdict: *verdict,

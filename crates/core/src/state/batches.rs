@@ -24,6 +24,8 @@ pub(crate) enum BatchStage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct LastClose {
     pub(crate) batch: BatchNumber,
+    /// Trace number of the terminal's totals; none where an operator closed the batch.
+    pub(crate) stan: Option<Stan>,
     pub(crate) terminal_totals: BatchTotals,
     pub(crate) host_totals: BatchTotals,
     pub(crate) verdict: BatchVerdict,

@@ -43,6 +43,7 @@ impl State {
                 let state = self.batch_mut(*terminal)?;
                 state.last = Some(LastClose {
                     batch: *batch,
+                    stan: None,
                     terminal_totals: *totals,
                     host_totals: *totals,
                     verdict: BatchVerdict::Balanced,

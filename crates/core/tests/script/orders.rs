@@ -147,6 +147,19 @@ fn a_disabled_terminal_hears_58_and_a_disabled_merchant_03() {
         assert_eq!(bench.code(&Ask::sale(stan, 500)), "00");
         bench.code(&Ask::sale(20 + stan, 5).terminal(2));
     }
+    // What waits for its PIN when the order is given is not approved behind it.
+    for (off, code) in [
+        (terminal("T0000001", TerminalOrder::Disable), "58"),
+        (merchant(MERCHANTS[0], MerchantOrder::Disable), "03"),
+    ] {
+        let mut bench = Bench::new();
+        bench.pins = Pins::Held;
+        let ticket = bench.ask(&Ask::sale(10, 500).pin());
+        assert_eq!(bench.order(off), DONE);
+        let records = bench.records.len();
+        bench.pin_done(Pins::Right);
+        assert_eq!((bench.code_of(ticket).as_str(), bench.records.len()), (code, records));
+    }
     assert_eq!(bench.order(terminal("NOBODY", TerminalOrder::Disable)), missing("terminal"));
     assert_eq!(bench.order(merchant("NOBODY", MerchantOrder::Disable)), missing("merchant"));
 }

@@ -204,6 +204,20 @@ fn totals_do_not_tell_cards_apart_and_their_repeat_closes_nothing() {
 }
 
 #[test]
+fn totals_that_were_long_on_their_way_do_not_shut_the_next_batch() {
+    let mut bench = bench();
+    ask(&mut bench, Timed(Ask::sale(10, 500), 1));
+    assert_eq!(totals(&mut bench, (500, 1), (0, 0), false), Some(BatchVerdict::Balanced));
+    ask(&mut bench, Timed(Ask::sale(11, 700), 2));
+    assert_eq!(totals(&mut bench, (500, 1), (0, 0), false), Some(BatchVerdict::Balanced), "the close again");
+    assert_eq!(code(&mut bench, Timed(Ask::sale(12, 600), 3)), "00", "the batch takes transactions");
+    assert_eq!(open_batch(&bench), 2);
+    bench.crash();
+    assert_eq!(totals(&mut bench, (500, 1), (0, 0), false), Some(BatchVerdict::Balanced), "after a restart");
+    assert_eq!(code(&mut bench, Timed(Ask::sale(13, 600), 4)), "00");
+}
+
+#[test]
 fn totals_that_differ_are_uploaded_or_end_in_cases() {
     let mut bench = bench();
     ask(&mut bench, Timed(Ask::sale(10, 500), 1));

@@ -27,6 +27,9 @@ use self::cbc::CbcMac;
 /// Length of every [`Mac`], in bytes: that of DE 64 and DE 128.
 pub const MAC_BYTES: usize = 8;
 
+/// Fewest bytes of a truncated MAC: a forger who guesses at it is right once in four thousand million times.
+pub const TRUNCATED_MAC_BYTES_MIN: usize = 4;
+
 /// Which MAC a terminal or a link uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -176,6 +179,20 @@ impl MacKey {
         self.verify_parts(&[data], received)
     }
 
+    /// Whether `received` is the beginning of the MAC over `data`, compared in constant time: ISO 8583:2003 has room for
+    /// four bytes in DE 64 and DE 128. Fewer than [`TRUNCATED_MAC_BYTES_MIN`] or more than all of it are refused. Only
+    /// for dialects that truncate: where the field has room for the whole MAC, [`MacKey::verify`] takes nothing less.
+    #[must_use]
+    pub fn verify_truncated(&self, data: &[u8], received: &[u8]) -> bool {
+        if !(TRUNCATED_MAC_BYTES_MIN..=MAC_BYTES).contains(&received.len()) {
+            return false;
+        }
+        let mut expected = self.compute(data);
+        let equal = constant_time_eq(&expected.0[..received.len()], received);
+        expected.0.zeroize();
+        equal
+    }
+
     /// [`MacKey::verify`] over the concatenation of `parts`.
     #[must_use]
     pub fn verify_parts(&self, parts: &[&[u8]], received: &[u8]) -> bool {
@@ -188,4 +205,35 @@ impl MacKey {
 
 fn tdes(key: &[u8]) -> Result<TdesCipher, KeyError> {
     Ok(TdesCipher::new(&DesKey::from_slice(key)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truncated_mac_is_the_beginning_of_the_whole_and_long_enough() {
+        let data = b"0200 and what follows";
+        for (algorithm, key) in [
+            (MacAlgorithm::CupEcb, &[0x1A; 8][..]),
+            (MacAlgorithm::X919, &[0x2B; 16]),
+            (MacAlgorithm::CmacTdes, &[0x3C; 16]),
+            (MacAlgorithm::CmacAes, &[0x4D; 16]),
+        ] {
+            let key = MacKey::new(algorithm, key).unwrap();
+            let whole = *key.compute(data).as_bytes();
+            for len in 0..=MAC_BYTES {
+                let long_enough = len >= TRUNCATED_MAC_BYTES_MIN;
+                assert_eq!(key.verify_truncated(data, &whole[..len]), long_enough, "{algorithm:?} {len}");
+                assert_eq!(key.verify(data, &whole[..len]), len == MAC_BYTES, "{algorithm:?} {len}");
+            }
+            assert!(!key.verify_truncated(data, &[&whole[..], &[0]].concat()));
+            for bit in 0..32 {
+                let mut flipped = whole;
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(!key.verify_truncated(data, &flipped[..4]), "{algorithm:?} bit {bit}");
+                assert!(!key.verify_truncated(data, &flipped), "{algorithm:?} bit {bit}");
+            }
+        }
+    }
 }

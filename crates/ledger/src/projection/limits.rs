@@ -1,5 +1,7 @@
 //! Every bound of the projections, with the answer given when it is reached.
 
+use std::time::Duration;
+
 /// Changed rows that wait in memory; with more of them, they are written.
 pub const CHANGES_MAX: usize = 8_192;
 
@@ -17,3 +19,9 @@ pub const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Projections of one engine: their numbers are one byte of every key.
 pub const PROJECTIONS_MAX: usize = 200;
+
+/// How often an engine looks whether the database of the one before it is free, and the time between two looks. After
+/// five seconds it opens it as it is, and what cannot be opened is made anew.
+pub const RELEASE_TRIES_MAX: u32 = 500;
+/// See [`RELEASE_TRIES_MAX`].
+pub const RELEASE_PAUSE: Duration = Duration::from_millis(10);

@@ -1,12 +1,14 @@
 //! Where rows are kept: sled on disk, or memory for those who only read once.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread;
 
 use super::Trouble;
-use super::limits::CACHE_BYTES;
+use super::limits::{CACHE_BYTES, RELEASE_PAUSE, RELEASE_TRIES_MAX};
 
 /// Key of the position; rows have keys that begin with another byte.
 const POSITION_KEY: &[u8] = &[0];
@@ -30,12 +32,27 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Troubl
     }
 }
 
+/// Waits until whoever had the database before has let its file go. The directory is this engine's alone by then, but
+/// sled's own threads may hold the file a moment longer than its last owner; a database that is merely not free yet
+/// is no reason to make its rows anew.
+fn await_release(path: &Path) {
+    let Ok(file) = File::open(path.join("db")) else { return };
+    for _ in 0..RELEASE_TRIES_MAX {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(RELEASE_PAUSE),
+            // Closing the file gives the lock back; what else is wrong, sled says better.
+            Ok(()) | Err(TryLockError::Error(_)) => return,
+        }
+    }
+}
+
 impl Table {
     pub(crate) fn memory() -> Self {
         Self::Memory { rows: BTreeMap::new(), position: None }
     }
 
     pub(crate) fn sled(path: &Path) -> Result<Self, Trouble> {
+        await_release(path);
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).use_compression(false);
         guarded(|| config.open()).map(Self::Sled)
     }

@@ -329,6 +329,22 @@ fn one_process_has_the_database_and_one_that_cannot_be_made_is_done_without() {
 }
 
 #[test]
+fn a_database_that_is_not_free_yet_is_waited_for_and_not_made_anew() {
+    let mut world = World::new(12);
+    world.append(3);
+    drop(world.caught_up());
+    // Threads of sled may have the file a moment longer than the engine that is gone.
+    let held = fs::File::open(world.database().join("db")).unwrap();
+    held.lock().unwrap();
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        drop(held);
+    });
+    assert_eq!(world.look(), []);
+    holder.join().unwrap();
+}
+
+#[test]
 fn a_follower_keeps_up_and_begins_anew_when_it_is_told_to() {
     let mut world = World::new(11);
     world.append(5);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use switchyard_core::dialect::{Draft, IntoBodyError, MacRequirement, Parsed};
 use switchyard_core::{Body, MacCheck, Origin, Reply, Request};
 use switchyard_domain::{MerchantId, Pan, ResponseCode, TerminalId};
-use switchyard_keys::{KeyError, constant_time_eq, track};
+use switchyard_keys::{KeyError, track};
 use switchyard_wire::{Envelope, Message};
 
 use super::answer::{answer, frame};
@@ -210,8 +210,7 @@ fn is_right(keys: &TerminalKeys, covered: &[u8], received: &[u8]) -> bool {
     if received.len() != MAC_BYTES_2003 {
         return keys.mac.verify(covered, received);
     }
-    let computed = keys.mac.compute(covered);
-    constant_time_eq(&computed.as_bytes()[..MAC_BYTES_2003], received)
+    keys.mac.verify_truncated(covered, received)
 }
 
 /// What the core gets to decide on, and the card number where the answer cannot read it from its request.

@@ -87,17 +87,9 @@ async fn a_sale_goes_to_its_issuer_and_a_lost_answer_is_reversed() {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), Some(issuer.address));
     let (switch, _) = start(dir.path(), config()).await;
-    until("the link signs on", || issuer.seen.lock().unwrap().contains(&0x0800)).await;
     let mut client = Client::signed_on(switch.addresses().terminals).await;
-    // The sign-on's answer may still be on its way: until then the issuer cannot be reached.
     let mut stan = 10;
-    let approved = loop {
-        let answer = client.ask(&client.sale(FOREIGN_CARD, stan, 500)).await;
-        if answer.code != "91" {
-            break answer;
-        }
-        stan += 1;
-    };
+    let approved = client.reached(&mut stan).await;
     assert_eq!((approved.code.as_str(), approved.mac_is_right), ("00", Some(true)));
     issuer.silent.store(true, Ordering::Relaxed);
     let unknown = client.ask(&client.sale(FOREIGN_CARD, stan + 1, 500)).await;
@@ -117,11 +109,8 @@ async fn a_request_that_waited_longer_than_its_answer_may_take_never_leaves() {
     config.links.credit_max = 1;
     let (switch, _) = start(dir.path(), config).await;
     let mut client = Client::signed_on(switch.addresses().terminals).await;
-    until("the link is there", || switch.status().links[0].up).await;
     let mut stan = 10;
-    while client.ask(&client.sale(FOREIGN_CARD, stan, 500)).await.code == "91" {
-        stan += 1;
-    }
+    assert_eq!(client.reached(&mut stan).await.code, "00");
     issuer.seen.lock().unwrap().clear();
     issuer.silent.store(true, Ordering::Relaxed);
     // The first takes the only credit, and its place is free again only when both are overdue.

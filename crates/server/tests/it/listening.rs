@@ -28,19 +28,6 @@ async fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
     panic!("nobody listens at {to}");
 }
 
-async fn approved(client: &mut Client, stan: &mut u64) -> String {
-    // Until the host has answered the sign-on it cannot be reached.
-    for _ in 0..6_000 {
-        *stan += 1;
-        let code = client.ask(&client.sale(FOREIGN_CARD, *stan, 500)).await.code;
-        if code != "91" {
-            return code;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the issuer stays away");
-}
-
 /// Asks the switch whether it is there, on a stream that is the link's.
 async fn echo(stream: &mut TcpStream) -> (Mti, String) {
     let dialect = Dialect::builtin("iso87-ascii").unwrap();
@@ -80,13 +67,13 @@ async fn a_host_that_connects_is_a_link_like_any_other() {
     let host = connect_from("127.0.0.1:0", at).await;
     let first = tokio::spawn(answer_all(host, Arc::clone(&issuer.seen), Arc::clone(&issuer.silent)));
     let mut stan = 10;
-    assert_eq!(approved(&mut client, &mut stan).await, "00");
+    assert_eq!(client.reached(&mut stan).await.code, "00");
 
     // The host lost its connection without the switch's knowing: its next one counts.
     let host = connect_from("127.0.0.1:0", at).await;
     let later = tokio::spawn(answer_all(host, Arc::clone(&issuer.seen), Arc::clone(&issuer.silent)));
     tokio::time::timeout(std::time::Duration::from_secs(60), first).await.unwrap().unwrap();
-    assert_eq!(approved(&mut client, &mut stan).await, "00");
+    assert_eq!(client.reached(&mut stan).await.code, "00");
 
     let order = |what| {
         let order = Order::Link { link: "issuer".into(), what, reason: "maintenance".parse().unwrap() };

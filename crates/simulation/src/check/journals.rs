@@ -6,7 +6,8 @@ use crate::tally::Tally;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalIndex, TransactionKind};
 use switchyard_simulator::issuer::IssuerEntry;
-use switchyard_simulator::terminal::FinalState;
+use switchyard_simulator::terminal::{FinalState, heard_as};
+use switchyard_simulator::world::Speech;
 
 /// A transaction as its terminal's journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,7 @@ pub(crate) struct Believed {
 #[derive(Debug)]
 pub(crate) struct Journals<'a> {
     pub(crate) terminal: TerminalIndex,
+    pub(crate) speech: Speech,
     pub(crate) believed: &'a BTreeMap<(BatchNumber, Stan), Believed>,
     /// Trace numbers of batches that it counted wrong on purpose.
     pub(crate) miscounted: &'a BTreeSet<(BatchNumber, Stan)>,
@@ -42,14 +44,14 @@ impl Journals<'_> {
             .by_key
             .iter()
             .filter(|(key, _)| key.terminal == terminal)
-            .map(|(key, id)| ((key.batch, key.stan), &story.transactions[id]))
+            .map(|(key, id)| (self.place(key.batch, key.stan), &story.transactions[id]))
             .collect();
         for (place, believed) in self.believed {
             tally.compared_terminals += 1;
-            let tale = ledger.remove(place);
+            let tale = ledger.remove(&self.place(place.0, place.1));
             let is_case = tale.is_some_and(|t| t.refused) && believed.state == FinalState::Reversed;
             tally.operator_cases += u64::from(is_case);
-            ensure(agrees(believed, tale), "terminals' journal = ledger", || {
+            ensure(agrees(believed, tale, &self.speech), "terminals' journal = ledger", || {
                 let told =
                     tale.map(|t| (t.opened.kind, t.opened.amount.minor, t.outcome, t.reply.map(|r| r.code)));
                 format!("terminal {} {}/{}: {believed:?}, ledger {told:?}", terminal.0, place.0, place.1)
@@ -66,14 +68,21 @@ impl Journals<'_> {
         self.explain_cases(story)
     }
 
+    /// A generic dialect names no batch: the terminal knows what it asked for by the trace number, which no run uses
+    /// twice, and not into which batch a request came that was on its way for minutes.
+    fn place(&self, batch: BatchNumber, stan: Stan) -> (BatchNumber, Stan) {
+        if self.speech.is_generic() { (BatchNumber::OPEN, stan) } else { (batch, stan) }
+    }
+
     /// Every difference of a batch is one that the terminal made, or a reversal that was refused.
     fn explain_cases(&self, story: &Story) -> Checked {
         for (terminal, batch, stan) in story.cases.iter().filter(|case| case.0 == self.terminal) {
-            let lied = self.miscounted.contains(&(*batch, *stan));
+            let place = self.place(*batch, *stan);
+            let lied = self.miscounted.iter().any(|(batch, stan)| self.place(*batch, *stan) == place);
             let mut tales = story
                 .by_key
                 .iter()
-                .filter(|(key, _)| (key.terminal, key.batch, key.stan) == (*terminal, *batch, *stan));
+                .filter(|(key, _)| key.terminal == *terminal && self.place(key.batch, key.stan) == place);
             let refused = tales.any(|(_, id)| story.transactions[id].refused);
             ensure(lied || refused, "batches add up", || {
                 format!("terminal {} {batch}/{stan} differs and nobody knows why", terminal.0)
@@ -83,7 +92,7 @@ impl Journals<'_> {
     }
 }
 
-fn agrees(believed: &Believed, tale: Option<&Tale>) -> bool {
+fn agrees(believed: &Believed, tale: Option<&Tale>, speech: &Speech) -> bool {
     let Some(tale) = tale else {
         // Refused without a record, never heard, or undone before it was taken.
         return believed.state != FinalState::Approved && believed.rrn.is_none();
@@ -99,9 +108,15 @@ fn agrees(believed: &Believed, tale: Option<&Tale>) -> bool {
         // An inquiry that was never answered moves nothing.
         FinalState::Unknown => tale.opened.kind == TransactionKind::BalanceInquiry,
     };
-    let same_code = believed.rrn.is_none() || believed.code == tale.reply.map(|reply| reply.code);
+    let heard = |code| if speech.is_generic() { heard_as(speech.version(), code) } else { code };
+    let same_code = believed.rrn.is_none() || believed.code == tale.reply.map(|reply| heard(reply.code));
     let same_reference = believed.rrn.is_none_or(|rrn| rrn == tale.opened.rrn);
-    let same_order = (believed.kind, believed.minor) == (tale.opened.kind, tale.opened.amount.minor);
+    // In a generic dialect a completion is voided as a sale is: what has no original is a void, whatever was meant.
+    let same_kind = believed.kind == tale.opened.kind
+        || speech.is_generic()
+            && (believed.kind, tale.opened.kind) == (TransactionKind::CompletionVoid, TransactionKind::Void)
+            && tale.opened.original.is_none();
+    let same_order = same_kind && believed.minor == tale.opened.amount.minor;
     state && same_code && same_reference && same_order
 }
 

@@ -1,18 +1,18 @@
 //! Frames of terminals in, frames to terminals out.
 
 use super::Process;
-use crate::env::{Env, Way};
+use crate::env::{Env, Peer, Way};
+use crate::hsm::TerminalKeys;
 use crate::plan::Sabotage;
 use crate::schedule::Micros;
 use std::convert::Infallible;
-use switchyard_core::dialect::{Draft, MacRequirement, Parsed, ReplyContext, unionpay};
+use switchyard_core::dialect::{Draft, MacRequirement, Parsed, ReplyContext, Spoken};
 use switchyard_core::{Body, Input, MacCheck, Origin, Reply, Request};
 use switchyard_domain::{Pan, ResponseCode};
 use switchyard_keys::track;
-use switchyard_wire::{BuildError, Dialect, Envelope, EnvelopeKind, FrameError, Framing, Message, Scan};
+use switchyard_simulator::world::Speech;
+use switchyard_wire::{BuildError, Dialect, Envelope, FrameError, Message, MtiVersion, Scan};
 
-/// Framing of terminals.
-const FRAMING: Framing = Framing::Len2BeExclusive;
 /// Largest frame of a terminal.
 const FRAME_BYTES_MAX: usize = 4_096;
 /// Most bytes of a packed track 2.
@@ -22,6 +22,7 @@ const TRACK_BYTES_MAX: usize = 19;
 pub(super) struct Retained {
     pub(super) line: u64,
     pub(super) taken_at: Micros,
+    tongue: Tongue,
     body: Vec<u8>,
     envelope: Envelope,
     terminal: Option<usize>,
@@ -48,20 +49,36 @@ impl From<FrameError> for EncodeError {
     }
 }
 
-fn dialect() -> &'static Dialect {
-    Dialect::builtin("unionpay-pos").expect("the dialect of terminals is built in")
+/// What is spoken on the listener that a terminal connects to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tongue {
+    dialect: &'static Dialect,
+    spoken: Spoken,
+    speech: Speech,
+}
+
+impl Tongue {
+    /// Nothing for a dialect that terminals do not speak.
+    pub(super) fn of(speech: Speech) -> Option<Self> {
+        let dialect = Dialect::builtin(speech.dialect.name())?;
+        Some(Self { dialect, spoken: Spoken::of(dialect)?, speech })
+    }
 }
 
 impl Process {
     /// Takes one frame of a terminal.
     pub(crate) fn take_frame(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
-        let Scan::Frame { start, end, .. } = FRAMING.scan(bytes, FRAME_BYTES_MAX) else { return };
-        let Ok((envelope, body)) = Envelope::split(&bytes[start..end], EnvelopeKind::TpduHeader) else {
+        let Some(Peer::Till(till)) = env.peer(line) else { return };
+        let tongue = self.tongues[till];
+        let Scan::Frame { start, end, .. } = tongue.speech.framing.scan(bytes, FRAME_BYTES_MAX) else {
             return;
         };
-        let Ok(message) = dialect().parse(body) else { return };
+        let Ok((envelope, body)) = Envelope::split(&bytes[start..end], tongue.speech.envelope) else {
+            return;
+        };
+        let Ok(message) = tongue.dialect.parse(body) else { return };
         let terminal = |id| self.by_id.get(&id).copied();
-        let parsed = match unionpay::read(&message) {
+        let parsed = match tongue.spoken.read(&message) {
             Ok(parsed) => parsed,
             Err(refusal) => {
                 env.note("request refused by its form", [line, 0, 0]);
@@ -69,10 +86,11 @@ impl Process {
                 let retained = Retained {
                     line,
                     taken_at: env.now(),
+                    tongue,
                     body: body.to_vec(),
                     envelope,
                     terminal: id.and_then(terminal),
-                    mac: message.has(64),
+                    mac: tongue.speech.carries_mac && (message.has(64) || message.has(128)),
                     card: None,
                 };
                 return self.answer(env, &retained, &Reply::refused(refusal.code));
@@ -80,11 +98,14 @@ impl Process {
         };
         let terminal = terminal(parsed.terminal);
         let (id, merchant) = (parsed.terminal, parsed.merchant);
-        let needs_mac = parsed.mac != MacRequirement::NotRequired;
+        let carries_mac = terminal.is_none_or(|index| self.terminals[index].profile.carries_mac);
+        let needs_mac = carries_mac && parsed.mac != MacRequirement::NotRequired;
+        let parsed = if needs_mac { parsed } else { Parsed { mac: MacRequirement::NotRequired, ..parsed } };
         let (mac, body_of, card) = self.admit(env, &message, parsed, terminal);
         let retained = Retained {
             line,
             taken_at: env.now(),
+            tongue,
             body: body.to_vec(),
             envelope,
             terminal,
@@ -113,7 +134,7 @@ impl Process {
             MacRequirement::Required { covered, received } => match (keys, received) {
                 (None, _) => MacCheck::NoKey,
                 (Some(keys), Some(received))
-                    if keys.mac.verify(&message.body()[..*covered], received.as_slice()) =>
+                    if is_right(keys, message, &message.body()[..*covered], received.as_slice()) =>
                 {
                     MacCheck::Verified { version: keys.version }
                 }
@@ -166,7 +187,8 @@ impl Process {
     }
 
     fn encode(&mut self, request: &Retained, reply: &Reply, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let message = dialect().parse(&request.body).map_err(|_| EncodeError::Request)?;
+        let tongue = request.tongue;
+        let message = tongue.dialect.parse(&request.body).map_err(|_| EncodeError::Request)?;
         // These two say that there is no key to trust.
         let unkeyed = matches!(reply.code, ResponseCode::MAC_ERROR | ResponseCode::UNKNOWN_TERMINAL);
         let (offset, acquirer) = (self.offset, self.acquirer);
@@ -177,13 +199,22 @@ impl Process {
         let compute = keys.map(|keys| |covered: &[u8]| *keys.mac.compute(covered).as_bytes());
         let mac = compute.as_ref().map(|compute| compute as &dyn Fn(&[u8]) -> [u8; 8]);
         let envelope = request.envelope.reply().with_processing_requirement(reply.requirement.min(9));
-        FRAMING.try_write(out, |out| {
+        tongue.speech.framing.try_write(out, |out| {
             envelope.write(out);
             let card = request.card.as_ref();
             let context = ReplyContext { card, offset, acquirer: &acquirer, mac };
-            unionpay::write_reply(&message, reply, &context, out)?;
+            tongue.spoken.write_reply(&message, reply, &context, out)?;
             Ok(())
         })
+    }
+}
+
+/// The edition of 2003 has room for half a MAC.
+fn is_right(keys: &TerminalKeys, message: &Message<'_, '_>, covered: &[u8], received: &[u8]) -> bool {
+    if message.mti().version() == MtiVersion::Iso2003 && message.dialect().name() != "unionpay-pos" {
+        keys.mac.verify_truncated(covered, received)
+    } else {
+        keys.mac.verify(covered, received)
     }
 }
 

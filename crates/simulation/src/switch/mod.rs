@@ -8,12 +8,13 @@ use crate::env::{Env, Event};
 use crate::hsm::{Hsm, TerminalKeys};
 use crate::plan::{Plan, Sabotage, TICK};
 use crate::schedule::{Micros, millis, seconds};
-use intake::Retained;
+use intake::{Retained, Tongue};
 use link::LinkSide;
 use std::collections::BTreeMap;
 use switchyard_core::{Clock, Core, CoreConfig, Effect, Input, Output};
 use switchyard_domain::{
-    AcquirerId, Actor, Stamped, Terminal, TerminalId, TerminalIndex, Timestamp, UtcOffset, WorkingKeys,
+    AcquirerId, Actor, Stamped, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, UtcOffset,
+    WorkingKeys,
 };
 use switchyard_ledger::{LedgerId, Log, Options as LogOptions, Partition, PowerCut, RecordBatch, Sequence};
 
@@ -42,6 +43,7 @@ struct Submission {
 /// A terminal as the intake sees it.
 struct KnownTerminal {
     terminal: Terminal,
+    profile: TerminalProfile,
     wrapped: Option<WorkingKeys>,
     keys: Option<TerminalKeys>,
 }
@@ -68,6 +70,8 @@ pub(crate) struct Process {
     retained: BTreeMap<u64, Retained>,
     next_ticket: u64,
     links: Vec<LinkSide>,
+    /// What terminals speak, by their number.
+    tongues: Vec<Tongue>,
     acquirer: AcquirerId,
     offset: UtcOffset,
 }
@@ -110,6 +114,8 @@ impl Process {
         let links = registry.links().map(|(_, link)| LinkSide::new(link)).collect::<Option<Vec<_>>>();
         let missing = || Breach { rule: "the log can be opened", found: "a link of unknown speech".into() };
         let links = links.ok_or_else(missing)?;
+        let tongues = env.speeches.iter().map(|speech| Tongue::of(*speech)).collect::<Option<Vec<_>>>();
+        let tongues = tongues.ok_or_else(missing)?;
         let acquirer = core.state().acquirer().ok_or_else(missing)?;
         let mut process = Self {
             number,
@@ -127,6 +133,7 @@ impl Process {
             retained: BTreeMap::new(),
             next_ticket: 1,
             links,
+            tongues,
             acquirer,
             offset: core.state().offset(),
             core,
@@ -160,7 +167,9 @@ impl Process {
     fn publish(&mut self) {
         let registry = self.core.state().registry();
         for (index, terminal, keys) in registry.terminals() {
-            let known = KnownTerminal { terminal: terminal.clone(), wrapped: keys.cloned(), keys: None };
+            let profile = registry.profile(index).unwrap_or_default();
+            let (terminal_of, wrapped) = (terminal.clone(), keys.cloned());
+            let known = KnownTerminal { terminal: terminal_of, profile, wrapped, keys: None };
             self.by_id.insert(terminal.id, index.0 as usize);
             self.terminals.push(known);
         }
@@ -370,6 +379,11 @@ impl Process {
                 && let Some(known) = self.terminals.get_mut(terminal.0 as usize)
             {
                 (known.wrapped, known.keys) = (Some(keys.as_ref().clone()), None);
+            }
+            if let Effect::UseProfile { terminal, profile } = effect
+                && let Some(known) = self.terminals.get_mut(terminal.0 as usize)
+            {
+                known.profile = *profile;
             }
         }
     }

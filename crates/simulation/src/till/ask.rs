@@ -3,12 +3,11 @@
 use super::{Asked, Task, Till};
 use crate::env::Env;
 use crate::schedule::seconds;
-use switchyard_domain::Stan;
+use switchyard_domain::{BatchNumber, Stan, Timestamp};
 use switchyard_simulator::SimError;
 use switchyard_simulator::terminal::{
-    Composer, Expectation, FinalState, Order, PendingReversal, Tamper, is_reversible, selector,
+    Asking, Composer, Expectation, FinalState, Order, PendingReversal, Tamper, is_reversible,
 };
-use switchyard_wire::Mti;
 
 impl Till {
     /// Asks for something; `again` is the request that it repeats.
@@ -25,9 +24,10 @@ impl Till {
         if let (Task::Totals, Some(closing)) = (&task, &mut self.closing) {
             closing.totals_stan = Some(stan);
         }
-        let expected = self.expected(&task, stan);
+        let composer = self.composer(batch, env.till_clock());
+        let expected = self.expected(&composer, &task, stan);
         let asked = Asked { task, batch, stan, expected, attempt };
-        let frame = match self.compose(&asked) {
+        let frame = match self.compose(&composer, &asked) {
             Ok(frame) => frame,
             Err(error) => {
                 return env.hold(Err(crate::check::Breach {
@@ -47,13 +47,16 @@ impl Till {
         self.send(env, asked, frame);
     }
 
-    fn compose(&self, asked: &Asked) -> Result<Vec<u8>, SimError> {
-        let composer = Composer { terminal: &self.spec, batch: asked.batch, keys: self.keys.as_ref() };
+    pub(super) fn composer(&self, batch: BatchNumber, now: Timestamp) -> Composer<'_> {
+        Composer { terminal: &self.spec, batch, keys: self.keys.as_ref(), now }
+    }
+
+    fn compose(&self, composer: &Composer<'_>, asked: &Asked) -> Result<Vec<u8>, SimError> {
         let stan = asked.stan;
         match &asked.task {
             Task::SignOn => composer.sign_on(stan),
             Task::SignOff => composer.sign_off(stan),
-            Task::Echo => composer.echo_test(),
+            Task::Echo => composer.echo_test(stan),
             Task::Order { order, .. } | Task::Again { order, .. } => composer.transaction(order, stan),
             Task::Reversal => match &self.state.pending {
                 Some(pending) => composer.reversal(&pending.order, stan, pending.reason),
@@ -75,34 +78,29 @@ impl Till {
         }
     }
 
-    fn expected(&self, task: &Task, stan: Stan) -> Expectation {
-        let admin = |mti: u16, stan| Expectation {
-            mti: Mti::new(mti),
-            stan,
-            amount_minor: None,
-            has_mac: false,
-            is_loose: false,
-        };
-        let money = |mti: Mti, minor: u64| Expectation {
-            mti,
-            stan: Some(stan),
-            amount_minor: (minor > 0).then_some(minor),
-            has_mac: true,
-            is_loose: false,
-        };
-        match task {
-            Task::SignOn => admin(0x0810, Some(stan)),
-            Task::SignOff => admin(0x0830, Some(stan)),
-            Task::Echo => admin(0x0830, None),
+    fn expected(&self, composer: &Composer<'_>, task: &Task, stan: Stan) -> Expectation {
+        let asking = match task {
+            Task::SignOn => Asking::SignOn,
+            Task::SignOff => Asking::SignOff,
+            Task::Echo => Asking::Echo,
+            Task::Totals => Asking::Totals,
+            Task::Upload => Asking::Upload,
+            Task::UploadEnd => Asking::UploadEnd,
             Task::Order { order, .. } | Task::Again { order, .. } => {
-                money(selector(order.kind).mti.reply(), order.amount_minor)
+                return Expectation {
+                    is_loose: false,
+                    ..composer.expected_of(Asking::Transaction(order.kind), order, stan)
+                };
             }
-            Task::Reversal => {
-                money(Mti::new(0x0410), self.state.pending.as_ref().map_or(0, |p| p.order.amount_minor))
-            }
-            Task::Totals => admin(0x0510, Some(stan)),
-            Task::Upload | Task::UploadEnd => admin(0x0330, Some(stan)),
-        }
+            Task::Reversal => match &self.state.pending {
+                Some(pending) => {
+                    let asking = Asking::Reversal(pending.order.kind);
+                    return composer.expected_of(asking, &pending.order, stan);
+                }
+                None => Asking::Echo,
+            },
+        };
+        composer.expected(asking, Some(stan))
     }
 
     /// The terminal is switched on.

@@ -6,14 +6,12 @@ use crate::env::Env;
 use crate::schedule::{millis, seconds};
 use switchyard_domain::ResponseCode;
 use switchyard_simulator::terminal::{
-    Done, FinalState, Order, PendingReversal, Reply, SessionKeys, Tamper, is_reversible,
+    Composer, Done, FinalState, Order, PendingReversal, Reply, SessionKeys, Tamper, is_reversible,
 };
-use switchyard_wire::{Framing, Scan};
+use switchyard_wire::Scan;
 
 /// Largest reply that a terminal takes.
 const FRAME_BYTES_MAX: usize = 4_096;
-/// Transactions of one upload message.
-const UPLOAD_ITEMS_MAX: usize = 8;
 
 impl Till {
     /// A frame arrives on its line.
@@ -22,7 +20,7 @@ impl Till {
             return;
         }
         let Some(asked) = self.asked.take() else { return };
-        let Scan::Frame { start, end, .. } = Framing::Len2BeExclusive.scan(bytes, FRAME_BYTES_MAX) else {
+        let Scan::Frame { start, end, .. } = self.spec.speech.framing.scan(bytes, FRAME_BYTES_MAX) else {
             return;
         };
         match Reply::read(&bytes[start..end], &self.spec, self.keys.as_ref(), &asked.expected) {
@@ -97,7 +95,9 @@ impl Till {
             return;
         }
         let keys = reply.keys.as_deref().map(|block| SessionKeys::open(&self.spec, block));
-        let (Some(Ok(keys)), Some(batch)) = (keys, reply.batch) else {
+        // A generic dialect names no batch.
+        let batch = reply.batch.or_else(|| self.spec.speech.is_generic().then_some(self.state.batch));
+        let (Some(Ok(keys)), Some(batch)) = (keys, batch) else {
             let found = format!("terminal {}", self.index);
             return env.hold(Err(Breach { rule: "working keys can be opened", found }));
         };
@@ -115,6 +115,8 @@ impl Till {
     fn decided(&mut self, env: &mut Env, asked: Asked, reply: &Reply) {
         let Task::Order { order, followed } = &asked.task else { return };
         let Some(code) = reply.code else { return };
+        let is_shut_out = reply.rrn.is_none() && reply.must_sign_on && order.tamper == Tamper::None;
+        self.shut_out = if is_shut_out { self.shut_out + 1 } else { 0 };
         // Anybody can say no without a MAC, and who is busy with one copy of a request may have taken another.
         let is_final = reply.has_mac && reply.rrn.is_some();
         if !is_final {
@@ -171,7 +173,10 @@ impl Till {
         let Some(closing) = &mut self.closing else { return };
         if closing.upload.is_none() {
             let items = self.state.upload(domestic != b'1', foreign != b'1', closing.omitted);
-            closing.upload = Some(items.chunks(UPLOAD_ITEMS_MAX).map(<[_]>::to_vec).collect());
+            let most =
+                Composer { terminal: &self.spec, batch: self.state.batch, keys: None, now: env.till_clock() }
+                    .upload_items_max();
+            closing.upload = Some(items.chunks(most).map(<[_]>::to_vec).collect());
         }
     }
 
@@ -194,6 +199,7 @@ fn done(asked: &Asked, order: &Order, reply: &Reply, state: FinalState) -> Done 
         auth: reply.auth.clone(),
         date: reply.date.clone(),
         balance_minor: reply.balance_minor,
+        at: order.at,
         state,
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Till {
     state: TerminalState,
     keys: Option<SessionKeys>,
     needs_sign_on: bool,
+    /// Transactions in a row to which it heard that it has to sign on, although it had.
+    shut_out: u32,
     line: Option<u64>,
     asked: Option<Asked>,
     /// A transaction that is repeated until it is answered, because it has no reversal.
@@ -98,6 +100,7 @@ impl Till {
             state,
             keys: None,
             needs_sign_on: true,
+            shut_out: 0,
             line: None,
             asked: None,
             insists: None,

@@ -12,6 +12,9 @@ use switchyard_simulator::world::{Concealed, DemoCard};
 
 /// Originals that it remembers; the oldest go first.
 const OPEN_MAX: usize = 40;
+/// Refusals of a signed-on terminal's transactions after which it closes its batch: a generic dialect names none, so that
+/// the terminal cannot be told otherwise that its batch takes nothing more.
+const SHUT_OUT_MAX: u32 = 3;
 /// A batch is closed with this many transactions at the latest.
 const BATCH_MAX: usize = 60;
 
@@ -68,7 +71,15 @@ impl Till {
             env.tally.reversals += 1;
             return self.ask(env, Task::Reversal, None);
         }
-        if let Some(asked) = self.insists.take() {
+        if self.closing.is_none() && self.spec.speech.is_generic() && self.shut_out >= SHUT_OUT_MAX {
+            // Totals that were long on their way have shut the batch: the true ones close it.
+            self.shut_out = 0;
+            env.tally.shut_batches += 1;
+            return self.close_batch(env);
+        }
+        if self.closing.is_none()
+            && let Some(asked) = self.insists.take()
+        {
             return self.ask(env, asked.task.clone(), Some(asked));
         }
         if self.closing.is_some() {
@@ -187,6 +198,7 @@ impl Till {
             card,
             original: None,
             tamper: Tamper::None,
+            at: env.till_clock(),
         };
         self.spoil(env, &mut order);
         order
@@ -197,7 +209,7 @@ impl Till {
             env.tally.till_wrong_pins += 1;
             order.pin = Some(Concealed::new("000001"));
         }
-        if env.fault(env.plan.till.bad_mac) {
+        if self.spec.speech.carries_mac && env.fault(env.plan.till.bad_mac) {
             env.tally.till_bad_macs += 1;
             order.tamper = Tamper::Mac;
         }
@@ -230,6 +242,7 @@ impl Till {
             card: Arc::clone(&open.card),
             original: Some(open.original),
             tamper: Tamper::None,
+            at: env.till_clock(),
         };
         (order, Some(at))
     }

@@ -5,6 +5,7 @@ use super::deck::Deck;
 use super::originals::{Open, Originals};
 use super::report::{FleetFault, FleetOutcome, Part};
 use super::scenario::Scenario;
+use crate::clock;
 use crate::error::SimError;
 use crate::journal::EntryMode;
 use crate::random::Random;
@@ -294,7 +295,7 @@ impl Worker {
             EntryMode::Stripe | EntryMode::Contact => Some(card.pin.clone()),
             EntryMode::Contactless | EntryMode::Manual => None,
         };
-        Order { kind, amount_minor, card, entry, pin, original: None, tamper: Tamper::None }
+        Order { kind, amount_minor, card, entry, pin, original: None, tamper: Tamper::None, at: clock::now() }
     }
 
     fn follow_up(&mut self, kind: TransactionKind, open: &Open) -> Order {
@@ -315,6 +316,7 @@ impl Worker {
             pin: None,
             original: Some(open.original.clone()),
             tamper: Tamper::None,
+            at: clock::now(),
         }
     }
 }

@@ -12,8 +12,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
-use switchyard_domain::{LinkDialect, Timestamp, UtcOffset};
+use switchyard_domain::{LinkDialect, UtcOffset};
 use switchyard_keys::TdesCipher;
 use switchyard_wire::Framing;
 use tokio::net::TcpListener;
@@ -165,8 +164,7 @@ impl Drop for IssuerHost {
 
 /// The current month in China as `YYMM`.
 fn year_month_now() -> [u8; 4] {
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64);
-    let date = Timestamp(micros).local(UtcOffset::CHINA);
+    let date = crate::clock::now().local(UtcOffset::CHINA);
     let two = |n: u32| [b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
     let ([y1, y2], [m1, m2]) =
         (two(date.year().unsigned_abs().into()), two(date.month().unsigned_abs().into()));

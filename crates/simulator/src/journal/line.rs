@@ -2,7 +2,7 @@
 
 use crate::terminal::MessageKind;
 use serde::{Deserialize, Serialize};
-use switchyard_domain::{BatchNumber, MerchantId, ResponseCode, Rrn, Stan, TerminalId};
+use switchyard_domain::{BatchNumber, MerchantId, ResponseCode, Rrn, Stan, TerminalId, Timestamp};
 
 /// Whether a line stands before a send or after a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct OriginalRef {
     pub rrn: Rrn,
     /// Its authorization code.
     pub auth: Option<String>,
+    /// When the terminal asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// One line of a terminal's journal. It names the card by its mask only.
@@ -87,4 +90,7 @@ pub struct JournalLine {
     /// Whether a reply says that the host has closed the batch.
     #[serde(default)]
     pub closed: bool,
+    /// When a transaction was asked for; a repeat and a reversal say the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }

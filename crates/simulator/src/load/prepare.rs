@@ -1,6 +1,7 @@
 //! Everything that costs time before the clock runs: sign-on, PIN blocks, MACs.
 
 use super::run::LoadConfig;
+use crate::clock;
 use crate::error::SimError;
 use crate::journal::EntryMode;
 use crate::random::Random;
@@ -104,6 +105,7 @@ fn compose(
             pin: config.with_pin.then(|| card.pin.clone()),
             original: None,
             tamper: Tamper::None,
+            at: clock::now(),
         };
         let (stan, frame) = terminals[(number % count) as usize].prepare(&order)?;
         if number < count {

@@ -1,14 +1,13 @@
 //! Batch settlement: totals, the verdict, and the upload when they differ.
 
 use super::Terminal;
-use super::machine::{SIGN_ONS_MAX, admin, is_line_trouble, refused};
+use super::ask::Asking;
+use super::machine::{SIGN_ONS_MAX, is_line_trouble, refused};
 use super::order::AdminKind;
 use crate::error::SimError;
 use serde::Serialize;
 use switchyard_domain::{BatchNumber, BatchTotals, BatchVerdict, TerminalId};
 
-/// Transactions of one 0320.
-const UPLOAD_ITEMS_MAX: usize = 8;
 /// Sends of one settlement message.
 const ATTEMPTS_MAX: u32 = 10;
 
@@ -76,7 +75,7 @@ impl Terminal {
         }
         if !report.closed {
             let items = self.state.upload(verdicts.0 != b'1', verdicts.1 != b'1', omitted);
-            for part in items.chunks(UPLOAD_ITEMS_MAX) {
+            for part in items.chunks(self.composer(batch).upload_items_max()) {
                 self.send_upload(part).await?;
                 report.uploaded += part.len();
             }
@@ -93,9 +92,10 @@ impl Terminal {
         let batch = self.state.batch;
         let mut sign_ons = 0;
         for attempt in 1..=ATTEMPTS_MAX {
-            let mut line = self.admin_line(AdminKind::Settlement, stan, 0x0500);
+            let mut line = self.admin_line(AdminKind::Settlement, stan, Asking::Totals);
             line.attempt = attempt;
-            match self.converse(&frame, line, &admin(0x0510, Some(stan))).await {
+            let expected = self.composer(batch).expected(Asking::Totals, Some(stan));
+            match self.converse(&frame, line, &expected).await {
                 Ok(reply) if reply.verdicts.is_some_and(|(d, f)| d != b'0' && f != b'0') => {
                     return reply.verdicts.ok_or(SimError::Untrusted { what: "verdict" });
                 }
@@ -117,26 +117,28 @@ impl Terminal {
     async fn send_upload(&mut self, part: &[super::compose::UploadItem]) -> Result<(), SimError> {
         let stan = self.state.take_stan();
         let frame = self.composer(self.state.batch).upload(stan, part)?;
-        self.insist(&frame, AdminKind::Upload, stan, "upload").await
+        self.insist(&frame, Asking::Upload, stan, "upload").await
     }
     async fn end_upload(&mut self, count: usize) -> Result<(), SimError> {
         let stan = self.state.take_stan();
         let frame = self.composer(self.state.batch).upload_end(stan, count)?;
-        self.insist(&frame, AdminKind::UploadEnd, stan, "end of upload").await
+        self.insist(&frame, Asking::UploadEnd, stan, "end of upload").await
     }
     /// Sends until it is answered. After a lost answer the batch may be closed already: a sign-on tells.
     async fn insist(
         &mut self,
         frame: &[u8],
-        kind: AdminKind,
+        asking: Asking,
         stan: switchyard_domain::Stan,
         what: &'static str,
     ) -> Result<(), SimError> {
         let batch = self.state.batch;
         for attempt in 1..=ATTEMPTS_MAX {
-            let mut line = self.admin_line(kind, stan, 0x0320);
+            let kind = if asking == Asking::Upload { AdminKind::Upload } else { AdminKind::UploadEnd };
+            let mut line = self.admin_line(kind, stan, asking);
             line.attempt = attempt;
-            match self.converse(frame, line, &admin(0x0330, Some(stan))).await {
+            let expected = self.composer(batch).expected(asking, Some(stan));
+            match self.converse(frame, line, &expected).await {
                 Ok(reply) if reply.is_approved() => return Ok(()),
                 Ok(reply) if reply.must_sign_on && attempt > 1 => {
                     self.sign_on().await?;

@@ -1,12 +1,14 @@
-//! Requests as a UnionPay terminal sends them.
+//! Requests as a UnionPay terminal sends them; those of generic terminals are next door.
 
+use super::ask::Asking;
 use super::chip;
+use super::generic::GenericComposer;
 use super::keys::SessionKeys;
 use super::order::{Order, Tamper, selector};
 use crate::error::SimError;
 use crate::journal::EntryMode;
 use crate::world::DemoTerminal;
-use switchyard_domain::{BatchNumber, BatchTotals, Side, Stan, TransactionKind};
+use switchyard_domain::{BatchNumber, BatchTotals, Side, Stan, Timestamp, TransactionKind};
 use switchyard_keys::track;
 use switchyard_wire::{Builder, Dialect, Envelope, Framing, Mti};
 
@@ -21,6 +23,8 @@ const CAPABILITY: &str = "60";
 const OPERATOR: &str = "01 ";
 const CURRENCY: &str = "156";
 const MAC_BYTES: usize = 8;
+/// Transactions of one 0320.
+const UPLOAD_ITEMS_MAX: usize = 8;
 /// A terminal number that no world has.
 pub(crate) const UNKNOWN_TERMINAL: &str = "ZZ999999";
 
@@ -35,6 +39,8 @@ pub struct UploadItem {
     pub pan: crate::world::Concealed,
     /// Minor units.
     pub amount_minor: u64,
+    /// When it was asked for.
+    pub at: Timestamp,
 }
 
 /// Builds requests of one terminal in one batch.
@@ -46,6 +52,8 @@ pub struct Composer<'a> {
     pub batch: BatchNumber,
     /// For MAC, PIN and track; a sign-on needs none.
     pub keys: Option<&'a SessionKeys>,
+    /// The time of day, for generic messages that are no transaction.
+    pub now: Timestamp,
 }
 
 /// The UnionPay dialect.
@@ -59,6 +67,9 @@ impl Composer<'_> {
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn transaction(&self, order: &Order, stan: Stan) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.transaction(order, stan);
+        }
         let selector = selector(order.kind);
         let is_chip = matches!(order.entry, EntryMode::Contact | EntryMode::Contactless);
         let card = order.card.as_ref();
@@ -121,6 +132,9 @@ impl Composer<'_> {
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn reversal(&self, order: &Order, stan: Stan, reason: &str) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.reversal(order, stan, reason);
+        }
         let selector = selector(order.kind);
         let mut body = Vec::with_capacity(200);
         let mut b = dialect().builder(&mut body, Mti::new(0x0400));
@@ -146,6 +160,9 @@ impl Composer<'_> {
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn sign_on(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.management(Asking::SignOn, stan);
+        }
         let code = if self.terminal.track_key { "004" } else { "003" };
         self.management(0x0800, Some(stan), code, true)
     }
@@ -154,13 +171,19 @@ impl Composer<'_> {
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn sign_off(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.management(Asking::SignOff, stan);
+        }
         self.management(0x0820, Some(stan), "002", false)
     }
-    /// 0820, 301.
+    /// 0820, 301, which has no trace number in UnionPay's dialect.
     ///
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
-    pub fn echo_test(&self) -> Result<Vec<u8>, SimError> {
+    pub fn echo_test(&self, stan: Stan) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.management(Asking::Echo, stan);
+        }
         self.management(0x0820, None, "301", false)
     }
     /// 0800 or 0820 of a download, with F62 where the step has one.
@@ -205,6 +228,9 @@ impl Composer<'_> {
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn settlement(&self, stan: Stan, totals: &BatchTotals) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.totals(stan, totals);
+        }
         let mut body = Vec::with_capacity(120);
         let mut b = dialect().builder(&mut body, Mti::new(0x0500));
         b.digits(11, &stan.digits())?;
@@ -213,11 +239,17 @@ impl Composer<'_> {
         b.digits(60, format!("00{}201", self.batch).as_bytes())?.text(63, OPERATOR)?.finish()?;
         self.frame(&body, false)
     }
-    /// 0320, 201: at most eight transactions.
+    /// 0320, 201: at most [`Composer::upload_items_max`] transactions.
     ///
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn upload(&self, stan: Stan, items: &[UploadItem]) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return match items {
+                [item] => generic.upload(stan, item),
+                _ => Err(SimError::Limit { what: "one transaction an upload" }),
+            };
+        }
         let mut digits = format!("{:02}", items.len());
         for item in items {
             let kind = if item.is_foreign { "01" } else { "00" };
@@ -230,6 +262,9 @@ impl Composer<'_> {
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn upload_end(&self, stan: Stan, count: usize) -> Result<Vec<u8>, SimError> {
+        if let Some(generic) = self.generic() {
+            return generic.upload_end(stan, count);
+        }
         self.upload_message(stan, &format!("{count:04}"), "202")
     }
     fn upload_message(&self, stan: Stan, digits: &str, code: &str) -> Result<Vec<u8>, SimError> {
@@ -243,6 +278,13 @@ impl Composer<'_> {
         self.frame(&body, false)
     }
 
+    /// Transactions that one message of an upload holds.
+    pub fn upload_items_max(&self) -> usize {
+        if self.terminal.speech.is_generic() { 1 } else { UPLOAD_ITEMS_MAX }
+    }
+    fn generic(&self) -> Option<GenericComposer<'_>> {
+        self.terminal.speech.is_generic().then_some(GenericComposer { composer: self })
+    }
     fn keys(&self) -> Result<&SessionKeys, SimError> {
         self.keys.ok_or(SimError::NotSignedOn)
     }

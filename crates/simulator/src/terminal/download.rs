@@ -1,7 +1,8 @@
 //! What the host gives a terminal to work with: parameters, keys of certification authorities, applications.
 
 use super::Terminal;
-use super::machine::{admin, is_line_trouble, refused};
+use super::ask::Asking;
+use super::machine::{is_line_trouble, refused};
 use super::manage::ADMIN_ATTEMPTS_MAX;
 use super::order::AdminKind;
 use super::reply::Reply;
@@ -92,9 +93,11 @@ impl Terminal {
     async fn exchange(&mut self, mti: u16, code: &str, de62: &[u8]) -> Result<Reply, SimError> {
         for attempt in 1..=ADMIN_ATTEMPTS_MAX {
             let stan = self.state.take_stan();
-            let frame = self.composer(self.state.batch).download(mti, stan, code, de62)?;
-            let line = self.admin_line(AdminKind::Download, stan, mti);
-            match self.converse(&frame, line, &admin(mti | 0x10, Some(stan))).await {
+            let (composer, asking) = (self.composer(self.state.batch), Asking::Download(mti));
+            let frame = composer.download(mti, stan, code, de62)?;
+            let expected = composer.expected(asking, Some(stan));
+            let line = self.admin_line(AdminKind::Download, stan, asking);
+            match self.converse(&frame, line, &expected).await {
                 Err(error) if is_line_trouble(&error) && attempt < ADMIN_ATTEMPTS_MAX => {}
                 Ok(reply) if !reply.is_approved() => return Err(refused("download", reply.code)),
                 other => return other,

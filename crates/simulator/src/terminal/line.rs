@@ -17,6 +17,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Line {
     target: String,
     patience: Duration,
+    framing: Framing,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
     /// Connections made.
@@ -24,8 +25,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(target: String, patience: Duration) -> Self {
-        Self { target, patience, stream: None, buffer: Vec::new(), connects: 0 }
+    pub(crate) fn new(target: String, patience: Duration, framing: Framing) -> Self {
+        Self { target, patience, framing, stream: None, buffer: Vec::new(), connects: 0 }
     }
     /// Closes the connection; what was on its way is lost.
     pub(crate) fn hang_up(&mut self) {
@@ -44,7 +45,7 @@ impl Line {
     /// The next frame's payload.
     pub(crate) async fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, SimError> {
         loop {
-            match Framing::Len2BeExclusive.scan(&self.buffer, FRAME_BYTES_MAX) {
+            match self.framing.scan(&self.buffer, FRAME_BYTES_MAX) {
                 Scan::Frame { start, end, consumed } => {
                     let payload = self.buffer[start..end].to_vec();
                     self.buffer.drain(..consumed);

@@ -1,12 +1,14 @@
 //! The terminal itself: its session, and how one request is carried out.
 
+use super::ask::Asking;
 use super::close;
 use super::compose::Composer;
 use super::keys::SessionKeys;
 use super::line::Line;
-use super::order::{self, AdminKind, Done, FinalState, MessageKind, Order, Tamper, is_reversible};
+use super::order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper, is_reversible};
 use super::reply::{Expectation, Reply};
 use super::state::{PendingReversal, TerminalState, Unanswered, state_of};
+use crate::clock;
 use crate::error::SimError;
 use crate::journal::{Journal, JournalLine, LineKind};
 use crate::world::DemoTerminal;
@@ -14,7 +16,6 @@ use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::time::Duration;
 use switchyard_domain::{BatchNumber, Download, ResponseCode, Stan};
-use switchyard_wire::Mti;
 use tokio::time::Instant;
 
 /// Sends of one refund, which is repeated and never reversed.
@@ -104,7 +105,7 @@ impl Terminal {
         state: TerminalState,
         unanswered: Vec<Unanswered>,
     ) -> Result<Self, SimError> {
-        let line = Line::new(options.target.clone(), options.connect_patience);
+        let line = Line::new(options.target.clone(), options.connect_patience, spec.speech.framing);
         let counts = TerminalCounts {
             sent: 0,
             reversals_sent: 0,
@@ -171,7 +172,8 @@ impl Terminal {
             return Err(SimError::Limit { what: "no last request" });
         };
         let line = self.order_line(order, done.batch, done.stan, 2);
-        let second = self.converse(&frame, line, &expected(order, done.stan)).await?;
+        let expected = self.expected(order, done.batch, done.stan);
+        let second = self.converse(&frame, line, &expected).await?;
         if second.image == first.image { Ok(()) } else { Err(SimError::Untrusted { what: "repeated reply" }) }
     }
 
@@ -201,7 +203,7 @@ impl Terminal {
         let mut attempt = attempt;
         loop {
             let line = self.order_line(order, batch, stan, attempt);
-            match self.deliver(&frame, line, order, stan).await {
+            match self.deliver(&frame, line, order, (batch, stan)).await {
                 Ok(reply) => return self.conclude(order, batch, stan, frame, reply),
                 Err(error) if !is_line_trouble(&error) => {
                     // A reversal stays pending and ends later; what has none ends here.
@@ -236,7 +238,7 @@ impl Terminal {
         frame: &[u8],
         line: JournalLine,
         order: &Order,
-        stan: Stan,
+        (batch, stan): (BatchNumber, Stan),
     ) -> Result<Reply, SimError> {
         if order.tamper == Tamper::HangUp {
             self.write_journal(&line)?;
@@ -245,7 +247,8 @@ impl Terminal {
             self.line.hang_up();
             return Err(SimError::Lost { what: "a reply, on purpose" });
         }
-        self.converse(frame, line, &expected(order, stan)).await
+        let expected = self.expected(order, batch, stan);
+        self.converse(frame, line, &expected).await
     }
 
     fn conclude(
@@ -259,7 +262,7 @@ impl Terminal {
         self.state.pending = None;
         let done = done(order, batch, stan, Some(&reply), state_of(reply.code));
         if done.state == FinalState::Approved && batch == self.state.batch {
-            self.state.count(order, stan);
+            self.state.count(&Order { amount_minor: done.amount_minor, ..order.clone() }, stan);
         }
         if order.tamper == Tamper::None {
             self.last = Some((frame, reply));
@@ -317,11 +320,14 @@ impl Terminal {
     }
     /// Whether a reply to such a frame is what its MAC says.
     pub(crate) fn trusts(&self, payload: &[u8], order: &Order, stan: Stan) -> bool {
-        Reply::read(payload, &self.spec, self.keys.as_ref(), &expected(order, stan))
-            .is_ok_and(|r| r.is_some())
+        let expected = self.expected(order, self.state.batch, stan);
+        Reply::read(payload, &self.spec, self.keys.as_ref(), &expected).is_ok_and(|r| r.is_some())
     }
     pub(super) fn composer(&self, batch: BatchNumber) -> Composer<'_> {
-        Composer { terminal: &self.spec, batch, keys: self.keys.as_ref() }
+        Composer { terminal: &self.spec, batch, keys: self.keys.as_ref(), now: clock::now() }
+    }
+    fn expected(&self, order: &Order, batch: BatchNumber, stan: Stan) -> Expectation {
+        self.composer(batch).expected_of(Asking::Transaction(order.kind), order, stan)
     }
     fn write_journal(&self, line: &JournalLine) -> Result<(), SimError> {
         self.journal.as_ref().map_or(Ok(()), |journal| journal.append(line))
@@ -345,20 +351,6 @@ pub(super) fn is_line_trouble(error: &SimError) -> bool {
     )
 }
 
-pub(super) fn admin(mti: u16, stan: Option<Stan>) -> Expectation {
-    Expectation { mti: Mti::new(mti), stan, amount_minor: None, has_mac: false, is_loose: false }
-}
-
-fn expected(order: &Order, stan: Stan) -> Expectation {
-    Expectation {
-        mti: order::selector(order.kind).mti.reply(),
-        stan: Some(stan),
-        amount_minor: (order.amount_minor > 0).then_some(order.amount_minor),
-        has_mac: true,
-        is_loose: order.tamper.is_refused_stateless(),
-    }
-}
-
 pub(super) fn done(
     order: &Order,
     batch: BatchNumber,
@@ -370,12 +362,13 @@ pub(super) fn done(
         kind: order.kind,
         batch,
         stan,
-        amount_minor: order.amount_minor,
+        amount_minor: reply.map_or(order.amount_minor, |reply| reply.approved_minor(order.amount_minor)),
         code: reply.and_then(|r| r.code),
         rrn: reply.and_then(|r| r.rrn),
         auth: reply.and_then(|r| r.auth.clone()),
         date: reply.and_then(|r| r.date.clone()),
         balance_minor: reply.and_then(|r| r.balance_minor),
+        at: order.at,
         state,
     }
 }

@@ -1,8 +1,9 @@
 //! Sign-on, sign-off, echo test.
 
 use super::Terminal;
+use super::ask::Asking;
 use super::keys::SessionKeys;
-use super::machine::{admin, is_line_trouble, refused};
+use super::machine::{is_line_trouble, refused};
 use super::order::AdminKind;
 use super::reply::Reply;
 use crate::error::SimError;
@@ -17,13 +18,15 @@ impl Terminal {
     /// # Errors
     /// [`SimError::Refused`] with the code, [`SimError::WorkingKeys`] for a check value, or a broken line.
     pub async fn sign_on(&mut self) -> Result<(), SimError> {
-        let (reply, _) = self.manage(AdminKind::SignOn, 0x0800).await?;
+        let (reply, _) = self.manage(AdminKind::SignOn).await?;
         if !reply.is_approved() {
             return Err(refused("sign-on", reply.code));
         }
         let block = reply.keys.as_deref().ok_or(SimError::Untrusted { what: "working keys" })?;
         self.keys = Some(SessionKeys::open(&self.spec, block)?);
-        self.state.enter_batch(reply.batch.ok_or(SimError::Untrusted { what: "batch number" })?);
+        // A generic dialect names no batch: the terminal knows its own.
+        let named = reply.batch.or_else(|| self.spec.speech.is_generic().then_some(self.state.batch));
+        self.state.enter_batch(named.ok_or(SimError::Untrusted { what: "batch number" })?);
         self.needs_sign_on = false;
         self.counts.sign_ons += 1;
         self.download_due(reply.requirement).await
@@ -34,7 +37,7 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::sign_on`].
     pub async fn sign_off(&mut self) -> Result<(), SimError> {
-        let (reply, attempts) = self.manage(AdminKind::SignOff, 0x0820).await?;
+        let (reply, attempts) = self.manage(AdminKind::SignOff).await?;
         self.needs_sign_on = true;
         // When the first answer was lost the terminal is signed off already.
         let is_off = attempts > 1 && reply.code == Some(ResponseCode::SIGN_ON_REQUIRED);
@@ -46,27 +49,29 @@ impl Terminal {
     /// # Errors
     /// As [`Terminal::sign_on`].
     pub async fn echo_test(&mut self) -> Result<(), SimError> {
-        let (reply, _) = self.manage(AdminKind::EchoTest, 0x0820).await?;
+        let (reply, _) = self.manage(AdminKind::EchoTest).await?;
         if reply.is_approved() { Ok(()) } else { Err(refused("echo test", reply.code)) }
     }
 
     /// Sends a management message until it is answered; also says how often. Each try has a trace number of
     /// its own, so that a late answer to an earlier one, with keys that the host has replaced, is not taken.
-    async fn manage(&mut self, kind: AdminKind, mti: u16) -> Result<(Reply, u32), SimError> {
+    async fn manage(&mut self, kind: AdminKind) -> Result<(Reply, u32), SimError> {
         for attempt in 1.. {
-            let composer = self.composer(self.state.batch);
-            let (stan, frame) = match kind {
-                AdminKind::EchoTest => (None, composer.echo_test()?),
-                _ => {
-                    let stan = self.state.take_stan();
-                    let composer = self.composer(self.state.batch);
-                    let is_sign_on = kind == AdminKind::SignOn;
-                    (Some(stan), if is_sign_on { composer.sign_on(stan)? } else { composer.sign_off(stan)? })
-                }
+            let is_numbered = kind != AdminKind::EchoTest || self.spec.speech.is_generic();
+            let stan = if is_numbered {
+                self.state.take_stan()
+            } else {
+                Stan::try_from(0).expect("zero is in range")
             };
-            let zero = Stan::try_from(0).expect("zero is in range");
-            let line = self.admin_line(kind, stan.unwrap_or(zero), mti);
-            match self.converse(&frame, line, &admin(mti | 0x10, stan)).await {
+            let composer = self.composer(self.state.batch);
+            let (asking, frame) = match kind {
+                AdminKind::SignOn => (Asking::SignOn, composer.sign_on(stan)?),
+                AdminKind::SignOff => (Asking::SignOff, composer.sign_off(stan)?),
+                _ => (Asking::Echo, composer.echo_test(stan)?),
+            };
+            let expected = composer.expected(asking, Some(stan));
+            let line = self.admin_line(kind, stan, asking);
+            match self.converse(&frame, line, &expected).await {
                 Err(error) if is_line_trouble(&error) && attempt < ADMIN_ATTEMPTS_MAX => {}
                 other => return other.map(|reply| (reply, attempt)),
             }

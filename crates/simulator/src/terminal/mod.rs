@@ -1,12 +1,14 @@
-//! A UnionPay POS terminal: a state machine over one TCP connection.
+//! A POS terminal: a state machine over one TCP connection. It speaks UnionPay's dialect, or a generic one.
 //!
 //! It signs on, checks every check value and every MAC, writes its journal before it sends and after it
 //! has verified, and undoes what got no answer before it does anything else.
 
+mod ask;
 mod chip;
 mod close;
 mod compose;
 mod download;
+mod generic;
 mod keys;
 mod line;
 mod machine;
@@ -20,8 +22,10 @@ mod state;
 mod tests;
 mod undo;
 
+pub use ask::{Asking, request_mti};
 pub use close::{CloseMode, CloseReport};
 pub use compose::{Composer, UploadItem};
+pub use generic::heard_as;
 pub use keys::SessionKeys;
 pub use machine::{Terminal, TerminalCounts, TerminalOptions};
 pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Selector, Tamper, is_reversible, selector};

@@ -4,7 +4,7 @@ use crate::journal::{EntryMode, OriginalRef};
 use crate::world::{Concealed, DemoCard};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use switchyard_domain::{BatchNumber, ResponseCode, Rrn, Stan, TransactionKind};
+use switchyard_domain::{BatchNumber, ResponseCode, Rrn, Stan, Timestamp, TransactionKind};
 use switchyard_wire::Mti;
 
 /// Messages that are no transaction.
@@ -83,6 +83,8 @@ pub struct Order {
     pub original: Option<OriginalRef>,
     /// What is wrong with the request.
     pub tamper: Tamper,
+    /// When it is asked for: by this a generic terminal's request is told from another, and named later.
+    pub at: Timestamp,
 }
 
 /// What the terminal believes about a transaction.
@@ -108,7 +110,7 @@ pub struct Done {
     pub batch: BatchNumber,
     /// Trace number of the request.
     pub stan: Stan,
-    /// Minor units.
+    /// Minor units: what was approved, where that is a part.
     pub amount_minor: u64,
     /// DE 39, where an answer came.
     pub code: Option<ResponseCode>,
@@ -120,6 +122,8 @@ pub struct Done {
     pub date: Option<String>,
     /// DE 54.
     pub balance_minor: Option<u64>,
+    /// When it was asked for.
+    pub at: Timestamp,
     /// How it stands.
     pub state: FinalState,
 }
@@ -133,6 +137,7 @@ impl Done {
                 date: self.date.clone()?,
                 rrn: self.rrn?,
                 auth: self.auth.clone(),
+                at: Some(self.at),
             }),
             FinalState::Declined | FinalState::Reversed | FinalState::Unknown => None,
         }

@@ -1,7 +1,8 @@
 //! The lines of a terminal's journal.
 
 use super::Terminal;
-use super::order::{AdminKind, MessageKind, Order, selector};
+use super::ask::{Asking, request_mti};
+use super::order::{AdminKind, MessageKind, Order};
 use crate::journal::{JournalLine, LineKind};
 use switchyard_domain::{BatchNumber, Stan};
 
@@ -19,7 +20,7 @@ impl Terminal {
             mid: self.spec.mid,
             batch,
             stan,
-            mti: selector(order.kind).mti.to_string(),
+            mti: request_mti(&self.spec, Asking::Transaction(order.kind)).to_string(),
             kind: MessageKind::Transaction(order.kind),
             amount: order.amount_minor,
             pan_masked: order.card.masked().ok().map(|mask| mask.to_string()),
@@ -32,16 +33,17 @@ impl Terminal {
             original: order.original.clone(),
             date: None,
             closed: false,
+            at: Some(order.at),
         }
     }
-    pub(super) fn admin_line(&self, kind: AdminKind, stan: Stan, mti: u16) -> JournalLine {
+    pub(super) fn admin_line(&self, kind: AdminKind, stan: Stan, asking: Asking) -> JournalLine {
         JournalLine {
             t: LineKind::Req,
             tid: self.spec.tid,
             mid: self.spec.mid,
             batch: self.state.batch,
             stan,
-            mti: format!("{mti:04x}"),
+            mti: request_mti(&self.spec, asking).to_string(),
             kind: MessageKind::Admin(kind),
             amount: 0,
             pan_masked: None,
@@ -54,6 +56,7 @@ impl Terminal {
             original: None,
             date: None,
             closed: false,
+            at: None,
         }
     }
 }

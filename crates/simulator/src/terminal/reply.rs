@@ -1,6 +1,7 @@
 //! Replies, believed only after their MAC was right.
 
 use super::compose::dialect;
+use super::generic;
 use super::keys::SessionKeys;
 use crate::error::SimError;
 use crate::world::DemoTerminal;
@@ -30,6 +31,8 @@ pub struct Reply {
     pub date: Option<String>,
     /// F60.2.
     pub batch: Option<BatchNumber>,
+    /// F4.
+    pub amount_minor: Option<u64>,
     /// F54.
     pub balance_minor: Option<u64>,
     /// Result digits of F48: domestic, foreign.
@@ -40,7 +43,7 @@ pub struct Reply {
     pub must_sign_on: bool,
     /// What the host wants the terminal to do next, by the header.
     pub requirement: Option<u8>,
-    /// Whether it carries F64: a refusal without one may be anybody's.
+    /// Whether it carries a MAC: a refusal without one may be anybody's. True where the terminal uses none.
     pub has_mac: bool,
     /// Every element but F2, F55 and F64, for the comparison of two replies: what the issuer says to a chip, it says once.
     pub image: Vec<(De, Vec<u8>)>,
@@ -59,6 +62,8 @@ pub struct Expectation {
     pub has_mac: bool,
     /// The request was broken on purpose: the reply may lack what the host could not read.
     pub is_loose: bool,
+    /// Reference of an original that the request named.
+    pub named: Option<Rrn>,
 }
 
 impl Reply {
@@ -73,6 +78,9 @@ impl Reply {
         keys: Option<&SessionKeys>,
         expected: &Expectation,
     ) -> Result<Option<Self>, SimError> {
+        if terminal.speech.is_generic() {
+            return generic::read(frame, terminal, keys, expected);
+        }
         let (envelope, body) = Envelope::split(frame, EnvelopeKind::TpduHeader)?;
         let message = dialect().parse(body)?;
         let reply = Self::of(&message, &envelope);
@@ -101,6 +109,7 @@ impl Reply {
             auth: text(38).filter(|t| !t.is_empty()),
             date: text(13),
             batch: batch(message),
+            amount_minor: message.number(4),
             balance_minor: text(54).and_then(|t| t.get(8..20)?.parse().ok()),
             verdicts: verdicts(message),
             keys: message.raw(62).map(<[u8]>::to_vec),
@@ -138,22 +147,25 @@ impl Reply {
         }
     }
 
-    fn check_echo(
+    pub(super) fn check_echo(
         &self,
         message: &Message<'_, '_>,
         terminal: &DemoTerminal,
         expected: &Expectation,
     ) -> Result<(), SimError> {
         let differs = |what| Err(SimError::Untrusted { what });
-        if message.raw(41).is_some_and(|tid| tid != terminal.tid.as_bytes()) {
+        if message.text(41).is_some_and(|tid| tid.trim_end() != terminal.tid.as_str()) {
             return differs("terminal");
         }
-        if message.raw(42).is_some_and(|mid| mid != terminal.mid.as_bytes()) {
+        if message.text(42).is_some_and(|mid| mid.trim_end() != terminal.mid.as_str()) {
             return differs("merchant");
         }
-        let amount = message.number(4);
-        if expected.amount_minor.is_some() && amount.is_some() && amount != expected.amount_minor {
-            return differs("amount");
+        if let (Some(asked), Some(heard)) = (expected.amount_minor, self.amount_minor) {
+            let is_part =
+                self.code == Some(ResponseCode::PARTIAL) && terminal.speech.takes_partial && heard < asked;
+            if heard != asked && !is_part {
+                return differs("amount");
+            }
         }
         if self.code.is_none() && self.mti.class() != MtiClass::Reconciliation {
             return differs("response code");
@@ -161,6 +173,11 @@ impl Reply {
         Ok(())
     }
 
+    /// What was approved of `asked`: all of it, or the part that the answer names.
+    pub fn approved_minor(&self, asked: u64) -> u64 {
+        let part = self.amount_minor.filter(|_| self.code == Some(ResponseCode::PARTIAL));
+        part.unwrap_or(asked)
+    }
     /// Whether DE 39 says yes.
     pub fn is_approved(&self) -> bool {
         self.code.is_some_and(ResponseCode::is_approval)

@@ -6,7 +6,9 @@ use crate::journal::{JournalLine, LineKind, OriginalRef, is_reversal_over};
 use crate::world::{Concealed, DemoCard, DemoTerminal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use switchyard_domain::{BatchNumber, BatchSide, BatchTotals, ResponseCode, Stan, TransactionKind};
+use switchyard_domain::{
+    BatchNumber, BatchSide, BatchTotals, ResponseCode, Stan, Timestamp, TransactionKind,
+};
 
 /// F48 counts have three digits: a batch is closed before either side reaches this.
 pub const BATCH_TRANSACTIONS_MAX: usize = 900;
@@ -18,6 +20,7 @@ struct BatchItem {
     amount_minor: u64,
     is_foreign: bool,
     pan: Concealed,
+    at: Timestamp,
 }
 
 /// A reversal that has to be answered before anything else is sent.
@@ -74,6 +77,7 @@ impl TerminalState {
                 amount_minor: order.amount_minor,
                 is_foreign: order.card.is_foreign(),
                 pan: order.card.pan.clone(),
+                at: order.at,
             };
             self.items.insert(stan, item);
         }
@@ -115,6 +119,7 @@ impl TerminalState {
                 stan: *stan,
                 pan: item.pan.clone(),
                 amount_minor: item.amount_minor,
+                at: item.at,
             })
             .collect()
     }
@@ -216,6 +221,7 @@ fn order_of(line: &JournalLine, kind: TransactionKind, cards: &[Arc<DemoCard>]) 
         pin: line.pin.then(|| card.pin.clone()),
         original,
         tamper: Tamper::None,
+        at: line.at.unwrap_or_default(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What a terminal puts on the wire, byte by byte, and what it reads back from its journal.
 
+use super::ask::Asking;
 use super::compose::{Composer, UploadItem, totals_digits};
 use super::keys::SessionKeys;
 use super::order::selector;
@@ -16,7 +17,7 @@ use crate::world::{
 use std::path::PathBuf;
 use std::sync::Arc;
 use switchyard_domain::{BatchNumber, Stan};
-use switchyard_domain::{BatchSums, BatchTotals, Side, TerminalMac, TransactionKind};
+use switchyard_domain::{BatchSums, BatchTotals, Side, TerminalMac, Timestamp, TransactionKind};
 use switchyard_keys::lmk::KeyAlgorithm;
 use switchyard_keys::pin::{Pin, decode_iso0};
 use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock, WrappedPart};
@@ -62,10 +63,11 @@ fn order(kind: TransactionKind, entry: EntryMode) -> Order {
         date: "1122".to_owned(),
         rrn: "112233445566".parse().unwrap(),
         auth: Some("A1B2C3".to_owned()),
+        at: None,
     });
     let pin = matches!(entry, EntryMode::Stripe | EntryMode::Contact).then(|| card.pin.clone());
     let amount_minor = if kind == TransactionKind::BalanceInquiry { 0 } else { 12_345 };
-    Order { kind, amount_minor, card, entry, pin, original, tamper: Tamper::None }
+    Order { kind, amount_minor, card, entry, pin, original, tamper: Tamper::None, at: Timestamp(0) }
 }
 
 fn stan(number: u64) -> Stan {
@@ -126,7 +128,8 @@ fn every_transaction_has_its_mandatory_fields_and_a_right_mac() {
         TerminalMac::Sm4,
     ] {
         let (terminal, keys) = signed_on(mac, false);
-        let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys) };
+        let composer =
+            Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys), now: Timestamp(0) };
         for (kind, request, reversal) in table {
             for entry in [EntryMode::Manual, EntryMode::Stripe, EntryMode::Contact, EntryMode::Contactless] {
                 let order = order(kind, entry);
@@ -160,7 +163,8 @@ fn check(frame: &[u8], mandatory: &[u8], keys: &SessionKeys, kind: TransactionKi
 #[test]
 fn a_stripe_sale_hides_its_number_and_enciphers_pin_and_track() {
     let (terminal, keys) = signed_on(TerminalMac::CupEcb, true);
-    let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys) };
+    let composer =
+        Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys), now: Timestamp(0) };
     let order = order(TransactionKind::Sale, EntryMode::Stripe);
     let body = body(&composer.transaction(&order, stan(3)).unwrap());
     let message = dialect().parse(&body).unwrap();
@@ -182,7 +186,8 @@ fn a_stripe_sale_hides_its_number_and_enciphers_pin_and_track() {
 #[test]
 fn chip_and_typed_sales_have_their_fields() {
     let (terminal, keys) = signed_on(TerminalMac::CupEcb, false);
-    let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys) };
+    let composer =
+        Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: Some(&keys), now: Timestamp(0) };
     let table: [(EntryMode, &str, &[u8]); 3] = [
         (EntryMode::Contact, "051", &[2, 3, 4, 11, 14, 22, 23, 25, 26, 35, 41, 42, 49, 52, 53, 55, 60, 64]),
         (EntryMode::Contactless, "072", &[2, 3, 4, 11, 22, 23, 25, 35, 41, 42, 49, 55, 60, 64]),
@@ -209,7 +214,7 @@ fn sign_on_is_byte_for_byte_what_terminals_send() {
     terminal.tid = "90361748".parse().unwrap();
     terminal.mid = "923011753991695".parse().unwrap();
     terminal.track_key = true;
-    let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: None };
+    let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: None, now: Timestamp(0) };
     let body = body(&composer.sign_on(stan(16)).unwrap());
     let published = "08000020000000C000120000163930333631373438393233303131373533393931363935\
                      00110000000100400003303120";
@@ -224,7 +229,7 @@ fn settlement_totals_stand_as_published() {
     };
     assert_eq!(totals_digits(&totals), format!("000000000007007{}", "0".repeat(47)));
     let terminal = world().terminals[0].clone();
-    let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: None };
+    let composer = Composer { terminal: &terminal, batch: BatchNumber::FIRST, keys: None, now: Timestamp(0) };
     let settlement = body(&composer.settlement(stan(645), &totals).unwrap());
     assert_eq!(fields(&dialect().parse(&settlement).unwrap()), [11, 41, 42, 48, 49, 60, 63]);
     let item = UploadItem {
@@ -232,6 +237,7 @@ fn settlement_totals_stand_as_published() {
         stan: stan(5),
         pan: Concealed::new("4111111111111111"),
         amount_minor: 100,
+        at: Timestamp(0),
     };
     let upload = body(&composer.upload(stan(646), &[item]).unwrap());
     let message = dialect().parse(&upload).unwrap();
@@ -266,6 +272,7 @@ fn the_published_sign_on_reply_gives_its_keys() {
         amount_minor: None,
         has_mac: false,
         is_loose: false,
+        named: None,
     };
     let reply = Reply::read(&frame, &terminal, None, &expected).unwrap().unwrap();
     assert_eq!(reply.batch, BatchNumber::try_from(519).ok());
@@ -342,7 +349,7 @@ fn a_terminal_goes_on_where_its_journal_ends() {
     assert_eq!(resumed.state.take_stan(), stan(6));
     assert!(!state.is_closing);
     let mut begun = lines.clone();
-    begun.push(resumed.admin_line(AdminKind::Settlement, stan(6), 0x0500));
+    begun.push(resumed.admin_line(AdminKind::Settlement, stan(6), Asking::Totals));
     let (state, _) = TerminalState::resume(&world.terminals[0], &begun, &cards);
     assert!(state.is_closing, "a close that had begun is ended first");
     begun[7].closed = true;

@@ -1,13 +1,12 @@
 //! Reversals: what got no answer is undone before anything else is sent.
 
 use super::Terminal;
+use super::ask::{Asking, request_mti};
 use super::machine::{SIGN_ONS_MAX, done, is_line_trouble};
-use super::order::{AdminKind, Done, FinalState, MessageKind};
-use super::reply::Expectation;
+use super::order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper};
 use crate::error::SimError;
 use crate::journal::is_reversal_over;
 use std::time::Duration;
-use switchyard_wire::Mti;
 
 /// Pause before a reversal is sent again.
 const REVERSAL_PAUSE: Duration = Duration::from_millis(100);
@@ -48,16 +47,12 @@ impl Terminal {
                 self.composer(pending.batch).reversal(&pending.order, pending.stan, pending.reason)?;
             let mut line = self.order_line(&pending.order, pending.batch, pending.stan, attempt);
             line.kind = MessageKind::Admin(AdminKind::Reversal);
-            line.mti = "0400".to_owned();
+            line.mti = request_mti(&self.spec, Asking::Reversal(pending.order.kind)).to_string();
             line.code = pending.reason.parse().ok();
             self.counts.reversals_sent += 1;
-            let expected = Expectation {
-                mti: Mti::new(0x0410),
-                stan: Some(pending.stan),
-                amount_minor: Some(pending.order.amount_minor),
-                has_mac: true,
-                is_loose: false,
-            };
+            let asking = Asking::Reversal(pending.order.kind);
+            let order = Order { tamper: Tamper::None, ..pending.order.clone() };
+            let expected = self.composer(pending.batch).expected_of(asking, &order, pending.stan);
             match self.converse(&frame, line, &expected).await {
                 Ok(reply) if reply.code.is_some_and(is_reversal_over) => {
                     self.state.pending = None;

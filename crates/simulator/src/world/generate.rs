@@ -3,7 +3,7 @@
 use super::card::{could_be_taken_for_a_card, luhn_digit};
 use super::{
     CheckValue, Concealed, DemoAccount, DemoCard, DemoKey, DemoLink, DemoMerchant, DemoRoute, DemoTerminal,
-    DemoWorld, Tpdu,
+    DemoWorld, Speech, Tpdu,
 };
 use crate::error::SimError;
 use crate::random::Random;
@@ -159,6 +159,7 @@ fn terminal(index: usize, mid: &MerchantId, tmk: DemoKey) -> Result<DemoTerminal
         tpdu: Tpdu([0x60, 0x00, 0x03, 0x00, 0x00]),
         batch: BatchNumber::FIRST,
         track_key: index % 4 == 3,
+        speech: Speech::default(),
     })
 }
 

@@ -6,6 +6,7 @@
 mod card;
 mod generate;
 mod model;
+mod speech;
 
 pub use card::{luhn_digit, luhn_is_valid};
 pub(crate) use generate::{CARD_SEQUENCE, CHIP_SCHEME};
@@ -14,3 +15,4 @@ pub use model::{
     CheckValue, Concealed, DemoAccount, DemoCard, DemoKey, DemoLink, DemoMerchant, DemoRoute, DemoTerminal,
     DemoWorld, Tpdu,
 };
+pub use speech::Speech;

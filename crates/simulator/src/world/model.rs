@@ -1,5 +1,6 @@
 //! The members of the world file.
 
+use super::speech::Speech;
 use crate::error::SimError;
 use crate::hex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -105,6 +106,10 @@ pub struct DemoTerminal {
     /// Whether it enciphers track 2: it signs on with 60.3 = 004.
     #[serde(default)]
     pub track_key: bool,
+    /// What it speaks. The world file does not say: terminals of a world speak UnionPay's dialect unless somebody who
+    /// plays them wants another.
+    #[serde(skip)]
+    pub speech: Speech,
 }
 
 /// Where a merchant is paid.
@@ -254,6 +259,14 @@ pub struct DemoWorld {
     /// Master key of the cryptograms of on-us cards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_cryptogram: Option<DemoKey>,
+}
+
+impl DemoTerminal {
+    /// Has it speak a dialect. No generic one enciphers the track.
+    pub fn speak(&mut self, speech: Speech) {
+        self.speech = speech;
+        self.track_key &= !speech.is_generic();
+    }
 }
 
 impl DemoWorld {
