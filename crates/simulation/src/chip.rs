@@ -74,7 +74,7 @@ impl Chip {
 fn packed(mut minor: u64) -> [u8; 6] {
     let mut out = [0; 6];
     for byte in out.iter_mut().rev() {
-        *byte = ((minor / 10 % 10) << 4 | minor % 10) as u8;
+        *byte = (((minor / 10 % 10) << 4) | (minor % 10)) as u8;
         minor /= 100;
     }
     out

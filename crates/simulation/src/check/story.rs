@@ -100,14 +100,6 @@ impl Story {
                 self.moved(opened, Outcome::Approved, movement.as_ref())
             }
             Record::PartlyApproved { transaction, amount } => self.take_part(*transaction, *amount),
-            Record::DownloadSet(download) => {
-                self.downloads.push(download.clone());
-                Ok(())
-            }
-            Record::TerminalReported { terminal, status } => {
-                self.reported.insert(*terminal, status.clone());
-                Ok(())
-            }
             Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
                 self.resolve(*transaction, *outcome, *reply, movement.as_ref(), saf.as_ref())
             }
@@ -145,11 +137,11 @@ impl Story {
             Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => {
                 self.reference(reply.rrn, reply)
             }
-            Record::DayCut { .. } => {
-                self.days += 1;
-                Ok(())
-            }
-            Record::TerminalOrdered { .. } | Record::LinkOrdered { .. } => {
+            Record::DayCut { .. }
+            | Record::TerminalOrdered { .. }
+            | Record::LinkOrdered { .. }
+            | Record::DownloadSet(_)
+            | Record::TerminalReported { .. } => {
                 self.ordered(record);
                 Ok(())
             }
@@ -165,9 +157,14 @@ impl Story {
         }
     }
 
-    /// What an operator wants of a terminal or a link from here on.
+    /// What an operator wants from here on, and what a terminal says about itself.
     fn ordered(&mut self, record: &Record) {
         match record {
+            Record::DayCut { .. } => self.days += 1,
+            Record::DownloadSet(download) => self.downloads.push(download.clone()),
+            Record::TerminalReported { terminal, status } => {
+                self.reported.insert(*terminal, status.clone());
+            }
             Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, .. } => {
                 self.disabled.insert(*terminal);
             }
