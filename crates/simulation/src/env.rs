@@ -6,7 +6,7 @@ use crate::plan::{Options, Plan, Sabotage};
 use crate::schedule::{Micros, Schedule, millis, seconds};
 use crate::tally::Tally;
 use crate::trace::Trace;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::Input;
 use switchyard_domain::Timestamp;
 use switchyard_ledger::MemoryDisk;
@@ -51,6 +51,10 @@ pub(crate) enum Event {
     DayEnds,
     /// An operator orders something.
     Order,
+    /// An issuer goes away, and its connection with it.
+    HostAway,
+    /// It is back.
+    HostBack { host: usize },
 }
 
 /// Who is at the other end of a line of the switch.
@@ -91,6 +95,8 @@ pub(crate) struct Env {
     pub(crate) draining: bool,
     /// What each terminal speaks: a listener of the switch for each dialect.
     pub(crate) speeches: Vec<Speech>,
+    /// Issuers that are away.
+    pub(crate) away: BTreeSet<usize>,
     /// What the wall clock of the switch shows beside the time that went by.
     pub(crate) wall_offset: i64,
     /// The first breach ends the run.
@@ -113,6 +119,7 @@ impl Env {
             hsm,
             draining: false,
             speeches: Vec::new(),
+            away: BTreeSet::new(),
             wall_offset: 0,
             breach: None,
             lines: BTreeMap::new(),

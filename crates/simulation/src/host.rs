@@ -36,6 +36,7 @@ enum Lot {
     Plain,
     Busy,
     WrongAmount,
+    Part,
 }
 
 /// What happens to one request.
@@ -70,6 +71,7 @@ impl Host {
         let faults = env.plan.host;
         let mut fate = Fate { wait: env.random.between(millis(2), millis(200)), ..Fate::default() };
         let mut session = *self.sessions.entry(line).or_default();
+        let mut is_part = false;
         if !is_network {
             if env.fault(faults.deaf) {
                 env.tally.host_deaf += 1;
@@ -79,11 +81,12 @@ impl Host {
                 Lot::Plain => {}
                 // A desk that nobody has signed on to says 91 and does nothing.
                 Lot::Busy => session.is_signed_on = false,
-                Lot::WrongAmount => self.alter(&mut body),
+                Lot::WrongAmount => drop(self.alter(&mut body, |minor| minor - 1)),
+                Lot::Part => is_part = self.alter(&mut body, |minor| minor * 3 / 5),
             }
             fate.draw(env);
         }
-        let Ok(answer) = self.answer(env, &body, &mut session) else {
+        let Ok(answer) = self.answer(env, &body, &mut session, is_part) else {
             return env.note("issuer cannot read", [line, 0, 0]);
         };
         if is_network {
@@ -98,8 +101,15 @@ impl Host {
         }
     }
 
-    /// The desk's answer in its frame. Some hosts say 25 to the reversal of what they never had, where others say 00.
-    fn answer(&mut self, env: &mut Env, body: &[u8], session: &mut Session) -> Result<Vec<u8>, SimError> {
+    /// The desk's answer in its frame. Some hosts say 25 to the reversal of what they never had, where others say 00. What
+    /// was made a part before the desk saw it is approved as one.
+    fn answer(
+        &mut self,
+        env: &mut Env,
+        body: &[u8],
+        session: &mut Session,
+        is_part: bool,
+    ) -> Result<Vec<u8>, SimError> {
         let unheard_of = self.desk.book.counts().tombstones;
         let mut answer = Vec::new();
         self.desk.handle(body, session, &mut answer)?;
@@ -110,6 +120,15 @@ impl Host {
             });
             answer = not_found.unwrap_or(answer);
         }
+        if is_part {
+            let in_part = self.dialect.parse(&answer).ok().and_then(|message| {
+                let approved = message.text(CODE_DE).is_some_and(|code| code == "00");
+                let put = |builder: &mut Builder<'_, '_>| builder.text(CODE_DE, "10").is_ok();
+                approved.then(|| with(self.dialect, &message, CODE_DE, put)).flatten()
+            });
+            env.tally.host_parts += u64::from(in_part.is_some());
+            answer = in_part.unwrap_or(answer);
+        }
         let mut frame = Vec::with_capacity(answer.len() + 4);
         self.framing.write(&mut frame, |out| out.extend_from_slice(&answer))?;
         Ok(frame)
@@ -118,17 +137,18 @@ impl Host {
     fn lot_of(&mut self, env: &mut Env, body: &[u8]) -> Lot {
         let faults = env.plan.host;
         let known = self.lots.get(body).copied();
-        let is_reversal =
-            self.dialect.parse(body).is_ok_and(|message| message.mti().class() == MtiClass::Reversal);
+        // What has been approved or taken back already is taken as it is told: both say in DE 39 what was decided.
+        let is_request = self.dialect.parse(body).is_ok_and(|message| !message.has(CODE_DE));
         let lot = match known {
-            // A reversal that was told to come again is taken when it does.
-            Some(Lot::Busy) if is_reversal => Lot::Plain,
+            // A reversal or an advice that was told to come again is taken when it does.
+            Some(Lot::Busy) if !is_request => Lot::Plain,
             Some(lot) => lot,
             None if env.fault(faults.busy) => {
                 env.tally.host_busy += 1;
                 Lot::Busy
             }
-            None if !is_reversal && env.fault(faults.wrong_amount) => {
+            None if is_request && env.fault(faults.part) => Lot::Part,
+            None if is_request && env.fault(faults.wrong_amount) => {
                 env.tally.host_wrong_amount += 1;
                 Lot::WrongAmount
             }
@@ -138,14 +158,16 @@ impl Host {
         lot
     }
 
-    /// Makes a request one of another amount. What has none, or follows another, stays as it is.
-    fn alter(&self, body: &mut Vec<u8>) {
+    /// Makes a request one of another amount, if it can. What has none, or follows another, stays as it is.
+    fn alter(&self, body: &mut Vec<u8>, to: impl Fn(u64) -> u64) -> bool {
         let altered = self.dialect.parse(body).ok().filter(|message| !message.has(90)).and_then(|message| {
             let minor = message.number(AMOUNT_DE).filter(|minor| *minor > 1)?;
-            let amount = |builder: &mut Builder<'_, '_>| builder.number(AMOUNT_DE, minor - 1).is_ok();
+            let amount = |builder: &mut Builder<'_, '_>| builder.number(AMOUNT_DE, to(minor)).is_ok();
             with(self.dialect, &message, AMOUNT_DE, amount)
         });
+        let done = altered.is_some();
         *body = altered.unwrap_or_else(|| std::mem::take(body));
+        done
     }
 }
 

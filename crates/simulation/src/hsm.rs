@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use switchyard_core::{Financial, KeyForm, MadeKeys, PinJob, PinOutcome};
+use crate::chip;
+use switchyard_core::{ChipOutcome, Financial, KeyForm, MadeKeys, PinJob, PinOutcome};
 use switchyard_domain::{
     CardHash, CardRef, Expiry, KeyRecord, LinkIndex, Pan, PinBlock, SealedPan, Terminal, TerminalMac,
     WorkingKeys, WrappedKey,
@@ -32,6 +33,8 @@ pub(crate) struct TerminalKeys {
 pub(crate) struct Hsm {
     random: Random,
     pvk: TdesCipher,
+    /// Master key of own cards' cryptograms.
+    chips: Option<DesKey>,
     zones: Vec<TdesCipher>,
     /// Cards by their hash.
     cards: BTreeMap<[u8; 16], Vec<u8>>,
@@ -43,7 +46,8 @@ impl Hsm {
         let mut random = Random::part(seed, 0x4B45_5953);
         let pvk = TdesCipher::new(&draw(&mut random, 16));
         let zones = world.links.iter().map(|link| TdesCipher::new(&link.zpk.des())).collect();
-        Self { random, pvk, zones, cards: BTreeMap::new(), intake: 0 }
+        let chips = world.issuer_cryptogram.as_ref().map(DemoKey::des);
+        Self { random, pvk, chips, zones, cards: BTreeMap::new(), intake: 0 }
     }
 
     /// The key as a record holds it.
@@ -128,6 +132,14 @@ impl Hsm {
             Ok(outcome) => outcome,
             Err(PinError::Block) => PinOutcome::Malformed,
             Err(_) => PinOutcome::Failed,
+        }
+    }
+
+    /// Looks at the cryptogram of an own card.
+    pub(crate) fn chip_work(&self, request: &Financial) -> ChipOutcome {
+        match &self.chips {
+            Some(master) => chip::look(master, request),
+            None => ChipOutcome::Failed,
         }
     }
 

@@ -22,6 +22,7 @@
 //! ```
 
 mod check;
+mod chip;
 mod env;
 mod host;
 mod hsm;

@@ -29,11 +29,23 @@ pub enum Sabotage {
     RaiseLimit,
     /// An order is obeyed and lost on its way to the log.
     LoseOrder,
+    /// A generic terminal's reversal is taken to name another moment than it does.
+    MisreadMoment,
+    /// What an issuer approved in part is taken for the whole.
+    TakePartForWhole,
+    /// Advices out of the queue are acknowledged by nobody and reach no issuer.
+    SwallowAdvices,
+    /// The switch stands in for issuers beyond the limits that were ordered.
+    StandInBeyond,
+    /// Every cryptogram is taken for the card's own.
+    BelieveChips,
+    /// A byte of what terminals download is another's on its way out.
+    AlterDownload,
 }
 
 impl Sabotage {
     /// Every kind, with the name that the command line knows it by.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::ReleaseEarly, "release-early"),
         (Self::LosePosting, "lose-posting"),
         (Self::LoseBlock, "lose-block"),
@@ -44,6 +56,12 @@ impl Sabotage {
         (Self::StopTime, "stop-time"),
         (Self::RaiseLimit, "raise-limit"),
         (Self::LoseOrder, "lose-order"),
+        (Self::MisreadMoment, "misread-moment"),
+        (Self::TakePartForWhole, "take-part-for-whole"),
+        (Self::SwallowAdvices, "swallow-advices"),
+        (Self::StandInBeyond, "stand-in-beyond"),
+        (Self::BelieveChips, "believe-chips"),
+        (Self::AlterDownload, "alter-download"),
     ];
 }
 
@@ -88,12 +106,42 @@ pub(crate) struct Plan {
     pub(crate) day_every: Micros,
     /// Longest time between two orders of operators; none without.
     pub(crate) order_every: Option<Micros>,
+    /// Longest time between two absences of an issuer; none without.
+    pub(crate) away_every: Option<Micros>,
+    /// What the switch may approve while an issuer is away; nothing without.
+    pub(crate) stand_in: Option<StandInLimits>,
+    /// Whether the embedded issuer looks at its cards' cryptograms.
+    pub(crate) looks_at_chips: bool,
     /// What a card may spend on a business day, minor units; none without a limit.
     pub(crate) card_day_minor: Option<u64>,
     /// Requests under way that the core takes: small in some runs, so that it sheds.
     pub(crate) in_flight_max: usize,
     /// Days for which a hold can be completed: short, so that some expire.
     pub(crate) hold_days_max: u32,
+}
+
+/// What the switch may approve in an issuer's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StandInLimits {
+    /// Most of one transaction, minor units.
+    pub(crate) minor_max: u64,
+    /// Most of a card on a business day.
+    pub(crate) day_minor_max: u64,
+    /// Most transactions of a card on a business day.
+    pub(crate) day_count_max: u32,
+    /// Whether a PIN that nobody can verify is in the way.
+    pub(crate) refuses_pin: bool,
+}
+
+impl StandInLimits {
+    fn draw(random: &mut Random) -> Self {
+        Self {
+            minor_max: random.between(5_000, 60_000),
+            day_minor_max: random.between(20_000, 200_000),
+            day_count_max: random.between(1, 12) as u32,
+            refuses_pin: random.chance(300),
+        }
+    }
 }
 
 /// What the network does to a message.
@@ -137,6 +185,8 @@ pub(crate) struct HostFaults {
     pub(crate) unfound: u16,
     /// It does it with another amount, and says so in DE 4.
     pub(crate) wrong_amount: u16,
+    /// It approves a part: 10.
+    pub(crate) part: u16,
 }
 
 /// What a terminal and the people in front of it do.
@@ -156,6 +206,8 @@ pub(crate) struct TillFaults {
     pub(crate) power_loss: u16,
     /// It forgets one sale in its totals.
     pub(crate) miscount: u16,
+    /// The chip's cryptogram is wrong.
+    pub(crate) bad_chip: u16,
 }
 
 /// A fault that a seed may leave out, up to a limit that it draws.
@@ -192,6 +244,7 @@ impl Plan {
                 busy: some(random, 100),
                 unfound: some(random, 1_000),
                 wrong_amount: some(random, 20),
+                part: some(random, 150),
             },
             till: TillFaults {
                 regret: some(random, 60),
@@ -201,11 +254,15 @@ impl Plan {
                 greedy: some(random, 100),
                 power_loss: some(random, 15),
                 miscount: some(random, 200),
+                bad_chip: some(random, 60),
             },
             crash_every: every(random, 800, seconds(20), pause_max * 60 + seconds(60)),
             clock_every: every(random, 500, seconds(30), pause_max * 80 + seconds(60)),
             day_every: pause_max * 100 + seconds(300),
             order_every: every(random, 600, seconds(20), pause_max * 40 + seconds(60)),
+            away_every: every(random, 600, seconds(30), pause_max * 40 + seconds(60)),
+            stand_in: random.chance(600).then(|| StandInLimits::draw(random)),
+            looks_at_chips: random.chance(600),
             card_day_minor: every(random, 500, 50_000, 400_000),
             in_flight_max: if random.chance(150) { 2 } else { 65_536 },
             hold_days_max: random.between(0, 3) as u32,

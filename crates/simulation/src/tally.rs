@@ -55,6 +55,16 @@ counters! {
     offline_sales,
     /// Transactions that a limit declined.
     over_limit,
+    /// Parts of an amount that terminals took.
+    parts,
+    /// Transactions that the switch approved in an issuer's place.
+    stood_in,
+    /// Cryptograms of own cards that were looked at.
+    chips,
+    /// Things that terminals downloaded.
+    downloads,
+    /// Terminals' words about themselves.
+    statuses,
     /// Messages lost.
     dropped,
     /// Messages that came twice.
@@ -99,6 +109,10 @@ counters! {
     host_unfound,
     /// Requests that an issuer took for another amount.
     host_wrong_amount,
+    /// Requests that an issuer approved in part.
+    host_parts,
+    /// Times that an issuer was away.
+    host_away,
     /// Terminals that lost power.
     till_power_losses,
     /// Approvals that a terminal took back.
@@ -109,6 +123,8 @@ counters! {
     till_wrong_pins,
     /// Wrong MACs.
     till_bad_macs,
+    /// Wrong cryptograms.
+    till_bad_chips,
     /// Follow-ups for more than there was.
     till_greedy,
     /// Batches that a terminal counted wrong.
@@ -130,9 +146,9 @@ impl Tally {
         let of_switch =
             self.crashes + self.disk_errors + self.disk_stalls + self.clock_forward + self.clock_backward;
         let of_hosts = self.host_slow + self.host_late + self.host_deaf + self.host_silent + self.host_double;
-        let said_by_hosts = self.host_busy + self.host_unfound + self.host_wrong_amount;
+        let said_by_hosts = self.host_busy + self.host_unfound + self.host_wrong_amount + self.host_away;
         let of_tills = self.till_power_losses + self.till_regrets + self.till_repeats + self.till_miscounts;
-        let of_people = self.till_wrong_pins + self.till_bad_macs + self.till_greedy;
+        let of_people = self.till_wrong_pins + self.till_bad_macs + self.till_bad_chips + self.till_greedy;
         of_network + of_switch + of_hosts + said_by_hosts + of_tills + of_people
     }
     /// Hours that went by in the simulation.

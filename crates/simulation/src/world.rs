@@ -14,10 +14,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use switchyard_core::{Command, CommandError, Core, Effect, Input, Order, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, CardClass, CardIssued, Currency, FeePlan, Link, LinkDialect, LinkIndex, LinkOrder,
-    MerchantIndex, Pan, Reason, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest,
-    RiskWindow, Route, RouteTarget, Scope, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalOrder,
-    TerminalProfile, UtcOffset,
+    Actor, BusinessDate, CardClass, CardIssued, Currency, Download, DownloadKind, FeePlan, KeyName, KeyUse,
+    Link, LinkDialect, LinkIndex, LinkOrder, MerchantIndex, Pan, Reason, Record, ResponseCode, RiskAction,
+    RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Route, RouteTarget, Scope, StandInRule,
+    StandInRules, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalOrder, TerminalProfile,
+    UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
@@ -139,6 +140,7 @@ impl World {
         self.plan_next_jump();
         self.plan_next_day();
         self.plan_next_order();
+        self.plan_next_absence();
         self.tills.iter_mut().for_each(|till| till.begin(&mut self.env));
         while self.env.tally.steps < self.env.options.steps {
             self.step()?;
@@ -171,7 +173,9 @@ impl World {
                 }
             }
             Event::Upstream { line, bytes } => {
-                if let Some(Peer::Host(host)) = env.peer(line) {
+                if let Some(Peer::Host(host)) = env.peer(line)
+                    && !env.away.contains(&host)
+                {
                     self.hosts[host].hear(env, line, &bytes);
                 }
             }
@@ -217,7 +221,9 @@ impl World {
                 self.env.tally.days += 1;
                 self.with_switch(Process::cut_day);
             }
-            Event::Order => self.order(),
+            Event::Order => self.order()?,
+            Event::HostAway => self.leave(),
+            Event::HostBack { host } => drop(env.away.remove(&host)),
         }
         Ok(())
     }
@@ -281,6 +287,28 @@ impl World {
         self.env.schedule.after(wait, Event::DayEnds);
     }
 
+    fn plan_next_absence(&mut self) {
+        if let Some(longest) = self.env.plan.away_every {
+            let wait = self.env.random.between(seconds(1), longest);
+            self.env.schedule.after(wait, Event::HostAway);
+        }
+    }
+
+    /// An issuer goes away for seconds or minutes.
+    fn leave(&mut self) {
+        self.plan_next_absence();
+        if self.env.draining {
+            return;
+        }
+        let host = self.env.random.below(self.hosts.len() as u64) as usize;
+        self.env.tally.host_away += 1;
+        self.env.note("an issuer goes away", [host as u64, 0, 0]);
+        self.env.away.insert(host);
+        self.with_switch(|process, env| process.link_lost(env, host));
+        let wait = self.env.random.between(seconds(2), seconds(300));
+        self.env.schedule.after(wait, Event::HostBack { host });
+    }
+
     fn plan_next_order(&mut self) {
         if let Some(longest) = self.env.plan.order_every {
             let longest = if self.env.draining { seconds(60) } else { longest };
@@ -290,7 +318,7 @@ impl World {
     }
 
     /// An operator orders something of a link or a terminal. Once queues drain, everything is put right again.
-    fn order(&mut self) {
+    fn order(&mut self) -> Checked {
         self.plan_next_order();
         let (tills, links) = (self.tills.len() as u64, self.hosts.len() as u64);
         let orders: Vec<Order> = if self.env.draining {
@@ -299,12 +327,17 @@ impl World {
         } else {
             let random = &mut self.env.random;
             let (till, link) = (random.below(tills), random.below(links));
-            let order = match random.below(8) {
+            let order = match random.below(11) {
                 0 => self.order_link(link, LinkOrder::Drain),
                 1 => self.order_link(link, LinkOrder::Down),
                 2 | 3 => self.order_link(link, LinkOrder::Up),
                 4 => self.order_terminal(till, TerminalOrder::Disable),
                 5 | 6 => self.order_terminal(till, TerminalOrder::Enable),
+                7 | 8 => Order::SetDownload { download: download(&mut self.env.random)? },
+                9 => {
+                    let Download { kind, name, .. } = download(&mut self.env.random)?;
+                    Order::RemoveDownload { kind, name, reason: reason() }
+                }
                 _ => self.order_terminal(till, TerminalOrder::ForceSignOn),
             };
             vec![order]
@@ -313,6 +346,7 @@ impl World {
             self.env.tally.orders += 1;
             self.with_switch(|process, env| process.command(env, Command::Order(order)));
         }
+        Ok(())
     }
 
     fn order_link(&self, link: u64, what: LinkOrder) -> Order {
@@ -343,11 +377,12 @@ impl World {
     /// Nothing goes wrong any more and nobody buys: everything that is owed has to come to its end.
     fn drain(&mut self) -> Checked {
         self.env.draining = true;
+        self.env.away.clear();
         self.env.note("queues drain", [0; 3]);
         self.tills.iter_mut().for_each(|till| till.hurry(&mut self.env));
         if self.env.plan.order_every.is_some() {
             // The next order was planned for busier times, and may be hours away.
-            self.order();
+            self.order()?;
         }
         let until = self.env.now() + DRAIN_MAX;
         loop {
@@ -379,7 +414,11 @@ impl World {
         })?;
         self.env.tally.cases = story.cases.len() as u64;
         self.env.tally.over_limit = story.over_limit;
+        self.env.tally.stood_in = story.stood_in;
         for till in &self.tills {
+            let reported = story.reported.get(&TerminalIndex(till.index as u32));
+            let said = reported.is_none_or(|status| till.said.contains(status));
+            ensure(said, "terminals' words are kept", || format!("terminal {} said otherwise", till.index))?;
             let journal = Journals {
                 terminal: TerminalIndex(till.index as u32),
                 speech: self.env.speeches[till.index],
@@ -395,13 +434,14 @@ impl World {
 
 /// What a terminal speaks, as the seed has it.
 fn teach(plan: &Plan, random: &mut Random, terminal: &mut DemoTerminal) {
+    let takes_partial = random.chance(500);
     if !random.chance(plan.generic) {
-        return;
+        return terminal.speak(Speech { takes_partial, ..Speech::default() });
     }
     let dialect = LinkDialect::ALL[random.below(LinkDialect::ALL.len() as u64) as usize];
     let macs = [TerminalMac::CupEcb, TerminalMac::X919, TerminalMac::CmacTdes];
     terminal.mac = macs[random.below(macs.len() as u64) as usize];
-    terminal.speak(Speech { carries_mac: random.chance(800), ..Speech::generic(dialect) });
+    terminal.speak(Speech { carries_mac: random.chance(800), takes_partial, ..Speech::generic(dialect) });
 }
 
 /// The first records: keys, merchants, terminals, links, routes, cards.
@@ -488,7 +528,12 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
         let balance_minor = card.balance_minor.min(2_000_000);
         out.push(Command::IssueCard { card: Box::new(issued), balance_minor });
     }
+    if let (true, Some(key)) = (env.plan.looks_at_chips, &demo.issuer_cryptogram) {
+        let name = KeyName { usage: KeyUse::IssuerCryptogram, owner: 1 };
+        out.push(Command::InstallKey { name, key: Hsm::wrap_demo(key) });
+    }
     out.extend(limit(env));
+    out.extend(stand_in(env));
     Ok(out)
 }
 
@@ -501,6 +546,48 @@ fn limit(env: &mut Env) -> Option<Command> {
     let then = RiskAction::Decline(ResponseCode::AMOUNT_LIMIT);
     let rule = RiskRule { number: 1, reason: "a card's day".into(), about: Scope::default(), test, then };
     Some(Command::SetRiskRules(Box::new(RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() })))
+}
+
+/// What may be approved while an issuer is away. The one who watches knows what was ordered.
+fn stand_in(env: &mut Env) -> Option<Command> {
+    let ordered = env.plan.stand_in?;
+    env.oracle.story.stand_in = Some(ordered);
+    let times = if env.is(Sabotage::StandInBeyond) { 5 } else { 1 };
+    let rule = StandInRule {
+        number: 1,
+        issuers: Vec::new(),
+        about: Scope::default(),
+        minor_max: ordered.minor_max * times,
+        day_minor_max: ordered.day_minor_max * times,
+        day_count_max: ordered.day_count_max * times as u32,
+        refuses_pin: ordered.refuses_pin,
+    };
+    Some(Command::SetStandInRules(Box::new(StandInRules { version: 1, rules: vec![rule] })))
+}
+
+/// Something for terminals to download, of one of a few names.
+fn download(random: &mut Random) -> Result<Download, Breach> {
+    let (name, value) = (random.below(3) as u8, random.below(100) as u8);
+    let made = match random.below(3) {
+        0 => {
+            let codes = [(b"12", 2), (b"14", 14), (b"16", 14)];
+            let (code, digits) = codes[usize::from(name)];
+            Download::parameter(*code, format!("{value:0digits$}").as_bytes())
+        }
+        1 => {
+            let rid = b"\x9F\x06\x05\xA0\x00\x00\x03\x33";
+            let modulus = vec![value; 120];
+            let expiry = b"\xDF\x05\x04\x20\x30\x12\x31\xDF\x02\x78";
+            let content = [&rid[..], b"\x9F\x22\x01", &[name], expiry, &modulus].concat();
+            Download::objects(DownloadKind::CaKey, content)
+        }
+        _ => {
+            let aid = b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01";
+            let content = [&aid[..], &[name], b"\xDF\x01\x01", &[value]].concat();
+            Download::objects(DownloadKind::Aid, content)
+        }
+    };
+    made.map_err(|error| Breach { rule: "set-up", found: error.to_string() })
 }
 
 /// Why operators of a simulation do what they do.

@@ -99,6 +99,36 @@ fn a_limit_that_is_not_the_one_ordered_is_found() {
 }
 
 #[test]
+fn a_reversal_of_another_moment_is_found() {
+    is_found(Sabotage::MisreadMoment, &["terminals' journal = ledger"]);
+}
+
+#[test]
+fn a_part_that_is_taken_for_the_whole_is_found() {
+    is_found(Sabotage::TakePartForWhole, &["ledger = issuers' books"]);
+}
+
+#[test]
+fn an_advice_that_no_issuer_hears_is_found() {
+    is_found(Sabotage::SwallowAdvices, &["ledger = issuers' books"]);
+}
+
+#[test]
+fn standing_in_beyond_its_limits_is_found() {
+    is_found(Sabotage::StandInBeyond, &["standing in has limits"]);
+}
+
+#[test]
+fn a_cryptogram_that_nobody_looks_at_is_found() {
+    is_found(Sabotage::BelieveChips, &["a wrong cryptogram is refused"]);
+}
+
+#[test]
+fn a_download_that_changes_on_its_way_is_found() {
+    is_found(Sabotage::AlterDownload, &["downloads arrive as they were set"]);
+}
+
+#[test]
 fn an_order_that_is_lost_is_found() {
     is_found(Sabotage::LoseOrder, &["durable before it leaves", "replay gives the state", "records follow"]);
 }

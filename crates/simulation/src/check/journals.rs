@@ -116,7 +116,10 @@ fn agrees(believed: &Believed, tale: Option<&Tale>, speech: &Speech) -> bool {
         || speech.is_generic()
             && (believed.kind, tale.opened.kind) == (TransactionKind::CompletionVoid, TransactionKind::Void)
             && tale.opened.original.is_none();
-    let same_order = same_kind && believed.minor == tale.opened.amount.minor;
+    // Who never heard of the part that was approved knows what was asked for.
+    let same_amount = believed.minor == tale.opened.amount.minor
+        || believed.state != FinalState::Approved && believed.minor == tale.asked;
+    let same_order = same_kind && same_amount;
     state && same_code && same_reference && same_order
 }
 
@@ -134,8 +137,12 @@ impl Books<'_> {
             let ours = tale.outcome == Outcome::Approved && opened.kind != TransactionKind::BalanceInquiry;
             let entry = posted.remove(&opened.rrn);
             let theirs = entry.is_some_and(|entry| !entry.reversed);
-            let same =
-                entry.is_none_or(|e| !ours || (e.kind, e.amount_minor) == (opened.kind, opened.amount.minor));
+            // To the issuer a sale that was approved in its place is one that it hears of afterwards.
+            let told = match (tale.advised, opened.kind) {
+                (Some(_), TransactionKind::Sale) => TransactionKind::OfflineSale,
+                (_, kind) => kind,
+            };
+            let same = entry.is_none_or(|e| !ours || (e.kind, e.amount_minor) == (told, opened.amount.minor));
             ensure(ours == theirs && same, "ledger = issuers' books", || {
                 let theirs = entry.map(|e| (e.kind, e.amount_minor, e.reversed));
                 let (id, kind, minor) = (opened.id, opened.kind, opened.amount.minor);

@@ -1,15 +1,19 @@
 //! The plainest account of what the records on the disk say, kept apart from the core's own.
 
 use super::{Breach, Checked, ensure};
+use crate::plan::StandInLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    AccountId, AccountKind, BatchNumber, BatchSide, Entry, HoldId, LinkIndex, LinkOrder, Movement, Outcome,
-    Phase, Record, ReplyFacts, RequestKey, ResponseCode, ReversalEffect, Rrn, SafEntry, SafId, Stamped, Stan,
-    TerminalIndex, TerminalOrder, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AccountKind, AdviceReason, Amount, BatchNumber, BatchSide, Download, Entry, HoldId, LinkIndex,
+    LinkOrder, Movement, Outcome, Phase, Record, ReplyFacts, RequestKey, ResponseCode, ReversalEffect, Rrn,
+    SafEntry, SafId, SafKind, Stamped, Stan, TerminalIndex, TerminalOrder, Timestamp, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 /// A completion may be this many percent of its hold.
 const COMPLETION_PERCENT_MAX: u64 = 115;
+/// A tip may be this many percent of its sale.
+const TIP_PERCENT_MAX: u64 = 20;
 
 /// A transaction as the records tell it.
 #[derive(Debug, Clone)]
@@ -23,6 +27,12 @@ pub(crate) struct Tale {
     followed: u64,
     /// A void or completion took it, or is on its way.
     ended: bool,
+    /// A tip came on top of it.
+    tipped: bool,
+    /// Minor units that the terminal asked for, where the issuer approved a part of them.
+    pub(crate) asked: u64,
+    /// Approved without asking the issuer, who is told of it.
+    pub(crate) advised: Option<AdviceReason>,
 }
 
 /// Everything that the records told so far.
@@ -53,6 +63,13 @@ pub(crate) struct Story {
     disabled: BTreeSet<TerminalIndex>,
     closed: BTreeSet<LinkIndex>,
     pub(crate) over_limit: u64,
+    /// What may be approved while an issuer is away, as it was ordered.
+    pub(crate) stand_in: Option<StandInLimits>,
+    pub(crate) stood_in: u64,
+    /// Everything that terminals were ever given to download.
+    pub(crate) downloads: Vec<Download>,
+    /// What each terminal said about itself last.
+    pub(crate) reported: BTreeMap<TerminalIndex, Vec<u8>>,
 }
 
 impl Story {
@@ -70,12 +87,19 @@ impl Story {
 
     fn tell(&mut self, record: &Record) -> Checked {
         match record {
-            Record::Opened(opened) => self.open(opened, Outcome::Pending, None),
+            Record::Opened(opened) => self.open(opened, Outcome::Pending, None, None),
             Record::Decided { opened, outcome, reply, movement, .. } => {
                 ensure(opened.rrn == reply.rrn, "one reference", || format!("{} {}", opened.rrn, reply.rrn))?;
-                self.open(opened, *outcome, Some(*reply))?;
+                self.open(opened, *outcome, Some(*reply), None)?;
                 self.moved(opened, *outcome, movement.as_ref())
             }
+            Record::Advised { opened, why, reply, movement, saf, .. } => {
+                ensure(opened.rrn == reply.rrn, "one reference", || format!("{} {}", opened.rrn, reply.rrn))?;
+                self.open(opened, Outcome::Approved, Some(*reply), Some(*why))?;
+                self.queue(Some(saf))?;
+                self.moved(opened, Outcome::Approved, movement.as_ref())
+            }
+            Record::PartlyApproved { transaction, amount } => self.take_part(*transaction, *amount),
             Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
                 self.resolve(*transaction, *outcome, *reply, movement.as_ref(), saf.as_ref())
             }
@@ -88,7 +112,10 @@ impl Story {
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDelivered { id, .. } => {
                 let entry = self.unqueue(*id)?;
-                self.end_unknown(entry.transaction, Outcome::Reversed)
+                match entry.kind {
+                    SafKind::Reversal => self.end_unknown(entry.transaction, Outcome::Reversed),
+                    SafKind::Advice => Ok(()),
+                }
             }
             Record::SafDeadLettered { id, .. } => {
                 self.dead_letters += 1;
@@ -110,11 +137,11 @@ impl Story {
             Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => {
                 self.reference(reply.rrn, reply)
             }
-            Record::DayCut { .. } => {
-                self.days += 1;
-                Ok(())
-            }
-            Record::TerminalOrdered { .. } | Record::LinkOrdered { .. } => {
+            Record::DayCut { .. }
+            | Record::TerminalOrdered { .. }
+            | Record::LinkOrdered { .. }
+            | Record::DownloadSet(_)
+            | Record::TerminalReported { .. } => {
                 self.ordered(record);
                 Ok(())
             }
@@ -130,9 +157,14 @@ impl Story {
         }
     }
 
-    /// What an operator wants of a terminal or a link from here on.
+    /// What an operator wants from here on, and what a terminal says about itself.
     fn ordered(&mut self, record: &Record) {
         match record {
+            Record::DayCut { .. } => self.days += 1,
+            Record::DownloadSet(download) => self.downloads.push(download.clone()),
+            Record::TerminalReported { terminal, status } => {
+                self.reported.insert(*terminal, status.clone());
+            }
             Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, .. } => {
                 self.disabled.insert(*terminal);
             }
@@ -180,7 +212,13 @@ impl Story {
         Ok(())
     }
 
-    fn open(&mut self, opened: &TransactionOpened, outcome: Outcome, reply: Option<ReplyFacts>) -> Checked {
+    fn open(
+        &mut self,
+        opened: &TransactionOpened,
+        outcome: Outcome,
+        reply: Option<ReplyFacts>,
+        advised: Option<AdviceReason>,
+    ) -> Checked {
         let id = opened.id;
         ensure(id.0 == self.transactions.len() as u64, "records follow", || format!("{id} is not next"))?;
         ensure(self.references.insert(opened.rrn), "a reference is given once", || opened.rrn.to_string())?;
@@ -189,7 +227,11 @@ impl Story {
         if let Some(reply) = reply {
             self.replies.insert(reply.rrn, reply);
         }
-        self.obeyed(opened)?;
+        self.obeyed(opened, advised.is_some())?;
+        if advised == Some(AdviceReason::IssuerAway) {
+            self.stood_in += 1;
+            self.within_stand_in(opened)?;
+        }
         if outcome != Outcome::Declined {
             self.within_limit(opened)?;
             self.claim(opened)?;
@@ -198,21 +240,67 @@ impl Story {
             self.over_limit += u64::from(limit && opened.kind.is_limited());
         }
         self.unresolved += usize::from(outcome == Outcome::Pending);
-        let tale = Tale { opened: opened.clone(), outcome, reply, refused: false, followed: 0, ended: false };
+        let tale = Tale {
+            opened: opened.clone(),
+            outcome,
+            reply,
+            refused: false,
+            followed: 0,
+            ended: false,
+            tipped: false,
+            asked: opened.amount.minor,
+            advised,
+        };
         self.transactions.insert(id, tale);
         Ok(())
     }
 
     /// Nothing new comes from a disabled terminal or goes over a link that takes nothing new.
-    fn obeyed(&self, opened: &TransactionOpened) -> Checked {
+    fn obeyed(&self, opened: &TransactionOpened, advised: bool) -> Checked {
         let terminal = opened.key.terminal;
         ensure(!self.disabled.contains(&terminal), "orders are obeyed", || {
             format!("{} of terminal {}, which is disabled", opened.id, terminal.0)
         })?;
-        let link = opened.upstream.map(|upstream| upstream.link);
+        // An advice waits in its queue until the link takes it.
+        let link = opened.upstream.map(|upstream| upstream.link).filter(|_| !advised);
         ensure(link.is_none_or(|link| !self.closed.contains(&link)), "orders are obeyed", || {
             format!("{} goes over a link that takes nothing new", opened.id)
         })
+    }
+
+    /// The issuer approved less than was asked for: from here on the transaction is about that.
+    fn take_part(&mut self, id: TransactionId, amount: Amount) -> Checked {
+        let tale = self.tale(id)?;
+        let (before, whole) = (tale.outcome, tale.opened.amount);
+        tale.opened.amount = amount;
+        let fits = amount.currency == whole.currency && (1..whole.minor).contains(&amount.minor);
+        ensure(before == Outcome::Pending && fits, "a part is less than the whole", || {
+            format!("{id} of {whole} is {before:?} and approved to {amount}")
+        })
+    }
+
+    /// What is approved in an issuer's place stays within what was ordered for it. What is left out here (what was taken
+    /// back) is never more than the switch counts.
+    fn within_stand_in(&self, opened: &TransactionOpened) -> Checked {
+        let broken = |what: String| Err(Breach { rule: "standing in has limits", found: what });
+        let (Some(limits), Some(card)) = (self.stand_in, &opened.card) else {
+            return broken(format!("{} was approved and no rule allows it", opened.id));
+        };
+        let stands = |tale: &&Tale| {
+            tale.advised == Some(AdviceReason::IssuerAway)
+                && tale.outcome == Outcome::Approved
+                && !tale.ended
+                && tale.opened.day == opened.day
+                && tale.opened.card.as_ref().is_some_and(|other| other.hash == card.hash)
+        };
+        let (mut count, mut sum) = (1, opened.amount.minor);
+        for tale in self.transactions.values().filter(stands) {
+            (count, sum) = (count + 1, sum + tale.opened.amount.minor);
+        }
+        let within = opened.amount.minor <= limits.minor_max
+            && sum <= limits.day_minor_max
+            && count <= limits.day_count_max;
+        if within { Ok(()) } else { broken(format!("{} is number {count}, {sum} together", opened.id)) }
     }
 
     /// What a card spends on a business day stays within its limit; what has taken place already counts, and is told
@@ -247,15 +335,18 @@ impl Story {
         let stands = tale.outcome == Outcome::Approved && tale.opened.key.merchant == merchant;
         let fits = match kind {
             TransactionKind::Refund => !tale.ended && tale.followed + asked <= whole,
-            TransactionKind::Completion => {
+            TransactionKind::Tip => {
+                !tale.ended && !tale.tipped && tale.followed == 0 && asked * 100 <= whole * TIP_PERCENT_MAX
+            }
+            TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                 !tale.ended && asked * 100 <= whole * COMPLETION_PERCENT_MAX && tale.followed == 0
             }
-            _ => !tale.ended && tale.followed == 0 && asked == whole,
+            _ => !tale.ended && !tale.tipped && tale.followed == 0 && asked == whole,
         };
-        if kind == TransactionKind::Refund {
-            tale.followed += asked;
-        } else {
-            tale.ended = true;
+        match kind {
+            TransactionKind::Refund => tale.followed += asked,
+            TransactionKind::Tip => tale.tipped = true,
+            _ => tale.ended = true,
         }
         ensure(stands, "a follow-up has an original", || {
             format!("{id} follows {original}, which does not stand")
@@ -271,10 +362,10 @@ impl Story {
         let (kind, minor) = (opened.kind, opened.amount.minor);
         let Some(original) = opened.original.filter(|_| kind.follows_another()) else { return Ok(()) };
         let tale = self.tale(original)?;
-        if kind == TransactionKind::Refund {
-            tale.followed -= minor;
-        } else {
-            tale.ended = false;
+        match kind {
+            TransactionKind::Refund => tale.followed -= minor,
+            TransactionKind::Tip => tale.tipped = false,
+            _ => tale.ended = false,
         }
         Ok(())
     }

@@ -101,7 +101,12 @@ impl Process {
         let carries_mac = terminal.is_none_or(|index| self.terminals[index].profile.carries_mac);
         let needs_mac = carries_mac && parsed.mac != MacRequirement::NotRequired;
         let parsed = if needs_mac { parsed } else { Parsed { mac: MacRequirement::NotRequired, ..parsed } };
-        let (mac, body_of, card) = self.admit(env, &message, parsed, terminal);
+        let (mac, mut body_of, card) = self.admit(env, &message, parsed, terminal);
+        if let (true, Body::Reversal(reversal)) = (env.is(Sabotage::MisreadMoment), &mut body_of)
+            && let Some(moment) = &mut reversal.original_moment
+        {
+            *moment += 1;
+        }
         let retained = Retained {
             line,
             taken_at: env.now(),
@@ -168,6 +173,12 @@ impl Process {
         let Some(retained) = self.retained.remove(&origin.ticket) else { return };
         if env.is(Sabotage::ApproveDeclines) && approve(&mut reply) {
             env.note("a decline is made an approval", [origin.connection, 0, 0]);
+        }
+        if let switchyard_core::ReplyBody::Download { data, .. } = &mut reply.body
+            && env.is(Sabotage::AlterDownload)
+            && let Some(last) = data.last_mut()
+        {
+            *last ^= 1;
         }
         self.answer(env, &retained, &reply);
     }

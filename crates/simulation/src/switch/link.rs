@@ -65,7 +65,8 @@ impl Process {
         if side.line.is_some() {
             return;
         }
-        if env.fault(env.plan.network.disconnect.saturating_mul(10)) {
+        let refused = env.away.contains(&link) || env.fault(env.plan.network.disconnect.saturating_mul(10));
+        if refused {
             let wait = env.random.between(millis(100), seconds(10));
             return env.schedule.after(wait, Event::Connect { process: self.number, link });
         }
@@ -77,7 +78,7 @@ impl Process {
     }
 
     /// A connection of a link broke: what never left goes back before the loss is told.
-    fn link_lost(&mut self, env: &mut Env, index: usize) {
+    pub(crate) fn link_lost(&mut self, env: &mut Env, index: usize) {
         let side = &mut self.links[index];
         let Some(line) = side.line.take() else { return };
         env.disconnect(line);
@@ -103,11 +104,16 @@ impl Process {
             }
             return;
         }
-        if env.is(Sabotage::SwallowReversals)
-            && let Upstream::Reversal { saf, .. } = &*message
-        {
+        let swallowed = match &*message {
+            Upstream::Reversal { saf, .. } if env.is(Sabotage::SwallowReversals) => Some((430, saf)),
+            Upstream::Advice { saf, .. } if env.is(Sabotage::SwallowAdvices) => {
+                Some((saf.upstream.mti + 10, saf))
+            }
+            _ => None,
+        };
+        if let Some((mti, saf)) = swallowed {
             let answer = Answer {
-                mti: 430,
+                mti,
                 stan: saf.upstream.stan,
                 transmitted: saf.upstream.transmitted_at.transmission_digits(),
                 rrn: None,
@@ -182,6 +188,9 @@ impl Process {
         let Ok(mut answer) = read else { return };
         if env.is(Sabotage::AlterAmount) {
             answer.amount_minor = None;
+        }
+        if env.is(Sabotage::TakePartForWhole) && answer.code == Some(ResponseCode::PARTIAL) {
+            (answer.code, answer.amount_minor) = (Some(ResponseCode::APPROVED), None);
         }
         let (link, generation) = (LinkIndex(index as u16), side.generation);
         env.note("an issuer's answer", [u64::from(answer.mti), u64::from(answer.stan.get()), index as u64]);

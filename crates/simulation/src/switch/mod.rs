@@ -399,9 +399,14 @@ impl Process {
                     let outcome = self.pin_outcome(env, terminal, version, &request, &job);
                     self.worked(env, Input::PinDone { slot, request, outcome });
                 }
-                // The embedded issuer's cards of the simulation have no chips.
                 Effect::ChipWork { slot, request } => {
-                    let outcome = switchyard_core::ChipOutcome::Failed;
+                    env.tally.chips += 1;
+                    let believed = env.is(Sabotage::BelieveChips);
+                    let outcome = if believed {
+                        switchyard_core::ChipOutcome::Right(Vec::new())
+                    } else {
+                        env.hsm.chip_work(&request)
+                    };
                     self.worked(env, Input::ChipDone { slot, request, outcome });
                 }
                 Effect::MakeKeys { slot, terminal, version, form } => {

@@ -1,5 +1,6 @@
 //! From what is wanted to a frame.
 
+use super::device::Loading;
 use super::{Asked, Task, Till};
 use crate::env::Env;
 use crate::schedule::seconds;
@@ -36,9 +37,12 @@ impl Till {
                 }));
             }
         };
+        if let Task::Status = &asked.task {
+            self.said.push(self.status(asked.stan));
+        }
         if let Task::Order { order, .. } = &asked.task {
             // Before it is sent the journal has it, and that it may have to be taken back.
-            self.believe(&asked, FinalState::Unknown, None);
+            self.believe(&asked, order.amount_minor, FinalState::Unknown, None);
             if is_reversible(order.kind) && again.is_none() {
                 let order = Order { tamper: Tamper::None, ..order.clone() };
                 self.state.pending = Some(PendingReversal { order, batch, stan, reason: "98" });
@@ -62,6 +66,8 @@ impl Till {
                 Some(pending) => composer.reversal(&pending.order, stan, pending.reason),
                 None => Err(SimError::Limit { what: "no reversal pending" }),
             },
+            Task::Download => self.compose_download(composer, stan),
+            Task::Status => composer.download(0x0820, stan, "362", &self.status(stan)),
             Task::Totals | Task::Upload | Task::UploadEnd => {
                 let Some(closing) = &self.closing else {
                     return Err(SimError::Limit { what: "no batch to close" });
@@ -83,6 +89,8 @@ impl Till {
             Task::SignOn => Asking::SignOn,
             Task::SignOff => Asking::SignOff,
             Task::Echo => Asking::Echo,
+            Task::Download => Asking::Download(self.loading.as_ref().map_or(0x0800, Loading::mti)),
+            Task::Status => Asking::Download(0x0820),
             Task::Totals => Asking::Totals,
             Task::Upload => Asking::Upload,
             Task::UploadEnd => Asking::UploadEnd,

@@ -61,13 +61,15 @@ impl Till {
             Task::Order { .. } => self.decided(env, asked, reply),
             Task::Again { heard, .. } => {
                 // A refusal without a record (sign on again, busy) says nothing about the transaction.
-                let same = (reply.code, reply.rrn) == heard;
-                if reply.rrn.is_some() && !same {
-                    let found = format!("first {heard:?}, then {:?} {:?}", reply.code, reply.rrn);
+                let again = (reply.code, reply.rrn, reply.amount_minor);
+                if reply.rrn.is_some() && again != heard {
+                    let found = format!("first {heard:?}, then {again:?}");
                     env.hold(Err(Breach { rule: "a repeat hears the same", found }));
                 }
             }
             Task::Reversal => self.reversed(reply),
+            Task::Download => self.loaded(env, reply),
+            Task::Status => env.tally.statuses += u64::from(reply.is_approved()),
             Task::Totals => self.compared(env, reply),
             Task::Upload => {
                 let Some(closing) = self.closing.as_mut().filter(|_| reply.is_approved()) else { return };
@@ -101,6 +103,7 @@ impl Till {
             let found = format!("terminal {}", self.index);
             return env.hold(Err(Breach { rule: "working keys can be opened", found }));
         };
+        self.requirement = reply.requirement;
         self.keys = Some(keys);
         self.needs_sign_on = false;
         if batch != self.state.batch {
@@ -123,14 +126,18 @@ impl Till {
             let harmless = code == ResponseCode::MALFUNCTION || code == ResponseCode::DUPLICATE;
             if harmless && reply.has_mac {
                 self.state.pending = None;
-                return self.believe(&asked, FinalState::Declined, Some((code, None)));
+                return self.believe(&asked, order.amount_minor, FinalState::Declined, Some((code, None)));
             }
             return self.unanswered(asked);
         }
         let approved = code.is_approval();
         env.tally.approved += u64::from(approved);
         let state = if approved { FinalState::Approved } else { FinalState::Declined };
-        self.believe(&asked, state, Some((code, reply.rrn)));
+        self.check_chip(env, order, approved);
+        let whole = order.amount_minor;
+        let order = &Order { amount_minor: reply.approved_minor(whole), ..order.clone() };
+        env.tally.parts += u64::from(order.amount_minor < whole);
+        self.believe(&asked, order.amount_minor, state, Some((code, reply.rrn)));
         let pending = self.state.pending.take();
         let done = done(&asked, order, reply, state);
         self.remember(order, &done, *followed);
@@ -140,11 +147,25 @@ impl Till {
         if approved && is_reversible(order.kind) && env.fault(env.plan.till.regret) {
             env.tally.till_regrets += 1;
             let reason = if env.random.chance(500) { "96" } else { "06" };
-            self.state.pending = pending.map(|pending| PendingReversal { reason, ..pending });
+            // Of a part a terminal may name either amount.
+            let amount_minor = if env.random.chance(500) { whole } else { order.amount_minor };
+            let taken_back = Order { amount_minor, ..order.clone() };
+            self.state.pending =
+                pending.map(|pending| PendingReversal { reason, order: taken_back, ..pending });
         }
-        let heard = (reply.code, reply.rrn);
+        let heard = (reply.code, reply.rrn, reply.amount_minor);
         let plain = order.tamper == Tamper::None;
         self.last = plain.then_some((asked, heard));
+    }
+
+    /// Nobody but the card makes its cryptogram, and its issuer looks at it where it has to decide.
+    fn check_chip(&self, env: &mut Env, order: &Order, approved: bool) {
+        let decided_here = order.card.on_us && !order.kind.follows_another() && !order.kind.is_advice();
+        let wrong = order.tamper == Tamper::Cryptogram && order.card.chip_key.is_some();
+        if approved && wrong && decided_here && env.plan.looks_at_chips {
+            let found = format!("a {:?} of terminal {} was approved", order.kind, self.index);
+            env.hold(Err(Breach { rule: "a wrong cryptogram is refused", found }));
+        }
     }
 
     /// 00, 12 and 25 end a reversal; after anything else it is repeated.

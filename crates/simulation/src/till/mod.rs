@@ -4,6 +4,7 @@
 //! refund is repeated until it is answered, and an answer without a MAC is no answer to what moves money.
 
 mod ask;
+mod device;
 mod hear;
 mod shop;
 
@@ -11,6 +12,7 @@ use crate::check::Believed;
 use crate::env::{Env, Event, Peer, Way};
 use crate::plan::TERMINAL_TIMEOUT;
 use crate::schedule::{Micros, millis, seconds};
+use device::Loading;
 use shop::Open;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,8 +22,8 @@ use switchyard_simulator::terminal::{
 };
 use switchyard_simulator::world::{DemoCard, DemoTerminal};
 
-/// Code and reference of an answer.
-type Heard = (Option<ResponseCode>, Option<Rrn>);
+/// Code, reference and amount of an answer.
+type Heard = (Option<ResponseCode>, Option<Rrn>, Option<u64>);
 
 /// What a request is for.
 #[derive(Debug, Clone)]
@@ -43,6 +45,10 @@ pub(crate) enum Task {
     Totals,
     Upload,
     UploadEnd,
+    /// A step of a download.
+    Download,
+    /// What it says about itself.
+    Status,
 }
 
 /// The request under way.
@@ -88,6 +94,12 @@ pub(crate) struct Till {
     last: Option<(Asked, Heard)>,
     pub(crate) believed: BTreeMap<(BatchNumber, Stan), Believed>,
     pub(crate) miscounted: BTreeSet<(BatchNumber, Stan)>,
+    /// A download, as far as it has come.
+    loading: Option<Loading>,
+    /// What an answer told it to do next.
+    requirement: Option<u8>,
+    /// Everything that it ever said about itself.
+    pub(crate) said: Vec<Vec<u8>>,
 }
 
 impl Till {
@@ -110,6 +122,9 @@ impl Till {
             last: None,
             believed: BTreeMap::new(),
             miscounted: BTreeSet::new(),
+            loading: None,
+            requirement: None,
+            said: Vec::new(),
         }
     }
 
@@ -176,7 +191,9 @@ impl Till {
             | Task::Reversal
             | Task::Totals
             | Task::Upload
-            | Task::UploadEnd => {}
+            | Task::UploadEnd
+            | Task::Download
+            | Task::Status => {}
         }
     }
 
@@ -199,11 +216,17 @@ impl Till {
     }
 
     /// What it believes of a transaction.
-    fn believe(&mut self, asked: &Asked, state: FinalState, answer: Option<(ResponseCode, Option<Rrn>)>) {
+    fn believe(
+        &mut self,
+        asked: &Asked,
+        minor: u64,
+        state: FinalState,
+        answer: Option<(ResponseCode, Option<Rrn>)>,
+    ) {
         let (Task::Order { order, .. } | Task::Again { order, .. }) = &asked.task else { return };
         let believed = Believed {
             kind: order.kind,
-            minor: order.amount_minor,
+            minor,
             state,
             code: answer.map(|(code, _)| code),
             rrn: answer.and_then(|(_, rrn)| rrn),

@@ -28,7 +28,7 @@ pub(super) struct Open {
     refunded: u64,
 }
 
-const FIRST: [TransactionKind; 7] = [
+const FIRST: [TransactionKind; 11] = [
     TransactionKind::Sale,
     TransactionKind::Sale,
     TransactionKind::Sale,
@@ -36,25 +36,35 @@ const FIRST: [TransactionKind; 7] = [
     TransactionKind::PreAuth,
     TransactionKind::BalanceInquiry,
     TransactionKind::OfflineSale,
+    TransactionKind::OfflineSale,
+    TransactionKind::CashAdvance,
+    TransactionKind::CardRepayment,
+    TransactionKind::TopUp,
 ];
 
 /// What may follow a transaction.
 fn followers(kind: TransactionKind) -> &'static [TransactionKind] {
     match kind {
-        TransactionKind::Sale | TransactionKind::OfflineSale => &[TransactionKind::Void, TransactionKind::Refund],
-        TransactionKind::PreAuth => &[TransactionKind::PreAuthVoid, TransactionKind::Completion],
-        TransactionKind::Completion => &[TransactionKind::CompletionVoid, TransactionKind::Refund],
+        TransactionKind::Sale => &[TransactionKind::Void, TransactionKind::Refund, TransactionKind::Tip],
+        TransactionKind::OfflineSale | TransactionKind::CashAdvance => {
+            &[TransactionKind::Void, TransactionKind::Refund]
+        }
+        TransactionKind::CardRepayment | TransactionKind::TopUp => &[TransactionKind::Refund],
+        TransactionKind::PreAuth => &[
+            TransactionKind::PreAuthVoid,
+            TransactionKind::Completion,
+            TransactionKind::Completion,
+            TransactionKind::CompletionAdvice,
+        ],
+        TransactionKind::Completion | TransactionKind::CompletionAdvice => {
+            &[TransactionKind::CompletionVoid, TransactionKind::Refund]
+        }
         TransactionKind::Void
         | TransactionKind::Refund
         | TransactionKind::BalanceInquiry
         | TransactionKind::PreAuthVoid
         | TransactionKind::CompletionVoid
-        // The tills of the simulation do not ask for these.
-        | TransactionKind::CompletionAdvice
-        | TransactionKind::Tip
-        | TransactionKind::CashAdvance
-        | TransactionKind::CardRepayment
-        | TransactionKind::TopUp => &[],
+        | TransactionKind::Tip => &[],
     }
 }
 
@@ -87,6 +97,9 @@ impl Till {
         }
         if env.draining {
             return self.close_batch(env);
+        }
+        if self.loading.is_some() {
+            return self.ask(env, Task::Download, None);
         }
         self.serve(env);
     }
@@ -129,6 +142,11 @@ impl Till {
             0 => self.ask(env, Task::Echo, None),
             1 => self.ask(env, Task::SignOff, None),
             2 => self.ask(env, Task::SignOn, None),
+            6 if !self.spec.speech.is_generic() => self.ask(env, Task::Status, None),
+            7..=9 if self.has_to_load() => {
+                self.begin_loading();
+                self.ask(env, Task::Download, None);
+            }
             3..=5 => self.close_batch(env),
             _ if self.batch_count() >= BATCH_MAX => self.close_batch(env),
             draw => {
@@ -179,10 +197,7 @@ impl Till {
     fn first(&self, env: &mut Env) -> Order {
         let kind = FIRST[env.random.below(FIRST.len() as u64) as usize];
         let card = Arc::clone(&self.cards[env.random.below(self.cards.len() as u64) as usize]);
-        // The issuers' hosts of the simulation take no advices.
-        let offline = kind == TransactionKind::OfflineSale && card.on_us;
-        let kind =
-            if kind == TransactionKind::OfflineSale && !offline { TransactionKind::Sale } else { kind };
+        let offline = kind == TransactionKind::OfflineSale;
         env.tally.offline_sales += u64::from(offline);
         let minor = match env.random.below(20) {
             0 => env.random.between(1, 3),
@@ -212,6 +227,11 @@ impl Till {
         if self.spec.speech.carries_mac && env.fault(env.plan.till.bad_mac) {
             env.tally.till_bad_macs += 1;
             order.tamper = Tamper::Mac;
+        } else if matches!(order.entry, EntryMode::Contact | EntryMode::Contactless)
+            && env.fault(env.plan.till.bad_chip)
+        {
+            env.tally.till_bad_chips += 1;
+            order.tamper = Tamper::Cryptogram;
         }
     }
 
@@ -221,13 +241,19 @@ impl Till {
         let open = self.open[at].clone();
         let kinds = followers(open.kind);
         let kind = kinds[env.random.below(kinds.len() as u64) as usize];
+        // The generic dialects of terminals have no tips.
+        let is_tip = kind == TransactionKind::Tip;
+        let kind = if is_tip && self.spec.speech.is_generic() { TransactionKind::Refund } else { kind };
         let left = open.minor - open.refunded;
         let greedy = env.fault(env.plan.till.greedy);
         env.tally.till_greedy += u64::from(greedy);
         let extra = if greedy { env.random.between(1, open.minor) } else { 0 };
         let minor = match kind {
             TransactionKind::Refund => env.random.between(1, left.max(1)) + extra,
-            TransactionKind::Completion => env.random.between(1, (open.minor * 115 / 100).max(1)) + extra,
+            TransactionKind::Tip => env.random.between(1, (open.minor * 20 / 100).max(1)) + extra,
+            TransactionKind::Completion | TransactionKind::CompletionAdvice => {
+                env.random.between(1, (open.minor * 115 / 100).max(1)) + extra
+            }
             _ => open.minor + extra,
         };
         let order = Order {
@@ -256,7 +282,7 @@ impl Till {
             let open = &mut self.open[at];
             if order.kind == TransactionKind::Refund {
                 open.refunded = (open.refunded + order.amount_minor).min(open.minor);
-            } else if !self.keeps_the_used() {
+            } else if order.kind != TransactionKind::Tip && !self.keeps_the_used() {
                 self.open.remove(at);
             }
         }

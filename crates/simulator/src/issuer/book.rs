@@ -186,7 +186,8 @@ impl IssuerBook {
             (TransactionKind::PreAuthVoid, TransactionKind::PreAuth) if original.is_open() => {
                 same_amount(amount, original.amount_minor)?;
             }
-            (TransactionKind::Tip, TransactionKind::Sale) if original.is_open() => {}
+            (TransactionKind::Tip, TransactionKind::Sale | TransactionKind::OfflineSale)
+                if original.is_open() => {}
             (TransactionKind::Completion | TransactionKind::CompletionAdvice, TransactionKind::PreAuth)
                 if original.is_open() =>
             {

@@ -2,7 +2,7 @@
 //! cryptogram is made up, and nobody who holds the issuer's keys would accept it. Everything else is as a terminal
 //! sends it.
 
-use super::order::Order;
+use super::order::{Order, Tamper};
 use crate::error::SimError;
 use crate::random::Random;
 use crate::world::{CARD_SEQUENCE, CHIP_SCHEME, DemoTerminal};
@@ -34,7 +34,7 @@ pub(crate) fn request_tags(terminal: &DemoTerminal, order: &Order, stan: Stan) -
     let unpredictable = (random.next() as u32).to_be_bytes();
     let counter = ((stan.get() & 0x7FFF) as u16 + 1).to_be_bytes();
     let amount = bcd12(order.amount_minor);
-    let cryptogram = match &order.card.chip_key {
+    let mut cryptogram = match &order.card.chip_key {
         Some(key) => {
             let data = [
                 &amount[..],
@@ -56,6 +56,7 @@ pub(crate) fn request_tags(terminal: &DemoTerminal, order: &Order, stan: Stan) -
         }
         None => made_up,
     };
+    cryptogram[7] ^= u8::from(order.tamper == Tamper::Cryptogram);
     let mut out = Vec::with_capacity(160);
     let mut put = |tag: &[u8], value: &[u8]| {
         out.extend_from_slice(tag);

@@ -380,7 +380,7 @@ fn tamper(body: &mut Vec<u8>, tamper: Tamper) {
             }
         }
         Tamper::Truncate => body.truncate(body.len().saturating_sub(MAC_BYTES + 3)),
-        Tamper::None | Tamper::TerminalId | Tamper::HangUp | Tamper::SignedOff => {}
+        Tamper::None | Tamper::TerminalId | Tamper::HangUp | Tamper::SignedOff | Tamper::Cryptogram => {}
     }
 }
 

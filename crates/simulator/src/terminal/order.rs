@@ -55,13 +55,15 @@ pub enum Tamper {
     HangUp,
     /// The terminal asks although it is not signed on: 77.
     SignedOff,
+    /// The chip's cryptogram is another's: 05 where its issuer looks at it.
+    Cryptogram,
 }
 impl Tamper {
     /// Whether the host refuses such a request without keeping anything, so that there is nothing to reverse.
     pub(super) fn is_refused_stateless(self) -> bool {
         match self {
             Self::Mac | Self::TerminalId | Self::Truncate | Self::SignedOff => true,
-            Self::None | Self::HangUp => false,
+            Self::None | Self::HangUp | Self::Cryptogram => false,
         }
     }
 }

@@ -1,0 +1,128 @@
+//! What a UnionPay terminal downloads and says about itself, step by step between its customers.
+
+use super::Till;
+use crate::check::Breach;
+use crate::env::Env;
+use std::collections::VecDeque;
+use switchyard_domain::{Download, DownloadError, DownloadKind, Stan, entries_of, parameters_of};
+use switchyard_simulator::SimError;
+use switchyard_simulator::terminal::{Composer, Reply};
+
+/// First byte of F62: there is none of it; there is more.
+const NOTHING: u8 = b'0';
+const MORE: u8 = b'2';
+
+/// A download, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Loading {
+    kind: DownloadKind,
+    /// How many the host has told of.
+    seen: usize,
+    /// Names that are still to be asked for; nothing before all of the list is there.
+    wanted: Option<VecDeque<Vec<u8>>>,
+    listed: VecDeque<Vec<u8>>,
+}
+
+impl Loading {
+    /// The message type of the next step.
+    pub(super) fn mti(&self) -> u16 {
+        let is_list = self.wanted.is_none() && self.kind != DownloadKind::Parameter;
+        if is_list { 0x0820 } else { 0x0800 }
+    }
+    /// 60.3: to ask for a list, for one, and to say that all is there.
+    fn codes(&self) -> (&'static str, &'static str, &'static str) {
+        match self.kind {
+            DownloadKind::Parameter => ("360", "360", "361"),
+            DownloadKind::CaKey => ("372", "370", "371"),
+            DownloadKind::Aid => ("382", "380", "381"),
+        }
+    }
+}
+
+impl Till {
+    /// What the last answer about it told it to download.
+    fn due(&self) -> Option<DownloadKind> {
+        DownloadKind::ALL.into_iter().find(|kind| Some(kind.requirement()) == self.requirement)
+    }
+    pub(super) fn has_to_load(&self) -> bool {
+        !self.spec.speech.is_generic() && self.due().is_some()
+    }
+    pub(super) fn begin_loading(&mut self) {
+        let begun = |kind| Loading { kind, seen: 0, wanted: None, listed: VecDeque::new() };
+        self.loading = self.due().map(begun);
+    }
+
+    pub(super) fn compose_download(&self, composer: &Composer<'_>, stan: Stan) -> Result<Vec<u8>, SimError> {
+        let Some(loading) = &self.loading else {
+            return Err(SimError::Limit { what: "nothing to download" });
+        };
+        let (list, one, end) = loading.codes();
+        let (code, de62) = match &loading.wanted {
+            None if loading.seen == 0 && loading.kind == DownloadKind::Parameter => (list, Vec::new()),
+            None => (list, format!("1{:02}", loading.seen).into_bytes()),
+            Some(wanted) => wanted.front().map_or((end, Vec::new()), |name| (one, name.clone())),
+        };
+        composer.download(loading.mti(), stan, code, &de62)
+    }
+
+    /// A part of a list, one of its members, or the end.
+    pub(super) fn loaded(&mut self, env: &mut Env, reply: &Reply) {
+        let Some(mut loading) = self.loading.take() else { return };
+        if !reply.is_approved() {
+            return;
+        }
+        let (first, rest) = match reply.keys.as_deref() {
+            Some([first, rest @ ..]) => (*first, rest),
+            Some([]) | None => (NOTHING, &[][..]),
+        };
+        let read = match &mut loading.wanted {
+            None => Self::listed(env, &mut loading, first, rest),
+            Some(wanted) => {
+                if wanted.pop_front().is_none() {
+                    // The end was heard: what is due now, it says.
+                    self.requirement = reply.requirement;
+                    return;
+                }
+                // Taken back by an operator meanwhile: there is none of it.
+                if first == NOTHING { Ok(()) } else { Self::arrived(env, loading.kind, rest.to_vec()) }
+            }
+        };
+        if let Err(error) = read {
+            let found = format!("terminal {}: {error}", self.index);
+            return env.hold(Err(Breach { rule: "downloads arrive as they were set", found }));
+        }
+        self.loading = Some(loading);
+    }
+
+    fn listed(env: &mut Env, loading: &mut Loading, first: u8, rest: &[u8]) -> Result<(), DownloadError> {
+        if loading.kind == DownloadKind::Parameter {
+            let all = parameters_of(rest)?;
+            loading.seen += all.len();
+            all.into_iter().for_each(|download| Self::compare(env, &download));
+        } else {
+            let names = entries_of(loading.kind, rest)?;
+            loading.seen += names.len();
+            loading.listed.extend(names.into_iter().map(<[u8]>::to_vec));
+        }
+        if first != MORE {
+            loading.wanted = Some(std::mem::take(&mut loading.listed));
+        }
+        Ok(())
+    }
+    fn arrived(env: &mut Env, kind: DownloadKind, content: Vec<u8>) -> Result<(), DownloadError> {
+        Download::objects(kind, content).map(|download| Self::compare(env, &download))
+    }
+    /// What comes is what an operator gave out at some time.
+    fn compare(env: &mut Env, download: &Download) {
+        env.tally.downloads += 1;
+        let known = env.oracle.story.downloads.contains(download);
+        env.hold(crate::check::ensure(known, "downloads arrive as they were set", || {
+            format!("{:?} {:02x?} was never given out so", download.kind, download.name)
+        }));
+    }
+
+    /// What it says about itself under a trace number.
+    pub(super) fn status(&self, stan: Stan) -> Vec<u8> {
+        format!("paper {} battery {}", stan.get() % 7, stan.get() % 100).into_bytes()
+    }
+}
