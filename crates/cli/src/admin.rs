@@ -2,20 +2,23 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use switchyard_core::{Command, CommandOutcome, UserCommand};
-use switchyard_domain::{BusinessDate, KeyRecord, KeyUse, Roles, UserName};
+use switchyard_domain::{BusinessDate, KeyRecord, KeyUse, Reason, Roles, UserName};
 use switchyard_keys::KeyError;
 use switchyard_keys::password::Password;
 use switchyard_server::config::Config;
-use switchyard_server::{ClearKey, InitError, KeyRequest, Shown, Tools};
+use switchyard_server::{ClearKey, Custodian, InitError, KeyRequest, LmkOrder, LmkView, Shown, Tools};
 use zeroize::Zeroizing;
 
 use crate::hex::hex;
 use crate::login::{login, who};
 
+/// Room for three custodians with the longest passwords, so that none is copied where it would not be wiped.
+const ORDER_BYTES_MAX: usize = 8_192;
 /// Where a request has its password.
 const PASSWORD: &str = "password";
 
@@ -149,6 +152,28 @@ impl Admin {
         }
     }
 
+    /// Puts another local master key in force.
+    pub(crate) fn change_lmk(self, order: LmkOrder) -> Result<LmkView> {
+        match self {
+            Self::Alone(data, config) => {
+                Ok(switchyard_server::change_lmk_alone(&data, &config, who()?, order)?)
+            }
+            Self::Running(stream) => lmk_of(&sent_order(&stream, &order)?),
+        }
+    }
+
+    /// Destroys those that are not in force.
+    pub(crate) fn retire_lmk(self, reason: Reason) -> Result<LmkView> {
+        match self {
+            Self::Alone(data, config) => {
+                Ok(switchyard_server::retire_lmk_alone(&data, &config, who()?, reason)?)
+            }
+            Self::Running(stream) => {
+                lmk_of(&ask(&stream, json!({ "command": "retire-lmk", "reason": reason }))?)
+            }
+        }
+    }
+
     /// Seals cards under a new key; returns its number.
     pub(crate) fn rotate_card_key(self) -> Result<u32> {
         match self {
@@ -253,6 +278,31 @@ fn ask_with(stream: &UnixStream, request: Value, name: &str, secret: &str) -> Re
     let quoted = Zeroizing::new(serde_json::to_string(secret)?);
     let line = Zeroizing::new(format!("{open},\"{name}\":{}}}", *quoted));
     sent(stream, &line)?.map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
+/// Several custodians' passwords and components in one request, of which no copy stays behind.
+fn sent_order(stream: &UnixStream, order: &LmkOrder) -> Result<Value> {
+    let mut line = Zeroizing::new(String::with_capacity(ORDER_BYTES_MAX));
+    for Custodian { user, password, component } in &order.custodians {
+        let separator = if line.is_empty() { "" } else { "," };
+        let digits = Zeroizing::new(hex(component.expose()));
+        let password = Zeroizing::new(serde_json::to_string(password.expose())?);
+        write!(
+            line,
+            "{separator}{{\"user\":\"{user}\",\"password\":{},\"component\":\"{}\"}}",
+            *password, *digits
+        )?;
+    }
+    let reason = serde_json::to_string(&order.reason)?;
+    let line = Zeroizing::new(format!(
+        "{{\"command\":\"change-lmk\",\"reason\":{reason},\"custodians\":[{}]}}",
+        *line
+    ));
+    sent(stream, &line)?.map_err(|reason| anyhow::anyhow!("{reason}"))
+}
+
+fn lmk_of(answer: &Value) -> Result<LmkView> {
+    serde_json::from_value(answer["lmk"].clone()).context("the switch answered something else")
 }
 
 fn ask(stream: &UnixStream, request: Value) -> Result<Value> {

@@ -10,7 +10,7 @@ mod rules;
 mod user;
 
 pub(crate) use download::{DownloadCommand, DownloadKindName};
-pub(crate) use key::{DrawKey, InitKey, MovedKey, NamedKey};
+pub(crate) use key::{DrawKey, InitKey, LmkCommand, MovedKey, NamedKey, RotateLmk};
 pub(crate) use ledger::{ExportFormat, LedgerCommand, QueryOptions, StatementOptions, VerifyOptions};
 pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
@@ -607,6 +607,9 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         config: ConfigOption,
     },
+    /// The local master key, under which every other key is: change it, see which there are, destroy those before it.
+    #[command(subcommand)]
+    Lmk(LmkCommand),
     /// Destroy the keys of all cards that were sealed before a day. Nothing can open those cards again; the ledger
     /// keeps every byte, with masks and hashes, and verifies as before.
     Shred(ShredOptions),

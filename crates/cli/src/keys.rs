@@ -2,6 +2,7 @@
 
 mod cards;
 pub(crate) mod ceremony;
+mod lmk;
 
 use crate::arguments::{KeyCommand, Output};
 use crate::{Verdict, output};
@@ -33,6 +34,7 @@ pub(crate) fn run(command: &KeyCommand, data: &Path, form: Output) -> Result<Ver
         KeyCommand::ImportTr31(moved) => ceremony::import(moved, data, form),
         KeyCommand::List { config } => cards::list(data, config, form),
         KeyCommand::Rotate { config } => cards::rotate(data, config, form),
+        KeyCommand::Lmk(command) => lmk::run(command, data, form),
         KeyCommand::Shred(options) => cards::shred(data, options, form),
     }
 }

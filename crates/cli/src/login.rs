@@ -4,18 +4,14 @@
 //! the order in which they are needed. They are never arguments: every user of a machine can read those.
 
 use crate::arguments::Global;
+use crate::prompt;
 use anyhow::{Context, Result, ensure};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use switchyard_domain::UserName;
 use switchyard_keys::password::Password;
 use switchyard_server::{Component, Login, Who, myself};
 use zeroize::Zeroizing;
-
-/// The terminal that somebody sits at, wherever input and output go.
-const TERMINAL: &str = "/dev/tty";
 
 /// Who asks, as the command line says: the same for all that a process does.
 static ASKING: OnceLock<Asking> = OnceLock::new();
@@ -68,6 +64,11 @@ pub(crate) fn who() -> Result<Who> {
     Ok(login()?.map_or_else(|| Who::Proven(myself()), Who::Login))
 }
 
+/// The password of one custodian of several, who stand at the console one after the other.
+pub(crate) fn password_of(user: &UserName) -> Result<Password> {
+    typed(&format!("password of {user}: "))
+}
+
 /// A user's next password.
 pub(crate) fn new_password(user: &UserName) -> Result<Password> {
     let password = typed(&format!("new password of {user}: "))?;
@@ -88,8 +89,7 @@ pub(crate) fn component(prompt: &str) -> Result<Component> {
     if from_stdin() || !std::io::stdin().is_terminal() {
         std::io::stdin().lock().read_line(&mut line)?;
     } else {
-        let terminal = std::fs::OpenOptions::new().read(true).write(true).open(TERMINAL)?;
-        line = unseen(&terminal, prompt)?;
+        line = prompt::unseen(prompt)?;
     }
     let line = Zeroizing::new(line.into_bytes());
     Component::from_hex(&line).context("a component is 32, 48 or 64 hexadecimal digits on one line")
@@ -100,10 +100,7 @@ fn typed(prompt: &str) -> Result<Password> {
     if from_stdin() {
         std::io::stdin().lock().read_line(&mut line)?;
     } else {
-        let terminal = std::fs::OpenOptions::new().read(true).write(true).open(TERMINAL);
-        let terminal =
-            terminal.context("there is no terminal to type a password at: use --password-stdin")?;
-        line = unseen(&terminal, prompt)?;
+        line = prompt::unseen(prompt)?;
     }
     if line.ends_with('\n') {
         line.pop();
@@ -113,39 +110,4 @@ fn typed(prompt: &str) -> Result<Password> {
     }
     ensure!(!line.is_empty(), "a password is missing");
     Password::new(line).context("a password is one line of at most 128 characters")
-}
-
-/// A line that the terminal does not show.
-fn unseen(mut terminal: &File, prompt: &str) -> Result<String> {
-    let _silence = Silence::over(terminal)?;
-    write!(terminal, "{prompt}")?;
-    let mut line = String::new();
-    let read = BufReader::new(terminal).read_line(&mut line);
-    // The line end that was typed was not shown either.
-    writeln!(terminal)?;
-    read?;
-    Ok(line)
-}
-
-/// A terminal that does not show what is typed, until this is dropped.
-struct Silence<'t> {
-    terminal: &'t File,
-    before: Termios,
-}
-
-impl<'t> Silence<'t> {
-    fn over(terminal: &'t File) -> Result<Self> {
-        let before = tcgetattr(terminal)?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Silence<'_> {
-    fn drop(&mut self) {
-        // Nothing is left to do when the terminal is gone.
-        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
-    }
 }

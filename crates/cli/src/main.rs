@@ -19,6 +19,7 @@ mod message;
 mod operate;
 mod output;
 mod progress;
+mod prompt;
 mod registry;
 mod rules;
 mod serve;

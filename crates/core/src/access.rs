@@ -122,6 +122,12 @@ acts! {
     ImportKey = "import-key": [Admin KeyCustodian];
     /// A terminal gets another master key.
     InjectKey = "inject-key": [Admin Operator KeyCustodian];
+    /// Another local master key, which its custodians bring together.
+    ChangeLmk = "change-lmk": [Admin KeyCustodian];
+    /// Destroys the local master keys before the one in force.
+    RetireLmk = "retire-lmk": [Admin KeyCustodian];
+    /// Wraps keys anew, under the local master key in force.
+    TranslateKeys = "translate-keys": [];
     /// Who can log in.
     Users = "users": [Admin KeyCustodian Auditor];
     /// A person can log in from now on.
@@ -208,6 +214,9 @@ impl KeyCommand {
             Self::Begin { .. } | Self::Cancel { .. } => Act::BeginCeremony,
             Self::Drawn { .. } | Self::Load { .. } => Act::LoadComponent,
             Self::Facts { .. } | Self::TerminalFacts { .. } | Self::List => Act::Keys,
+            Self::ChangeLmk(_) => Act::ChangeLmk,
+            Self::RetireLmk { .. } => Act::RetireLmk,
+            Self::Wrapped { .. } | Self::Translate { .. } => Act::TranslateKeys,
             Self::Move { way, .. } => match way {
                 KeyMove::Exported => Act::ExportKey,
                 KeyMove::Imported => Act::ImportKey,

@@ -27,6 +27,11 @@ pub struct CoreConfig {
     pub unkeyed_per_minute_max: u32,
     /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled; 0 is never.
     pub mac_failures_max: u32,
+    /// Records about wrong MACs of one terminal in a minute. Those above it are counted in memory, and recorded when the
+    /// minute is over: a crash forgets those of a minute then, and no more.
+    pub mac_records_per_minute_max: u32,
+    /// The same over all terminals, so that wrong MACs for many of them fill no disk.
+    pub mac_records_of_all_per_minute_max: u32,
     /// Hours after which a rate between currencies is too old for anything new.
     pub rate_age_hours_max: u32,
     /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
@@ -48,6 +53,8 @@ impl Default for CoreConfig {
             link_rest_ms: 30_000,
             unkeyed_per_minute_max: 1_500,
             mac_failures_max: 100,
+            mac_records_per_minute_max: 20,
+            mac_records_of_all_per_minute_max: 1_000,
             rate_age_hours_max: 96,
             in_flight_max: 65_536,
         }

@@ -121,8 +121,11 @@ pub(crate) struct Flight {
     /// Refusals of the current minute, by terminal and code: at most one record each.
     pub(crate) refusals: BTreeMap<(TerminalIndex, ResponseCode), u32>,
     pub(crate) refusals_minute: u64,
-    /// Wrong MACs of a terminal since its last right one.
-    pub(crate) wrong_macs: HashMap<TerminalIndex, u32, FixedState>,
+    /// Wrong MACs of a terminal that are not recorded yet, because too many are in this minute.
+    pub(crate) wrong_macs: BTreeMap<TerminalIndex, u32>,
+    /// Records about wrong MACs in the current minute, by terminal, and of all of them.
+    pub(crate) mac_records: HashMap<TerminalIndex, u32, FixedState>,
+    pub(crate) mac_records_count: u32,
     /// Messages without a MAC in the current minute, by terminal.
     pub(crate) unkeyed: HashMap<TerminalIndex, u32, FixedState>,
     /// Store-and-forward entries below this were queued by an earlier process: whether they were sent is

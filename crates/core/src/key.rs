@@ -1,10 +1,15 @@
 //! What is asked of the core about keys that people bring together, take out and bring in.
 
 use serde::{Deserialize, Serialize};
-use switchyard_domain::{KeyMove, KeyName, KeyPlan, KeyRecord, Reason, TerminalId, UserName};
+use switchyard_domain::{
+    KeyMove, KeyName, KeyPlan, KeyRecord, LmkChange, Reason, TerminalId, TerminalIndex, UserName,
+};
 
 /// Most ceremonies that are open at once.
 pub const CEREMONIES_MAX: usize = 64;
+
+/// Terminals whose keys are given at a time, to be translated to another local master key.
+pub const TRANSLATED_TERMINALS_MAX: usize = 64;
 
 /// What is asked.
 #[derive(Debug)]
@@ -68,6 +73,37 @@ pub enum KeyCommand {
     },
     /// Every key, and every ceremony that is open.
     List,
+    /// Another local master key is in force: its custodians brought it together.
+    ChangeLmk(Box<LmkChange>),
+    /// Keys as they are wrapped: those that are no terminal's, or those of some terminals from this one on. Nothing behind
+    /// the last terminal.
+    Wrapped {
+        /// The first terminal.
+        from: Option<TerminalIndex>,
+    },
+    /// Keys are under the local master key in force now. One that is another by now stays as it is.
+    Translate {
+        /// Which, as they were and as they are.
+        keys: Vec<Translation>,
+    },
+    /// Local master keys that are not in force are destroyed.
+    RetireLmk {
+        /// Their check values.
+        check_values: Vec<[u8; 4]>,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// A key under another local master key.
+#[derive(Debug)]
+pub struct Translation {
+    /// Its name.
+    pub key: KeyName,
+    /// As it was.
+    pub before: KeyRecord,
+    /// As it is now.
+    pub now: KeyRecord,
 }
 
 /// A ceremony that is open.

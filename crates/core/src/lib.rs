@@ -32,7 +32,7 @@ pub use state::{
     Restore, SafView, Section, SectionKind, State,
 };
 
-pub use key::{CEREMONIES_MAX, Ceremony, KeyCommand, KeyFacts};
+pub use key::{CEREMONIES_MAX, Ceremony, KeyCommand, KeyFacts, TRANSLATED_TERMINALS_MAX, Translation};
 pub use user::{
     LOCKOUT_MINUTES, LOGIN_TRIES_MAX, PASSWORDS_KEPT, Passwords, USERS_MAX, UserCommand, UserView,
 };

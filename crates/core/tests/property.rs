@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
-    Answer, Body, Command, CommandError, Core, CoreConfig, Input, Order, Reply, ReplyBody, SectionKind,
-    State, Upload,
+    Answer, Body, Command, CommandError, Core, CoreConfig, Input, MacCheck, Order, Reply, ReplyBody,
+    SectionKind, State, Upload,
 };
 use switchyard_domain::{
     AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome,
@@ -41,6 +41,7 @@ enum Act {
     SignOff { terminal: usize },
     Cut,
     Crash,
+    WrongMac { terminal: usize },
     Retry { of: usize },
     Resolve { of: usize, finding: u8 },
     ForceClose { terminal: usize },
@@ -65,6 +66,8 @@ const FOLLOW: [TransactionKind; 5] = [
     TransactionKind::CompletionVoid,
 ];
 const CODES: [&str; 9] = ["00", "00", "00", "51", "10", "10", "98", "91", "55"];
+/// Wrong MACs in a row before a right one comes: below the limit of records in a minute.
+const WRONG_MACS_IN_A_ROW_MAX: u32 = 5;
 /// The terminals that understand that a part was approved.
 const TAKE_PARTS: [usize; 2] = [1, 2];
 const SAF_CODES: [&str; 7] = ["00", "00", "00", "91", "25", "96", "12"];
@@ -99,6 +102,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => t.clone().prop_map(|terminal| Act::SignOff { terminal }),
         1 => Just(Act::Cut),
         1 => Just(Act::Crash),
+        2 => t.clone().prop_map(|terminal| Act::WrongMac { terminal }),
         1 => n.clone().prop_map(|of| Act::Retry { of }),
         2 => (n.clone(), 0_u8..3).prop_map(|(of, finding)| Act::Resolve { of, finding }),
         1 => t.clone().prop_map(|terminal| Act::ForceClose { terminal }),
@@ -299,6 +303,7 @@ impl World {
                 self.bench.command(Command::CutDay).unwrap();
             }
             Act::Crash => self.crash(),
+            Act::WrongMac { terminal } => self.wrong_mac(terminal),
             Act::Wait { millis } => self.bench.pass(millis),
             Act::Totals { terminal, wrong } => self.totals(terminal, wrong),
             Act::Upload { terminal, end } => self.upload(terminal, end),
@@ -480,6 +485,21 @@ impl World {
         assert!(["00", "12", "25"].contains(&code.as_str()), "a reversal ends: {code}");
         self.reversed.push((back, ticket));
     }
+    /// One more in a row, whatever crashed before; nothing but a right one ends it.
+    fn wrong_mac(&mut self, terminal: usize) {
+        let index = TerminalIndex(terminal as u32);
+        let count = |bench: &Bench| bench.core.state().registry().wrong_macs(index);
+        let before = count(&self.bench);
+        let (id, merchant) = TERMINALS[terminal];
+        let ticket = self.bench.request_as(id, MERCHANTS[merchant], MacCheck::Wrong, Body::Echo);
+        assert_eq!(self.bench.code_of(ticket), "A0");
+        assert_eq!(count(&self.bench), before + 1);
+        if before >= WRONG_MACS_IN_A_ROW_MAX {
+            self.bench.request(terminal, Body::Echo);
+            assert_eq!(count(&self.bench), 0);
+        }
+    }
+
     fn totals(&mut self, terminal: usize, wrong: bool) {
         let batch = self.batches[terminal];
         let mut totals = self.bench.model.recount(TerminalIndex(terminal as u32), named::batch(batch));

@@ -1,7 +1,9 @@
 //! Keys that people bring together: plans of a ceremony, names of keys.
 
 use crate::ids::DataError;
+use crate::operation::Reason;
 use crate::party::{KeyName, KeyUse};
+use crate::user::UserName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -52,6 +54,19 @@ pub enum KeyMove {
     Imported,
     /// Drawn here, and out to the terminal whose master key it is.
     Injected,
+}
+
+/// What is known of a change of the local master key. The key itself is in no ledger, wrapped or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LmkChange {
+    /// Check value of the one before.
+    pub before: [u8; 4],
+    /// Check value of the one in force from now on.
+    pub now: [u8; 4],
+    /// Who brought a component, with its check value.
+    pub custodians: Vec<(UserName, [u8; 4])>,
+    /// Why.
+    pub reason: Reason,
 }
 
 impl KeyUse {

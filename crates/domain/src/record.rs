@@ -3,7 +3,7 @@
 use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
-use crate::ceremony::{KeyMove, KeyPlan};
+use crate::ceremony::{KeyMove, KeyPlan, LmkChange};
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
@@ -245,11 +245,25 @@ pub enum Record {
     Converted { transaction: TransactionId, billing: Billing },
     /// The issuer's answer says otherwise: this is what it bills its cardholder, and the rate where it names one.
     IssuerBilled { transaction: TransactionId, amount: Amount, rate: Option<ConversionRate> },
+    /// Custodians brought another local master key together. It is in force from here on, and keys under the one
+    /// before it are translated by the records that follow.
+    LmkChanged(Box<LmkChange>),
+    /// Keys, the same as before, under the local master key in force. A key of a terminal's session is named by its use
+    /// and the terminal.
+    KeysTranslated { keys: Vec<(KeyName, KeyRecord)> },
+    /// Local master keys that are not in force any more were destroyed, by their check values.
+    LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
+    /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
+    MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
 }
 
 impl Record {
     /// What it does to the accounts. Every record that moves or holds value says so here, and nowhere else does an
     /// account change.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one line a kind of record, so that a new one does not compile without"
+    )]
     pub fn entry(&self) -> Option<&Entry> {
         match self {
             Self::AccountFunded { entry }
@@ -319,7 +333,11 @@ impl Record {
             | Self::KeyMoved { .. }
             | Self::RateSet { .. }
             | Self::Converted { .. }
-            | Self::IssuerBilled { .. } => None,
+            | Self::IssuerBilled { .. }
+            | Self::LmkChanged(_)
+            | Self::KeysTranslated { .. }
+            | Self::LmkRetired { .. }
+            | Self::MacsFailed { .. } => None,
         }
     }
 }

@@ -332,6 +332,15 @@ fn ceremonies() -> Vec<Record> {
         Record::KeyComponentLoaded { key: name, component: key() },
         Record::KeyCeremonyCancelled { key: name, reason: reason() },
         Record::KeyMoved { key: name, under: name, way: KeyMove::Injected, check_value: [1, 2, 3, 4] },
+        Record::LmkChanged(Box::new(LmkChange {
+            before: [1, 2, 3, 4],
+            now: [5, 6, 7, 8],
+            custodians: vec![("anna".parse().unwrap(), [9; 4]), ("ben".parse().unwrap(), [10; 4])],
+            reason: reason(),
+        })),
+        Record::KeysTranslated { keys: vec![(name, key())] },
+        Record::LmkRetired { check_values: vec![[1, 2, 3, 4]], reason: reason() },
+        Record::MacsFailed { terminal: TerminalIndex(2), in_a_row: 3 },
     ]
 }
 

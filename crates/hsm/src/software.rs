@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use switchyard_keys::dukpt::tdes::derivation_variant;
-use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, Lmk, WrappedKey};
+use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, Lmk, LmkRing, WrappedKey};
 use switchyard_keys::mac::{MacAlgorithm, MacKey};
 use switchyard_keys::{AesCipher, DesKey, KeyError, SecretBytes, TdesCipher};
 
@@ -19,7 +19,7 @@ use crate::request::KeySpec;
 
 /// Key blocks under a local master key.
 pub struct LmkStore {
-    lmk: Lmk,
+    lmk: Arc<LmkRing>,
     open: OpenKeys,
 }
 
@@ -100,7 +100,7 @@ impl Store for LmkStore {
     }
 
     fn health(&self) -> Result<Health, HsmError> {
-        let detail = format!("local master key {}", text_of(&self.lmk.kcv()[..3]));
+        let detail = format!("local master key {}", text_of(&self.lmk.check_value()[..3]));
         Ok(Health { backend: self.name(), available: 1, configured: 1, detail })
     }
 }
@@ -112,6 +112,12 @@ impl SoftwareHsm {
     /// An HSM whose keys are under `lmk`.
     #[must_use]
     pub fn new(lmk: Lmk) -> Self {
+        Self::under(Arc::new(lmk.into()))
+    }
+
+    /// An HSM whose keys are under local master keys that somebody else changes.
+    #[must_use]
+    pub fn under(lmk: Arc<LmkRing>) -> Self {
         Self(LmkStore { lmk, open: OpenKeys::new() })
     }
 }

@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::custody;
 use crate::keystore::wipe;
+use crate::lmk;
 use crate::login;
 use crate::people::Asker;
 use crate::registry::answer;
@@ -45,12 +46,17 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// Makes the socket; the one that a crashed process left is removed, the ledger's lock is ours by now.
 pub(crate) fn bind(path: &Path, group: bool) -> std::io::Result<UnixListener> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let listener = UnixListener::bind(path)?;
+    if group {
+        // A new file has the group of the process, which is another's where the directory was given to one.
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::os::unix::fs::chown(path, None, Some(std::fs::metadata(dir)?.gid()))?;
+    }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(if group { 0o660 } else { 0o600 }))?;
     Ok(listener)
 }
@@ -205,6 +211,9 @@ async fn give(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: 
         Request::Key { request } => {
             return told("shown", custody::carry_out(shared, actor, request).await);
         }
+        Request::Lmk => return success("lmk", json!(lmk::view(&shared.store))),
+        Request::ChangeLmk(order) => return told("lmk", lmk::change(shared, actor, order).await),
+        Request::RetireLmk { reason } => return told("lmk", lmk::retire(shared, actor, reason).await),
         Request::RotateCardKey => {
             let rotated = crate::card_keys::rotate(shared, actor).await;
             return told("key", rotated.map(|()| shared.cards.key_id()));

@@ -93,26 +93,34 @@ impl CardKeyFiles {
         Ok(KeptKey { from, wrapped: WrappedKey(wrapped.to_owned()) })
     }
 
+    /// Wraps a key under the local master key in force, and says whether it was under another. One whose file is gone was
+    /// shredded.
+    pub(crate) fn translate(
+        &self,
+        store: &KeyStore,
+        id: u32,
+        check_value: [u8; 4],
+    ) -> Result<bool, CardKeyError> {
+        let kept = match self.read(id) {
+            Ok(kept) => kept,
+            Err(DataError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let record = KeyRecord { wrapped: kept.wrapped, check_value };
+        let Some(now) = store.translate(KeyUse::CardData, &record)? else { return Ok(false) };
+        self.write(id, &KeptKey { from: kept.from, wrapped: now.wrapped })?;
+        Ok(true)
+    }
+
     /// Destroys a key: its bytes are overwritten, synced, and the file is removed. One that is gone already is fine.
     ///
     /// # Errors
     /// `Io`; the next start tries again.
     pub(crate) fn destroy(&self, id: u32) -> Result<(), DataError> {
         let path = self.path(id);
-        let opened = OpenOptions::new().write(true).open(&path);
-        let mut file = match opened {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(io_error("open", &path, source)),
-        };
-        let length = file.metadata().map_err(|source| io_error("look at", &path, source))?.len();
-        for pattern in [0xFF, 0x00] {
-            let bytes = vec![pattern; length as usize];
-            let written = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(&bytes));
-            written.and_then(|()| file.sync_all()).map_err(|source| io_error("overwrite", &path, source))?;
-        }
-        fs::remove_file(&path).map_err(|source| io_error("remove", &path, source))?;
-        sync_dir(&self.dir)
+        if destroy_file(&path)? { sync_dir(&self.dir) } else { Ok(()) }
     }
 
     /// Destroys what the ledger says is shredded and a crash left: keys below the one in use that it no longer names.
@@ -132,7 +140,25 @@ impl CardKeyFiles {
     }
 }
 
-fn sync_dir(dir: &Path) -> Result<(), DataError> {
+/// Overwrites a file, syncs it and removes it; false when there was none.
+pub(crate) fn destroy_file(path: &Path) -> Result<bool, DataError> {
+    let opened = OpenOptions::new().write(true).open(path);
+    let mut file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(io_error("open", path, source)),
+    };
+    let length = file.metadata().map_err(|source| io_error("look at", path, source))?.len();
+    for pattern in [0xFF, 0x00] {
+        let bytes = vec![pattern; length as usize];
+        let written = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(&bytes));
+        written.and_then(|()| file.sync_all()).map_err(|source| io_error("overwrite", path, source))?;
+    }
+    fs::remove_file(path).map_err(|source| io_error("remove", path, source))?;
+    Ok(true)
+}
+
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), DataError> {
     let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(|source| io_error("sync", dir, source))
 }

@@ -184,8 +184,10 @@ mod tests {
     }
     fn work(master: &DesKey, request: &Financial) -> ChipOutcome {
         let lmk = SecretBytes::random(32).unwrap();
-        let (store, module) =
-            (KeyStore::new(&lmk).unwrap(), Module::software(Lmk::from_slice(lmk.expose()).unwrap()));
+        let (store, module) = (
+            KeyStore::new(&lmk).unwrap(),
+            Module::software(std::sync::Arc::new(Lmk::from_slice(lmk.expose()).unwrap().into())),
+        );
         let usage = KeyUse::IssuerCryptogram;
         let key = HsmKey::new(usage, store.wrap(usage, master.expose()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -185,6 +185,7 @@ impl CoreThread {
             Record::KeyInstalled { name, key } => {
                 pending.registered.push(Registered::Key(*name, key.clone()));
             }
+            Record::KeysTranslated { keys } => pending.registered.push(Registered::Translated(keys.clone())),
             Record::CardKeysShredded { keys, .. } => {
                 pending.registered.push(Registered::Shredded(keys.clone()));
             }

@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use switchyard_core::{Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts};
-use switchyard_domain::{Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, Reason, TerminalId};
+use switchyard_domain::{
+    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, Reason, TerminalId, UserName,
+};
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes};
 use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, components, set_odd_parity, wrap_des_ecb};
 
 use crate::clear_key::from_digits;
-use crate::keystore::{KeyStore, usage_of, wipe};
+use crate::data::DataError;
+use crate::keystore::{CardKeyError, KeyStore, usage_of, wipe};
+use crate::login::LoginError;
 use crate::shared::Shared;
 
 /// Bytes of the master key that a terminal is given: double-length, as terminals take it.
@@ -92,6 +96,10 @@ impl Component {
         wipe(&mut digits);
         read.map(Self)
     }
+    #[cfg(test)]
+    pub(crate) fn of(bytes: SecretBytes) -> Self {
+        Self(bytes)
+    }
     /// The bytes, to be sent to where they are wrapped.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
@@ -152,9 +160,39 @@ pub enum CustodyError {
     /// The transport key is weaker than what it is to carry.
     #[error("{0} is a triple DES key, and does not carry an AES key")]
     Weaker(KeyName),
+    /// A custodian of the local master key did not log in.
+    #[error("custodian {custodian}: {source}")]
+    Custodian {
+        /// Who.
+        custodian: UserName,
+        /// Why.
+        #[source]
+        source: LoginError,
+    },
+    /// The files of the local master key, or of card keys.
+    #[error(transparent)]
+    Cards(#[from] CardKeyError),
+    /// A key opens under none of the local master keys that are here.
+    #[error("{key} opens under no local master key that is here")]
+    Unopened {
+        /// Which.
+        key: KeyName,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// There is no local master key but the one in force.
+    #[error("there is no local master key to retire")]
+    NothingToRetire,
     /// The switch ended meanwhile.
     #[error("the switch stopped before it was done")]
     Stopped,
+}
+
+impl From<DataError> for CustodyError {
+    fn from(error: DataError) -> Self {
+        Self::Cards(error.into())
+    }
 }
 
 impl KeyRequest {
@@ -378,7 +416,11 @@ pub(crate) async fn list(shared: &Shared, actor: Actor) -> Result<Vec<KeyRow>, C
     Ok(known.iter().map(KeyRow::of).collect())
 }
 
-async fn asked(shared: &Shared, actor: &Actor, command: KeyCommand) -> Result<CommandOutcome, CustodyError> {
+pub(crate) async fn asked(
+    shared: &Shared,
+    actor: &Actor,
+    command: KeyCommand,
+) -> Result<CommandOutcome, CustodyError> {
     let done = shared.command(actor.clone(), Command::Key(command)).await;
     Ok(done.map_err(|_| CustodyError::Stopped)??)
 }

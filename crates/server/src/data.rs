@@ -6,6 +6,7 @@
 //! | `snapshots/` | the state of the core at some places of the log, for a fast start; may be deleted |
 //! | `keys/hsm-transport` | the key shared with a hardware security module, where there is one, mode 0600 |
 //! | `keys/lmk` | the local master key, 64 hexadecimal digits under a line that says what it is for, mode 0600 |
+//! | `keys/lmk-old-XXXXXXXX` | one before it that is not retired, by its check value |
 //! | `keys/card-data/` | the keys that seal cards, each wrapped under the local master key |
 //! | `keys/ledger-checkpoint` | the key that signs checkpoints of the ledger |
 //! | `keys/card-hash` | the key of the card hash, in the same form; production keeps it elsewhere |
@@ -23,6 +24,7 @@ use switchyard_keys::{KeyError, SecretBytes};
 use crate::card_keys::CardKeyFiles;
 use crate::clear_key::from_digits;
 use crate::config::{KeyFiles, Profile};
+use crate::lmk_files::LmkFiles;
 
 /// Bytes of the local master key and of the key of the card hash.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -56,6 +58,15 @@ pub enum DataError {
         /// The key file.
         path: PathBuf,
     },
+    /// The ledger was made for a demonstration and the profile is production.
+    #[error(
+        "{} was made by `init --demo`, whose keys and cards are known to others: profile \"production\" refuses it; make one with `switchyard init --acquirer CODE`",
+        path.display()
+    )]
+    DemoLedger {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// Others than the owner can read a key file.
     #[error("{} can be read by others: mode {mode:03o}, needs 600", path.display())]
     Readable {
@@ -69,6 +80,19 @@ pub enum DataError {
     Malformed {
         /// The key file.
         path: PathBuf,
+    },
+    /// The ledger's keys are under a local master key that is not here.
+    #[error(
+        "the keys of the ledger are under the local master key {need}; {} holds {have}: put the file of the other one beside it",
+        path.display()
+    )]
+    OtherLmk {
+        /// Where the one in force lies.
+        path: PathBuf,
+        /// Check value of the one that the ledger names.
+        need: String,
+        /// Check values of those that are here.
+        have: String,
     },
     /// The key library refused.
     #[error("key material refused")]
@@ -184,12 +208,9 @@ impl DataDir {
         Ok(())
     }
 
-    /// Reads the local master key.
-    ///
-    /// # Errors
-    /// [`DataError::DemoKey`], [`DataError::Readable`], [`DataError::Malformed`] and `Io`.
-    pub(crate) fn read_lmk(&self, profile: Profile) -> Result<SecretBytes, DataError> {
-        read_key(&self.lmk, profile)
+    /// The files of local master keys.
+    pub(crate) fn lmk(&self) -> LmkFiles {
+        LmkFiles::new(self.lmk.clone())
     }
 
     /// Reads the key of the card hash.
@@ -233,12 +254,12 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), DataError> {
         .map_err(|source| io_error("make directory", path, source))
 }
 
-fn mark_of(demo: bool) -> &'static str {
+pub(crate) fn mark_of(demo: bool) -> &'static str {
     if demo { DEMO_MARK } else { PRODUCTION_MARK }
 }
 
 /// Writes a key into a file that must not be there.
-fn write_key(path: &Path, key: &SecretBytes, mark: &str) -> Result<(), DataError> {
+pub(crate) fn write_key(path: &Path, key: &SecretBytes, mark: &str) -> Result<(), DataError> {
     let mut text = String::with_capacity(mark.len() + 2 * KEY_BYTES + 2);
     text.push_str(mark);
     text.push('\n');
@@ -322,7 +343,7 @@ pub(crate) fn read_private(path: &Path) -> Result<SecretBytes, DataError> {
     Ok(SecretBytes::from(fs::read(path).map_err(|source| io_error("read", path, source))?))
 }
 
-fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
+pub(crate) fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
     let text = read_private(path)?;
     let malformed = || DataError::Malformed { path: path.to_path_buf() };
     let mut lines = text.expose().split(|byte| *byte == b'\n');
@@ -330,11 +351,16 @@ fn read_key(path: &Path, profile: Profile) -> Result<SecretBytes, DataError> {
     if !mark.starts_with(b"#") {
         return Err(malformed());
     }
-    if profile == Profile::Production && mark.starts_with(DEMO_MARK.as_bytes()) {
+    if profile == Profile::Production && is_demo(mark) {
         return Err(DataError::DemoKey { path: path.to_path_buf() });
     }
     let key = from_digits(digits.trim_ascii()).ok_or_else(malformed)?;
     if key.len() == KEY_BYTES { Ok(key) } else { Err(malformed()) }
+}
+
+/// Whether the first line of a key file says that the key is for demonstrations only.
+pub(crate) fn is_demo(mark: &[u8]) -> bool {
+    mark.starts_with(DEMO_MARK.as_bytes())
 }
 
 pub(crate) fn io_error(op: &'static str, path: &Path, source: io::Error) -> DataError {
@@ -355,10 +381,10 @@ mod tests {
         let data = DataDir::new(dir.path(), &KeyFiles::default());
         data.create(true, &lmk()).unwrap();
         assert!(matches!(data.create(true, &lmk()), Err(DataError::Exists { .. })));
-        let first = data.read_lmk(Profile::Demo).unwrap();
-        assert_eq!(first.expose(), data.read_lmk(Profile::Demo).unwrap().expose());
+        let first = read_key(&data.lmk, Profile::Demo).unwrap();
+        assert_eq!(first.expose(), read_key(&data.lmk, Profile::Demo).unwrap().expose());
         assert_ne!(first.expose(), data.read_card_hash(Profile::Demo).unwrap().expose());
-        assert!(matches!(data.read_lmk(Profile::Production), Err(DataError::DemoKey { .. })));
+        assert!(matches!(data.lmk().open(Profile::Production, None), Err(DataError::DemoKey { .. })));
         assert!(!data.is_initialised());
     }
 
@@ -367,13 +393,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::new(dir.path(), &KeyFiles::default());
         data.create(false, &lmk()).unwrap();
-        data.read_lmk(Profile::Production).unwrap();
+        data.lmk().open(Profile::Production, None).unwrap();
         fs::set_permissions(&data.lmk, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(data.read_lmk(Profile::Demo), Err(DataError::Readable { mode: 0o640, .. })));
+        assert!(matches!(data.lmk().open(Profile::Demo, None), Err(DataError::Readable { mode: 0o640, .. })));
         fs::set_permissions(&data.lmk, fs::Permissions::from_mode(0o600)).unwrap();
         for text in ["", "# k\n", "00\n00\n", "# k\n0\n", "# k\n0g\n", "# k\n00\n"] {
             fs::write(&data.lmk, text).unwrap();
-            assert!(matches!(data.read_lmk(Profile::Demo), Err(DataError::Malformed { .. })), "{text:?}");
+            assert!(
+                matches!(data.lmk().open(Profile::Demo, None), Err(DataError::Malformed { .. })),
+                "{text:?}"
+            );
         }
     }
 }

@@ -17,13 +17,13 @@ use switchyard_domain::{KeyRecord, KeyUse, WrappedKey};
 use switchyard_hsm::payshield::{PayShield, Settings};
 use switchyard_hsm::pkcs11::{Pkcs11Hsm, TokenSettings};
 use switchyard_hsm::{Hsm, HsmError, KeyHandle, SoftwareHsm};
-use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage, Lmk};
+use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage, LmkRing};
 use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{KeyError, SecretBytes};
 
 use crate::config::{Config, HsmBackend, Profile};
 use crate::data::{DataDir, DataError, KeptTransport};
-use crate::keystore::{KeyStore, usage_of};
+use crate::keystore::{KeyStore, is_ours, usage_of};
 use crate::shared::{Phase, Shared};
 
 /// Why there is no HSM.
@@ -68,21 +68,17 @@ impl std::fmt::Debug for Module {
 
 impl Module {
     /// The HSM that the configuration names, on the runtime that this is called in.
-    pub(crate) fn open(config: &Config, data: &DataDir) -> Result<Self, HsmStartError> {
+    pub(crate) fn open(config: &Config, data: &DataDir, lmk: Arc<LmkRing>) -> Result<Self, HsmStartError> {
         let external = |hsm: Arc<dyn Hsm>| {
             let kept = crate::data::read_transport(&transport_file(config, data), config.general.profile)?;
             let check_value = KeyAlgorithm::Aes.check_value(kept.key.expose())?;
             let handle = KeyHandle::new("transport", &kept.reference, KeyUsage::Zmk, check_value)?;
             let transport = Some(Transport { handle, key: kept.key });
-            let lmk = Lmk::from_slice(data.read_lmk(config.general.profile)?.expose())?;
-            let own = Some(SoftwareHsm::new(lmk));
+            let own = Some(SoftwareHsm::under(Arc::clone(&lmk)));
             Ok::<_, HsmStartError>(Self { hsm, transport, own, is_well: AtomicBool::new(false) })
         };
         match config.hsm.backend {
-            HsmBackend::Software => {
-                let lmk = Lmk::from_slice(data.read_lmk(config.general.profile)?.expose())?;
-                Ok(Self::software(lmk))
-            }
+            HsmBackend::Software => Ok(Self::software(Arc::clone(&lmk))),
             HsmBackend::PayShield => external(Arc::new(PayShield::start(&settings(config))?)),
             HsmBackend::Pkcs11 => {
                 let hsm = open_token(config, data)?;
@@ -91,8 +87,8 @@ impl Module {
         }
     }
 
-    pub(crate) fn software(lmk: Lmk) -> Self {
-        let hsm = Arc::new(SoftwareHsm::new(lmk));
+    pub(crate) fn software(lmk: Arc<LmkRing>) -> Self {
+        let hsm = Arc::new(SoftwareHsm::under(lmk));
         Self { hsm, transport: None, own: None, is_well: AtomicBool::new(true) }
     }
 
@@ -118,7 +114,7 @@ impl Module {
     ) -> Result<KeyHandle, HsmError> {
         let key_usage = usage_of(usage);
         let reference = &record.wrapped.0;
-        let Some(transport) = self.transport.as_ref().filter(|_| reference.starts_with('D')) else {
+        let Some(transport) = self.transport.as_ref().filter(|_| is_ours(record)) else {
             return KeyHandle::new(key_usage.name(), reference, key_usage, record.check_value);
         };
         let refused = |source| HsmError::Key { id: key_usage.name().to_owned(), source };

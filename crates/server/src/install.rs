@@ -1,6 +1,7 @@
 //! Makes a data directory: keys, and the first records of the ledger.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use switchyard_core::{
     Command, CommandError, CommandOutcome, Core, Effect, Input, Output, State, UserCommand,
@@ -16,6 +17,7 @@ use crate::config::{Config, Profile};
 use crate::custody::{CustodyError, KeyRequest, Shown, keys_of};
 use crate::data::{DataDir, DataError, KEY_BYTES};
 use crate::keystore::{CardKeyError, Cards, DATA_KEY_FIRST, KeyStore, hash_key_record};
+use crate::lmk::store_of;
 use crate::login::{LoginError, Who, compare_alone, next_password};
 use crate::open::{Opened, ReplayError, open};
 use crate::shared::{Hooks, now};
@@ -109,7 +111,7 @@ pub fn initialise_under(
 ) -> Result<(), InitError> {
     let data = DataDir::new(dir, &config.keys);
     data.create(plan.demo, &lmk)?;
-    let keys = KeyStore::new(&data.read_lmk(Profile::Demo)?)?;
+    let keys = KeyStore::new(&lmk)?;
     let hash_key = data.read_card_hash(Profile::Demo)?;
     let first = card_keys(&data, &keys, &hash_key)?;
     let cards =
@@ -138,7 +140,7 @@ pub fn initialise_under(
 }
 
 /// Appends records in as few blocks as their sizes allow.
-fn append(log: &mut Log, output: &Output) -> Result<(), InitError> {
+pub(crate) fn append(log: &mut Log, output: &Output) -> Result<(), InitError> {
     let mut batch = RecordBatch::new();
     for stamped in &output.records {
         if batch.push(|buffer| stamped.encode(buffer)).is_err() {
@@ -176,7 +178,7 @@ pub fn carry_out_alone_with(
 ) -> Result<CommandOutcome, InitError> {
     alone(dir, config, who, |data, core, _| {
         let profile = config.general.profile;
-        let keys = KeyStore::new(&data.read_lmk(profile)?)?;
+        let keys = store_of(data, config, core.state())?;
         let hash_key = data.read_card_hash(profile)?;
         let cards = Cards::open(&keys, core.state().registry().keys(), &hash_key, &data.card_keys())?;
         Ok(make(&Tools { keys, cards })?)
@@ -189,7 +191,7 @@ pub fn carry_out_alone_with(
 /// What reading the keys yields.
 pub fn cards_of(dir: &Path, config: &Config, state: &State) -> Result<Cards, InitError> {
     let (data, profile) = (DataDir::new(dir, &config.keys), config.general.profile);
-    let keys = KeyStore::new(&data.read_lmk(profile)?)?;
+    let keys = KeyStore::under(Arc::new(data.lmk().open(profile, state.lmk())?));
     let hash_key = data.read_card_hash(profile)?;
     Ok(Cards::open(&keys, state.registry().keys(), &hash_key, &data.card_keys())?)
 }
@@ -201,7 +203,7 @@ pub fn cards_of(dir: &Path, config: &Config, state: &State) -> Result<Cards, Ini
 pub fn rotate_card_key_alone(dir: &Path, config: &Config, who: Who) -> Result<u32, InitError> {
     let mut drawn_id = 0;
     alone(dir, config, who, |data, core, _| {
-        let keys = KeyStore::new(&data.read_lmk(config.general.profile)?)?;
+        let keys = store_of(data, config, core.state())?;
         drawn_id = crate::card_keys::next_id(core);
         let drawn = data.card_keys().draw(&keys, drawn_id)?;
         Ok(Command::InstallKey { name: drawn.name, key: drawn.record })
@@ -246,7 +248,7 @@ fn alone(
 }
 
 /// Who somebody is, by whatever proves it.
-fn prove(core: &mut Core, who: Who, output: &mut Output) -> Result<Actor, InitError> {
+pub(crate) fn prove(core: &mut Core, who: Who, output: &mut Output) -> Result<Actor, InitError> {
     match who {
         Who::Proven(actor) => Ok(actor),
         Who::Login(login) => {
@@ -303,7 +305,7 @@ pub fn add_user_alone(
 pub fn custody_alone(dir: &Path, config: &Config, who: Who, request: KeyRequest) -> Result<Shown, InitError> {
     let mut told = Shown::default();
     alone(dir, config, who, |data, core, actor| {
-        let store = KeyStore::new(&data.read_lmk(config.general.profile)?)?;
+        let store = store_of(data, config, core.state())?;
         let mut known = Vec::new();
         for need in request.needs() {
             let asked = own(core, actor.clone(), Command::Key(need), &mut Output::default());
@@ -317,7 +319,7 @@ pub fn custody_alone(dir: &Path, config: &Config, who: Who, request: KeyRequest)
 }
 
 /// One command of several.
-fn own(
+pub(crate) fn own(
     core: &mut Core,
     actor: Actor,
     command: Command,
@@ -341,7 +343,7 @@ fn card_keys(
     Ok([(drawn.name, drawn.record), (hash_name, hash_key_record(hash_key))])
 }
 
-fn carry_out(
+pub(crate) fn carry_out(
     core: &mut Core,
     index: usize,
     actor: Actor,

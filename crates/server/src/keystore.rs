@@ -1,7 +1,7 @@
 //! Keys at rest become keys in use, and back; cards are sealed, hashed and opened.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use switchyard_domain::{
@@ -9,7 +9,7 @@ use switchyard_domain::{
     WorkingKeys, WrappedKey,
 };
 use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
-use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
+use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, LmkRing};
 use switchyard_keys::mac::{MacKey, hmac};
 use switchyard_keys::working_keys::MacProfile;
 use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, constant_time_eq};
@@ -21,7 +21,7 @@ use crate::hsm::HsmKey;
 /// The local master key, and what can be done with it.
 #[derive(Debug)]
 pub struct KeyStore {
-    lmk: Lmk,
+    lmk: Arc<LmkRing>,
 }
 
 /// A terminal's working keys, ready to use.
@@ -35,7 +35,30 @@ pub(crate) struct TerminalKeys {
 
 impl KeyStore {
     pub(crate) fn new(lmk: &SecretBytes) -> Result<Self, KeyError> {
-        Ok(Self { lmk: Lmk::from_slice(lmk.expose())? })
+        Ok(Self::under(Arc::new(Lmk::from_slice(lmk.expose())?.into())))
+    }
+
+    /// Under local master keys that somebody else changes.
+    pub(crate) fn under(lmk: Arc<LmkRing>) -> Self {
+        Self { lmk }
+    }
+
+    /// The local master keys.
+    pub(crate) fn lmk(&self) -> &LmkRing {
+        &self.lmk
+    }
+
+    /// A key under the local master key in force; nothing where it is so already, or where a module keeps it under its
+    /// own.
+    pub(crate) fn translate(&self, usage: KeyUse, record: &KeyRecord) -> Result<Option<KeyRecord>, KeyError> {
+        if !is_ours(record) {
+            return Ok(None);
+        }
+        let Some(wrapped) = self.lmk.translate(&block_of(record))? else { return Ok(None) };
+        let now = KeyRecord { wrapped: kept(&wrapped)?, check_value: record.check_value };
+        // The ledger's word for which key it is, once more.
+        self.unwrap(usage, &now)?;
+        Ok(Some(now))
     }
 
     /// A key under the local master key, as the ledger keeps it. Keys of 8, 16 and 24 bytes are DES keys
@@ -142,6 +165,11 @@ impl KeyStore {
     }
 }
 
+/// Whether a key is under the switch's own local master key: what a module keeps is in a form of the module's.
+pub(crate) fn is_ours(record: &KeyRecord) -> bool {
+    record.wrapped.0.starts_with('D')
+}
+
 /// A key of the ledger, as the local master key opens it.
 fn block_of(record: &KeyRecord) -> lmk::WrappedKey {
     lmk::WrappedKey::from_bytes(record.wrapped.0.as_bytes().to_vec())
@@ -227,6 +255,8 @@ pub enum CardKeyError {
 pub struct Cards {
     vault: ArcSwap<CardVault>,
     files: CardKeyFiles,
+    /// Held while files are destroyed or written anew: what is destroyed does not come back.
+    writing: Mutex<()>,
     /// Held while a key is changed; true once that went wrong after the ledger named the new key.
     rotation: tokio::sync::Mutex<bool>,
     /// When the key in use was drawn, microseconds since 1970; zero for one that the ledger holds.
@@ -278,6 +308,7 @@ impl Cards {
         Ok(Self {
             vault: ArcSwap::from_pointee(vault),
             files: files.clone(),
+            writing: Mutex::new(()),
             rotation: tokio::sync::Mutex::new(false),
             from: AtomicU64::new(from.0),
             intake: AtomicU64::new(u64::from_le_bytes(start)),
@@ -321,7 +352,19 @@ impl Cards {
 
     /// Destroys the files of such keys, which takes the disk some time.
     pub(crate) fn destroy(&self, ids: &[u16]) -> Result<(), CardKeyError> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         ids.iter().try_for_each(|id| Ok(self.files.destroy(u32::from(*id))?))
+    }
+
+    /// Wraps the key of a file under the local master key in force, and says whether it was under another.
+    pub(crate) fn translate(
+        &self,
+        store: &KeyStore,
+        id: u32,
+        check_value: [u8; 4],
+    ) -> Result<bool, CardKeyError> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.files.translate(store, id, check_value)
     }
 
     /// What is kept of a card.

@@ -95,6 +95,34 @@ impl TerminalEntry {
     }
 }
 
+impl TerminalEntry {
+    /// A key, the same as before, is wrapped in another way. One that is another by now stays.
+    fn translated(&self, usage: KeyUse, key: &KeyRecord) {
+        if usage == KeyUse::TerminalMaster {
+            self.master_key.store(Arc::new(HsmKey::new(usage, key.clone())));
+            return;
+        }
+        let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(keys) = wrapped.as_mut() else { return };
+        let place = match usage {
+            KeyUse::TerminalPin => Some(&mut keys.pin),
+            KeyUse::TerminalMac => Some(&mut keys.mac),
+            KeyUse::TerminalTrack => keys.track.as_mut(),
+            KeyUse::TerminalMaster
+            | KeyUse::ZonePin
+            | KeyUse::PinVerification
+            | KeyUse::CardData
+            | KeyUse::CardHash
+            | KeyUse::IssuerCryptogram
+            | KeyUse::Transport => None,
+        };
+        if let Some(place) = place.filter(|place| place.check_value == key.check_value) {
+            *place = key.clone();
+            self.ready.store(None);
+        }
+    }
+}
+
 /// All terminals.
 #[derive(Debug)]
 pub(crate) struct KeyTable {
@@ -158,7 +186,14 @@ impl KeyTable {
         }
     }
 
-    /// Answers ask for a sign-on from now on, until there is one. A restart forgets it.
+    /// A key of a terminal is wrapped in another way from now on.
+    pub(crate) fn translated(&self, index: TerminalIndex, usage: KeyUse, key: &KeyRecord) {
+        if let Some(entry) = self.at(index) {
+            entry.translated(usage, key);
+        }
+    }
+
+    /// Answers ask for a sign-on from now on, until there is one.
     pub(crate) fn renew_keys(&self, index: TerminalIndex) {
         if let Some(entry) = self.at(index) {
             entry.renew.store(true, Ordering::Release);

@@ -44,6 +44,9 @@ mod keyring;
 mod keystore;
 mod keytable;
 mod links;
+mod lmk;
+mod lmk_alone;
+mod lmk_files;
 mod login;
 pub mod metrics;
 mod open;
@@ -78,6 +81,8 @@ pub use install::{
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
 pub use links::{LinkAddress, LinkAddressError};
+pub use lmk::{Custodian, LmkOrder, LmkView};
+pub use lmk_alone::{change_lmk_alone, lmk_view, retire_lmk_alone};
 pub use login::{Login, LoginError, Who};
 pub use metrics::LatencyCounts;
 pub use open::{ReplayError, replay};

@@ -29,6 +29,8 @@ pub(crate) enum Registered {
     Link(LinkIndex, Box<Link>),
     /// A key to use.
     Key(KeyName, KeyRecord),
+    /// Keys, the same as before, that are wrapped in another way.
+    Translated(Vec<(KeyName, KeyRecord)>),
     /// A terminal is to sign on at its next answer.
     RenewKeys(TerminalIndex),
     /// Card keys to destroy.
@@ -66,6 +68,9 @@ impl Release {
                         crate::links::start(&self.shared, &self.runtime, index, *link, true);
                     }
                     Registered::Key(name, key) => self.use_key(name, &key),
+                    Registered::Translated(keys) => {
+                        keys.iter().for_each(|(name, key)| self.translated(*name, key));
+                    }
                     Registered::RenewKeys(terminal) => self.shared.table.renew_keys(terminal),
                     Registered::Shredded(ids) => shredded.extend(ids),
                     Registered::LinkWanted(link, wanted) => self.shared.links.want(link, wanted),
@@ -125,6 +130,19 @@ impl Release {
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
                 Effect::UseTerminal { .. } | Effect::UseProfile { .. } | Effect::UseKeys { .. } => {}
             }
+        }
+    }
+
+    /// What has been opened stays open: it is the same key.
+    fn translated(&self, name: KeyName, key: &KeyRecord) {
+        match name.usage {
+            KeyUse::TerminalMaster | KeyUse::TerminalPin | KeyUse::TerminalMac | KeyUse::TerminalTrack => {
+                self.shared.table.translated(TerminalIndex(name.owner), name.usage, key);
+            }
+            KeyUse::ZonePin | KeyUse::PinVerification | KeyUse::IssuerCryptogram => {
+                self.shared.keys.use_key(name, key);
+            }
+            KeyUse::CardData | KeyUse::CardHash | KeyUse::Transport => {}
         }
     }
 

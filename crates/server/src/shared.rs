@@ -20,6 +20,8 @@ use crate::keyring::KeyRing;
 use crate::keystore::{Cards, KeyStore};
 use crate::keytable::KeyTable;
 use crate::links::LinkTable;
+use crate::lmk::LmkDesk;
+use crate::lmk_files::LmkFiles;
 use crate::metrics::Metrics;
 use crate::queue::CoreQueue;
 use crate::reload::Reload;
@@ -105,6 +107,7 @@ pub(crate) struct Shared {
     pub(crate) store: KeyStore,
     pub(crate) module: Arc<Module>,
     pub(crate) cards: Cards,
+    pub(crate) lmk: LmkDesk,
     pub(crate) keys: KeyRing,
     pub(crate) jobs: JobQueue,
     pub(crate) connections: Connections,
@@ -142,6 +145,7 @@ pub(crate) struct Parts {
     pub(crate) store: KeyStore,
     pub(crate) module: Arc<Module>,
     pub(crate) cards: Cards,
+    pub(crate) lmk: LmkFiles,
     pub(crate) acquirer: AcquirerId,
     pub(crate) offset: UtcOffset,
     pub(crate) phase: watch::Sender<Phase>,
@@ -151,7 +155,7 @@ pub(crate) struct Parts {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, metrics, store, module, cards, acquirer, offset, phase, tls, hooks } = parts;
+        let Parts { config, metrics, store, module, cards, lmk, acquirer, offset, phase, tls, hooks } = parts;
         let core = &config.core;
         Self {
             queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
@@ -175,6 +179,7 @@ impl Shared {
             store,
             module,
             cards,
+            lmk: LmkDesk::new(lmk),
             acquirer,
             offset,
             phase,
@@ -289,8 +294,11 @@ pub(crate) mod tests {
             config: Config::default(),
             metrics: Arc::new(Metrics::new()),
             store,
-            module: Arc::new(Module::software(switchyard_keys::lmk::Lmk::generate().unwrap())),
+            module: Arc::new(Module::software(Arc::new(
+                switchyard_keys::lmk::Lmk::generate().unwrap().into(),
+            ))),
             cards,
+            lmk: LmkFiles::new("no files".into()),
             acquirer: "48720000".parse().unwrap(),
             offset: UtcOffset::CHINA,
             phase: watch::channel(Phase::Serving).0,

@@ -11,18 +11,20 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use switchyard_core::{Command, CommandError, CommandOutcome, Core, Output};
 use switchyard_domain::{Actor, LinkMode, TerminalProfile};
+use switchyard_keys::lmk::LmkRing;
 use switchyard_ledger::index::{Index, Indexer};
 use switchyard_ledger::projection::{Follower, Rows};
 use switchyard_ledger::{Committer, FileLayer, Log, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::connection::Tongue;
 use crate::core_thread::CoreThread;
 use crate::data::{DataDir, DataError};
 use crate::hsm::{HsmStartError, Module};
 use crate::keystore::{CardKeyError, Cards, KeyStore};
+use crate::lmk::settled;
 use crate::metrics::Metrics;
 use crate::open::{Opened, ReplayError, open};
 use crate::release::{Pending, Release};
@@ -156,12 +158,14 @@ impl Switch {
         let metrics = Arc::new(Metrics::new());
         let limit = config.http.connections_max;
         let http = HttpListener::new(http, limit, Arc::clone(&tls), Arc::clone(&metrics));
-        let module = Arc::new(Module::open(&config, &data)?);
+        // Which one is in force the ledger says; until then nothing is opened.
+        let lmk = Arc::new(data.lmk().open(config.general.profile, None)?);
+        let module = Arc::new(Module::open(&config, &data, Arc::clone(&lmk))?);
         tokio::spawn(crate::http::serve(http, phases, Arc::clone(&metrics), Arc::clone(&module), extra));
 
         let loading = {
             let (config, data, files) = (config.clone(), data.clone(), Arc::clone(&hooks.files));
-            move || load(&config, &data, &files)
+            move || load(&config, &data, &files, lmk)
         };
         let loaded = tokio::task::spawn_blocking(loading).await.map_err(|_| StartError::Interrupted)??;
         let admin_socket = data.admin_socket();
@@ -170,15 +174,15 @@ impl Switch {
         let Loaded { opened: Opened { log, recovery, core, from }, store, cards } = loaded;
         let state = core.state();
         let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
-        let offset = state.offset();
         let shared = Arc::new(Shared::new(Parts {
             config,
             metrics,
             store,
             module,
             cards,
+            lmk: data.lmk(),
             acquirer,
-            offset,
+            offset: state.offset(),
             phase,
             tls,
             hooks,
@@ -357,14 +361,23 @@ struct Loaded {
 }
 
 /// Everything that takes time: keys, and the ledger from its first record.
-fn load(config: &Config, data: &DataDir, files: &Arc<dyn FileLayer>) -> Result<Loaded, StartError> {
-    let lmk = data.read_lmk(config.general.profile)?;
-    let store = KeyStore::new(&lmk).map_err(DataError::Key)?;
+fn load(
+    config: &Config,
+    data: &DataDir,
+    files: &Arc<dyn FileLayer>,
+    lmk: Arc<LmkRing>,
+) -> Result<Loaded, StartError> {
     let hash_key = data.read_card_hash(config.general.profile)?;
     let opened = open(&data.ledger(), &data.snapshots(), config, files)?;
+    // Whoever put other key files into a demonstration's data directory has its terminals' keys all the same.
+    if opened.core.state().is_demo() && config.general.profile == Profile::Production {
+        return Err(DataError::DemoLedger { path: data.root().to_path_buf() }.into());
+    }
     if let Some(cut) = &opened.recovery.cut {
         tracing::warn!(bytes = cut.bytes, kept_in = %cut.kept_in.display(), "a torn block was cut from the ledger");
     }
+    lmk.take_over(settled(&data.lmk(), config, opened.core.state())?);
+    let store = KeyStore::under(lmk);
     let registry = opened.core.state().registry();
     let named: Vec<u32> = registry.card_keys().map(|(number, _)| number).collect();
     data.card_keys().finish_shredding(&named)?;
@@ -383,6 +396,9 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
         }
         if let Some(keys) = keys {
             shared.table.use_keys(index, keys.clone());
+        }
+        if registry.wants_new_keys(index) {
+            shared.table.renew_keys(index);
         }
     }
     for (name, key) in registry.keys() {

@@ -1,8 +1,8 @@
 //! Keys that custodians bring together, take out and bring in, as people type them.
 
 use super::ConfigOption;
-use clap::{Args, ValueEnum};
-use switchyard_domain::{KeyCipher, KeyName, Reason};
+use clap::{Args, Subcommand, ValueEnum};
+use switchyard_domain::{KeyCipher, KeyName, Reason, UserName};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InitKey {
@@ -77,6 +77,44 @@ pub(crate) struct MovedKey {
     /// The transport key.
     #[arg(long, value_name = "KEY")]
     pub(crate) under: KeyName,
+    #[command(flatten)]
+    pub(crate) config: ConfigOption,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LmkCommand {
+    /// Put another one in force, out of the components of two or three custodians, each of whom types a password and a
+    /// component. Every key goes under it while terminals are at work; the one before opens what it wrapped until
+    /// `key lmk retire`.
+    #[command(
+        after_help = "Example: switchyard key lmk rotate --custodian anna --custodian ben --reason 'yearly change'"
+    )]
+    Rotate(RotateLmk),
+    /// Check values of the one in force and of those before it that are not retired.
+    Status {
+        #[command(flatten)]
+        config: ConfigOption,
+    },
+    /// Destroy those before the one in force, once every key is under it. A backup from before the change opens with
+    /// its own copy of the key file only.
+    #[command(after_help = "Example: switchyard key lmk retire --reason 'no backup needs it any more'")]
+    Retire {
+        /// Why, in one line; the ledger keeps it with your name.
+        #[arg(long, value_name = "TEXT")]
+        reason: Reason,
+        #[command(flatten)]
+        config: ConfigOption,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RotateLmk {
+    /// A custodian, two or three times, in the order in which they type. `key component --lmk` draws components.
+    #[arg(long = "custodian", value_name = "USER", required = true)]
+    pub(crate) custodians: Vec<UserName>,
+    /// Why, in one line; the ledger keeps it with your name.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Reason,
     #[command(flatten)]
     pub(crate) config: ConfigOption,
 }

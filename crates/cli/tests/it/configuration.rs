@@ -68,10 +68,23 @@ fn production_refuses_the_keys_of_a_demonstration() {
     std::fs::rename(world.data().join("keys/card-hash"), &hash).unwrap();
     let text = std::fs::read_to_string(world.config()).unwrap();
     let keys = format!("profile = \"production\"\n[keys]\ncard_hash_file = {:?}\n", hash.to_str().unwrap());
-    std::fs::write(world.config(), format!("{keys}{text}")).unwrap();
-    let config = world.config();
-    let ran = world.run(&["serve", "--config", config.to_str().unwrap()]).expect(2);
-    assert!(ran.stderr.contains("demo key") && ran.stderr.contains("production"), "{ran:?}");
+    let refused = |text: &str| {
+        std::fs::write(world.config(), text).unwrap();
+        world.run(&["serve", "--config", world.config().to_str().unwrap()]).expect(2).stderr
+    };
+    let stderr = refused(&format!("{keys}{text}"));
+    assert!(stderr.contains("settlement.account_number") && stderr.contains("the demo's"), "{stderr}");
+    let account = "[settlement]\naccount_number = \"6222000000009999\"\n";
+    let whole = format!("{keys}{account}{text}");
+    let stderr = refused(&whole);
+    assert!(stderr.contains("demo key") && stderr.contains("production"), "{stderr}");
+    // Other marks on the key files make no other ledger of it.
+    for file in [hash, world.data().join("keys/lmk")] {
+        let key = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, key.replace("# switchyard demo key", "# switchyard key")).unwrap();
+    }
+    let stderr = refused(&whole);
+    assert!(stderr.contains("init --demo") && stderr.contains("production"), "{stderr}");
 }
 
 #[test]
@@ -81,7 +94,8 @@ fn init_puts_the_keys_where_the_configuration_has_them() {
     let config = dir.path().join("switchyard.toml");
     let text = format!(
         "profile = \"production\"\n[terminals]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-         [ledger]\nsegment_mib = 1\n[keys]\ncard_hash_file = {:?}\n",
+         [ledger]\nsegment_mib = 1\n[settlement]\naccount_number = \"6222000000009999\"\n\
+         [keys]\ncard_hash_file = {:?}\n",
         keys.join("card-hash").to_str().unwrap()
     );
     std::fs::write(&config, text).unwrap();

@@ -204,6 +204,94 @@ fn keys_change_while_terminals_are_at_work_and_nobody_is_declined() {
     world.run(&["ledger", "verify"]).expect(0);
 }
 
+/// Another local master key, which two custodians bring; gives what was told.
+fn another_lmk(world: &World) -> Value {
+    let drawn = ["ann", "ben"].map(|_| text(&json_of(world, &["key", "component", "--lmk"]), "component"));
+    let [ann, ben] = drawn;
+    let rotate = ["key", "lmk", "rotate", "--custodian", "ann", "--custodian", "ben", "--reason", "a test"];
+    let command = world.command(&[&rotate[..], &["--password-stdin", "--output", "json"]].concat());
+    let ran = Process::start(command, &format!("{OWN}\n{ann}\n{OWN}\n{ben}\n")).finish().expect(0);
+    for secret in [&ann, &ben, OWN] {
+        assert!(!ran.stderr.contains(secret) && !ran.stdout.contains(secret));
+    }
+    let whole = components::combine(&[&unhex(&ann), &unhex(&ben)]).unwrap();
+    let check_value = hex(&switchyard_keys::lmk::aes_kcv(whole.expose()).unwrap()[..4]);
+    let told = ran.json();
+    assert_eq!(told["in_force"], check_value);
+    assert_eq!(json_of(world, &["key", "lmk", "status"])["in_force"], check_value);
+    told
+}
+
+/// Two people who can bring a key.
+fn custodians(world: &World) {
+    custodian(world, "ann");
+    custodian(world, "ben");
+}
+
+#[test]
+fn the_local_master_key_changes_on_the_data_of_a_switch_that_does_not_run() {
+    let world = World::make(&[]);
+    custodians(&world);
+    let first = text(&json_of(&world, &["key", "lmk", "status"]), "in_force");
+    let told = another_lmk(&world);
+    assert_eq!(told["before"], json!([first]));
+    assert!(told["translated"].as_u64().unwrap() > 16, "{told}");
+    let serve = world.serve();
+    sales(&world, &serve.terminals.to_string());
+    serve.stop();
+    let retired = json_of(&world, &["key", "lmk", "retire", "--reason", "a test"]);
+    assert_eq!(retired["before"], json!([]));
+    world.run(&["key", "lmk", "retire", "--reason", "a test"]).expect(2);
+    sales_of_the_first_terminal(&world);
+    let exported = world.run(&["ledger", "export"]).expect(0).stdout;
+    let named =
+        |line: &str| line.contains("lmk_changed") && line.contains("\"ann\"") && line.contains("\"ben\"");
+    assert!(exported.lines().any(named), "who, and which check values");
+    assert!(exported.contains("keys_translated") && exported.contains("lmk_retired"));
+    assert!(!exported.contains("wrapped"));
+    world.run(&["ledger", "verify"]).expect(0);
+}
+
+#[test]
+fn the_local_master_key_changes_while_terminals_are_at_work_and_nobody_is_declined() {
+    let ports = free_ports::<2>();
+    let ports = ports.map(|port| port.to_string()).join(",");
+    let world = World::make(&["--issuer-ports", &ports]);
+    let _issuers = Process::start(world.command(&["sim", "issuer"]), "");
+    let serve = world.serve();
+    custodians(&world);
+    world.wait_for_links();
+    let target = serve.terminals.to_string();
+    let sim = ["sim", "terminals", "--target", &target, "--transactions", "12000", "--terminals", "4"];
+    let load =
+        Process::start(world.command(&[&sim[..], &["--well-behaved", "--output", "json"]].concat()), "");
+    let asked = || serve.metric("switch_requests_total");
+    let mut meanwhile = 0;
+    for round in 1..=3_u64 {
+        crate::support::until("terminals to be at work", || asked() > 500 * round);
+        let before = asked();
+        let told = another_lmk(&world);
+        meanwhile += asked() - before;
+        assert!(told["translated"].as_u64().unwrap() > 16, "{told}");
+        // Terminals sign on meanwhile: working keys come under the next one by themselves.
+        let tid = text(&world.made["terminals"][0], "tid");
+        world.run(&["terminal", "renew-keys", &tid, "--reason", "new working keys"]).expect(0);
+        json_of(&world, &["key", "rotate"]);
+    }
+    let retired = json_of(&world, &["key", "lmk", "retire", "--reason", "a test"]);
+    assert_eq!(retired["before"], json!([]));
+    assert!(meanwhile > 0, "it was under load");
+    let report = load.finish().expect(0).json();
+    assert_eq!(report["declined"], json!({}), "{report}");
+    assert_eq!((&report["errors_count"], &report["unknown"]), (&json!(0), &json!(0)));
+    assert!(report["approved"].as_u64().unwrap() >= 10_000, "{report}");
+    assert_eq!(serve.metric("switch_mac_failures_total"), 0);
+    serve.stop();
+    // What is on the disk opens under the one key that is left.
+    sales_of_the_first_terminal(&world);
+    world.run(&["ledger", "verify"]).expect(0);
+}
+
 #[test]
 fn custodians_bring_the_local_master_key_together() {
     let dir = tempfile::tempdir().unwrap();

@@ -24,4 +24,5 @@ mod rules;
 mod setup;
 mod system_calls;
 mod token;
+mod typed;
 mod users;

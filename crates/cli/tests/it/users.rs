@@ -1,6 +1,6 @@
 //! People who log in: beside a running switch and on the data of one that does not run.
 
-use crate::support::{Process, Ran, World};
+use crate::support::{Process, Ran, World, skipped};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -168,4 +168,52 @@ fn a_session_is_one_persons(world: &World) {
     );
     world.run(&because(&["user", "enable", "eve"])).expect(0);
     assert_eq!(answer(json!({"command": "status"}))["ok"], true);
+}
+
+/// Numbers of a user and of groups that no system gives to anybody.
+const STRANGER: u32 = 64_321;
+const GROUP: u32 = 64_322;
+const OTHER_GROUP: u32 = 64_323;
+
+#[test]
+fn the_group_of_the_data_directory_may_open_the_socket_and_has_to_log_in() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+    let world = World::make(&[]);
+    if std::fs::metadata(world.data()).unwrap().uid() != 0 {
+        skipped("the socket of a group: only root can be somebody else");
+        return;
+    }
+    let text = std::fs::read_to_string(world.config()).unwrap();
+    std::fs::write(world.config(), format!("{text}\n[admin]\ngroup = true\n")).unwrap();
+    let open = |path: &std::path::Path| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    chown(world.data(), None, Some(GROUP)).unwrap();
+    open(world.root());
+    std::fs::set_permissions(world.data(), std::fs::Permissions::from_mode(0o750)).unwrap();
+    // A copy of the command stands where everybody may run it, which the build's own directory may not be.
+    let place = tempfile::tempdir().unwrap();
+    open(place.path());
+    let own = world.command(&[]);
+    let binary = place.path().join("switchyard");
+    std::fs::copy(own.get_program(), &binary).unwrap();
+    let serve = world.serve();
+    let as_stranger = |group: u32, arguments: &[&str], input: &str| {
+        let mut command = std::process::Command::new(&binary);
+        command.arg("--data").arg(world.data()).args(arguments).env_remove("SWITCHYARD_USER");
+        command.current_dir(place.path()).uid(STRANGER).gid(group);
+        Process::start(command, input).finish()
+    };
+    add(&world, "ann", &["auditor"]);
+    let socket = std::fs::metadata(world.data().join("admin.sock")).unwrap();
+    assert_eq!((socket.mode() & 0o777, socket.gid()), (0o660, GROUP));
+    let status = ["link", "status", "--output", "json"];
+    let unproven = as_stranger(GROUP, &status, "").expect(2);
+    assert!(unproven.stderr.contains("log in with --user"), "{unproven:?}");
+    let login = [&status[..], &["--user", "ann", "--password-stdin"]].concat();
+    as_stranger(GROUP, &login, &format!("{OWN}\n")).expect(0);
+    let outside = as_stranger(OTHER_GROUP, &login, &format!("{OWN}\n")).expect(2);
+    assert!(outside.stderr.contains("Permission denied"), "{outside:?}");
+    serve.stop();
 }

@@ -1,14 +1,18 @@
 //! Keys that people bring together, take out and bring in. The core sees wrapped keys and check values only.
 
+use crate::access::Act;
 use crate::effect::{CommandError, CommandOutcome};
-use crate::key::{CEREMONIES_MAX, Ceremony, KeyCommand};
+use crate::key::{CEREMONIES_MAX, Ceremony, KeyCommand, Translation};
 use crate::machine::{Core, Output};
 use switchyard_domain::{
-    Actor, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LinkIndex, Record, TerminalIndex, Timestamp,
-    UserName,
+    Actor, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LinkIndex, LmkChange, Record, TerminalIndex,
+    Timestamp, UserName,
 };
 
 const CEREMONY: &str = "a ceremony for this key";
+/// How many custodians bring the local master key.
+const CUSTODIANS_MIN: usize = 2;
+const CUSTODIANS_MAX: usize = 3;
 
 impl Core {
     pub(super) fn key(
@@ -46,6 +50,18 @@ impl Core {
                 return Ok(CommandOutcome::Keys(vec![self.state.key_facts(key)]));
             }
             KeyCommand::List => return Ok(CommandOutcome::Keys(self.state.all_key_facts())),
+            KeyCommand::Wrapped { from } => return Ok(CommandOutcome::Keys(self.state.wrapped_keys(from))),
+            KeyCommand::ChangeLmk(change) => {
+                self.may_change_lmk(&change)?;
+                Record::LmkChanged(change)
+            }
+            KeyCommand::Translate { keys } => return self.translate(actor, keys, now, out),
+            KeyCommand::RetireLmk { check_values, reason } => {
+                if self.state.registry.lmk.is_some_and(|in_force| check_values.contains(&in_force)) {
+                    return Err(CommandError::Invalid { what: "retiring the local master key in force" });
+                }
+                Record::LmkRetired { check_values, reason }
+            }
             KeyCommand::Move { key, under, way, check_value, record } => {
                 self.may_move(key, under, way, record.is_some())?;
                 if let Some(record) = record {
@@ -57,6 +73,52 @@ impl Core {
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
+    }
+
+    /// Two or three custodians who are no others' bring a component each. Components that wait for others are under the
+    /// key before it: their ceremonies come to their end first.
+    fn may_change_lmk(&self, change: &LmkChange) -> Result<(), CommandError> {
+        if self.state.registry.ceremonies.iter().any(|(_, open)| !open.components.is_empty()) {
+            return Err(CommandError::NotNow {
+                why: "components of a key wait for others: end the ceremony, or cancel it",
+            });
+        }
+        let custodians = &change.custodians;
+        if !(CUSTODIANS_MIN..=CUSTODIANS_MAX).contains(&custodians.len()) {
+            return Err(CommandError::Invalid { what: "the number of custodians: two or three" });
+        }
+        for (place, (custodian, _)) in custodians.iter().enumerate() {
+            if custodians[..place].iter().any(|(other, _)| other == custodian) {
+                return Err(CommandError::Invalid { what: "one custodian with two components" });
+            }
+            self.permitted(&Actor::User(custodian.clone()), Act::LoadComponent)?;
+        }
+        if change.now == change.before || self.state.registry.lmk == Some(change.now) {
+            return Err(CommandError::Invalid { what: "the local master key that is in force already" });
+        }
+        Ok(())
+    }
+
+    /// What became another key since it was looked at has been wrapped anew by that.
+    fn translate(
+        &mut self,
+        actor: Actor,
+        keys: Vec<Translation>,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        let registry = &self.state.registry;
+        let all = keys.len();
+        let same = |key: &Translation| {
+            let is_same = key.before.check_value == key.now.check_value;
+            is_same && registry.wrapped(key.key) == Some(&key.before)
+        };
+        let keys: Vec<_> = keys.into_iter().filter(same).map(|key| (key.key, key.now)).collect();
+        let (count, unchanged) = (keys.len(), all - keys.len());
+        if count > 0 {
+            self.emit(Record::KeysTranslated { keys }, actor, now, out);
+        }
+        Ok(CommandOutcome::Changed { count, unchanged })
     }
 
     fn ceremony(&self, key: KeyName) -> Result<&Ceremony, CommandError> {

@@ -38,7 +38,7 @@ impl Core {
             return out.refuse(origin, code);
         }
         if matches!(request.mac, MacCheck::Verified { .. }) {
-            self.flight.wrong_macs.remove(&caller.terminal);
+            self.right_mac(caller.terminal, now, out);
         }
         if request.mac == MacCheck::NotRequired {
             let trusted = self.is_trusted_unkeyed(caller.terminal);
@@ -135,16 +135,54 @@ impl Core {
     }
 
     /// Whoever tries MACs gets so many tries at a terminal's keys. Then it hears 58 until an operator enables it again.
+    ///
+    /// The count is recorded with each, so that no crash gives tries back: the record shares the sync of whatever else is
+    /// decided at the time, and so many of them are written in a minute that they fill no disk.
     fn wrong_mac(&mut self, terminal: TerminalIndex, now: Timestamp, out: &mut Output) {
-        let wrong = self.flight.wrong_macs.entry(terminal).or_default();
-        *wrong = wrong.saturating_add(1);
-        if self.config.mac_failures_max == 0 || *wrong < self.config.mac_failures_max {
+        if self.config.mac_failures_max == 0 {
+            return;
+        }
+        let not_recorded = self.flight.wrong_macs.entry(terminal).or_default();
+        *not_recorded = not_recorded.saturating_add(1);
+        let in_a_row = self.state.registry.wrong_macs(terminal).saturating_add(*not_recorded);
+        if in_a_row < self.config.mac_failures_max {
+            if self.may_record_mac(terminal) {
+                self.flight.wrong_macs.remove(&terminal);
+                self.emit(Record::MacsFailed { terminal, in_a_row }, Actor::Switch, now, out);
+            }
             return;
         }
         self.flight.wrong_macs.remove(&terminal);
         let reason = LOCKED_OUT.parse().expect("one line of words");
         let record = Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, reason };
         self.emit(record, Actor::Switch, now, out);
+    }
+
+    /// Whoever has the keys ends the count. There are no more of these records than of those above.
+    fn right_mac(&mut self, terminal: TerminalIndex, now: Timestamp, out: &mut Output) {
+        self.flight.wrong_macs.remove(&terminal);
+        if self.state.registry.wrong_macs(terminal) > 0 {
+            self.emit(Record::MacsFailed { terminal, in_a_row: 0 }, Actor::Switch, now, out);
+        }
+    }
+
+    fn may_record_mac(&mut self, terminal: TerminalIndex) -> bool {
+        let of_terminal = self.flight.mac_records.entry(terminal).or_default();
+        let may = *of_terminal < self.config.mac_records_per_minute_max
+            && self.flight.mac_records_count < self.config.mac_records_of_all_per_minute_max;
+        *of_terminal += u32::from(may);
+        self.flight.mac_records_count += u32::from(may);
+        may
+    }
+
+    /// A minute is over: what was too much to be recorded in it is recorded now, in one record a terminal.
+    pub(super) fn record_wrong_macs(&mut self, now: Timestamp, out: &mut Output) {
+        self.flight.mac_records.clear();
+        self.flight.mac_records_count = 0;
+        for (terminal, not_recorded) in std::mem::take(&mut self.flight.wrong_macs) {
+            let in_a_row = self.state.registry.wrong_macs(terminal).saturating_add(not_recorded);
+            self.emit(Record::MacsFailed { terminal, in_a_row }, Actor::Switch, now, out);
+        }
     }
 
     /// Messages without a MAC can come from anybody who knows a terminal's number: there is a limit to the keys, the

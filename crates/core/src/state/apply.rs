@@ -78,9 +78,13 @@ impl State {
             | Record::KeyComponentDrawn { .. }
             | Record::KeyComponentLoaded { .. }
             | Record::KeyCeremonyCancelled { .. }
-            | Record::KeyMoved { .. } => self.registry.apply_ceremony(stamped),
+            | Record::KeyMoved { .. }
+            | Record::LmkChanged(_)
+            | Record::KeysTranslated { .. }
+            | Record::LmkRetired { .. } => self.registry.apply_ceremony(stamped),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
+            | Record::MacsFailed { .. }
             | Record::MerchantOrdered { .. }
             | Record::BatchForceClosed { .. }
             | Record::CaseResolved { .. }
@@ -161,6 +165,8 @@ impl State {
                     signed_off: None,
                     disabled: false,
                     profile: TerminalProfile::default(),
+                    wrong_macs: 0,
+                    renews_keys: false,
                 });
                 self.batches.by_terminal.push(Default::default());
             }
@@ -485,6 +491,7 @@ impl State {
                 state.keys = Some(keys.clone());
                 state.signed_on = true;
                 state.signed_off = None;
+                state.renews_keys = false;
             }
             Record::SignedOff { terminal, reply, .. } => {
                 self.used_reference(&reply.rrn);

@@ -1,9 +1,13 @@
 //! Keys that their custodians bring together, and where keys of other kinds stand.
 
-use crate::key::{Ceremony, KeyFacts};
+use crate::key::{Ceremony, KeyFacts, TRANSLATED_TERMINALS_MAX};
 use crate::state::registry::Registry;
 use crate::state::{ApplyError, State};
 use switchyard_domain::{Actor, KeyName, KeyRecord, KeyUse, LinkIndex, Record, Stamped, TerminalIndex};
+
+/// What a terminal has.
+const TERMINALS_KEYS: [KeyUse; 4] =
+    [KeyUse::TerminalMaster, KeyUse::TerminalPin, KeyUse::TerminalMac, KeyUse::TerminalTrack];
 
 impl Registry {
     pub(crate) fn ceremony(&self, key: KeyName) -> Option<&Ceremony> {
@@ -59,6 +63,47 @@ impl Registry {
         }
     }
 
+    /// A key as it is wrapped, also of a terminal's session. Keys whose wrapped form is in no ledger have none.
+    pub(crate) fn wrapped(&self, key: KeyName) -> Option<&KeyRecord> {
+        let session = || self.terminal(TerminalIndex(key.owner))?.keys.as_ref();
+        let found = match key.usage {
+            KeyUse::TerminalPin => session().map(|keys| &keys.pin),
+            KeyUse::TerminalMac => session().map(|keys| &keys.mac),
+            KeyUse::TerminalTrack => session().and_then(|keys| keys.track.as_ref()),
+            KeyUse::TerminalMaster
+            | KeyUse::ZonePin
+            | KeyUse::PinVerification
+            | KeyUse::CardData
+            | KeyUse::CardHash
+            | KeyUse::IssuerCryptogram
+            | KeyUse::Transport => self.key(key),
+        };
+        found.filter(|record| !record.wrapped.0.is_empty())
+    }
+
+    /// Puts a key in the place of itself, wrapped in another way.
+    fn translate(&mut self, name: KeyName, key: &KeyRecord) -> Result<(), ApplyError> {
+        let owner = name.owner as usize;
+        let session = self.terminals.get_mut(owner).and_then(|state| state.keys.as_mut());
+        let place = match name.usage {
+            KeyUse::TerminalPin => session.map(|keys| &mut keys.pin),
+            KeyUse::TerminalMac => session.map(|keys| &mut keys.mac),
+            KeyUse::TerminalTrack => session.and_then(|keys| keys.track.as_mut()),
+            KeyUse::TerminalMaster => self.terminals.get_mut(owner).map(|s| &mut s.terminal.master_key),
+            KeyUse::ZonePin => self.links.get_mut(owner).map(|link| &mut link.pin_key),
+            KeyUse::PinVerification
+            | KeyUse::CardData
+            | KeyUse::CardHash
+            | KeyUse::IssuerCryptogram
+            | KeyUse::Transport => {
+                self.keys.iter_mut().find(|(known, _)| *known == name).map(|(_, record)| record)
+            }
+        };
+        let missing = ApplyError::Missing { what: "key that was translated", number: u64::from(name.owner) };
+        *place.ok_or(missing)? = key.clone();
+        Ok(())
+    }
+
     pub(super) fn apply_ceremony(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
         match &stamped.record {
             Record::KeyCeremonyBegun { key, plan, .. } => {
@@ -73,8 +118,12 @@ impl Registry {
                 }
             }
             Record::KeyCeremonyCancelled { key, .. } => self.ceremonies.retain(|(name, _)| name != key),
+            Record::LmkChanged(change) => self.lmk = Some(change.now),
+            Record::KeysTranslated { keys } => {
+                keys.iter().try_for_each(|(name, key)| self.translate(*name, key))?;
+            }
             // What these say is for those who read the ledger.
-            Record::KeyComponentDrawn { .. } | Record::KeyMoved { .. } => {}
+            Record::KeyComponentDrawn { .. } | Record::KeyMoved { .. } | Record::LmkRetired { .. } => {}
             _ => unreachable!("only records of ceremonies come here"),
         }
         Ok(())
@@ -82,6 +131,31 @@ impl Registry {
 }
 
 impl State {
+    /// Keys as they are wrapped: those that are no terminal's, or those of some terminals from this one on.
+    pub fn wrapped_keys(&self, from: Option<TerminalIndex>) -> Vec<KeyFacts> {
+        let registry = &self.registry;
+        let names: Vec<KeyName> = match from {
+            None => {
+                let links = (0..registry.links.len() as u32).map(|owner| (KeyUse::ZonePin, owner));
+                let links = links.map(|(usage, owner)| KeyName { usage, owner });
+                registry.keys().map(|(name, _)| name).chain(links).collect()
+            }
+            Some(from) => {
+                let all = registry.terminals.len() as u32;
+                let some = (from.0..all).take(TRANSLATED_TERMINALS_MAX);
+                some.flat_map(|owner| TERMINALS_KEYS.map(|usage| KeyName { usage, owner })).collect()
+            }
+        };
+        let facts = |key| registry.wrapped(key).map(|record| (key, record.clone()));
+        let found = names.into_iter().filter_map(facts);
+        found.map(|(key, record)| KeyFacts { key, record: Some(record), ceremony: None }).collect()
+    }
+
+    /// Check value of the local master key in force, once it was changed.
+    pub fn lmk(&self) -> Option<[u8; 4]> {
+        self.registry.lmk
+    }
+
     /// What is known of a key.
     pub fn key_facts(&self, key: KeyName) -> KeyFacts {
         let registry = &self.registry;

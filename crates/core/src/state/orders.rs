@@ -28,6 +28,7 @@ impl State {
                 self.order_link(*link, *order).ok_or(missing_number("link", u64::from(link.0)))?;
             }
             Record::TerminalOrdered { terminal, order, .. } => self.order_terminal(*terminal, *order)?,
+            Record::MacsFailed { terminal, in_a_row } => self.terminal_mut(*terminal)?.wrong_macs = *in_a_row,
             Record::MerchantOrdered { merchant, order, .. } => {
                 let number = u64::from(merchant.0);
                 self.registry.merchant(*merchant).ok_or(missing_number("merchant", number))?;
@@ -94,7 +95,9 @@ impl State {
     fn order_terminal(&mut self, terminal: TerminalIndex, order: TerminalOrder) -> Result<(), ApplyError> {
         match order {
             TerminalOrder::Disable | TerminalOrder::Enable => {
-                self.terminal_mut(terminal)?.disabled = order == TerminalOrder::Disable;
+                let state = self.terminal_mut(terminal)?;
+                state.disabled = order == TerminalOrder::Disable;
+                state.wrong_macs = 0;
                 self.registry.version += 1;
             }
             TerminalOrder::ForceSignOn => self.terminal_mut(terminal)?.signed_on = false,
@@ -106,7 +109,7 @@ impl State {
                 self.registry.version += 1;
             }
             // What it is asked for stands in the answers that the server writes.
-            TerminalOrder::RenewKeys => {}
+            TerminalOrder::RenewKeys => self.terminal_mut(terminal)?.renews_keys = true,
             TerminalOrder::ResetBatch(number) => {
                 // It learns the number at its next sign-on, and must not go on without it.
                 self.terminal_mut(terminal)?.signed_on = false;

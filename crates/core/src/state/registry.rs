@@ -24,6 +24,10 @@ pub(crate) struct TerminalState {
     pub(crate) disabled: bool,
     /// How it speaks.
     pub(crate) profile: TerminalProfile,
+    /// Wrong MACs in a row, as far as they are recorded.
+    pub(crate) wrong_macs: u32,
+    /// An operator wants it to have new working keys, and it has not signed on since.
+    pub(crate) renews_keys: bool,
 }
 
 /// A card of the embedded issuer.
@@ -62,6 +66,8 @@ pub struct Registry {
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     /// Keys that their custodians have begun to bring together.
     pub(crate) ceremonies: Vec<(KeyName, Ceremony)>,
+    /// Check value of the local master key, once it was changed.
+    pub(crate) lmk: Option<[u8; 4]>,
     pub(crate) cards: Vec<IssuedCard>,
     pub(crate) card_by_hash: Sharded<CardHash, u32>,
     pub(crate) fee_plans: Vec<FeePlan>,
@@ -87,6 +93,14 @@ impl Registry {
     /// Whether an operator disabled a terminal; `None` for one that is not registered.
     pub fn is_disabled(&self, index: TerminalIndex) -> Option<bool> {
         self.terminal(index).map(|state| state.disabled)
+    }
+    /// Whether a terminal is to sign on for new working keys at its next answer.
+    pub fn wants_new_keys(&self, index: TerminalIndex) -> bool {
+        self.terminal(index).is_some_and(|state| state.renews_keys)
+    }
+    /// Wrong MACs of a terminal in a row, as far as they are recorded.
+    pub fn wrong_macs(&self, index: TerminalIndex) -> u32 {
+        self.terminal(index).map_or(0, |state| state.wrong_macs)
     }
     /// Whether an operator disabled a merchant.
     pub fn is_merchant_disabled(&self, index: MerchantIndex) -> bool {

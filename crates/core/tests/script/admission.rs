@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use switchyard_core::{Body, CoreConfig, Input, KeyForm, MacCheck, Order, ReplyBody};
-use switchyard_domain::{Actor, Record, ResponseCode, TerminalOrder};
+use switchyard_domain::{Actor, Record, ResponseCode, Stamped, TerminalIndex, TerminalOrder};
 
 fn sale() -> Body {
     Body::Financial(Ask::sale(10, 100).financial())
@@ -37,7 +37,9 @@ fn what_is_not_admitted_is_refused_and_not_recorded() {
         let ticket = bench.request_as(terminal, merchant, mac, body());
         let reply = bench.only(ticket);
         assert_eq!((reply.code.as_str(), reply.requirement), (code, requirement), "{name}");
-        assert_eq!(bench.records.len(), before, "{name}");
+        // That a wrong MAC was tried is recorded, and nothing of what was asked with it.
+        let told = |stamped: &&Stamped| !matches!(stamped.record, Record::MacsFailed { in_a_row: 1, .. });
+        assert_eq!(bench.records[before..].iter().filter(told).count(), 0, "{name}");
         assert!(matches!(reply.body, ReplyBody::Refused | ReplyBody::Echo { .. }), "{name}");
     }
 }
@@ -118,6 +120,7 @@ fn wrong_macs_are_summed_up_once_a_minute() {
     }
     bench.pass(60_000);
     let new: Vec<_> = bench.records[before..].iter().map(|s| &s.record).collect();
+    let new: Vec<_> = new.into_iter().filter(|r| !matches!(r, Record::MacsFailed { .. })).collect();
     let count = |r: &&Record| matches!(r, Record::Refusals { code, .. } if code.as_str() == "A0");
     assert!(new.len() <= 2 && new.iter().all(count), "{new:?}");
     let sum: u32 = new.iter().map(|r| if let Record::Refusals { count, .. } = r { *count } else { 0 }).sum();
@@ -191,4 +194,85 @@ fn wrong_macs_in_a_row_disable_a_terminal_until_an_operator_enables_it() {
     let mut never = Bench::with(CoreConfig { mac_failures_max: 0, ..config });
     (0..500).for_each(|_| drop(ask(&mut never, MacCheck::Wrong)));
     assert_eq!(disabled(&never), 0);
+}
+
+fn wrong(bench: &mut Bench, terminal: usize) -> String {
+    let (id, merchant) = TERMINALS[terminal];
+    let ticket = bench.request_as(id, MERCHANTS[merchant], MacCheck::Wrong, sale());
+    bench.code_of(ticket)
+}
+
+/// What was recorded about wrong MACs, in order.
+fn recorded(bench: &Bench) -> Vec<(u32, u32)> {
+    let told = bench.records.iter().filter_map(|stamped| match stamped.record {
+        Record::MacsFailed { terminal, in_a_row } => Some((terminal.0, in_a_row)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_crash_gives_no_tries_at_a_mac_back() {
+    let mut bench = Bench::with(CoreConfig { mac_failures_max: 6, ..CoreConfig::default() });
+    for _ in 0..5 {
+        assert_eq!(wrong(&mut bench, 0), "A0");
+        bench.crash();
+    }
+    assert_eq!(recorded(&bench), [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5)]);
+    assert_eq!(wrong(&mut bench, 0), "A0");
+    assert_eq!(wrong(&mut bench, 0), "58", "six in a row over six lives of the switch");
+    bench.crash();
+    assert_eq!(wrong(&mut bench, 0), "58");
+    // A right one ends the count for good.
+    (0..5).for_each(|_| drop(wrong(&mut bench, 1)));
+    bench.sign_on(1);
+    assert_eq!(bench.code(&Ask::sale(20, 100).terminal(1)), "00");
+    bench.crash();
+    bench.sign_on(1);
+    (0..5).for_each(|_| assert_eq!(wrong(&mut bench, 1), "A0"));
+    assert_eq!(bench.code(&Ask::sale(21, 100).terminal(1)), "00");
+}
+
+#[test]
+fn wrong_macs_do_not_fill_the_ledger() {
+    let config = CoreConfig {
+        mac_failures_max: 1_000_000,
+        mac_records_per_minute_max: 20,
+        mac_records_of_all_per_minute_max: 30,
+        ..CoreConfig::default()
+    };
+    let mut bench = Bench::with(config);
+    bench.pass(60_000);
+    (0..5_000).for_each(|_| drop(wrong(&mut bench, 0)));
+    (0..5_000).for_each(|_| drop(wrong(&mut bench, 1)));
+    let first = recorded(&bench);
+    assert_eq!(first.len(), 30, "twenty of one, ten of the other");
+    assert_eq!((first[19], first[29]), ((0, 20), (1, 10)));
+    bench.pass(60_000);
+    assert_eq!(recorded(&bench)[30..], [(0, 5_000), (1, 5_000)], "and the sum of each");
+    wrong(&mut bench, 0);
+    assert_eq!(recorded(&bench).last(), Some(&(0, 5_001)), "another minute");
+}
+
+#[test]
+fn a_wish_for_new_working_keys_outlives_a_crash_and_ends_with_a_sign_on() {
+    let mut bench = Bench::new();
+    let wants = |bench: &Bench| {
+        [0, 1].map(|index| bench.core.state().registry().wants_new_keys(TerminalIndex(index)))
+    };
+    bench.sign_on(0);
+    bench.sign_on(1);
+    let renew = Order::Terminal {
+        terminal: TERMINALS[0].0.parse().unwrap(),
+        what: TerminalOrder::RenewKeys,
+        reason: "a test".parse().unwrap(),
+    };
+    bench.order(renew).unwrap();
+    assert_eq!(wants(&bench), [true, false]);
+    bench.crash();
+    assert_eq!(wants(&bench), [true, false]);
+    bench.sign_on(0);
+    assert_eq!(wants(&bench), [false, false]);
+    bench.crash();
+    assert_eq!(wants(&bench), [false, false]);
 }

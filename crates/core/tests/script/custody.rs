@@ -1,10 +1,12 @@
 //! Keys that custodians bring together, take out and bring in.
 
 use crate::support::*;
-use switchyard_core::{Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts, UserCommand};
+use switchyard_core::{
+    Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts, Translation, UserCommand,
+};
 use switchyard_domain::{
-    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, PasswordRecord, Reason, Record, Role,
-    Roles, WrappedKey,
+    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LmkChange, PasswordRecord, Reason,
+    Record, Role, Roles, TerminalIndex, WrappedKey,
 };
 
 const TRANSPORT: KeyName = KeyName { usage: KeyUse::Transport, owner: 1 };
@@ -196,4 +198,67 @@ fn keys_move_under_a_transport_key_and_replace_what_they_are() {
     ask(&mut bench, user("oda"), by_operator).unwrap();
     let refused = ask(&mut bench, user("oda"), moving(pvk, KeyMove::Exported, None));
     assert_eq!(refused, Err(CommandError::Forbidden { act: "export-key" }));
+}
+
+fn change(now: u8, custodians: &[&str]) -> KeyCommand {
+    let custodians = custodians.iter().map(|name| (name.parse().unwrap(), [now; 4])).collect();
+    let change = LmkChange { before: [0; 4], now: [now; 4], custodians, reason: why() };
+    KeyCommand::ChangeLmk(Box::new(change))
+}
+
+#[test]
+fn two_or_three_custodians_change_the_local_master_key() {
+    let mut bench = bench();
+    for too_few_or_wrong in [&["ann"][..], &["ann", "ann"], &["ann", "ben", "cid", "ann"], &["ann", "oda"]] {
+        ask(&mut bench, root(), change(1, too_few_or_wrong)).unwrap_err();
+    }
+    ask(&mut bench, user("oda"), change(1, &["ann", "ben"])).unwrap_err();
+    // Components of other keys are under the key before it.
+    begin(&mut bench, TRANSPORT, plan(2)).unwrap();
+    load(&mut bench, user("ann"), 0, None).unwrap();
+    ask(&mut bench, root(), change(1, &["ann", "ben"])).unwrap_err();
+    ask(&mut bench, root(), KeyCommand::Cancel { key: TRANSPORT, reason: why() }).unwrap();
+    ask(&mut bench, root(), change(1, &["ann", "ben"])).unwrap();
+    ask(&mut bench, root(), change(1, &["ann", "cid"])).unwrap_err();
+    ask(&mut bench, root(), change(2, &["ann", "ben", "cid"])).unwrap();
+    assert_eq!(bench.core.state().lmk(), Some([2; 4]));
+    let retire = |value: u8| KeyCommand::RetireLmk { check_values: vec![[value; 4]], reason: why() };
+    ask(&mut bench, root(), retire(2)).unwrap_err();
+    ask(&mut bench, root(), retire(1)).unwrap();
+    bench.crash();
+    assert_eq!(bench.core.state().lmk(), Some([2; 4]), "a restart knows it");
+}
+
+#[test]
+fn every_key_is_given_to_be_translated_and_only_what_is_still_the_same_is() {
+    let mut bench = bench();
+    bench.sign_on(0);
+    let given = |bench: &mut Bench, from| match ask(bench, Actor::Switch, KeyCommand::Wrapped { from }) {
+        Ok(CommandOutcome::Keys(keys)) => keys,
+        other => panic!("{other:?}"),
+    };
+    let of_terminals = given(&mut bench, Some(TerminalIndex(0)));
+    let uses: Vec<KeyUse> =
+        of_terminals.iter().filter(|facts| facts.key.owner == 0).map(|facts| facts.key.usage).collect();
+    assert_eq!(uses, [KeyUse::TerminalMaster, KeyUse::TerminalPin, KeyUse::TerminalMac]);
+    let other = given(&mut bench, None);
+    assert!(other.iter().any(|facts| facts.key.usage == KeyUse::ZonePin));
+    let translation = |facts: &KeyFacts| {
+        let before = facts.record.clone().unwrap();
+        let now = KeyRecord { wrapped: WrappedKey("D-anew".into()), ..before.clone() };
+        Translation { key: facts.key, before, now }
+    };
+    let mut keys: Vec<Translation> = of_terminals.iter().chain(&other).map(translation).collect();
+    let all = keys.len();
+    // One is another key by now, one says to be another key than it was.
+    keys[0].before.wrapped = WrappedKey("D-other".into());
+    keys[1].now.check_value = [99; 4];
+    let outcome = ask(&mut bench, Actor::Switch, KeyCommand::Translate { keys });
+    assert_eq!(outcome, Ok(CommandOutcome::Changed { count: all - 2, unchanged: 2 }));
+    bench.crash();
+    let anew = given(&mut bench, Some(TerminalIndex(0))).into_iter().chain(given(&mut bench, None));
+    let anew = anew.filter(|facts| facts.record.as_ref().unwrap().wrapped.0 == "D-anew").count();
+    assert_eq!(anew, all - 2);
+    let by_hand = KeyCommand::Translate { keys: Vec::new() };
+    ask(&mut bench, root(), by_hand).unwrap_err();
 }

@@ -3,6 +3,7 @@
 //! The caller stores what [`Lmk::wrap`] gives and brings the LMK back at start from its
 //! components; this crate touches no file.
 
+mod ring;
 mod usage;
 
 use zeroize::Zeroize;
@@ -13,6 +14,7 @@ use crate::mac::aes_cmac;
 use crate::secret::SecretBytes;
 use crate::tr31::{self, AesProtection, Header, Unwrapped, Version};
 
+pub use self::ring::{LMKS_MAX, LmkRing};
 pub use self::usage::{KeyAlgorithm, KeyUsage};
 
 /// Length of the LMK, in bytes: AES-256.
@@ -118,6 +120,13 @@ impl Lmk {
     #[must_use]
     pub fn kcv(&self) -> [u8; 5] {
         aes_kcv(&self.bytes).expect("an LMK has 32 bytes")
+    }
+
+    /// The first 4 bytes of [`kcv`](Self::kcv), as the ledger keeps check values.
+    #[must_use]
+    pub fn check_value(&self) -> [u8; 4] {
+        let [a, b, c, d, _] = self.kcv();
+        [a, b, c, d]
     }
 
     /// Wraps `key` for storage.

@@ -12,6 +12,7 @@ use switchyard_keys::password::Password;
 use crate::clear_key::ClearKey;
 use crate::custody::KeyRequest;
 use crate::hot_cards::{CardToBlock, ClearPan};
+use crate::lmk::LmkOrder;
 use crate::login::Login;
 use crate::registry::Ask;
 
@@ -115,6 +116,11 @@ pub(super) enum Request {
         #[serde(flatten)]
         request: KeyRequest,
     },
+    Lmk,
+    ChangeLmk(LmkOrder),
+    RetireLmk {
+        reason: Reason,
+    },
     Users,
     AddUser {
         user: UserName,
@@ -168,6 +174,9 @@ impl Request {
             Self::Login(_) => Act::CheckLogin,
             Self::Keys => Act::Keys,
             Self::Key { request } => request.act(),
+            Self::Lmk => Act::Keys,
+            Self::ChangeLmk(_) => Act::ChangeLmk,
+            Self::RetireLmk { .. } => Act::RetireLmk,
             Self::Users => Act::Users,
             Self::AddUser { .. } => Act::AddUser,
             Self::OrderUser { .. } => Act::OrderUser,
@@ -216,6 +225,9 @@ impl Request {
             | Self::AddUser { .. }
             | Self::SetPassword { .. }
             | Self::Keys
+            | Self::Lmk
+            | Self::ChangeLmk(_)
+            | Self::RetireLmk { .. }
             | Self::Key { .. } => return None,
         })
     }

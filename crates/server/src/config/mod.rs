@@ -199,6 +199,14 @@ impl Config {
             let reason = "production wants the key of the card hash outside the data directory".to_owned();
             reading.fault_at("keys.card_hash_file", reason);
         }
+        if self.general.profile == Profile::Production {
+            let (own, demo) = (&self.settlement, Settlement::default());
+            if (&own.account_number, &own.account_cnaps) == (&demo.account_number, &demo.account_cnaps) {
+                let reason =
+                    "production pays merchants from an account of its own, not from the demo's".to_owned();
+                reading.fault_at("settlement.account_number", reason);
+            }
+        }
         let cnaps = &self.settlement.account_cnaps;
         if cnaps.len() != 12 || !cnaps.bytes().all(|b| b.is_ascii_digit()) {
             reading.fault_at("settlement.account_cnaps", "expected 12 digits".to_owned());
@@ -340,11 +348,18 @@ mod tests {
             ),
             (
                 "profile = \"production\"",
-                vec![(
-                    "keys.card_hash_file",
-                    0,
-                    "production wants the key of the card hash outside the data directory",
-                )],
+                vec![
+                    (
+                        "keys.card_hash_file",
+                        0,
+                        "production wants the key of the card hash outside the data directory",
+                    ),
+                    (
+                        "settlement.account_number",
+                        0,
+                        "production pays merchants from an account of its own, not from the demo's",
+                    ),
+                ],
             ),
             ("[core]\nqueue_requests_max = -1", vec![("core.queue_requests_max", 2, "-1 is out of range")]),
         ] {

@@ -29,7 +29,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -201,6 +201,7 @@ struct Terms {
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,
     ceremonies: Vec<(KeyName, Ceremony)>,
+    lmk: Option<[u8; 4]>,
 }
 
 /// The order of fields is the format.

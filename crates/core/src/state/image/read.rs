@@ -294,6 +294,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         keys,
         fee_plans,
         ceremonies,
+        lmk,
     } = terms;
     if [link_modes.len(), link_terms.len()] != [links.len(); 2] {
         return None;
@@ -309,6 +310,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         keys,
         fee_plans,
         ceremonies,
+        lmk,
         ..before
     };
     Some(())
