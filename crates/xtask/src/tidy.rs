@@ -49,7 +49,8 @@ pub(crate) fn check(report: &mut Report) -> Result<()> {
         absent(report, room, "tracing")?;
         absent(report, room, "metrics")?;
     }
-    sources(report)
+    sources(report)?;
+    threats(report)
 }
 
 fn arrows(report: &mut Report) -> Result<()> {
@@ -107,6 +108,58 @@ fn absent(report: &mut Report, room: &str, package: &str) -> Result<()> {
 }
 
 /// What no source file may hold.
+/// What the threat model names as the proof of a row.
+const THREATS: &str = "docs/threat-model.md";
+
+/// Every test, file of tests and fuzz target that the threat model names is there: a test that was renamed must not leave a
+/// row that nothing shows. A row that names none fails, too.
+fn threats(report: &mut Report) -> Result<()> {
+    let output = Command::new("git").args(["ls-files", "*.rs", "*.md"]).current_dir(root()).output()?;
+    let listing = String::from_utf8_lossy(&output.stdout).into_owned();
+    let sources: Vec<String> =
+        listing.lines().filter_map(|name| std::fs::read_to_string(root().join(name)).ok()).collect();
+    let is_there = |proof: &str| match proof.rsplit_once('.') {
+        Some((_, "rs" | "md")) => {
+            listing.lines().any(|file| file == proof || file.ends_with(&format!("/{proof}")))
+        }
+        _ => {
+            let test = format!("fn {proof}(");
+            let target = format!("fuzz/fuzz_targets/{proof}.rs");
+            sources.iter().any(|text| text.contains(&test)) || listing.lines().any(|file| file == target)
+        }
+    };
+    for (threat, proofs) in rows(&std::fs::read_to_string(root().join(THREATS))?) {
+        if proofs.is_empty() {
+            report.fail(format!("tidy: {THREATS}: nothing shows what stands against: {threat}"));
+        }
+        // A command of this program is its own proof.
+        for proof in proofs.iter().filter(|proof| !proof.contains(' ')) {
+            if is_there(proof) {
+                report.pass(1);
+            } else {
+                report.fail(format!("tidy: {THREATS} names {proof}, which is nowhere"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rows of the table of threats: what each is about, and the names in its last column.
+fn rows(text: &str) -> Vec<(String, Vec<String>)> {
+    let table =
+        text.split("## Threats").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|c| c.trim().to_owned()).collect::<Vec<_>>();
+    let lines = table.lines().filter(|line| line.starts_with('|')).skip(2).map(cells);
+    let rows = lines.filter_map(|cells| match cells.as_slice() {
+        [threat, _, proofs] => {
+            Some((threat.clone(), proofs.split('`').skip(1).step_by(2).map(str::to_owned).collect()))
+        }
+        _ => None,
+    });
+    rows.collect()
+}
+
 fn sources(report: &mut Report) -> Result<()> {
     let output = Command::new("git").args(["ls-files", "*.rs"]).current_dir(root()).output()?;
     let listing = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -127,4 +180,20 @@ fn sources(report: &mut Report) -> Result<()> {
         report.pass(1);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+
+    #[test]
+    fn the_last_column_of_a_threat_names_its_proofs() {
+        let text = "| a | b |\n## Threats\n\n| threat | against | shown by |\n|---|---|---|\n\
+                    | lies | `x` | `one_test`, `other.rs` (so) |\n| nothing | y | by hand |\n\n## Left\n| c | d | `e` |\n";
+        let expected = [
+            ("lies".to_owned(), vec!["one_test".to_owned(), "other.rs".to_owned()]),
+            ("nothing".to_owned(), Vec::new()),
+        ];
+        assert_eq!(rows(text), expected);
+    }
 }
