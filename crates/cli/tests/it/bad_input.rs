@@ -100,6 +100,7 @@ impl Customer {
             entry: EntryMode::Stripe,
             original: None,
             tamper: Tamper::None,
+            at: switchyard_domain::Timestamp::default(),
         };
         let (count, stopped) = (Arc::clone(&bought), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
