@@ -4,6 +4,7 @@ mod download;
 mod key;
 mod ledger;
 mod operate;
+mod rate;
 mod registry;
 mod rules;
 mod user;
@@ -15,6 +16,7 @@ pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
     Named, SafCommand, TransactionCommand,
 };
+pub(crate) use rate::{Pair, RateCommand, SetRate};
 pub(crate) use registry::{
     AddLink, AddMerchant, AddTerminal, Bound, Cards, Change, FeePlanCommand, InjectKey, LimitCommand,
     RouteCommand, SetFeePlan,
@@ -111,7 +113,7 @@ pub(crate) enum Command {
     /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key.
     #[command(subcommand)]
     Terminal(TerminalCommand),
-    /// Links to issuers: add, status, up, down, drain, sign-on.
+    /// Links to issuers: add, status, up, down, drain, sign-on, bill.
     #[command(subcommand)]
     Link(LinkCommand),
     /// Which card numbers go where: list, add, remove, diff.
@@ -144,6 +146,9 @@ pub(crate) enum Command {
     /// The hot-card list: list, block, unblock, import.
     #[command(subcommand)]
     Card(CardCommand),
+    /// Rates at which cardholders are billed in another currency: set, list, quote.
+    #[command(subcommand)]
+    Rate(RateCommand),
     /// What terminals download: list, parameter, add, remove, status.
     #[command(subcommand)]
     Download(DownloadCommand),

@@ -51,7 +51,9 @@ fn newest(index: &Index, rrn: &Rrn) -> Result<Option<TransactionOpened>> {
 
 fn opened_by(record: Record) -> Option<TransactionOpened> {
     match record {
-        Record::Opened(opened) | Record::Decided { opened, .. } => Some(opened),
+        Record::Opened(opened) | Record::Decided { opened, .. } | Record::Advised { opened, .. } => {
+            Some(opened)
+        }
         _ => None,
     }
 }

@@ -87,6 +87,8 @@ impl Story {
             | Record::SafRetried { .. }
             | Record::SafResolved { .. }
             | Record::Rerouted { .. }
+            | Record::Converted { .. }
+            | Record::IssuerBilled { .. }
             | Record::LateAnswer { .. } => {}
             _ => return,
         }
@@ -176,6 +178,8 @@ impl History {
             }
             Record::LateAnswer { transaction, .. }
             | Record::Rerouted { transaction, .. }
+            | Record::Converted { transaction, .. }
+            | Record::IssuerBilled { transaction, .. }
             | Record::PartlyApproved { transaction, .. } => {
                 self.change(sequence, *transaction, record);
             }

@@ -11,6 +11,7 @@ mod reindex;
 mod snapshots;
 mod statement;
 
+pub(crate) use moment::instant;
 pub(crate) use snapshots::Digests;
 
 use crate::arguments::{LedgerCommand, Output, VerifyOptions};

@@ -111,6 +111,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Batch(command) => operate::batch::run(&command, data, form),
         Command::Case(command) => operate::case::run(&command, data, form),
         Command::Card(command) => operate::card::run(&command, data, form),
+        Command::Rate(command) => operate::rate::run(&command, data, form),
         Command::Download(command) => operate::download::run(&command, data, form),
         Command::Transaction(TransactionCommand::Search(options)) => ledger::query(&options, data, form),
         Command::Explain(command) => explain::run(&command, data, form),

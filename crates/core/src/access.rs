@@ -100,6 +100,8 @@ acts! {
     SetDownload = "set-download": [Admin Operator];
     /// What they download no more.
     RemoveDownload = "remove-download": [Admin Operator];
+    /// Rates at which cardholders are billed in another currency.
+    SetRate = "set-rate": [Admin Finance];
     /// Wraps a clear key that somebody brings along, for a terminal or a link.
     WrapKey = "wrap-key": [Admin Operator KeyCustodian];
     /// A key that is wrapped already; one that seals cards is a rotation.
@@ -195,6 +197,7 @@ impl Order {
             Self::RemoveRoute { .. } => Act::RemoveRoute,
             Self::SetDownload { .. } => Act::SetDownload,
             Self::RemoveDownload { .. } => Act::RemoveDownload,
+            Self::SetRate { .. } => Act::SetRate,
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct CoreConfig {
     pub unkeyed_per_minute_max: u32,
     /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled; 0 is never.
     pub mac_failures_max: u32,
+    /// Hours after which a rate between currencies is too old for anything new.
+    pub rate_age_hours_max: u32,
     /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
     pub in_flight_max: usize,
 }
@@ -46,6 +48,7 @@ impl Default for CoreConfig {
             link_rest_ms: 30_000,
             unkeyed_per_minute_max: 1_500,
             mac_failures_max: 100,
+            rate_age_hours_max: 96,
             in_flight_max: 65_536,
         }
     }

@@ -6,10 +6,10 @@ use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
-    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, BusinessDate, DownloadError, Echo, LinkIndex,
-    LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, Stan,
-    Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef,
-    WorkingKeys,
+    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
+    FxError, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError,
+    SafEntry, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened,
+    UpstreamRef, WorkingKeys,
 };
 
 /// One thing to do.
@@ -241,6 +241,8 @@ pub enum Upstream {
         terminal: TerminalId,
         /// DE 42.
         merchant: MerchantId,
+        /// DE 6, 10, 16 and 51, as the request had them.
+        billing: Option<Billing>,
         /// False for the first send (0420), true for a repeat (0421).
         repeat: bool,
     },
@@ -260,6 +262,8 @@ pub enum Upstream {
         auth_code: Option<AuthCode>,
         /// DE 90 of a follow-up.
         original: Option<UpstreamRef>,
+        /// DE 6, 10, 16 and 51.
+        billing: Option<Billing>,
         /// False for the first send, true for a repeat.
         repeat: bool,
     },
@@ -293,6 +297,8 @@ pub struct UpstreamRequest {
     pub original: Option<UpstreamRef>,
     /// DE 38 of a follow-up to a pre-authorization.
     pub auth_code: Option<AuthCode>,
+    /// DE 6, 10, 16 and 51.
+    pub billing: Option<Billing>,
 }
 
 /// What a command did.
@@ -345,6 +351,8 @@ pub struct LinkFacts {
     pub saf_waiting: usize,
     /// Those that gave up.
     pub saf_dead: usize,
+    /// The currency that its cardholders are billed in, where the switch converts for it.
+    pub bills_in: Option<String>,
 }
 
 /// Why a command was refused; nothing changed.
@@ -416,6 +424,9 @@ pub enum CommandError {
     /// The limits and risk rules cannot be held to.
     #[error("the risk rules are refused: {0}")]
     Rules(#[source] RiskError),
+    /// Amounts cannot be converted by it.
+    #[error("the rate is refused: {0}")]
+    Rate(#[source] FxError),
     /// Terminals could not download it.
     #[error("the download is refused: {0}")]
     Download(#[source] DownloadError),

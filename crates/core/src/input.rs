@@ -8,10 +8,10 @@ use crate::order::Order;
 use crate::user::UserCommand;
 use switchyard_domain::{
     AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef,
-    DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link, LinkIndex, Merchant,
-    MerchantId, MessageClass, Pan, PinBlock, Record, ResponseCode, ReversalReason, RiskRules, Route,
-    RoutingRules, Rrn, Stan, StandInRules, Terminal, TerminalId, Track2, TransactionId, TransactionKind,
-    Transfer, UploadedItem, WorkingKeys,
+    ConversionRate, Currency, DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link,
+    LinkIndex, Merchant, MerchantId, MessageClass, Pan, PinBlock, Record, ResponseCode, ReversalReason,
+    RiskRules, Route, RoutingRules, Rrn, Stan, StandInRules, Terminal, TerminalId, Track2, TransactionId,
+    TransactionKind, Transfer, UploadedItem, WorkingKeys,
 };
 
 /// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
@@ -400,6 +400,19 @@ pub struct Answer {
     pub network_code: Option<u16>,
     /// DE 55: for the chip, untouched.
     pub chip: Option<Vec<u8>>,
+    /// DE 6, 10 and 51.
+    pub billing: IssuersBilling,
+}
+
+/// What an answer says of the cardholder's billing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IssuersBilling {
+    /// DE 6.
+    pub minor: Option<u64>,
+    /// DE 51; in 2003 the currency in DE 6.
+    pub currency: Option<Currency>,
+    /// DE 10.
+    pub rate: Option<ConversionRate>,
 }
 
 /// What an operator, the installer or settlement wants recorded.

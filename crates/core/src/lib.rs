@@ -28,8 +28,8 @@ pub use config::CoreConfig;
 pub use machine::{Core, Output};
 pub use order::Order;
 pub use state::{
-    ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, OpenCase, Part, Registry, Restore,
-    SafView, Section, SectionKind, State,
+    ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, LinkTerms, OpenCase, Part, Registry,
+    Restore, SafView, Section, SectionKind, State,
 };
 
 pub use key::{CEREMONIES_MAX, Ceremony, KeyCommand, KeyFacts};
@@ -40,6 +40,6 @@ pub use user::{
 pub use effect::LinkFacts;
 pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
 pub use input::{
-    Answer, Body, Card, ChipOutcome, Command, DownloadStep, Financial, Input, KeyForm, MacCheck, MadeKeys,
-    Origin, OriginalRef, PinOutcome, Request, Reversal, ScriptResult, SlotId, Upload,
+    Answer, Body, Card, ChipOutcome, Command, DownloadStep, Financial, Input, IssuersBilling, KeyForm,
+    MacCheck, MadeKeys, Origin, OriginalRef, PinOutcome, Request, Reversal, ScriptResult, SlotId, Upload,
 };

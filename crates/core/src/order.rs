@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
-    BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Download, DownloadKind, LinkOrder, MerchantId,
-    MerchantOrder, Reason, SafFinding, SafId, TerminalId, TerminalOrder,
+    BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Download, DownloadKind, ExchangeRate, LinkOrder,
+    MerchantId, MerchantOrder, Reason, SafFinding, SafId, TerminalId, TerminalOrder,
 };
 
 /// An order. Whoever gives it says why.
@@ -106,6 +106,13 @@ pub enum Order {
         /// Its name.
         name: Vec<u8>,
         /// Why.
+        reason: Reason,
+    },
+    /// Converts amounts by this rate from its moment on.
+    SetRate {
+        /// The rate.
+        rate: ExchangeRate,
+        /// Why, or whose it is.
         reason: Reason,
     },
 }

@@ -1,6 +1,6 @@
 //! The chart of accounts.
 
-use crate::money::Currency;
+use crate::currency::Currency;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

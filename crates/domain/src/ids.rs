@@ -42,6 +42,12 @@ pub enum DataError {
         /// Largest value allowed.
         max: u64,
     },
+    /// Nothing of this name is known.
+    #[error("{what}: not one that is known")]
+    Unknown {
+        /// The noun that was parsed.
+        what: &'static str,
+    },
 }
 
 /// Serializes as text for people and as bytes for the ledger.

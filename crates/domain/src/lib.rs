@@ -20,7 +20,9 @@ mod batch;
 mod card;
 mod ceremony;
 mod code;
+mod currency;
 mod device;
+mod fx;
 mod ids;
 mod money;
 mod operation;
@@ -38,15 +40,20 @@ pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, 
 pub use card::{CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, Track2};
 pub use ceremony::{KeyCipher, KeyMove, KeyPlan};
 pub use code::ResponseCode;
+pub use currency::Currency;
 pub use device::{
     DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadError, DownloadKind, ScriptReport, entries_of,
     name_of, parameters_of,
+};
+pub use fx::{
+    Billing, ConversionRate, ExchangeRate, FxError, MARKUP_PPM_MAX, Quote, RATES_AHEAD_MAX, RATES_MAX,
+    convert,
 };
 pub use ids::{
     AcquirerId, AuthCode, BatchNumber, DataError, HoldId, LinkIndex, MerchantId, MerchantIndex, Rrn, Stan,
     TerminalId, TerminalIndex, TransactionId,
 };
-pub use money::{Amount, Currency, MoneyError};
+pub use money::{Amount, MoneyError};
 pub use operation::{
     BlockCause, BlockedCard, CaseFinding, CaseId, LinkMode, LinkOrder, MerchantOrder, Reason, SafFinding,
     TerminalOrder,

@@ -1,68 +1,8 @@
 //! Money in flight: integer minor units with their currency, checked arithmetic only.
 
+use crate::currency::Currency;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// An ISO 4217 currency by its numeric code.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Currency(u16);
-
-impl Currency {
-    /// Renminbi yuan, 156; the minor unit is the fen.
-    pub const CNY: Self = Self(156);
-    /// United States dollar, 840.
-    pub const USD: Self = Self(840);
-    /// Hong Kong dollar, 344.
-    pub const HKD: Self = Self(344);
-    /// Euro, 978.
-    pub const EUR: Self = Self(978);
-
-    /// A currency by its numeric code, 1 to 999.
-    pub fn from_numeric(code: u64) -> Option<Self> {
-        (1..=999).contains(&code).then_some(Self(code as u16))
-    }
-    /// The numeric code.
-    pub fn numeric(self) -> u16 {
-        self.0
-    }
-    /// Three ASCII digits, as in DE 49.
-    pub fn digits(self) -> [u8; 3] {
-        [b'0' + (self.0 / 100) as u8, b'0' + (self.0 / 10 % 10) as u8, b'0' + (self.0 % 10) as u8]
-    }
-    /// The alphabetic code where it is one that reports print.
-    pub fn alpha(self) -> Option<&'static str> {
-        match self.0 {
-            156 => Some("CNY"),
-            840 => Some("USD"),
-            344 => Some("HKD"),
-            978 => Some("EUR"),
-            392 => Some("JPY"),
-            _ => None,
-        }
-    }
-    /// Decimal places between the major and the minor unit.
-    pub fn exponent(self) -> u32 {
-        match self.0 {
-            392 | 410 | 704 => 0,
-            48 | 414 | 512 => 3,
-            _ => 2,
-        }
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.alpha() {
-            Some(code) => f.write_str(code),
-            None => write!(f, "{:03}", self.0),
-        }
-    }
-}
-impl fmt::Debug for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
 
 /// Why an operation on money has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use crate::card::{CardHash, MaskedPan};
 use crate::code::ResponseCode;
+use crate::currency::Currency;
 use crate::ids::{BatchNumber, DataError};
 use crate::party::TerminalProfile;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -60,6 +61,8 @@ pub enum LinkOrder {
     Drain,
     /// Sign on to the host once more, on the connection that stands.
     SignOn,
+    /// Bill its cardholders in this currency: amounts of another are converted for its host. Nothing: convert none.
+    Bill(Option<Currency>),
 }
 
 /// What a link is for at the moment, by order of an operator.

@@ -1,8 +1,8 @@
 //! Registry facts: merchants, terminals, keys, links, routes, cards, fee plans.
 
 use crate::card::{CardClass, CardRef, Expiry};
+use crate::currency::Currency;
 use crate::ids::{LinkIndex, MerchantId, MerchantIndex, TerminalId};
-use crate::money::Currency;
 use crate::time::BusinessDate;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -5,6 +5,7 @@ use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ceremony::{KeyMove, KeyPlan};
 use crate::device::{Download, DownloadKind, ScriptReport};
+use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::money::Amount;
 use crate::operation::{
@@ -238,6 +239,12 @@ pub enum Record {
     KeyCeremonyCancelled { key: KeyName, reason: Reason },
     /// A key went out under a transport key, or came in under one.
     KeyMoved { key: KeyName, under: KeyName, way: KeyMove, check_value: [u8; 4] },
+    /// Amounts are converted by this rate from its moment on.
+    RateSet { rate: ExchangeRate, reason: Reason },
+    /// What the messages about a transaction say of its cardholder's billing. Postings stay in the transaction's currency.
+    Converted { transaction: TransactionId, billing: Billing },
+    /// The issuer's answer says otherwise: this is what it bills its cardholder, and the rate where it names one.
+    IssuerBilled { transaction: TransactionId, amount: Amount, rate: Option<ConversionRate> },
 }
 
 impl Record {
@@ -309,7 +316,10 @@ impl Record {
             | Self::KeyComponentDrawn { .. }
             | Self::KeyComponentLoaded { .. }
             | Self::KeyCeremonyCancelled { .. }
-            | Self::KeyMoved { .. } => None,
+            | Self::KeyMoved { .. }
+            | Self::RateSet { .. }
+            | Self::Converted { .. }
+            | Self::IssuerBilled { .. } => None,
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::card::CardClass;
 use crate::code::ResponseCode;
+use crate::currency::Currency;
 use crate::ids::{MerchantIndex, TerminalIndex};
-use crate::money::Currency;
 use crate::transaction::TransactionKind;
 use serde::{Deserialize, Serialize};
 

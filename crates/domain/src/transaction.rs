@@ -2,8 +2,9 @@
 
 use crate::card::{CardClass, CardHash, CardRef, Expiry};
 use crate::code::ResponseCode;
+use crate::currency::Currency;
 use crate::ids::{AuthCode, BatchNumber, LinkIndex, MerchantIndex, Rrn, Stan, TerminalIndex, TransactionId};
-use crate::money::{Amount, Currency};
+use crate::money::Amount;
 use crate::time::{BusinessDate, Timestamp};
 use serde::{Deserialize, Serialize};
 

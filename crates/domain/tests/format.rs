@@ -373,12 +373,31 @@ fn what_terminals_are_given_and_say() -> Vec<Record> {
     ]
 }
 
+fn billing_in_another_currency() -> Vec<Record> {
+    let (rate, reason): (ConversionRate, Reason) = ("0.1389".parse().unwrap(), "of today".parse().unwrap());
+    let transaction = TransactionId(11);
+    let amount = Amount::new(1_715, Currency::USD);
+    let set =
+        ExchangeRate { from: Currency::CNY, to: Currency::USD, rate, markup_ppm: 15_000, valid_from: AT };
+    vec![
+        Record::LinkOrdered {
+            link: LinkIndex(1),
+            order: LinkOrder::Bill(Some(Currency::USD)),
+            reason: reason.clone(),
+        },
+        Record::RateSet { rate: set, reason },
+        Record::Converted { transaction, billing: Billing { amount, rate, rate_day: BusinessDate(19_675) } },
+        Record::IssuerBilled { transaction, amount, rate: Some(rate) },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
     let newest = newest.chain(what_terminals_are_given_and_say()).chain(ceremonies());
+    let newest = newest.chain(billing_in_another_currency());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

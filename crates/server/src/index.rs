@@ -167,6 +167,8 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         Record::Rerouted { transaction, .. }
         | Record::PartlyApproved { transaction, .. }
         | Record::RiskFlagged { transaction, .. }
+        | Record::Converted { transaction, .. }
+        | Record::IssuerBilled { transaction, .. }
         | Record::PayoutReleased { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::Resolved { transaction, saf, .. } => {
             keys.push(of_transaction(*transaction));

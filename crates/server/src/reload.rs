@@ -14,7 +14,7 @@ use crate::shared::Shared;
 pub type Reload = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// Keys that the core takes at any time; those of settlement are read at each run anyway.
-const CORE_KEYS: [&str; 7] = [
+const CORE_KEYS: [&str; 8] = [
     "core.pin_tries_max",
     "core.no_pin_minor_max",
     "core.refund_days_max",
@@ -22,6 +22,7 @@ const CORE_KEYS: [&str; 7] = [
     "core.reversal_retry_ms",
     "core.reversal_attempts_max",
     "core.in_flight_max",
+    "core.rate_age_hours_max",
 ];
 
 /// What a reload changed, and what it could not.

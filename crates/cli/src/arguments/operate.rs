@@ -3,7 +3,7 @@
 use super::{AddLink, ConfigOption, QueryOptions};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BlockCause, CaseFinding, Reason, SafFinding};
+use switchyard_domain::{BlockCause, CaseFinding, Currency, Reason, SafFinding};
 
 /// What every order takes.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +36,20 @@ pub(crate) enum LinkCommand {
     /// Sign on to the host once more, over the connection that stands.
     #[command(after_help = "Example: switchyard link sign-on harbour --reason 'the host lost its sessions'")]
     SignOn(LinkTarget),
+    /// Bill the cardholders behind the link in a currency: amounts of another are converted for its host (`rate`).
+    #[command(
+        after_help = "Example: switchyard link bill harbour --currency USD --reason 'their cards are in dollars'"
+    )]
+    Bill {
+        #[command(flatten)]
+        target: LinkTarget,
+        /// The currency, by its letters or number.
+        #[arg(long, value_name = "CURRENCY", required_unless_present = "none", conflicts_with = "none")]
+        currency: Option<Currency>,
+        /// Convert nothing: the host does, or its cards are in the currency of the transactions.
+        #[arg(long)]
+        none: bool,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

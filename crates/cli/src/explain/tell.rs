@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use switchyard_domain::{
-    Actor, Entry, LinkIndex, MerchantId, MessageClass, Outcome, Phase, Record, ReplyFacts, ResponseCode,
-    ReversalEffect, SafEntry, SafFinding, Stamped, TerminalId, TransactionOpened, UpstreamRef,
+    Actor, AdviceReason, Amount, Billing, Entry, LinkIndex, MerchantId, MessageClass, Outcome, Phase, Record,
+    ReplyFacts, ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, Stamped, TerminalId,
+    TransactionOpened, UpstreamRef,
 };
 use switchyard_ledger::Sequence;
 use switchyard_server::index::Names;
@@ -17,6 +18,11 @@ pub(super) struct Teller<'t> {
     merchant: MerchantId,
     outcome: Outcome,
     reply: Option<ReplyFacts>,
+    billing: Option<Billing>,
+    /// What the issuer bills where it said otherwise.
+    issuer_bills: Option<Amount>,
+    /// The entry of the queue by which its issuer hears of it: the others take it back.
+    advice: Option<SafId>,
     trace: Vec<u64>,
 }
 
@@ -46,6 +52,9 @@ impl<'t> Teller<'t> {
             merchant,
             outcome: Outcome::Pending,
             reply: None,
+            billing: None,
+            issuer_bills: None,
+            advice: None,
             trace: Vec::new(),
         })
     }
@@ -61,6 +70,9 @@ impl<'t> Teller<'t> {
             "stan": opened.key.stan, "day": opened.day.to_string(),
             "link": opened.upstream.map(|upstream| self.link(upstream.link)),
             "outcome": self.outcome, "code": self.reply.map(|reply| reply.code),
+            "billed": self.billing.map(|billing| billing.amount.to_string()),
+            "rate": self.billing.map(|billing| billing.rate),
+            "issuer_bills": self.issuer_bills.map(|amount| amount.to_string()),
             "auth_code": self.reply.and_then(|reply| reply.auth_code), "records": self.trace,
         })
     }
@@ -97,6 +109,8 @@ impl<'t> Teller<'t> {
                     went: vec![self.reply_to_terminal(reply)],
                 }
             }
+            Record::Advised { opened, why, reply, saf, .. } => self.advised(opened, *why, reply, saf),
+            Record::Converted { .. } | Record::IssuerBilled { .. } => self.billed(record),
             Record::Resolved { outcome, reply, saf, .. } => self.resolved(*outcome, reply, saf.as_ref()),
             Record::ReversalTaken { reason, effect, original, reply, saf, .. } => {
                 let ours = *original == Some(self.opened.id);
@@ -158,6 +172,46 @@ impl<'t> Teller<'t> {
         }
     }
 
+    /// Approved without asking its issuer.
+    fn advised(
+        &mut self,
+        opened: &TransactionOpened,
+        why: AdviceReason,
+        reply: &ReplyFacts,
+        saf: &SafEntry,
+    ) -> Told {
+        (self.outcome, self.reply, self.advice) = (Outcome::Approved, Some(*reply), Some(saf.id));
+        let why = match why {
+            AdviceReason::IssuerAway => "approved by the switch in the place of its issuer, who is away",
+            AdviceReason::Offline => "the terminal had approved it: it has taken place",
+        };
+        let queued = self.upstream("advice, queued", &saf.upstream);
+        Told {
+            came: vec![self.request(opened)],
+            decision: vec![why.to_owned()],
+            went: vec![self.reply_to_terminal(reply), queued],
+        }
+    }
+
+    /// What its cardholder is billed.
+    fn billed(&mut self, record: &Record) -> Told {
+        match record {
+            Record::Converted { billing, .. } => {
+                self.billing = Some(*billing);
+                let Billing { amount, rate, rate_day } = billing;
+                let told = format!("the cardholder is billed {amount}: by the rate {rate} of {rate_day}");
+                Told { decision: vec![told], ..Told::default() }
+            }
+            Record::IssuerBilled { amount, rate, .. } => {
+                self.issuer_bills = Some(*amount);
+                let rate = rate.map_or(String::new(), |rate| format!(" by the rate {rate}"));
+                let told = format!("the issuer bills its cardholder {amount}{rate} instead");
+                Told { came: vec![told], ..Told::default() }
+            }
+            _ => Told::default(),
+        }
+    }
+
     /// What became of a reversal in the queue.
     fn queue(&mut self, record: &Record) -> Told {
         let mut told = Told::default();
@@ -165,15 +219,18 @@ impl<'t> Teller<'t> {
         match record {
             Record::SafDelivered { id, code } => {
                 self.outcome = known(self.outcome);
-                told.came.push(format!("answer {} to the reversal {} from the issuer", named(*code), id.0));
-                told.decision.push("the issuer knows of the reversal: it is done".into());
+                let what = self.queued(*id);
+                told.came.push(format!("answer {} to the {what} {} from the issuer", named(*code), id.0));
+                told.decision.push(format!("the issuer knows of the {what}: it is done"));
             }
             Record::SafDeadLettered { id, attempts } => told.decision.push(format!(
-                "the reversal {} gave up after {attempts} sends: it waits for an operator",
+                "the {} {} gave up after {attempts} sends: it waits for an operator",
+                self.queued(*id),
                 id.0
             )),
             Record::SafRetried { id, reason } => {
-                told.decision.push(format!("an operator sends the reversal {} again: {reason}", id.0));
+                let what = self.queued(*id);
+                told.decision.push(format!("an operator sends the {what} {} again: {reason}", id.0));
             }
             Record::SafResolved { id, finding, reason, .. } => {
                 self.outcome = known(self.outcome);
@@ -182,8 +239,9 @@ impl<'t> Teller<'t> {
                     SafFinding::NeverTaken => "never had it",
                     SafFinding::Stands => "keeps it, and what follows stands in suspense",
                 };
+                let what = self.queued(*id);
                 told.decision
-                    .push(format!("by an operator's word on reversal {} the issuer {says}: {reason}", id.0));
+                    .push(format!("by an operator's word on {what} {} the issuer {says}: {reason}", id.0));
             }
             Record::ReversalQueued { saf } => {
                 told.decision
@@ -193,6 +251,11 @@ impl<'t> Teller<'t> {
             _ => {}
         }
         told
+    }
+
+    /// What an entry of the queue is.
+    fn queued(&self, id: SafId) -> &'static str {
+        if self.advice == Some(id) { "advice" } else { "reversal" }
     }
 
     fn request(&self, opened: &TransactionOpened) -> String {

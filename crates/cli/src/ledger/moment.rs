@@ -24,6 +24,11 @@ pub(crate) fn sequence(text: &str, edge: Edge, index: &Index) -> Result<Sequence
     Ok(index.first_at(micros(text, edge, offset)?)?)
 }
 
+/// A moment that is to come or has been, in the ledger's local time, as microseconds since 1970 in UTC.
+pub(crate) fn instant(text: &str, offset: UtcOffset) -> Result<u64> {
+    micros(text, Edge::From, offset)
+}
+
 /// `YYYY-MM-DD` or `YYYY-MM-DDThh:mm[:ss]` in the ledger's local time, as microseconds since 1970 in UTC.
 fn micros(text: &str, edge: Edge, offset: UtcOffset) -> Result<u64> {
     let wrong = || format!("{text:?} is no time: YYYY-MM-DD or YYYY-MM-DDThh:mm:ss");

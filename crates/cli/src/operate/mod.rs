@@ -5,6 +5,7 @@ pub(crate) mod card;
 pub(crate) mod case;
 pub(crate) mod download;
 pub(crate) mod link;
+pub(crate) mod rate;
 pub(crate) mod saf;
 
 use crate::admin::{self, Admin};

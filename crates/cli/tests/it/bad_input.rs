@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use switchyard_domain::TransactionKind;
+use switchyard_domain::{Timestamp, TransactionKind};
 use switchyard_simulator::journal::EntryMode;
 use switchyard_simulator::terminal::{FinalState, Order, Tamper, Terminal, TerminalOptions};
 use switchyard_simulator::world::{DemoWorld, luhn_is_valid};
@@ -100,7 +100,7 @@ impl Customer {
             entry: EntryMode::Stripe,
             original: None,
             tamper: Tamper::None,
-            at: switchyard_domain::Timestamp::default(),
+            at: Timestamp(0),
         };
         let (count, stopped) = (Arc::clone(&bought), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {

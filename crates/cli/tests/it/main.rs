@@ -18,6 +18,7 @@ mod message;
 mod operate;
 mod proofs;
 mod query;
+mod rate;
 mod retention;
 mod rules;
 mod setup;

@@ -8,9 +8,9 @@ use crate::input::{Financial, PinOutcome, SlotId};
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, AdviceReason, Amount, CardClass, CardRef, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts,
-    RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Timestamp, TransactionId,
-    TransactionKind, TransactionOpened, UpstreamRef,
+    Actor, AdviceReason, Amount, Billing, CardClass, CardRef, Entry, LinkIndex, Outcome, PinBlock, Record,
+    ReplyFacts, RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// Where a transaction is decided, and what was found out on the way there.
@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) stands_in: bool,
     /// What limits and risk rules found.
     pub(crate) risk: Option<Box<RiskFinding>>,
+    /// What its messages say of the cardholder's billing.
+    pub(crate) billing: Option<Billing>,
 }
 
 /// A refusal that is recorded, because the transaction was understood and authentic.
@@ -171,6 +173,7 @@ impl Core {
             card: request.card.as_ref().map(|c| c.reference.clone()),
             stands_in: false,
             risk: None,
+            billing: None,
         };
         match self.fill_plan(&mut plan, route, request, prefer, now) {
             Ok(()) => Ok(plan),
@@ -225,17 +228,26 @@ impl Core {
             // It has taken place: it is not declined any more, but nobody is paid before somebody has looked.
             finding.verdict = RiskVerdict::HoldPayout;
         }
-        if request.kind.is_advice() && matches!(plan.target, RouteTarget::Link(_)) {
+        if let RouteTarget::Link(link) = plan.target
+            && request.kind.is_advice()
+        {
+            plan.billing = self.billing(request.kind, request.amount, plan.original, link, now)?;
             return Ok(());
         }
         match plan.target {
             RouteTarget::Link(link) if !self.is_healthy(link, now) => {
                 plan.stands_in = seen.as_ref().is_some_and(|seen| self.may_stand_in(plan, request, seen));
-                if plan.stands_in { Ok(()) } else { Err(ResponseCode::ISSUER_INOPERATIVE) }
+                if !plan.stands_in {
+                    return Err(ResponseCode::ISSUER_INOPERATIVE);
+                }
             }
-            RouteTarget::Link(_) => Ok(()),
-            RouteTarget::OnUs => self.card_in_order(plan, request, now),
+            RouteTarget::Link(_) => {}
+            RouteTarget::OnUs => return self.card_in_order(plan, request, now),
         }
+        if let RouteTarget::Link(link) = plan.target {
+            plan.billing = self.billing(request.kind, request.amount, plan.original, link, now)?;
+        }
+        Ok(())
     }
 
     /// `YYMM` of the switch's local time.

@@ -6,6 +6,7 @@ mod chip;
 mod command;
 mod device;
 mod financial;
+mod fx;
 mod issuer;
 mod key;
 mod order;

@@ -8,9 +8,9 @@ use crate::order::Order;
 use crate::state::BatchStage;
 use std::collections::BTreeMap;
 use switchyard_domain::{
-    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Entry, LinkIndex, LinkMode, LinkOrder,
-    MerchantId, MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId, SafKind, TerminalId,
-    TerminalIndex, TerminalOrder, TerminalProfile, Timestamp, UpstreamRef,
+    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Currency, Entry, FxError, LinkIndex,
+    LinkMode, LinkOrder, MerchantId, MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId,
+    SafKind, TerminalId, TerminalIndex, TerminalOrder, TerminalProfile, Timestamp, UpstreamRef,
 };
 
 /// What an order leads to.
@@ -21,6 +21,12 @@ pub(super) struct Desk<'o> {
     actor: Actor,
     now: Timestamp,
     out: &'o mut Output,
+}
+
+impl Desk<'_> {
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
 }
 
 impl Core {
@@ -50,6 +56,7 @@ impl Core {
             Order::RemoveDownload { kind, name, reason } => {
                 self.remove_download(kind, name, reason, &mut desk)
             }
+            Order::SetRate { rate, reason } => self.set_rate(rate, reason, &mut desk),
         }
     }
 
@@ -69,6 +76,7 @@ impl Core {
                 return Err(CommandError::NotNow { why: "the link has no connection to sign on over" });
             }
             LinkOrder::SignOn => false,
+            LinkOrder::Bill(currency) => self.may_bill(link, currency)?,
         };
         if order == LinkOrder::Drain && mode == LinkMode::Down {
             return Err(CommandError::NotNow { why: "the link is down: there is nothing to drain" });
@@ -81,6 +89,14 @@ impl Core {
             self.sign_on_upstream(link, desk.now, desk.out);
         }
         Ok(CommandOutcome::Recorded)
+    }
+
+    /// Whether a link bills in this currency already. One whose minor unit is not certain is none to bill in.
+    fn may_bill(&self, link: LinkIndex, currency: Option<Currency>) -> Result<bool, CommandError> {
+        if let Some(unknown) = currency.filter(|currency| !currency.is_known()) {
+            return Err(CommandError::Rate(FxError::Unknown(unknown)));
+        }
+        Ok(self.state.registry.link_terms(link).billing == currency)
     }
 
     fn terminal_of(&self, id: &TerminalId) -> Result<TerminalIndex, CommandError> {
@@ -307,6 +323,7 @@ impl Core {
                 in_flight: count(&in_flight),
                 saf_waiting: count(&waiting),
                 saf_dead: count(&dead),
+                bills_in: self.state.registry.link_terms(index).billing.map(|currency| currency.to_string()),
             }
         });
         facts.collect()

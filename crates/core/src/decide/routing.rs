@@ -98,6 +98,9 @@ impl Core {
             RouteTarget::Link(link) if !tried.contains(&link) => link,
             RouteTarget::Link(_) | RouteTarget::OnUs => return false,
         };
+        if self.billing(opened.kind, opened.amount, None, link, now).is_err() {
+            return false;
+        }
         if request.request.pin.is_none() {
             self.send_again(link, request, None, now, out);
             return true;
@@ -134,7 +137,7 @@ impl Core {
         let Some(opened) = self.pending(id).map(|transaction| transaction.opened.clone()) else { return };
         match outcome {
             PinOutcome::Translated(block) if self.is_healthy(link, now) => {
-                let again = self.upstream_request(&opened, request, None);
+                let again = self.upstream_request(&opened, request, None, None);
                 self.send_again(link, Box::new(again), Some(block), now, out);
             }
             _ => self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out),
@@ -152,7 +155,11 @@ impl Core {
         let id = request.opened.id;
         let mti = crate::dialect::iso::link::upstream_mti(request.opened.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
+        let (kind, amount) = (request.opened.kind, request.opened.amount);
+        // A rate that was there when the way was chosen is there still; without it the host converts.
+        request.billing = self.billing(kind, amount, None, link, now).ok().flatten();
         self.emit(Record::Rerouted { transaction: id, upstream }, Actor::Switch, now, out);
+        self.convert(id, request.billing, Actor::Switch, now, out);
         let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
         self.flight.postpone(id, now.plus_micros(timeout_ms * 1_000));
         self.link_asked(link, now);

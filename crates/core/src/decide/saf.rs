@@ -126,14 +126,26 @@ impl Core {
             opened.amount = transaction.asked();
         }
         let (terminal, merchant, mcc) = (terminal.terminal.id, merchant.id, merchant.mcc);
-        let repeat = self.was_sent(&entry);
+        let (repeat, billing) = (self.was_sent(&entry), transaction.billing);
         let message = Box::new(match entry.kind {
-            SafKind::Reversal => Upstream::Reversal { saf: entry, opened, terminal, merchant, repeat },
+            SafKind::Reversal => {
+                Upstream::Reversal { saf: entry, opened, terminal, merchant, billing, repeat }
+            }
             SafKind::Advice => {
                 let original = opened.original.and_then(|id| self.state.transactions.get(id));
                 let original = original.and_then(|t| t.opened.upstream);
                 let auth_code = transaction.reply.and_then(|reply| reply.auth_code);
-                Upstream::Advice { saf: entry, opened, terminal, merchant, mcc, auth_code, original, repeat }
+                Upstream::Advice {
+                    saf: entry,
+                    opened,
+                    terminal,
+                    merchant,
+                    mcc,
+                    auth_code,
+                    original,
+                    billing,
+                    repeat,
+                }
             }
         });
         let retry_ms = self.config.saf_retry_ms;

@@ -47,7 +47,7 @@ impl Core {
         let mti = crate::dialect::iso::link::advice_mti(request.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         let mut facts = self.facts(ResponseCode::APPROVED, now);
-        let (issuer, finding) = (plan.issuer, plan.risk.take());
+        let (issuer, finding, billing) = (plan.issuer, plan.risk.take(), plan.billing);
         let opened = self.opened(request, plan.clone(), facts.rrn, Some(upstream));
         facts.auth_code =
             request.original.auth_code.or_else(|| Some(crate::decide::issuer::auth_code(opened.id)));
@@ -68,7 +68,14 @@ impl Core {
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let (echo, actor) = (opened.echo, Actor::Terminal(opened.key.terminal));
         let flagged = finding.as_ref().map(|_| opened.clone());
-        self.emit(Record::Advised { opened, why, reply: facts, entry, movement, saf }, actor, now, out);
+        let id = opened.id;
+        self.emit(
+            Record::Advised { opened, why, reply: facts, entry, movement, saf },
+            actor.clone(),
+            now,
+            out,
+        );
+        self.convert(id, billing, actor, now, out);
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }

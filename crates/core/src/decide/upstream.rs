@@ -8,8 +8,9 @@ use crate::input::{Answer, Financial, Origin};
 use crate::machine::{Core, Output};
 use crate::state::Transaction;
 use switchyard_domain::{
-    Actor, Amount, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode, ReversalReason,
-    SafEntry, SafId, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    Actor, Amount, Billing, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode,
+    ReversalReason, SafEntry, SafId, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    UpstreamRef,
 };
 
 impl Core {
@@ -32,12 +33,13 @@ impl Core {
         let deadline = now.plus_micros(u64::from(terms.answer_timeout_ms) * 1_000);
         let mti = crate::dialect::iso::link::upstream_mti(request.kind);
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
-        let (issuer, finding) = (plan.issuer, plan.risk.take());
+        let (issuer, finding, billing) = (plan.issuer, plan.risk.take(), plan.billing);
         let opened = self.opened(&request, plan, self.next_rrn(), Some(upstream));
-        let message = self.upstream_request(&opened, request, pin);
+        let message = self.upstream_request(&opened, request, pin, billing);
         let (id, terminal) = (opened.id, opened.key.terminal);
         let flagged = finding.as_ref().map(|_| opened.clone());
         self.emit(Record::Opened(opened), Actor::Terminal(terminal), now, out);
+        self.convert(id, billing, Actor::Terminal(terminal), now, out);
         if let Some(opened) = flagged {
             self.flag(finding, &opened, false, now, out);
         }
@@ -59,6 +61,7 @@ impl Core {
         opened: &TransactionOpened,
         request: Box<Financial>,
         pin: Option<PinBlock>,
+        billing: Option<Billing>,
     ) -> UpstreamRequest {
         let registry = &self.state.registry;
         let original = opened.original.and_then(|id| self.state.transactions.get(id));
@@ -73,6 +76,7 @@ impl Core {
             mcc: merchant.mcc,
             original: original.and_then(|t| t.opened.upstream),
             auth_code: original.and_then(|t| t.reply).and_then(|r| r.auth_code),
+            billing,
         }
     }
 
@@ -169,6 +173,9 @@ impl Core {
         let movement =
             if whole { postings::movement(&opened, true, self.priced_at(&opened, now)) } else { None };
         let outcome = if whole { Outcome::Approved } else { Outcome::Declined };
+        if whole {
+            self.note_billing(id, opened.amount, answer, now, out);
+        }
         self.resolve(&opened, outcome, facts, entry, movement, None, now, out);
     }
 
@@ -208,6 +215,7 @@ impl Core {
         }
         let actor = Self::link_of(&opened).map_or(Actor::Switch, Actor::Link);
         self.emit(Record::PartlyApproved { transaction: id, amount: part }, actor, now, out);
+        self.note_billing(id, part, answer, now, out);
         let facts = ReplyFacts {
             auth_code: answer.auth_code,
             ..self.upstream_facts(&opened, ResponseCode::PARTIAL, now)

@@ -1,6 +1,6 @@
 //! How each record changes the state.
 
-use crate::state::registry::{IssuedCard, TerminalState};
+use crate::state::registry::{IssuedCard, LinkTerms, TerminalState};
 use crate::state::risk::Count;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
@@ -66,6 +66,9 @@ impl State {
             | Record::Downloaded { .. }
             | Record::TerminalReported { .. }
             | Record::ScriptReported { .. } => self.apply_device(stamped),
+            Record::RateSet { .. } | Record::Converted { .. } | Record::IssuerBilled { .. } => {
+                self.apply_rate(stamped)
+            }
             Record::Started { .. } | Record::Refusals { .. } => Ok(()),
             Record::UserAdded { .. }
             | Record::UserOrdered { .. }
@@ -164,6 +167,7 @@ impl State {
             Record::LinkRegistered(link) => {
                 registry.links.push(link.clone());
                 registry.link_modes.push(LinkMode::Up);
+                registry.link_terms.push(LinkTerms::default());
                 self.link_stans.push(0);
             }
             Record::RouteAdded(route) => {
@@ -216,6 +220,7 @@ impl State {
             completed: false,
             refunded_minor: 0,
             asked_minor: None,
+            billing: None,
         });
         if let Some(batch) = self.batches.get_mut(opened.key.terminal)
             && batch.number == opened.key.batch

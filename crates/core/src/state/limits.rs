@@ -62,6 +62,8 @@ impl State {
         self.used_stan(upstream.link, upstream.stan);
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
         transaction.opened.upstream = Some(upstream);
+        // What the host before would have heard is not what this one hears.
+        transaction.billing = None;
         let (owner, currency) = (u32::from(upstream.link.0), transaction.opened.amount.currency);
         transaction.source = AccountId::of(AccountKind::NetworkReceivable, owner, currency);
         Ok(())

@@ -12,6 +12,7 @@ mod image;
 mod limits;
 mod orders;
 mod ranges;
+mod rates;
 mod references;
 mod registry;
 mod requests;
@@ -24,7 +25,7 @@ mod view;
 
 pub use cases::OpenCase;
 pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};
-pub use registry::Registry;
+pub use registry::{LinkTerms, Registry};
 pub use view::{BatchView, SafView};
 
 pub(crate) use devices::Devices;
@@ -37,6 +38,7 @@ pub(crate) use users::{User, Users};
 
 use crate::state::batches::Batches;
 use crate::state::cases::Cases;
+use crate::state::rates::Rates;
 use crate::state::requests::Requests;
 use crate::state::risk::Risk;
 use crate::state::saf::Saf;
@@ -108,6 +110,7 @@ pub struct State {
     pub(crate) routing: RoutingRules,
     pub(crate) users: Users,
     pub(crate) devices: Devices,
+    pub(crate) rates: Rates,
     /// Counts reference numbers given out.
     pub(crate) references: u64,
     /// The trace number given out last, per link.

@@ -3,22 +3,29 @@
 use crate::state::apply::missing_number;
 use crate::state::{ApplyError, LastClose, State};
 use switchyard_domain::{
-    BatchVerdict, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId, SafKind,
-    Stamped, TerminalIndex, TerminalOrder, TransactionId,
+    BatchVerdict, LinkIndex, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId,
+    SafKind, Stamped, TerminalIndex, TerminalOrder, TransactionId,
 };
 
 impl State {
+    fn order_link(&mut self, link: LinkIndex, order: LinkOrder) -> Option<()> {
+        let place = usize::from(link.0);
+        let mode = self.registry.link_modes.get_mut(place)?;
+        let terms = self.registry.link_terms.get_mut(place)?;
+        match order {
+            LinkOrder::Up => *mode = LinkMode::Up,
+            LinkOrder::Drain => *mode = LinkMode::Draining,
+            LinkOrder::Down => *mode = LinkMode::Down,
+            LinkOrder::SignOn => {}
+            LinkOrder::Bill(currency) => terms.billing = currency,
+        }
+        Some(())
+    }
+
     pub(super) fn apply_order(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
         match &stamped.record {
             Record::LinkOrdered { link, order, .. } => {
-                let mode = self.registry.link_modes.get_mut(usize::from(link.0));
-                let mode = mode.ok_or(missing_number("link", u64::from(link.0)))?;
-                *mode = match order {
-                    LinkOrder::Up => LinkMode::Up,
-                    LinkOrder::Drain => LinkMode::Draining,
-                    LinkOrder::Down => LinkMode::Down,
-                    LinkOrder::SignOn => *mode,
-                };
+                self.order_link(*link, *order).ok_or(missing_number("link", u64::from(link.0)))?;
             }
             Record::TerminalOrdered { terminal, order, .. } => self.order_terminal(*terminal, *order)?,
             Record::MerchantOrdered { merchant, order, .. } => {

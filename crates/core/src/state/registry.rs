@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    BlockCause, CardHash, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkMode,
-    Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex,
-    TerminalProfile, WorkingKeys,
+    BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex,
+    LinkMode, Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId,
+    TerminalIndex, TerminalProfile, WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -34,6 +34,13 @@ pub(crate) struct IssuedCard {
     pub(crate) pin_failures: u8,
 }
 
+/// What was agreed with a link's host since it was registered.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTerms {
+    /// The currency that its cardholders are billed in, where the switch converts for it.
+    pub billing: Option<Currency>,
+}
+
 /// Everything that an operator registers.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -46,6 +53,8 @@ pub struct Registry {
     pub(crate) links: Vec<Link>,
     /// What each link is for.
     pub(crate) link_modes: Vec<LinkMode>,
+    /// What was agreed with each.
+    pub(crate) link_terms: Vec<LinkTerms>,
     /// Narrowest range first, so that the first match is the most specific.
     pub(crate) routes: Vec<Route>,
     /// The routes made for halving, at the first look after a change.
@@ -70,6 +79,10 @@ impl Registry {
     /// What each link is for, in the order of registration.
     pub fn link_modes(&self) -> &[LinkMode] {
         &self.link_modes
+    }
+    /// What was agreed with a link's host.
+    pub fn link_terms(&self, link: LinkIndex) -> LinkTerms {
+        self.link_terms.get(usize::from(link.0)).copied().unwrap_or_default()
     }
     /// Whether an operator disabled a terminal; `None` for one that is not registered.
     pub fn is_disabled(&self, index: TerminalIndex) -> Option<bool> {

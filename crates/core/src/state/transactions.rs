@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    AccountId, AdviceReason, Amount, AuthCode, BusinessDate, MerchantIndex, Outcome, ReplyFacts, Rrn,
-    Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AdviceReason, Amount, AuthCode, Billing, BusinessDate, MerchantIndex, Outcome, ReplyFacts,
+    Rrn, Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 /// A transaction and where it stands.
@@ -37,6 +37,8 @@ pub(crate) struct Transaction {
     pub(crate) refunded_minor: u64,
     /// Minor units that were asked for, where a part of them was approved.
     pub(crate) asked_minor: Option<u64>,
+    /// What the messages about it say of its cardholder's billing.
+    pub(crate) billing: Option<Billing>,
 }
 
 impl Transaction {

@@ -14,6 +14,7 @@ mod custody;
 mod device;
 mod duplicates;
 mod follow_up;
+mod fx;
 mod kinds;
 mod link;
 mod on_us;

@@ -13,15 +13,15 @@ pub(crate) use model::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
     Answer, Body, ChipOutcome, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial,
-    Input, KeyForm, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody,
-    Request, Restore, Section, SlotId, State, Upload, Upstream, UpstreamRequest,
+    Input, IssuersBilling, KeyForm, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome,
+    Reply, ReplyBody, Request, Restore, Section, SlotId, State, Upload, Upstream, UpstreamRequest,
 };
 use switchyard_domain::{
-    AccountId, AccountKind, Actor, BankAccount, BatchTotals, BusinessDate, CardClass, CardHash, CardIssued,
-    CardRef, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant, MerchantIndex, Pan, PinBlock,
-    Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn, SafEntry, SealedPan, Stamped, Stan,
-    Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset, WorkingKeys,
-    WrappedKey,
+    AccountId, AccountKind, Actor, BankAccount, BatchTotals, Billing, BusinessDate, CardClass, CardHash,
+    CardIssued, CardRef, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant, MerchantIndex, Pan,
+    PinBlock, Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn, SafEntry, SealedPan,
+    Stamped, Stan, Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset,
+    WorkingKeys, WrappedKey,
 };
 
 /// 2026-11-18 11:06:40 at UTC.
@@ -79,6 +79,8 @@ pub(crate) struct Sent {
     pub(crate) stan: Stan,
     pub(crate) at: Timestamp,
     pub(crate) what: SentWhat,
+    /// DE 6, 10, 16 and 51.
+    pub(crate) billing: Option<Billing>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -650,6 +652,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
         balance: None,
         network_code: None,
         chip: None,
+        billing: IssuersBilling::default(),
     }
 }
 
@@ -665,20 +668,25 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
                 original: request.original,
                 has_pin: request.pin.is_some(),
             };
-            Sent { link, generation, stan: upstream.stan, at: upstream.transmitted_at, what }
+            let billing = request.billing;
+            Sent { link, generation, stan: upstream.stan, at: upstream.transmitted_at, what, billing }
         }
-        Upstream::Reversal { saf, opened, repeat, .. } => {
+        Upstream::Reversal { saf, opened, repeat, billing, .. } => {
             assert_eq!(saf.transaction, opened.id);
             let what = SentWhat::Reversal { saf: *saf, repeat: *repeat };
-            Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
+            let SafEntry { upstream, .. } = *saf;
+            let (stan, at, billing) = (upstream.stan, upstream.transmitted_at, *billing);
+            Sent { link, generation, stan, at, what, billing }
         }
-        Upstream::Advice { saf, opened, repeat, .. } => {
+        Upstream::Advice { saf, opened, repeat, billing, .. } => {
             assert_eq!((saf.transaction, Some(saf.upstream)), (opened.id, opened.upstream));
             let what = SentWhat::Advice { saf: *saf, repeat: *repeat };
-            Sent { link, generation, stan: saf.upstream.stan, at: saf.upstream.transmitted_at, what }
+            let SafEntry { upstream, .. } = *saf;
+            let (stan, at, billing) = (upstream.stan, upstream.transmitted_at, *billing);
+            Sent { link, generation, stan, at, what, billing }
         }
         Upstream::Network { stan, at, .. } => {
-            Sent { link, generation, stan: *stan, at: *at, what: SentWhat::Network }
+            Sent { link, generation, stan: *stan, at: *at, what: SentWhat::Network, billing: None }
         }
     }
 }

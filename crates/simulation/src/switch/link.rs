@@ -6,7 +6,7 @@ use crate::plan::Sabotage;
 use crate::schedule::{millis, seconds};
 use std::collections::VecDeque;
 use switchyard_core::dialect::iso::link::{self, LinkContext};
-use switchyard_core::{Answer, Input, Upstream};
+use switchyard_core::{Answer, Input, IssuersBilling, Upstream};
 use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 
@@ -123,6 +123,7 @@ impl Process {
                 balance: None,
                 chip: None,
                 network_code: None,
+                billing: IssuersBilling::default(),
             };
             return self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
         }

@@ -10,8 +10,8 @@ use switchyard_keys::TdesCipher;
 use switchyard_wire::{Builder, De, Dialect, Message, Mti, MtiClass};
 
 /// Elements that an answer repeats, before and behind those that the answer brings.
-const ECHOED_BEFORE: [De; 10] = [2, 3, 4, 7, 11, 12, 13, 24, 32, 37];
-const ECHOED_BEHIND: [De; 3] = [41, 42, 49];
+const ECHOED_BEFORE: [De; 13] = [2, 3, 4, 6, 7, 10, 11, 12, 13, 16, 24, 32, 37];
+const ECHOED_BEHIND: [De; 4] = [41, 42, 49, 51];
 const SIGN_ON: u64 = 1;
 const SIGN_OFF: u64 = 2;
 const ECHO_TEST: u64 = 301;

@@ -5,6 +5,7 @@
 //! what it posted, so that its ledger can be compared with the switch's.
 
 mod account;
+mod billing;
 mod book;
 mod connection;
 mod desk;

@@ -1,6 +1,6 @@
 //! What the switch asks an issuer, read from a message of any dialect.
 
-use super::edition;
+use super::{billing, edition};
 use switchyard_domain::{Expiry, Pan, ResponseCode, Rrn, TransactionKind};
 use switchyard_keys::TdesCipher;
 use switchyard_keys::pin::{Pin, decode_iso0};
@@ -64,7 +64,7 @@ impl IssuerRequest {
     /// Reads a request.
     ///
     /// # Errors
-    /// DE 39 of the refusal: 30 for a missing element, 12 for a transaction that nobody offers.
+    /// DE 39 of the refusal: 30 for a missing element and for a billing that does not add up, 12 for a transaction that nobody offers.
     pub fn read(message: &Message<'_, '_>, zpk: &TdesCipher) -> Result<Self, ResponseCode> {
         let format = ResponseCode::FORMAT_ERROR;
         let mti = message.mti();
@@ -72,6 +72,9 @@ impl IssuerRequest {
         let pan = message.digits(2, &mut buffer).and_then(|d| Pan::from_digits(d).ok()).ok_or(format)?;
         let code = message.number(3).ok_or(format)?;
         let amount_minor = message.amount().map_err(|_| format)?.map_or(0, |amount| amount.minor);
+        if !billing::adds_up(message) {
+            return Err(format);
+        }
         let rrn = message.text(37).and_then(|text| text.parse::<Rrn>().ok()).ok_or(format)?;
         let original = read_original(message);
         let function = mti.as_u16() & 0xF0;

@@ -1,7 +1,8 @@
 //! Amounts: DE 4 with its currency, and balances in DE 54.
 
 use super::edition::Edition;
-use switchyard_domain::{Amount, Currency};
+use crate::input::IssuersBilling;
+use switchyard_domain::{Amount, Billing, ConversionRate, Currency};
 use switchyard_wire::{BuildError, Builder, De, Message, typed};
 
 /// DE 54 holds at most this many amounts.
@@ -13,9 +14,67 @@ const MINOR_MAX: u64 = 999_999_999_999;
 
 /// Writes DE 4. In 2003 it holds the currency and its exponent too.
 pub(super) fn write_amount(builder: &mut Builder<'_, '_>, amount: Amount) -> Result<(), BuildError> {
+    write_amount_at(builder, 4, amount)
+}
+
+fn write_amount_at(builder: &mut Builder<'_, '_>, de: De, amount: Amount) -> Result<(), BuildError> {
     let currency = typed::Currency::new(amount.currency.numeric());
     let exponent = u8::try_from(amount.currency.exponent()).ok();
-    typed::Amount { minor: amount.minor, currency, exponent }.write_at(builder, 4)
+    typed::Amount { minor: amount.minor, currency, exponent }.write_at(builder, de)
+}
+
+/// Writes DE 6, which has its place behind DE 4.
+pub(super) fn write_billed(
+    builder: &mut Builder<'_, '_>,
+    billing: Option<&Billing>,
+) -> Result<(), BuildError> {
+    billing.map_or(Ok(()), |billing| write_amount_at(builder, 6, billing.amount))
+}
+
+/// Writes DE 10, behind DE 7.
+pub(super) fn write_rate(builder: &mut Builder<'_, '_>, billing: Option<&Billing>) -> Result<(), BuildError> {
+    let Some(billing) = billing else { return Ok(()) };
+    builder.number(10, u64::from(billing.rate.de10())).map(|_| ())
+}
+
+/// Writes DE 16, `MMDD` in every edition.
+pub(super) fn write_rate_day(
+    builder: &mut Builder<'_, '_>,
+    billing: Option<&Billing>,
+) -> Result<(), BuildError> {
+    let Some(billing) = billing else { return Ok(()) };
+    builder.digits(16, &billing.rate_day.month_day_digits()).map(|_| ())
+}
+
+/// Writes DE 51 where the edition has a currency there.
+pub(super) fn write_billing_currency(
+    builder: &mut Builder<'_, '_>,
+    edition: Edition,
+    billing: Option<&Billing>,
+) -> Result<(), BuildError> {
+    match (billing, edition) {
+        (Some(billing), Edition::Iso87 | Edition::Iso93) => {
+            builder.text(51, &String::from_utf8_lossy(&billing.amount.currency.digits())).map(|_| ())
+        }
+        (Some(_), Edition::Iso2003) | (None, _) => Ok(()),
+    }
+}
+
+/// What an answer says of the cardholder's billing.
+///
+/// # Errors
+/// The element that is malformed.
+pub(super) fn read_billing(message: &Message<'_, '_>, edition: Edition) -> Result<IssuersBilling, De> {
+    let amount = typed::Amount::read_at(message, 6).map_err(|_| 6)?;
+    let rate = match message.has(10) {
+        true => Some(message.number(10).and_then(ConversionRate::from_de10).ok_or(10)?),
+        false => None,
+    };
+    let currency = match edition {
+        Edition::Iso87 | Edition::Iso93 => currency_at(message, 51)?,
+        Edition::Iso2003 => currency_at(message, 6)?,
+    };
+    Ok(IssuersBilling { minor: amount.map(|amount| amount.minor), currency, rate })
 }
 
 /// Writes DE 49 where the edition has a currency there.
@@ -47,6 +106,11 @@ pub(super) fn read_minor(message: &Message<'_, '_>) -> Result<Option<u64>, De> {
 /// The element that is malformed.
 pub(super) fn read_currency(message: &Message<'_, '_>, edition: Edition) -> Result<Option<Currency>, De> {
     let de = if edition == Edition::Iso2003 { 4 } else { 49 };
+    currency_at(message, de)
+}
+
+/// The currency that an element is, or begins with.
+fn currency_at(message: &Message<'_, '_>, de: De) -> Result<Option<Currency>, De> {
     if !message.has(de) {
         return Ok(None);
     }

@@ -15,6 +15,7 @@ pub use write::Digest;
 use crate::key::Ceremony;
 use crate::state::Origin;
 use crate::state::cases::Cases;
+use crate::state::registry::LinkTerms;
 use crate::state::requests::ReversalTaken;
 use crate::state::rows::check;
 use crate::state::transactions::{CardKeyUse, Transaction};
@@ -71,11 +72,13 @@ pub enum SectionKind {
     Users = 16,
     /// What terminals download, have and say.
     Devices = 17,
+    /// Rates of currencies.
+    Rates = 18,
 }
 
 impl SectionKind {
     /// Every kind, in the order of a snapshot.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Head,
         Self::Merchants,
         Self::Terminals,
@@ -93,6 +96,7 @@ impl SectionKind {
         Self::RiskCounters,
         Self::Users,
         Self::Devices,
+        Self::Rates,
     ];
 }
 
@@ -132,7 +136,8 @@ impl Section<'_> {
             | SectionKind::Risk
             | SectionKind::RiskCounters
             | SectionKind::Users
-            | SectionKind::Devices => Ok(()),
+            | SectionKind::Devices
+            | SectionKind::Rates => Ok(()),
         };
         checked.map_err(|_| ImageError::Malformed { kind: self.kind, index: self.index })
     }
@@ -191,6 +196,7 @@ struct Terms {
     disabled_merchants: BTreeSet<MerchantIndex>,
     links: Vec<Link>,
     link_modes: Vec<LinkMode>,
+    link_terms: Vec<LinkTerms>,
     routes: Vec<Route>,
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,

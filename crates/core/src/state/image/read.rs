@@ -7,6 +7,7 @@ use super::write::{digest_of_bytes, digest_of_table, digest_of_whole};
 use super::{AuthCodes, Head, ImageError, LIST_ITEMS, RiskImage, SectionKind, Terms};
 use crate::state::batches::Batch;
 use crate::state::devices::Devices;
+use crate::state::rates::Rates;
 use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
 use crate::state::risk::RiskShard;
@@ -48,6 +49,7 @@ enum Content {
     RiskCounters(Box<RiskShard>),
     Users(Box<Users>),
     Devices(Box<Devices>),
+    Rates(Box<Rates>),
     Transactions { packed: Box<[u8]>, count: usize, summary: PageSummary },
 }
 
@@ -96,6 +98,7 @@ impl Part {
             }
             SectionKind::Users => all(&bytes).map(|users| (Content::Users(Box::new(users)), whole)),
             SectionKind::Devices => all(&bytes).map(|devices| (Content::Devices(Box::new(devices)), whole)),
+            SectionKind::Rates => all(&bytes).map(|rates| (Content::Rates(Box::new(rates)), whole)),
             SectionKind::Transactions => summary_of::<Transaction>(&bytes).ok().map(|(count, summary)| {
                 (Content::Transactions { packed: bytes.into(), count, summary }, whole)
             }),
@@ -246,6 +249,7 @@ impl Build {
                     (rules, since.into_iter().collect(), held.into_iter().collect());
             }
             Content::Devices(devices) => state.devices = *devices,
+            Content::Rates(rates) => state.rates = *rates,
             Content::RiskCounters(tables) => state.risk.set_shard(index as usize, *tables)?,
             Content::Users(users) => state.users = (index == 0).then_some(*users)?,
             Content::Reversals { packed, count } => self.reversals.take(index, packed, count)?,
@@ -280,8 +284,18 @@ impl Build {
 }
 
 fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
-    let Terms { version, disabled_merchants, links, link_modes, routes, keys, fee_plans, ceremonies } = terms;
-    if links.len() != link_modes.len() {
+    let Terms {
+        version,
+        disabled_merchants,
+        links,
+        link_modes,
+        link_terms,
+        routes,
+        keys,
+        fee_plans,
+        ceremonies,
+    } = terms;
+    if [link_modes.len(), link_terms.len()] != [links.len(); 2] {
         return None;
     }
     let before = std::mem::take(registry);
@@ -290,6 +304,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         disabled_merchants,
         links,
         link_modes,
+        link_terms,
         routes,
         keys,
         fee_plans,

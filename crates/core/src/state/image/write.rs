@@ -25,6 +25,7 @@ impl State {
             .chain(self.risk_sections())
             .chain(self.user_sections())
             .chain(self.device_section())
+            .chain(self.rate_section())
     }
 
     /// A digest over everything that the records determine. It detects a difference; it proves nothing
@@ -39,7 +40,8 @@ impl State {
             .map(|s| (s.kind, s.index, s.digest));
         let blocked = table_digests(SectionKind::Blocked, &self.registry.blocked);
         let risk = self.risk_sections().map(|s| (s.kind, s.index, s.digest));
-        let newer = self.user_sections().chain(self.device_section()).map(|s| (s.kind, s.index, s.digest));
+        let newer = self.user_sections().chain(self.device_section()).chain(self.rate_section());
+        let newer = newer.map(|s| (s.kind, s.index, s.digest));
         digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(newer))
     }
 
@@ -75,6 +77,13 @@ impl State {
         section.into_iter()
     }
 
+    /// Rates; nothing where none were ever set.
+    fn rate_section(&self) -> impl Iterator<Item = Section<'_>> {
+        let rates = &self.rates;
+        let section = (!rates.is_empty()).then(|| section(SectionKind::Rates, 0, pack(rates).into()));
+        section.into_iter()
+    }
+
     /// Everything but tables and rows.
     fn small_sections(&self) -> impl Iterator<Item = Section<'_>> {
         let registry = &self.registry;
@@ -83,6 +92,7 @@ impl State {
             disabled_merchants: registry.disabled_merchants.clone(),
             links: registry.links.clone(),
             link_modes: registry.link_modes.clone(),
+            link_terms: registry.link_terms.clone(),
             routes: registry.routes.clone(),
             keys: registry.keys.clone(),
             fee_plans: registry.fee_plans.clone(),
@@ -114,6 +124,7 @@ impl State {
             routing: _,
             users: _,
             devices: _,
+            rates: _,
             references,
             link_stans,
             records,

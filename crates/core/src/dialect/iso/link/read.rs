@@ -29,7 +29,7 @@ pub enum AnswerError {
 ///
 /// # Errors
 /// [`AnswerError`] for a request, for a message of another edition, and for an answer whose DE 7 or 11 is absent or
-/// whose DE 4, 7, 11, 37, 38, 39 or 70 (24 since 1993) is malformed. A balance that cannot be read is left out:
+/// whose DE 4, 6, 7, 10, 11, 37, 38, 39, 51 or 70 (24 since 1993) is malformed. A balance that cannot be read is left out:
 /// nothing is decided by it.
 pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
     let mti = message.mti();
@@ -54,6 +54,7 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         balance: money::balance(message, edition),
         network_code: network_code(message, edition)?,
         chip: chip::read(message),
+        billing: money::read_billing(message, edition).map_err(AnswerError::Malformed)?,
     })
 }
 

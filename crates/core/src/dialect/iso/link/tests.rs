@@ -12,6 +12,8 @@ use switchyard_domain::{
 };
 use switchyard_wire::{De, Dialect, Message, Mti};
 
+mod billing;
+
 const PAN: &[u8] = b"6225880000000008";
 /// 2023-11-14 22:13:20 UTC.
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -105,6 +107,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         mcc: 5_411,
         original: (!is_first).then(|| UpstreamRef { stan: stan(41), ..upstream(TransactionKind::PreAuth) }),
         auth_code: (!is_first).then(|| "A1B2C3".parse().unwrap()),
+        billing: None,
     }
 }
 
@@ -226,6 +229,7 @@ fn a_reversal_and_its_repeat_differ_in_the_type_only() {
                     opened: Box::new(opened(TransactionKind::Sale)),
                     terminal: "T0000001".parse().unwrap(),
                     merchant: "M00000000000001".parse().unwrap(),
+                    billing: None,
                     repeat,
                 };
                 let mut out = Vec::new();
@@ -372,6 +376,7 @@ fn reversals_and_network_management_of_the_later_editions() {
                 opened: Box::new(opened(TransactionKind::Sale)),
                 terminal: "T0000001".parse().unwrap(),
                 merchant: "M00000000000001".parse().unwrap(),
+                billing: None,
                 repeat: true,
             };
             check(dialect, &message, None, |message| {

@@ -6,8 +6,8 @@ use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
 use std::ops::Range;
 use switchyard_domain::{
-    AcquirerId, AuthCode, Echo, MerchantId, Pan, ResponseCode, ReversalReason, SafEntry, Stan, TerminalId,
-    Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
+    AcquirerId, AuthCode, Billing, Echo, MerchantId, Pan, ResponseCode, ReversalReason, SafEntry, Stan,
+    TerminalId, Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
 };
 use switchyard_wire::{BuildError, Builder, Dialect, MtiClass};
 
@@ -31,6 +31,8 @@ pub struct ReversalAdvice<'a> {
     pub terminal: &'a TerminalId,
     /// DE 42.
     pub merchant: &'a MerchantId,
+    /// DE 6, 10, 16 and 51.
+    pub billing: Option<&'a Billing>,
     /// False for the first send (0420), true for a repeat (0421), which differs in nothing else.
     pub repeat: bool,
 }
@@ -83,13 +85,14 @@ pub fn write(
 ) -> Result<Range<usize>, BuildError> {
     match message {
         Upstream::Request(request) => write_request(dialect, request, card, context, out),
-        Upstream::Reversal { saf, opened, terminal, merchant, repeat } => {
-            let advice = ReversalAdvice { saf, opened, terminal, merchant, repeat: *repeat };
+        Upstream::Reversal { saf, opened, terminal, merchant, billing, repeat } => {
+            let billing = billing.as_ref();
+            let advice = ReversalAdvice { saf, opened, terminal, merchant, billing, repeat: *repeat };
             write_reversal(dialect, &advice, card, context, out)
         }
-        Upstream::Advice { saf, opened, terminal, merchant, mcc, auth_code, original, repeat } => {
-            let advice =
-                Advice { saf, opened, mcc: *mcc, auth_code: auth_code.as_ref(), original: original.as_ref() };
+        Upstream::Advice { saf, opened, terminal, merchant, mcc, auth_code, original, billing, repeat } => {
+            let (auth_code, original, billing) = (auth_code.as_ref(), original.as_ref(), billing.as_ref());
+            let advice = Advice { saf, opened, mcc: *mcc, auth_code, original, billing };
             write_advice(dialect, &advice, (terminal, merchant), *repeat, card, context, out)
         }
         Upstream::Network { stan, at, code } => write_network(dialect, *stan, *at, *code, out),
@@ -119,10 +122,12 @@ pub fn write_request(
         write_card(b, request.card.as_ref().map(|card| &card.pan).or(card))?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
         money::write_amount(b, opened.amount)?;
-        write_instant(b, edition, (stan, at), context)?;
+        let billing = message.billing.as_ref();
+        write_instant(b, edition, (stan, at), billing, context)?;
         if let Some(expiry) = request.card.as_ref().and_then(|card| card.expiry).or(request.echo.expiry) {
             b.digits(14, expiry.digits())?;
         }
+        money::write_rate_day(b, billing)?;
         let about = About { kind: opened.kind, echo: &request.echo, reason: None };
         write_about(b, edition, message.mcc, request.card_sequence, &about)?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
@@ -135,6 +140,7 @@ pub fn write_request(
         }
         write_acceptor(b, &message.terminal, &message.merchant)?;
         money::write_currency(b, edition, opened.amount.currency)?;
+        money::write_billing_currency(b, edition, billing)?;
         if let Some(pin) = &message.pin {
             b.bytes(52, &pin.0)?;
         }
@@ -159,12 +165,14 @@ pub fn write_reversal(
     context: &LinkContext,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let (saf, opened, edition) = (advice.saf, advice.opened, edition_of(dialect));
+    let ReversalAdvice { saf, opened, billing, .. } = *advice;
+    let edition = edition_of(dialect);
     dialect.build(out, edition.mti(REVERSAL + u16::from(advice.repeat)), |b| {
         write_card(b, card)?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
         money::write_amount(b, opened.amount)?;
-        write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), context)?;
+        write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), billing, context)?;
+        money::write_rate_day(b, billing)?;
         if edition.is_first() {
             b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
         } else {
@@ -177,6 +185,7 @@ pub fn write_reversal(
         }
         write_acceptor(b, advice.terminal, advice.merchant)?;
         money::write_currency(b, edition, opened.amount.currency)?;
+        money::write_billing_currency(b, edition, billing)?;
         if let Some(original) = &opened.upstream {
             write_original(b, edition, original, context)?;
         }
@@ -191,6 +200,7 @@ struct Advice<'a> {
     mcc: u16,
     auth_code: Option<&'a AuthCode>,
     original: Option<&'a UpstreamRef>,
+    billing: Option<&'a Billing>,
 }
 
 /// Writes the advice of what was approved without asking: 0120 for a hold, 0220 for what posts, with DE 39 = 00. A
@@ -204,16 +214,17 @@ fn write_advice(
     context: &LinkContext,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let Advice { saf, opened, mcc, auth_code, original } = *advice;
+    let Advice { saf, opened, mcc, auth_code, original, billing } = *advice;
     let edition = edition_of(dialect);
     dialect.build(out, edition.mti(saf.upstream.mti + u16::from(repeat)), |b| {
         write_card(b, card)?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
         money::write_amount(b, opened.amount)?;
-        write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), context)?;
+        write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), billing, context)?;
         if let Some(expiry) = opened.echo.expiry {
             b.digits(14, expiry.digits())?;
         }
+        money::write_rate_day(b, billing)?;
         let reason = Some(function::advice_reason(opened.kind));
         write_about(b, edition, mcc, None, &About { kind: opened.kind, echo: &opened.echo, reason })?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
@@ -224,6 +235,7 @@ fn write_advice(
         result::write(b, edition, MtiClass::Financial, ResponseCode::APPROVED)?;
         write_acceptor(b, terminal, merchant)?;
         money::write_currency(b, edition, opened.amount.currency)?;
+        money::write_billing_currency(b, edition, billing)?;
         if let Some(original) = original {
             write_original(b, edition, original, context)?;
         }
@@ -333,9 +345,13 @@ fn write_instant(
     builder: &mut Builder<'_, '_>,
     edition: Edition,
     (stan, at): (u32, Timestamp),
+    billing: Option<&Billing>,
     context: &LinkContext,
 ) -> Result<(), BuildError> {
-    builder.digits(7, &at.transmission_digits())?.number(11, u64::from(stan))?;
+    money::write_billed(builder, billing)?;
+    builder.digits(7, &at.transmission_digits())?;
+    money::write_rate(builder, billing)?;
+    builder.number(11, u64::from(stan))?;
     time::write_local(builder, edition, at, context.offset)
 }
 
