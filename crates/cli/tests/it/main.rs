@@ -23,5 +23,6 @@ mod retention;
 mod rules;
 mod setup;
 mod system_calls;
+mod terminal_dialects;
 mod token;
 mod users;
