@@ -467,6 +467,23 @@ pub(crate) struct SimTerminals {
     /// Do not close batches at the end.
     #[arg(long)]
     pub(crate) leave_open: bool,
+    /// What the terminals speak: `unionpay-pos` or a generic dialect. The switch has to know it of each of them
+    /// (`switchyard terminal speak`) and to listen for it (`terminals.generic`).
+    #[arg(long, default_value = "unionpay-pos", value_name = "NAME")]
+    pub(crate) dialect: String,
+    /// Framing of a generic dialect, as its listener has it.
+    #[arg(long, default_value = "len2-be", value_name = "KIND")]
+    pub(crate) framing: String,
+    /// What stands between framing and message in a generic dialect: `none`, `tpdu`, `tpdu-header`, `header`,
+    /// `tpdu-version`.
+    #[arg(long, default_value = "none", value_name = "KIND")]
+    pub(crate) envelope: String,
+    /// Generic terminals without a MAC.
+    #[arg(long)]
+    pub(crate) no_mac: bool,
+    /// Terminals that understand that a part was approved.
+    #[arg(long)]
+    pub(crate) takes_partial: bool,
 }
 
 /// Which message format.

@@ -1,22 +1,23 @@
 //! `sim issuer`, `sim terminals` and `sim hsm`: the other sides of the demo world.
 
-use crate::arguments::{Output, SimCommand, SimHsm};
+use crate::arguments::{Output, SimCommand, SimHsm, SimTerminals};
 use crate::init::world_path;
 use crate::{Verdict, output};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
-use switchyard_domain::LinkDialect;
+use switchyard_domain::{LinkDialect, TerminalDialect};
 use switchyard_keys::SecretBytes;
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
 use switchyard_server::config::{KeyFiles, Profile};
 use switchyard_server::{DataDir, KeptTransport, keep_key, keep_transport, kept_key};
-use switchyard_simulator::fleet::{FleetConfig, FleetReport, Mischief, run_fleet};
+use switchyard_simulator::fleet::{FleetConfig, FleetReport, Mischief, Mix, run_fleet};
 use switchyard_simulator::hsm::{HsmDevice, HsmFaults, HsmHost};
 use switchyard_simulator::issuer::{IssuerConfig, IssuerFaults, IssuerHost};
 use switchyard_simulator::load::{LoadConfig, run_load};
-use switchyard_simulator::world::DemoWorld;
+use switchyard_simulator::world::{DemoWorld, Speech};
+use switchyard_wire::EnvelopeKind;
 
 pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Verdict> {
     if let SimCommand::Hsm(options) = command {
@@ -33,7 +34,11 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         }
         SimCommand::Hsm(_) => unreachable!("it needs no world and has been run"),
         SimCommand::Terminals(options) => {
+            let speech = speech(options)?;
+            let mut world = world;
+            world.terminals.iter_mut().for_each(|terminal| terminal.speak(speech));
             let mut config = FleetConfig::new(options.target.clone(), world, options.transactions);
+            config.mix = Mix::every_kind();
             config.terminals = options.terminals.unwrap_or(config.terminals);
             config.journal.clone_from(&options.journal);
             config.resume = options.resume;
@@ -55,6 +60,25 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
             let report = runtime.block_on(run_load(config))?;
             output::json(&serde_json::to_value(&report)?)?;
             Ok(Verdict::Fine)
+        }
+    }
+}
+
+/// What the terminals of a fleet speak.
+fn speech(options: &SimTerminals) -> Result<Speech> {
+    let name = &options.dialect;
+    let takes_partial = options.takes_partial;
+    match TerminalDialect::named(name).with_context(|| format!("--dialect {name} is none of terminals"))? {
+        TerminalDialect::UnionpayPos if options.no_mac => bail!("--no-mac is for generic dialects"),
+        TerminalDialect::UnionpayPos => Ok(Speech { takes_partial, ..Speech::default() }),
+        TerminalDialect::Iso(dialect) => {
+            let envelope: EnvelopeKind = options.envelope.parse().context("--envelope")?;
+            if matches!(envelope, EnvelopeKind::Cups | EnvelopeKind::Base1) {
+                bail!("--envelope {}: terminals have none of this kind", envelope.name());
+            }
+            let framing = options.framing.parse().context("--framing")?;
+            let carries_mac = !options.no_mac;
+            Ok(Speech { framing, envelope, carries_mac, takes_partial, ..Speech::generic(dialect) })
         }
     }
 }

@@ -23,6 +23,7 @@ mod retention;
 mod rules;
 mod setup;
 mod system_calls;
+mod terminal_dialects;
 mod token;
 mod typed;
 mod users;

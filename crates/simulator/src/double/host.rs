@@ -14,7 +14,7 @@ use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock, WrappedPart};
 use switchyard_keys::{DesKey, TdesCipher, set_odd_parity, track};
 use switchyard_wire::{Message, Mti, MtiClass};
 
-const KINDS: [TransactionKind; 8] = [
+const KINDS: [TransactionKind; 14] = [
     TransactionKind::Sale,
     TransactionKind::Void,
     TransactionKind::Refund,
@@ -23,6 +23,12 @@ const KINDS: [TransactionKind; 8] = [
     TransactionKind::PreAuthVoid,
     TransactionKind::Completion,
     TransactionKind::CompletionVoid,
+    TransactionKind::CompletionAdvice,
+    TransactionKind::OfflineSale,
+    TransactionKind::Tip,
+    TransactionKind::CashAdvance,
+    TransactionKind::CardRepayment,
+    TransactionKind::TopUp,
 ];
 
 struct Post {
@@ -204,9 +210,7 @@ impl Host {
     }
 
     fn take(&mut self, message: &Message<'_, '_>, key: RequestKey, pan: Pan) -> Taken {
-        let type_code = &message.text(60).unwrap()[..2];
-        let kind =
-            *KINDS.iter().find(|kind| format!("{:02}", selector(**kind).type_code) == type_code).unwrap();
+        let kind = kind_of(message);
         let Selector { mti, .. } = selector(kind);
         let number = self.next;
         self.next += 1;
@@ -222,7 +226,7 @@ impl Host {
         let amount_minor = message.number(4).unwrap_or(0);
         let pin = self.pin(message, key.0, &pan);
         let request = IssuerRequest {
-            is_advice: false,
+            is_advice: kind.is_advice(),
             key: request_key,
             rrn,
             kind: RequestKind::Transaction(kind),
@@ -308,6 +312,17 @@ impl Host {
         let clear = pik.decrypt_block(block.try_into().unwrap());
         decode_iso0(&clear, &digits[..len]).map_or(PinEntry::Unreadable, PinEntry::Clear)
     }
+}
+
+/// What a request is, by its message type, DE 3 and 60.1: no one of them tells all kinds apart.
+fn kind_of(message: &Message<'_, '_>) -> TransactionKind {
+    let (mti, code) = (message.mti(), message.number(3).unwrap());
+    let type_code: u8 = message.text(60).unwrap()[..2].parse().unwrap();
+    let is = |kind: &&TransactionKind| {
+        let known = selector(**kind);
+        (known.mti, known.processing_code, known.type_code) == (mti, code, type_code)
+    };
+    *KINDS.iter().find(is).unwrap()
 }
 
 /// An answer without F64.

@@ -6,7 +6,7 @@
 mod host;
 mod socket;
 
-use crate::fleet::{FleetConfig, Mischief, run_fleet};
+use crate::fleet::{FleetConfig, Mischief, Mix, run_fleet};
 use crate::journal::{Journal, believed};
 use crate::load::{LoadConfig, run_load};
 use crate::terminal::FinalState;
@@ -29,7 +29,9 @@ fn config(double: &Double, transactions: u64) -> FleetConfig {
 #[tokio::test]
 async fn a_whole_run_agrees_with_the_host() {
     let double = Double::start(world(), 0).await;
-    let report = run_fleet(config(&double, 1_200)).await.unwrap();
+    let mut config = config(&double, 1_200);
+    config.mix = Mix::every_kind();
+    let report = run_fleet(config).await.unwrap();
     assert_eq!(report.errors, []);
     assert_eq!(report.unknown, 0);
     assert!(report.repeats >= 1 && report.reversed >= 1);

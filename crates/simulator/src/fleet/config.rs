@@ -24,6 +24,18 @@ pub struct Mix {
     pub completion: u32,
     /// Voids of completions.
     pub completion_void: u32,
+    /// Cash advances.
+    pub cash_advance: u32,
+    /// Sales that the terminal approved offline and tells of.
+    pub offline: u32,
+    /// Completions that it tells of.
+    pub completion_advice: u32,
+    /// Tips on sales of the open batch: sales in a dialect that has none.
+    pub tip: u32,
+    /// Repayments of cards.
+    pub card_repayment: u32,
+    /// Top-ups of telephones.
+    pub top_up: u32,
     /// Echo tests.
     pub echo: u32,
 }
@@ -38,7 +50,28 @@ impl Default for Mix {
             pre_auth_void: 3,
             completion: 6,
             completion_void: 2,
+            cash_advance: 0,
+            offline: 0,
+            completion_advice: 0,
+            tip: 0,
+            card_repayment: 0,
+            top_up: 0,
             echo: 1,
+        }
+    }
+}
+impl Mix {
+    /// Every kind that a terminal can ask for, the rare ones among them.
+    pub fn every_kind() -> Self {
+        Self {
+            sale: 46,
+            cash_advance: 4,
+            offline: 4,
+            completion_advice: 3,
+            tip: 3,
+            card_repayment: 2,
+            top_up: 2,
+            ..Self::default()
         }
     }
 }

@@ -36,8 +36,11 @@ impl Originals {
         random: &mut Random,
     ) -> Option<Open> {
         let fits = |open: &Open| match kind {
-            TransactionKind::Void => open.original.batch == batch && open.refunded_minor == 0,
-            TransactionKind::CompletionVoid | TransactionKind::Tip => open.original.batch == batch,
+            // Neither is of what was refunded in part.
+            TransactionKind::Void | TransactionKind::Tip => {
+                open.original.batch == batch && open.refunded_minor == 0
+            }
+            TransactionKind::CompletionVoid => open.original.batch == batch,
             TransactionKind::Refund => open.refunded_minor < open.amount_minor,
             _ => true,
         };
@@ -72,7 +75,7 @@ impl Originals {
                 FinalState::Declined | FinalState::Reversed => true,
                 FinalState::Unknown => false,
             };
-            if done.state == FinalState::Approved {
+            if done.state == FinalState::Approved && is_refund {
                 open.refunded_minor += order.amount_minor;
             }
             if stands && let Some(list) = self.list(order.kind) {
@@ -83,7 +86,7 @@ impl Originals {
         let open = Open {
             original,
             card: Arc::clone(&order.card),
-            amount_minor: order.amount_minor,
+            amount_minor: done.amount_minor,
             refunded_minor: 0,
         };
         match order.kind {

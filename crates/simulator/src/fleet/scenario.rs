@@ -2,6 +2,8 @@
 
 use super::config::Mischief;
 use crate::random::Random;
+use crate::terminal::heard_as;
+use crate::world::Speech;
 use serde::Serialize;
 use switchyard_domain::ResponseCode;
 
@@ -69,10 +71,15 @@ impl Scenario {
     }
     /// Whether `code` is right, or says that somebody cannot work just now. A linked card's issuer may be
     /// away, what a follow-up refers to may be in doubt because of that (22), a busy switch may shed load, a day may be changing; none of these moves money.
-    pub(super) fn accepts(self, code: ResponseCode, is_linked: bool) -> bool {
+    /// A generic dialect may spell it like another result.
+    pub(super) fn accepts(self, code: ResponseCode, is_linked: bool, speech: &Speech) -> bool {
         let is_away = is_linked && matches!(code.as_bytes(), b"91" | b"98" | b"68" | b"22");
         let is_busy = matches!(code.as_bytes(), b"96" | b"90");
-        self.expected().contains(&code.as_str()) || is_away || is_busy
+        let heard = |meant: &str| match meant.parse() {
+            Ok(meant) if speech.is_generic() => heard_as(speech.version(), meant) == code,
+            _ => meant == code.as_str(),
+        };
+        self.expected().iter().any(|meant| heard(meant)) || is_away || is_busy
     }
     fn per_mille(self, mischief: &Mischief) -> u16 {
         match self {

@@ -108,7 +108,7 @@ impl Worker {
         let lies = self.index < self.config.unbalanced;
         self.close(if lies { CloseMode::OmitOneSale } else { CloseMode::True }).await?;
         self.terminal.sign_off().await?;
-        if self.config.mischief.each_once && self.index < 2 {
+        if self.config.mischief.each_once && self.index < 2 && self.terminal.spec().speech.carries_mac {
             let order = self.sale(Scenario::SignedOff);
             self.carry_out(order, Scenario::SignedOff, None).await?;
         }
@@ -128,6 +128,9 @@ impl Worker {
     async fn next_order(&mut self) -> Result<(), SimError> {
         let scenario =
             self.forced.pop().unwrap_or_else(|| Scenario::draw(&mut self.random, &self.config.mischief));
+        // Without a MAC there is none to be wrong.
+        let carries_mac = self.terminal.spec().speech.carries_mac;
+        let scenario = if scenario == Scenario::BadMac && !carries_mac { Scenario::Normal } else { scenario };
         if scenario != Scenario::Normal {
             let order = self.sale(scenario);
             return self.carry_out(order, scenario, None).await;
@@ -136,6 +139,9 @@ impl Worker {
             self.part.echoes += 1;
             return self.terminal.echo_test().await;
         };
+        // The generic dialects of terminals have no tips.
+        let has_none = kind == TransactionKind::Tip && self.terminal.spec().speech.is_generic();
+        let kind = if has_none { TransactionKind::Sale } else { kind };
         let batch = self.terminal.batch();
         match self.originals.take(kind, batch, &mut self.random) {
             Some(open) => {
@@ -160,7 +166,7 @@ impl Worker {
         let done = self.terminal.transact(&order).await?;
         let is_linked = !order.card.on_us;
         if let Some(code) = done.code
-            && !scenario.accepts(code, is_linked)
+            && !scenario.accepts(code, is_linked, &self.terminal.spec().speech)
         {
             self.fault(
                 &name(scenario, order.kind),
@@ -222,6 +228,12 @@ impl Worker {
             (Some(TransactionKind::PreAuthVoid), mix.pre_auth_void),
             (Some(TransactionKind::Completion), mix.completion),
             (Some(TransactionKind::CompletionVoid), mix.completion_void),
+            (Some(TransactionKind::CashAdvance), mix.cash_advance),
+            (Some(TransactionKind::OfflineSale), mix.offline),
+            (Some(TransactionKind::CompletionAdvice), mix.completion_advice),
+            (Some(TransactionKind::Tip), mix.tip),
+            (Some(TransactionKind::CardRepayment), mix.card_repayment),
+            (Some(TransactionKind::TopUp), mix.top_up),
             (None, mix.echo),
         ];
         let total: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
@@ -292,8 +304,9 @@ impl Worker {
             _ => EntryMode::Stripe,
         };
         let pin = match entry {
-            EntryMode::Stripe | EntryMode::Contact => Some(card.pin.clone()),
-            EntryMode::Contactless | EntryMode::Manual => None,
+            // What the terminal has approved by itself is told without one.
+            EntryMode::Stripe | EntryMode::Contact if !kind.is_advice() => Some(card.pin.clone()),
+            EntryMode::Stripe | EntryMode::Contact | EntryMode::Contactless | EntryMode::Manual => None,
         };
         Order { kind, amount_minor, card, entry, pin, original: None, tamper: Tamper::None, at: clock::now() }
     }
@@ -303,7 +316,8 @@ impl Worker {
         let amount_minor = match kind {
             TransactionKind::Refund => self.random.between(1, left),
             // 115 % rounds down: more would be refused.
-            TransactionKind::Completion => {
+            TransactionKind::Tip => self.random.between(1, (open.amount_minor / 5).max(1)),
+            TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                 self.random.between(open.amount_minor / 2 + 1, open.amount_minor * 115 / 100)
             }
             _ => open.amount_minor,
@@ -323,7 +337,7 @@ impl Worker {
 
 /// Codes with which a switch refuses without keeping a record.
 fn is_stateless(code: ResponseCode) -> bool {
-    matches!(code.as_bytes(), b"A0" | b"30" | b"97" | b"77")
+    matches!(code.as_bytes(), b"A0" | b"30" | b"97" | b"58" | b"77")
 }
 
 /// Load that was shed is not remembered: the repeat is a new request.
