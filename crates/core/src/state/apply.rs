@@ -457,13 +457,20 @@ impl State {
         Ok(())
     }
 
-    /// The issuer keeps what was to be undone: for the merchant it is undone all the same.
+    /// The issuer keeps what was to be undone: for the merchant it is undone all the same. What it took of its original
+    /// and of limits stays taken, or is taken again where it was free since the terminal took it back.
     pub(super) fn kept_upstream(&mut self, id: TransactionId) -> Result<(), ApplyError> {
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
-        if transaction.outcome == Outcome::Unknown {
-            transaction.outcome = Outcome::Reversed;
-            self.transactions.settle_indexes(id);
+        let was = std::mem::replace(&mut transaction.outcome, Outcome::Reversed);
+        let (opened, why) = (transaction.opened.clone(), transaction.advice);
+        if was != Outcome::Unknown {
+            self.claim(&opened, true)?;
+            if let Some(why) = why {
+                self.advised(id, why, Count::Stands);
+            }
+            self.count_risk(id, Count::Stands);
         }
+        self.transactions.settle_indexes(id);
         Ok(())
     }
 

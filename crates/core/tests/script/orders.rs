@@ -6,8 +6,8 @@ use switchyard_core::{
 };
 use switchyard_domain::{
     Actor, BatchTotals, BlockCause, BlockedCard, CardClass, CaseFinding, CaseId, LinkMode, LinkOrder,
-    MerchantOrder, Outcome, Record, ResponseCode, RouteTarget, SafFinding, SafId, TerminalIndex,
-    TerminalOrder, TransactionKind,
+    MerchantOrder, Outcome, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest,
+    RiskWindow, RouteTarget, SafFinding, SafId, Scope, TerminalIndex, TerminalOrder, TransactionKind,
 };
 
 const DONE: Result<CommandOutcome, CommandError> = Ok(CommandOutcome::Recorded);
@@ -306,6 +306,39 @@ fn a_refund_that_stands_at_the_issuer_stays_taken_and_one_that_does_not_is_free_
         assert_eq!(bench.link_code(&refund(12), "00").1, code, "{finding:?}");
         let kept = if finding == SafFinding::Stands { 400 } else { 0 };
         assert_eq!(bench.suspense(), kept);
+    }
+}
+
+/// A terminal takes back what was approved; the issuer does not, and an operator says what became of it there.
+fn taken_back(bench: &mut Bench, ask: &Ask, finding: SafFinding) {
+    assert_eq!(bench.reverse_code(&Back::of(ask)), "00");
+    let (sent, saf, _) = *bench.reversals().last().unwrap();
+    bench.answer(&sent, "12");
+    assert_eq!(bench.order(resolve(saf.id.0, finding)), DONE);
+}
+
+#[test]
+fn what_an_issuer_keeps_though_the_terminal_took_it_back_is_not_free_for_another() {
+    for (finding, code) in [(SafFinding::Undone, "00"), (SafFinding::Stands, "61")] {
+        let mut bench = Bench::new();
+        let test = RiskTest::Sum { of: RiskSubject::Card, window: RiskWindow::Day, minor_max: 1_000 };
+        let (about, then) = (Scope::default(), RiskAction::Decline("61".parse().unwrap()));
+        let rule = RiskRule { number: 1, reason: "test".into(), about, test, then };
+        let rules = RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() };
+        bench.command(Command::SetRiskRules(Box::new(rules))).unwrap();
+        let sale = Ask::sale_a(10, 600);
+        assert_eq!(bench.link_code(&sale, "00").1, "00");
+        taken_back(&mut bench, &sale, finding);
+        assert_eq!(bench.link_code(&Ask::sale_a(11, 500), "00").1, code, "limit, {finding:?}");
+
+        let mut bench = Bench::new();
+        let sale = Ask::sale_a(10, 500);
+        let (ticket, _) = bench.link_code(&sale, "00");
+        let rrn = bench.facts(ticket).rrn;
+        let refund = |stan| sale.follow(TransactionKind::Refund, stan, rrn, None).minor(400);
+        assert_eq!(bench.link_code(&refund(11), "00").1, "00");
+        taken_back(&mut bench, &refund(11), finding);
+        assert_eq!(bench.link_code(&refund(12), "00").1, code, "refund, {finding:?}");
     }
 }
 
