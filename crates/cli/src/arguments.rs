@@ -29,7 +29,7 @@ pub(crate) use user::{AddUser, NamedUser, RoleName, RolesOfUser, UserCommand};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BusinessDate, UserName};
+use switchyard_domain::{BusinessDate, MatchKeys, UserName};
 
 /// A transaction processing switch: ISO 8583 terminals in, durable double-entry ledger, settlement out.
 #[derive(Debug, Parser)]
@@ -113,7 +113,7 @@ pub(crate) enum Command {
     /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key.
     #[command(subcommand)]
     Terminal(TerminalCommand),
-    /// Links to issuers: add, status, up, down, drain, sign-on, bill.
+    /// Links to issuers: add, status, up, down, drain, sign-on, bill, match.
     #[command(subcommand)]
     Link(LinkCommand),
     /// Which card numbers go where: list, add, remove, diff.
@@ -412,6 +412,9 @@ pub(crate) enum SimCommand {
         /// Answers that are lost after the request was processed, per mille.
         #[arg(long, default_value_t = 0, value_name = "N")]
         drop_per_mille: u16,
+        /// Repeat no more of the elements that links match by (3, 7, 11, 12, 32, 37, 41) than these.
+        #[arg(long, value_name = "ELEMENTS")]
+        echo: Option<MatchKeys>,
         /// File that gets a line for each effect: what was posted, and again when it was reversed.
         #[arg(long, value_name = "FILE")]
         journal: Option<PathBuf>,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
-use switchyard_domain::{LinkDialect, TerminalDialect};
+use switchyard_domain::{LinkDialect, MatchKeys, TerminalDialect};
 use switchyard_keys::SecretBytes;
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
 use switchyard_server::config::{KeyFiles, Profile};
@@ -28,9 +28,15 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         .with_context(|| format!("{}: make it with `switchyard init --demo`", world_path(data).display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        SimCommand::Issuer { link, dialect, framing, drop_per_mille, journal } => {
+        SimCommand::Issuer { link, dialect, framing, drop_per_mille, echo, journal } => {
             let speech = (dialect.as_deref(), framing.as_deref());
-            runtime.block_on(issuers(&world, link.as_deref(), speech, *drop_per_mille, journal.as_deref()))
+            runtime.block_on(issuers(
+                &world,
+                link.as_deref(),
+                speech,
+                (*drop_per_mille, *echo),
+                journal.as_deref(),
+            ))
         }
         SimCommand::Hsm(_) => unreachable!("it needs no world and has been run"),
         SimCommand::Terminals(options) => {
@@ -125,13 +131,14 @@ async fn issuers(
     world: &DemoWorld,
     only: Option<&str>,
     (dialect, framing): (Option<&str>, Option<&str>),
-    drop_per_mille: u16,
+    (drop_per_mille, echoes): (u16, Option<MatchKeys>),
     journal: Option<&Path>,
 ) -> Result<Verdict> {
     let mut hosts = Vec::new();
     for link in world.links.iter().filter(|l| only.is_none_or(|name| l.name == name)) {
         let mut config = IssuerConfig::from_world(world, &link.name)?;
         config.faults = IssuerFaults { drop_reply_per_mille: drop_per_mille, ..IssuerFaults::default() };
+        config.echoes = echoes;
         config.journal = journal.map(Path::to_path_buf);
         if let Some(name) = dialect {
             config.dialect = LinkDialect::named(name).with_context(|| format!("--dialect {name} is none"))?;

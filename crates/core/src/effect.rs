@@ -83,6 +83,13 @@ pub enum Effect {
         /// The message.
         message: Box<Upstream>,
     },
+    /// An answer of an issuer led to nothing: to be counted.
+    Stray {
+        /// Over which link it came.
+        link: LinkIndex,
+        /// Why.
+        why: Stray,
+    },
     /// A command was carried out, or not.
     CommandDone {
         /// From the command.
@@ -90,6 +97,17 @@ pub enum Effect {
         /// The result.
         result: Result<CommandOutcome, CommandError>,
     },
+}
+
+/// Why an issuer's answer led to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// What it answers was given up before: its time was over, or somebody ended it.
+    Late,
+    /// What it answers was answered before.
+    Duplicate,
+    /// It is the answer to nothing that was asked on this connection.
+    Unmatched,
 }
 
 /// PIN work.
@@ -353,6 +371,8 @@ pub struct LinkFacts {
     pub saf_dead: usize,
     /// The currency that its cardholders are billed in, where the switch converts for it.
     pub bills_in: Option<String>,
+    /// By which elements its answers find their requests.
+    pub matches_by: String,
 }
 
 /// Why a command was refused; nothing changed.

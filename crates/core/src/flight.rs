@@ -6,8 +6,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use switchyard_domain::{
-    Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, SafId, Stan, TerminalIndex, Timestamp,
-    TransactionId,
+    Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, Rrn, SafId, Stan, TerminalIndex,
+    Timestamp, TransactionId,
 };
 
 /// Most repeats of one request that wait for its outcome; above it the answer is 96.
@@ -53,6 +53,17 @@ pub(crate) enum Asked {
     Transaction(TransactionId),
     Saf(SafId),
     SignOn,
+    /// It has been answered.
+    Answered,
+}
+
+/// What an answer has to carry to be looked at: the rest of the link's key is compared then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum AskedAs {
+    /// DE 11.
+    Stan(Stan),
+    /// DE 37 and the answer's MTI, on a link whose key has no DE 11: a request and its reversal share the reference.
+    Rrn(Rrn, u16),
 }
 
 /// State of a link's connection.
@@ -70,7 +81,7 @@ pub(crate) struct LinkFlight {
     pub(crate) status: LinkStatus,
     pub(crate) generation: u32,
     /// What was asked on this connection: an answer is looked up here and nowhere else.
-    pub(crate) asked: HashMap<Stan, Asked, FixedState>,
+    pub(crate) asked: HashMap<AskedAs, Asked, FixedState>,
     /// The store-and-forward entry under way and when to stop waiting for its answer.
     pub(crate) saf: Option<(SafId, Timestamp)>,
     /// Not before this is the next entry sent.
@@ -80,25 +91,27 @@ pub(crate) struct LinkFlight {
     /// When to sign on again if the host has not answered.
     pub(crate) sign_on_at: Option<Timestamp>,
     pub(crate) network_stan: u32,
-    /// Requests that were refused, oldest first: an approval may still come. They stay in `asked` for so long.
-    pub(crate) refused: VecDeque<(Stan, TransactionId)>,
+    /// What was answered, oldest first: an approval may still follow a refusal, and any answer may come twice. It stays in
+    /// `asked` for so long.
+    pub(crate) answered: VecDeque<(AskedAs, Asked)>,
     /// Requests in a row that nobody answered.
     pub(crate) timeouts: u32,
     /// Until then it takes no requests.
     pub(crate) rests_until: Option<Timestamp>,
 }
 
-/// Most refused requests of a link whose late approval is still understood.
-const REFUSED_MAX: usize = 4_096;
+/// Most answered messages of a link of which another answer is still understood.
+const ANSWERED_MAX: usize = 4_096;
 
 impl LinkFlight {
-    /// Remembers a request that was refused, for a while. When it is forgotten its number may have been given again: then
-    /// another request stands under it, and stays.
-    pub(crate) fn keep_refused(&mut self, stan: Stan, id: TransactionId) {
-        self.refused.push_back((stan, id));
-        if self.refused.len() > REFUSED_MAX
-            && let Some((oldest, id)) = self.refused.pop_front()
-            && self.asked.get(&oldest) == Some(&Asked::Transaction(id))
+    /// Remembers what was answered, for a while. When it is forgotten its number may have been given again: then another
+    /// request stands under it, and stays.
+    pub(crate) fn keep_answered(&mut self, place: AskedAs, asked: Asked) {
+        self.asked.insert(place, asked);
+        self.answered.push_back((place, asked));
+        if self.answered.len() > ANSWERED_MAX
+            && let Some((oldest, asked)) = self.answered.pop_front()
+            && self.asked.get(&oldest) == Some(&asked)
         {
             self.asked.remove(&oldest);
         }

@@ -7,9 +7,9 @@ use crate::key::KeyCommand;
 use crate::order::Order;
 use crate::user::UserCommand;
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued, CardRef,
-    ConversionRate, Currency, DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord, Link,
-    LinkIndex, Merchant, MerchantId, MessageClass, Pan, PinBlock, Record, ResponseCode, ReversalReason,
+    AccountId, AccountRules, AcquirerId, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued,
+    CardRef, ConversionRate, Currency, DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord,
+    Link, LinkIndex, Merchant, MerchantId, MessageClass, Pan, PinBlock, Record, ResponseCode, ReversalReason,
     RiskRules, Route, RoutingRules, Rrn, Stan, StandInRules, Terminal, TerminalId, Track2, TransactionId,
     TransactionKind, Transfer, UploadedItem, WorkingKeys,
 };
@@ -378,16 +378,18 @@ pub struct MadeKeys {
 }
 
 /// What an issuer answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// MTI, 0 to 9999.
     pub mti: u16,
     /// DE 11.
-    pub stan: Stan,
+    pub stan: Option<Stan>,
     /// DE 7.
-    pub transmitted: [u8; 10],
+    pub transmitted: Option<[u8; 10]>,
     /// DE 37.
     pub rrn: Option<Rrn>,
+    /// What else it repeats of its request.
+    pub echoed: Echoed,
     /// DE 4, where the answer repeats it.
     pub amount_minor: Option<u64>,
     /// DE 39.
@@ -402,6 +404,19 @@ pub struct Answer {
     pub chip: Option<Vec<u8>>,
     /// DE 6, 10 and 51.
     pub billing: IssuersBilling,
+}
+
+/// Elements that an answer repeats of its request, where it has them and they can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Echoed {
+    /// DE 3.
+    pub processing_code: Option<u32>,
+    /// DE 12: `hhmmss`, without the date that it has since 1993.
+    pub local_time: Option<[u8; 6]>,
+    /// DE 32.
+    pub acquirer: Option<AcquirerId>,
+    /// DE 41.
+    pub terminal: Option<TerminalId>,
 }
 
 /// What an answer says of the cardholder's billing.

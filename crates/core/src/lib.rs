@@ -38,8 +38,11 @@ pub use user::{
 };
 
 pub use effect::LinkFacts;
-pub use effect::{CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Upstream, UpstreamRequest};
+pub use effect::{
+    CommandError, CommandOutcome, Effect, PinJob, Reply, ReplyBody, Stray, Upstream, UpstreamRequest,
+};
 pub use input::{
-    Answer, Body, Card, ChipOutcome, Command, DownloadStep, Financial, Input, IssuersBilling, KeyForm,
-    MacCheck, MadeKeys, Origin, OriginalRef, PinOutcome, Request, Reversal, ScriptResult, SlotId, Upload,
+    Answer, Body, Card, ChipOutcome, Command, DownloadStep, Echoed, Financial, Input, IssuersBilling,
+    KeyForm, MacCheck, MadeKeys, Origin, OriginalRef, PinOutcome, Request, Reversal, ScriptResult, SlotId,
+    Upload,
 };

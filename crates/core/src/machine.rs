@@ -1,7 +1,7 @@
 //! The state machine: one input in, records and effects out.
 
 use crate::config::CoreConfig;
-use crate::effect::{Effect, Reply};
+use crate::effect::{Effect, Reply, Stray};
 use crate::flight::Flight;
 use crate::input::{Input, Origin};
 use crate::state::{ApplyError, State};
@@ -22,6 +22,9 @@ pub struct Output {
 impl Output {
     pub(crate) fn reply(&mut self, origin: Origin, reply: Reply) {
         self.effects.push(Effect::Reply { origin, reply });
+    }
+    pub(crate) fn stray(&mut self, link: LinkIndex, why: Stray) {
+        self.effects.push(Effect::Stray { link, why });
     }
     pub(crate) fn refuse(&mut self, origin: Origin, code: ResponseCode) {
         self.reply(origin, Reply::refused(code));

@@ -24,6 +24,7 @@ mod currency;
 mod device;
 mod fx;
 mod ids;
+mod matching;
 mod money;
 mod operation;
 mod party;
@@ -53,6 +54,7 @@ pub use ids::{
     AcquirerId, AuthCode, BatchNumber, DataError, HoldId, LinkIndex, MerchantId, MerchantIndex, Rrn, Stan,
     TerminalId, TerminalIndex, TransactionId,
 };
+pub use matching::{MatchError, MatchKeys};
 pub use money::{Amount, MoneyError};
 pub use operation::{
     BlockCause, BlockedCard, CaseFinding, CaseId, LinkMode, LinkOrder, MerchantOrder, Reason, SafFinding,

@@ -4,6 +4,7 @@ use crate::card::{CardHash, MaskedPan};
 use crate::code::ResponseCode;
 use crate::currency::Currency;
 use crate::ids::{BatchNumber, DataError};
+use crate::matching::MatchKeys;
 use crate::party::TerminalProfile;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
@@ -63,6 +64,8 @@ pub enum LinkOrder {
     SignOn,
     /// Bill its cardholders in this currency: amounts of another are converted for its host. Nothing: convert none.
     Bill(Option<Currency>),
+    /// Its answers find their requests by these elements.
+    Match(MatchKeys),
 }
 
 /// What a link is for at the moment, by order of an operator.

@@ -394,9 +394,14 @@ fn billing_in_another_currency() -> Vec<Record> {
             order: LinkOrder::Bill(Some(Currency::USD)),
             reason: reason.clone(),
         },
-        Record::RateSet { rate: set, reason },
+        Record::RateSet { rate: set, reason: reason.clone() },
         Record::Converted { transaction, billing: Billing { amount, rate, rate_day: BusinessDate(19_675) } },
         Record::IssuerBilled { transaction, amount, rate: Some(rate) },
+        Record::LinkOrdered {
+            link: LinkIndex(1),
+            order: LinkOrder::Match("7,11,41".parse().unwrap()),
+            reason,
+        },
     ]
 }
 

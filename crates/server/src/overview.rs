@@ -130,7 +130,7 @@ fn link(facts: LinkFacts, counted: &LinkMetrics) -> LinkOverview {
         received: counted.received.count(),
         unsent: counted.unsent.count(),
         timeouts: counted.timeouts.count(),
-        unmatched: counted.unmatched.count(),
+        unmatched: counted.strays().map(|(_, count)| count).sum(),
         lost: counted.lost.count(),
         answers: counted.answers().map(|(class, count)| (class.to_owned(), count)).collect(),
         answer: counted.answer.counts(),

@@ -98,6 +98,7 @@ impl Release {
                 | Effect::ChipWork { .. }
                 | Effect::MakeKeys { .. }
                 | Effect::Send { .. }
+                | Effect::Stray { .. }
                 | Effect::CommandDone { .. } => {}
             }
         }
@@ -127,6 +128,7 @@ impl Release {
                         self.not_sent(link, *message);
                     }
                 }
+                Effect::Stray { link, why } => self.shared.links.stray(link, why),
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
                 Effect::UseTerminal { .. } | Effect::UseProfile { .. } | Effect::UseKeys { .. } => {}
             }

@@ -3,7 +3,7 @@
 use super::{AddLink, ConfigOption, QueryOptions};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BlockCause, CaseFinding, Currency, Reason, SafFinding};
+use switchyard_domain::{BlockCause, CaseFinding, Currency, MatchKeys, Reason, SafFinding};
 
 /// What every order takes.
 #[derive(Debug, Clone, Args)]
@@ -50,6 +50,22 @@ pub(crate) enum LinkCommand {
         #[arg(long)]
         none: bool,
     },
+    /// Say which elements the host repeats, so that an answer finds its request. Without --on: DE 7, 11 and 37, of which 37
+    /// may be absent. Drain the link before: what is under way is not found by a key that it was not asked under.
+    #[command(
+        after_help = "Example: switchyard link match harbour --on 11,41 --reason 'their host gives DE 7 and 37 anew'"
+    )]
+    Match(MatchLink),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MatchLink {
+    #[command(flatten)]
+    pub(crate) target: LinkTarget,
+    /// Numbers of the elements, between commas: of 3, 7, 11, 12, 32, 37 and 41, with 11 or 37 among them. The class of the
+    /// message always has to fit.
+    #[arg(long, value_name = "ELEMENTS", default_value = "7,11,37")]
+    pub(crate) on: MatchKeys,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -18,6 +18,7 @@ pub(crate) fn run(command: &LinkCommand, data: &Path, form: Output) -> Result<Ve
         LinkCommand::Down(target) => order(target, LinkOrder::Down, data, form),
         LinkCommand::Drain(target) => order(target, LinkOrder::Drain, data, form),
         LinkCommand::SignOn(target) => order(target, LinkOrder::SignOn, data, form),
+        LinkCommand::Match(options) => order(&options.target, LinkOrder::Match(options.on), data, form),
         LinkCommand::Bill { target, currency, none: _ } => {
             order(target, LinkOrder::Bill(*currency), data, form)
         }
@@ -30,7 +31,8 @@ fn order(target: &LinkTarget, what: LinkOrder, data: &Path, form: Output) -> Res
 }
 
 fn status(data: &Path, form: Output) -> Result<Verdict> {
-    let columns = ["name", "mode", "status", "in_flight", "saf_waiting", "saf_dead", "bills_in"];
+    let columns =
+        ["name", "mode", "status", "in_flight", "saf_waiting", "saf_dead", "matches_by", "bills_in"];
     let links = match admin::told_by_running(data, "links", "links")? {
         Some(Value::Array(links)) => links,
         Some(_) => bail!("the switch answered without links"),
@@ -51,6 +53,7 @@ fn recorded(data: &Path) -> Result<Vec<Value>> {
         json!({
             "name": link.name, "mode": mode, "status": "not running", "in_flight": 0,
             "saf_waiting": of_link(false), "saf_dead": of_link(true),
+            "matches_by": registry.link_terms(index).matching,
             "bills_in": registry.link_terms(index).billing.map(|currency| currency.to_string()),
         })
     });

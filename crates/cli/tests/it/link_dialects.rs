@@ -37,3 +37,34 @@ fn packed_1993_and_2003_in_characters() {
 fn packed_2003_and_1987_with_a_binary_bitmap() {
     check("iso2003-binary,iso87-ascii-binbitmap");
 }
+
+/// Hosts that repeat no more than their links' keys have: a reference here, a trace number and the terminal there.
+#[test]
+fn hosts_repeat_what_was_agreed_and_nothing_else() {
+    for keys in ["37", "11,41"] {
+        let ports = free_ports::<2>().map(|port| port.to_string()).join(",");
+        let world = World::make(&["--terminals", "4", "--issuer-ports", &ports]);
+        let issuers =
+            Process::start(world.command(&["sim", "issuer", "--drop-per-mille", "20", "--echo", keys]), "");
+        for link in world.made["links"].as_array().unwrap() {
+            let name = link["name"].as_str().unwrap();
+            world.run(&["link", "match", name, "--on", keys, "--reason", "their interface"]).expect(0);
+        }
+        let serve = world.serve();
+        world.wait_for_links();
+        let target = serve.terminals.to_string();
+        let sim = ["sim", "terminals", "--target", &target, "--transactions", "120", "--output", "json"];
+        let report = world.run(&sim).expect(0).json();
+        assert_eq!(report["errors_count"], 0, "{keys}: {report}");
+        assert!(report["approved"].as_u64().unwrap() > 50, "{keys}: {report}");
+        until("every reversal to be delivered", || {
+            let status = world.status();
+            status["saf_waiting"] == 0 && status["unresolved"] == 0
+        });
+        let status = world.run(&["link", "status", "--output", "json"]).expect(0).json();
+        assert!(status.as_array().unwrap().iter().all(|link| link["matches_by"] == keys), "{status}");
+        serve.stop();
+        world.run(&["ledger", "verify"]).expect(0);
+        drop(issuers);
+    }
+}

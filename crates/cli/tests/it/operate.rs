@@ -245,7 +245,7 @@ fn a_transaction_is_explained_whole_and_masked() {
 #[test]
 fn every_command_shows_an_example_of_itself() {
     for (command, kinds) in [
-        ("link", "add status up down drain sign-on bill"),
+        ("link", "add status up down drain sign-on bill match"),
         ("rate", "set list quote"),
         ("saf", "list retry resolve"),
         ("batch", "list show force-close"),

@@ -9,6 +9,7 @@ mod financial;
 mod fx;
 mod issuer;
 mod key;
+mod matching;
 mod order;
 mod original;
 mod postings;

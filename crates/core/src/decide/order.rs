@@ -77,6 +77,7 @@ impl Core {
             }
             LinkOrder::SignOn => false,
             LinkOrder::Bill(currency) => self.may_bill(link, currency)?,
+            LinkOrder::Match(keys) => self.state.registry.link_terms(link).matching == keys,
         };
         if order == LinkOrder::Drain && mode == LinkMode::Down {
             return Err(CommandError::NotNow { why: "the link is down: there is nothing to drain" });
@@ -323,6 +324,7 @@ impl Core {
                 in_flight: count(&in_flight),
                 saf_waiting: count(&waiting),
                 saf_dead: count(&dead),
+                matches_by: self.state.registry.link_terms(index).matching.to_string(),
                 bills_in: self.state.registry.link_terms(index).billing.map(|currency| currency.to_string()),
             }
         });

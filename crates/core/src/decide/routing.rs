@@ -164,8 +164,9 @@ impl Core {
         self.flight.postpone(id, now.plus_micros(timeout_ms * 1_000));
         self.link_asked(link, now);
         (request.opened.upstream, request.pin) = (Some(upstream), pin);
+        let place = self.asked_as(&upstream, request.opened.rrn);
         let flight = self.flight.link(link);
-        flight.asked.insert(upstream.stan, Asked::Transaction(id));
+        flight.asked.insert(place, Asked::Transaction(id));
         let generation = flight.generation;
         let message = Box::new(Upstream::Request(request));
         out.effects.push(Effect::Send { link, generation, message });

@@ -1,7 +1,7 @@
 //! Links and the store-and-forward queue behind each of them.
 
-use crate::effect::{Effect, Upstream};
-use crate::flight::{Asked, LinkStatus};
+use crate::effect::{Effect, Stray, Upstream};
+use crate::flight::{Asked, AskedAs, LinkStatus};
 use crate::input::Answer;
 use crate::machine::{Core, NETWORK_STAN_FIRST, Output};
 use switchyard_domain::{
@@ -27,7 +27,7 @@ impl Core {
         flight.status = LinkStatus::Connected;
         // What was asked on the connection before is not answered on this one.
         flight.asked.clear();
-        flight.refused.clear();
+        flight.answered.clear();
         flight.saf = None;
         self.sign_on_upstream(link, now, out);
     }
@@ -47,7 +47,7 @@ impl Core {
         let flight = self.flight.link(link);
         flight.network_stan = (flight.network_stan + 1) % 1_000;
         let stan = Stan::try_from(u64::from(NETWORK_STAN_FIRST + flight.network_stan)).expect("six digits");
-        flight.asked.insert(stan, Asked::SignOn);
+        flight.asked.insert(AskedAs::Stan(stan), Asked::SignOn);
         flight.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
         let generation = flight.generation;
         let message = Box::new(Upstream::Network { stan, at: now, code: NETWORK_SIGN_ON });
@@ -55,14 +55,21 @@ impl Core {
     }
 
     /// The host answered the sign-on.
-    pub(crate) fn signed_on_upstream(&mut self, link: LinkIndex, answer: &Answer, now: Timestamp) {
+    pub(crate) fn signed_on_upstream(
+        &mut self,
+        link: LinkIndex,
+        place: AskedAs,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Option<Stray> {
         let flight = self.flight.link(link);
-        flight.asked.remove(&answer.stan);
+        flight.asked.remove(&place);
         if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
             flight.status = LinkStatus::SignedOn;
             flight.sign_on_at = None;
             flight.saf_after = Some(now);
         }
+        (answer.mti != 810).then_some(Stray::Unmatched)
     }
 
     /// Sends what is due on every link.
@@ -148,12 +155,13 @@ impl Core {
                 }
             }
         });
+        let place = self.asked_as(&entry.upstream, transaction.opened.rrn);
         let retry_ms = self.config.saf_retry_ms;
         let flight = self.flight.link(link);
         *flight.saf_attempts.entry(entry.id).or_default() += 1;
         flight.saf = Some((entry.id, now.plus_micros(timeout_ms * 1_000)));
         flight.saf_after = Some(now.plus_micros(retry_ms * 1_000));
-        flight.asked.insert(entry.upstream.stan, Asked::Saf(entry.id));
+        flight.asked.insert(place, Asked::Saf(entry.id));
         let generation = flight.generation;
         out.effects.push(Effect::Send { link, generation, message });
     }
@@ -165,36 +173,38 @@ impl Core {
             || link.is_some_and(|l| l.saf_attempts.contains_key(&entry.id))
     }
 
-    /// The issuer answered an entry: done, once more, or to the operator.
+    /// The issuer answered an entry: done, once more, or to the operator. Says why, where it leads to nothing.
     pub(crate) fn saf_answered(
         &mut self,
-        link: LinkIndex,
+        (link, place): (LinkIndex, AskedAs),
         id: SafId,
         answer: &Answer,
         now: Timestamp,
         out: &mut Output,
-    ) {
-        let Some(entry) = self.state.saf.waiting.get(&id).copied() else { return };
-        let fits = answer.transmitted == entry.upstream.transmitted_at.transmission_digits()
-            && match entry.kind {
-                SafKind::Reversal => matches!(answer.mti, 430 | 431 | 410),
-                SafKind::Advice => answer.mti == entry.upstream.mti + 10,
-            };
-        let Some(code) = answer.code.filter(|_| fits) else { return };
+    ) -> Option<Stray> {
+        let Some(entry) = self.state.saf.waiting.get(&id).copied() else { return Some(Stray::Late) };
+        let transaction = self.state.transactions.get(entry.transaction);
+        let is_answer = match entry.kind {
+            SafKind::Reversal => matches!(answer.mti, 430 | 431 | 410),
+            SafKind::Advice => answer.mti == entry.upstream.mti + 10,
+        };
+        let fits = is_answer && transaction.is_some_and(|t| self.fits(&entry.upstream, &t.opened, answer));
+        let Some(code) = answer.code.filter(|_| fits) else { return Some(Stray::Unmatched) };
         // The issuer never saw what nobody knew the outcome of: that is an outcome too.
-        let outcome = self.state.transactions.get(entry.transaction).map(|t| t.outcome);
+        let outcome = transaction.map(|t| t.outcome);
         let never_seen = entry.kind == SafKind::Reversal
             && code == ResponseCode::ORIGINAL_NOT_FOUND
             && outcome == Some(Outcome::Unknown);
         let flight = self.flight.link(link);
         flight.saf = None;
         if code.is_approval() || never_seen {
-            flight.asked.remove(&answer.stan);
+            flight.keep_answered(place, Asked::Answered);
             flight.saf_attempts.remove(&id);
             // Acknowledged: the next may go at once.
             flight.saf_after = Some(now);
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
-            return self.drive_saf(link, now, out);
+            self.drive_saf(link, now, out);
+            return None;
         }
         let busy = matches!(
             code,
@@ -208,6 +218,7 @@ impl Core {
         } else {
             self.dead_letter(link, id, now, out);
         }
+        None
     }
 
     fn give_up_if_hopeless(&mut self, link: LinkIndex, id: SafId, now: Timestamp, out: &mut Output) {

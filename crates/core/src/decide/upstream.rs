@@ -2,8 +2,8 @@
 
 use crate::decide::financial::{Decline, Plan};
 use crate::decide::postings;
-use crate::effect::{Effect, Reply, ReplyBody, Upstream, UpstreamRequest};
-use crate::flight::{Asked, UpstreamWait};
+use crate::effect::{Effect, Reply, ReplyBody, Stray, Upstream, UpstreamRequest};
+use crate::flight::{Asked, AskedAs, UpstreamWait};
 use crate::input::{Answer, Financial, Origin};
 use crate::machine::{Core, Output};
 use crate::state::Transaction;
@@ -37,6 +37,7 @@ impl Core {
         let opened = self.opened(&request, plan, self.next_rrn(), Some(upstream));
         let message = self.upstream_request(&opened, request, pin, billing);
         let (id, terminal) = (opened.id, opened.key.terminal);
+        let place = self.asked_as(&upstream, opened.rrn);
         let flagged = finding.as_ref().map(|_| opened.clone());
         self.emit(Record::Opened(opened), Actor::Terminal(terminal), now, out);
         self.convert(id, billing, Actor::Terminal(terminal), now, out);
@@ -47,7 +48,7 @@ impl Core {
             .wait_upstream(id, UpstreamWait { origins, deadline, issuer, chip: None, tried: Vec::new() });
         self.link_asked(link, now);
         let flight = self.flight.link(link);
-        flight.asked.insert(upstream.stan, Asked::Transaction(id));
+        flight.asked.insert(place, Asked::Transaction(id));
         let generation = flight.generation;
         out.effects.push(Effect::Send {
             link,
@@ -91,47 +92,52 @@ impl Core {
     ) {
         let flight = self.flight.link(link);
         if flight.generation != generation {
-            return;
+            return out.stray(link, Stray::Unmatched);
         }
-        match flight.asked.get(&answer.stan).copied() {
-            Some(Asked::SignOn) => self.signed_on_upstream(link, answer, now),
-            Some(Asked::Saf(id)) => self.saf_answered(link, id, answer, now, out),
-            Some(Asked::Transaction(id)) => self.transaction_answered(link, id, answer, now, out),
-            None => {}
-        }
+        let stray = match self.asked_by(link, answer) {
+            Some((place, Asked::SignOn)) => self.signed_on_upstream(link, place, answer, now),
+            Some((place, Asked::Saf(id))) => self.saf_answered((link, place), id, answer, now, out),
+            Some((place, Asked::Transaction(id))) => {
+                self.transaction_answered((link, place), id, answer, now, out)
+            }
+            Some((_, Asked::Answered)) => Some(Stray::Duplicate),
+            None => Some(Stray::Unmatched),
+        };
+        stray.into_iter().for_each(|why| out.stray(link, why));
     }
 
+    /// Says why, where it leads to nothing.
     fn transaction_answered(
         &mut self,
-        link: LinkIndex,
+        (link, place): (LinkIndex, AskedAs),
         id: TransactionId,
         answer: &Answer,
         now: Timestamp,
         out: &mut Output,
-    ) {
+    ) -> Option<Stray> {
         let transaction = self.state.transactions.get(id).expect("asked about a transaction that exists");
-        let Some(upstream) = transaction.opened.upstream else { return };
-        let fits = answer.mti == upstream.mti + 10
-            && answer.transmitted == upstream.transmitted_at.transmission_digits()
-            && answer.rrn.is_none_or(|rrn| rrn == transaction.opened.rrn);
-        let Some(code) = answer.code.filter(|_| fits) else { return };
+        let (opened, outcome) = (&transaction.opened, transaction.outcome);
+        let about =
+            |upstream: &UpstreamRef| answer.mti == upstream.mti + 10 && self.fits(upstream, opened, answer);
+        let fits = opened.upstream.as_ref().is_some_and(about);
+        let Some(code) = answer.code.filter(|_| fits) else { return Some(Stray::Unmatched) };
         self.link_answered(link);
-        let flight = self.flight.link(link);
-        if code.is_approval() {
-            flight.asked.remove(&answer.stan);
-        } else {
-            // Who refused, or did not know, may approve yet: then there is something to take back.
-            flight.keep_refused(answer.stan, id);
+        if outcome == Outcome::Declined && !code.is_approval() {
+            return Some(Stray::Duplicate);
         }
-        let transaction = self.state.transactions.get(id).expect("asked about a transaction that exists");
-        if transaction.outcome == Outcome::Pending {
+        let flight = self.flight.link(link);
+        // Who refused, or did not know, may approve yet: then there is something to take back.
+        let known = if code.is_approval() { Asked::Answered } else { Asked::Transaction(id) };
+        flight.keep_answered(place, known);
+        if outcome == Outcome::Pending {
             if let Some(wait) = self.flight.upstream.get_mut(&id) {
                 wait.chip.clone_from(&answer.chip);
             }
             self.resolve_answered(id, code, answer, now, out);
-        } else {
-            self.late_answer(id, code, now, out);
+            return None;
         }
+        self.late_answer(id, code, now, out);
+        Some(Stray::Late)
     }
 
     /// The answer came in time.
@@ -342,7 +348,8 @@ impl Core {
         let Some(transaction) = self.pending(id) else { return };
         let (opened, reversal_wanted) = (transaction.opened.clone(), transaction.reversal_wanted);
         let Some(upstream) = opened.upstream.filter(|upstream| upstream.link == link) else { return };
-        self.flight.link(link).asked.remove(&upstream.stan);
+        let place = self.asked_as(&upstream, opened.rrn);
+        self.flight.link(link).asked.remove(&place);
         if reversal_wanted || !self.fail_over(&opened, request, now, out) {
             self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
         }

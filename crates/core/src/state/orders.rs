@@ -18,6 +18,7 @@ impl State {
             LinkOrder::Down => *mode = LinkMode::Down,
             LinkOrder::SignOn => {}
             LinkOrder::Bill(currency) => terms.billing = currency,
+            LinkOrder::Match(keys) => terms.matching = keys,
         }
         Some(())
     }

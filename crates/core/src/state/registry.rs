@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use switchyard_book::Sharded;
 use switchyard_domain::{
     BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex,
-    LinkMode, Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId,
+    LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId,
     TerminalIndex, TerminalProfile, WorkingKeys,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct IssuedCard {
 pub struct LinkTerms {
     /// The currency that its cardholders are billed in, where the switch converts for it.
     pub billing: Option<Currency>,
+    /// By which elements its answers find their requests.
+    pub matching: MatchKeys,
 }
 
 /// Everything that an operator registers.

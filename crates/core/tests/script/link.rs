@@ -92,7 +92,7 @@ fn silence_is_98_and_the_reversal_is_repeated_until_it_is_heard() {
     assert_ne!(first.stan, bench.last_request().stan);
     // An answer to something else is no acknowledgement.
     let good = answer_to(&first, "00".parse().unwrap());
-    bench.answer_with(&first, Answer { transmitted: *b"0101000000", ..good.clone() });
+    bench.answer_with(&first, Answer { transmitted: Some(*b"0101000000"), ..good.clone() });
     bench.answer_with(&first, Answer { mti: 210, ..good.clone() });
     bench.answer_with(&first, Answer { code: None, ..good.clone() });
     assert_eq!(bench.model.outcome(0), Outcome::Unknown);
@@ -215,11 +215,11 @@ fn answers_that_are_not_to_this_request_are_ignored() {
     let sent = bench.last_request();
     let good = answer_to(&sent, "00".parse().unwrap());
     for wrong in [
-        Answer { transmitted: *b"0101000000", ..good.clone() },
+        Answer { transmitted: Some(*b"0101000000"), ..good.clone() },
         Answer { rrn: Some("000000000000".parse().unwrap()), ..good.clone() },
         Answer { mti: 110, ..good.clone() },
         Answer { mti: 430, ..good.clone() },
-        Answer { stan: stan(5_000), ..good.clone() },
+        Answer { stan: Some(stan(5_000)), ..good.clone() },
         Answer { code: None, ..good.clone() },
     ] {
         bench.answer_with(&sent, wrong);

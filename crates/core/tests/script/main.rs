@@ -17,6 +17,7 @@ mod follow_up;
 mod fx;
 mod kinds;
 mod link;
+mod matching;
 mod on_us;
 mod orders;
 mod partial;

@@ -13,8 +13,8 @@ pub(crate) use model::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
     Answer, Body, ChipOutcome, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial,
-    Input, IssuersBilling, KeyForm, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome,
-    Reply, ReplyBody, Request, Restore, Section, SlotId, State, Upload, Upstream, UpstreamRequest,
+    Input, KeyForm, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody,
+    Request, Restore, Section, SlotId, State, Stray, Upload, Upstream, UpstreamRequest,
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, Billing, BusinessDate, CardClass, CardHash,
@@ -112,6 +112,8 @@ pub(crate) struct Bench {
     pub(crate) records: Vec<Stamped>,
     pub(crate) replies: BTreeMap<u64, Vec<Reply>>,
     pub(crate) sent: Vec<Sent>,
+    /// Answers that led to nothing.
+    pub(crate) strays: Vec<(LinkIndex, Stray)>,
     pub(crate) pins: Pins,
     pub(crate) chip: Chip,
     pub(crate) held_pins: Vec<(SlotId, Box<Financial>, PinJob)>,
@@ -154,6 +156,7 @@ impl Bench {
             records: Vec::new(),
             replies: BTreeMap::new(),
             sent: Vec::new(),
+            strays: Vec::new(),
             pins: Pins::Right,
             chip: Chip::Right,
             held_pins: Vec::new(),
@@ -282,6 +285,7 @@ impl Bench {
                     next.push(Input::Answer { link, generation, answer });
                 }
             }
+            Effect::Stray { link, why } => self.strays.push((link, why)),
             Effect::CommandDone { result, .. } => self.last_command = Some(result),
         }
     }
@@ -643,16 +647,12 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
     };
     Answer {
         mti,
-        stan: sent.stan,
-        transmitted: sent.at.transmission_digits(),
+        stan: Some(sent.stan),
+        transmitted: Some(sent.at.transmission_digits()),
         rrn,
-        amount_minor: None,
         code: Some(code),
         auth_code: code.is_approval().then(|| "A12345".parse().unwrap()),
-        balance: None,
-        network_code: None,
-        chip: None,
-        billing: IssuersBilling::default(),
+        ..Answer::default()
     }
 }
 

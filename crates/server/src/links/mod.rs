@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use switchyard_core::Upstream;
+use switchyard_core::{Stray, Upstream};
 use switchyard_domain::{Link, LinkIndex};
 use tokio::sync::{Notify, watch};
 
@@ -86,6 +86,14 @@ impl LinkTable {
         for queue in self.queues.read().unwrap_or_else(PoisonError::into_inner).iter() {
             let waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
             queue.metrics.queue.set(waiting as u64);
+        }
+    }
+
+    /// Counts an answer that led to nothing.
+    pub(crate) fn stray(&self, link: LinkIndex, why: Stray) {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(usize::from(link.0)) {
+            queue.metrics.strayed(why);
         }
     }
 

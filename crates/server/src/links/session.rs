@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use switchyard_core::dialect::iso::link::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream, UpstreamRequest};
-use switchyard_domain::{CardRef, LinkIndex, Pan, Stan, Timestamp, TransactionId};
+use switchyard_domain::{CardRef, LinkIndex, Pan, Rrn, Stan, Timestamp, TransactionId};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -64,7 +64,7 @@ pub(super) struct Session<'a> {
     input: Vec<u8>,
     inputs: Vec<Input>,
     /// Which requests were not answered yet and when each left; a lost answer gives its credit back in time.
-    outstanding: VecDeque<(Stan, Instant)>,
+    outstanding: VecDeque<(Stan, Rrn, Instant)>,
     heard_at: Instant,
     echo_sent: Option<Instant>,
 }
@@ -213,8 +213,8 @@ impl<'a> Session<'a> {
             let sent = if may_leave { self.encode(&message) } else { None };
             match (request_of(*message), sent) {
                 (Some(request), Some(start)) => {
-                    let asked = request.opened.upstream.map(|upstream| upstream.stan);
-                    self.outstanding.extend(asked.map(|stan| (stan, Instant::now())));
+                    let (asked, rrn) = (request.opened.upstream, request.opened.rrn);
+                    self.outstanding.extend(asked.map(|upstream| (upstream.stan, rrn, Instant::now())));
                     self.outgoing.keep(start, request);
                 }
                 (Some(request), None) => {
@@ -262,7 +262,7 @@ impl<'a> Session<'a> {
     fn beat(&mut self, echo_interval: Duration) -> Result<(), Lost> {
         let now = Instant::now();
         let oldest = now.checked_sub(self.speech.answer_timeout);
-        while self.outstanding.front().is_some_and(|(_, sent)| oldest.is_some_and(|oldest| *sent < oldest)) {
+        while self.outstanding.front().is_some_and(|(.., sent)| oldest.is_some_and(|oldest| *sent < oldest)) {
             self.outstanding.pop_front();
             self.metrics.timeouts.increment(1);
         }
@@ -314,16 +314,18 @@ impl<'a> Session<'a> {
 
     /// Gives the credit of an answered request back and counts how it was answered.
     fn note_answer(&mut self, answer: &Answer) {
-        // Hosts answer nearly in order: the place is near the front.
-        let place = self.outstanding.iter().position(|(stan, _)| *stan == answer.stan);
-        match place.and_then(|place| self.outstanding.remove(place)) {
-            Some((_, sent)) => {
-                self.metrics.answer.record(sent.elapsed());
-                answer.code.into_iter().for_each(|code| self.metrics.answered(code));
-            }
-            // Advices and reversals are answered too, and are counted nowhere as waiting.
-            None if matches!(answer.mti % 1_000, 110 | 210) => self.metrics.unmatched.increment(1),
-            None => {}
+        // What is stored and forwarded is answered too and waits for no credit; a reversal has its request's reference.
+        if !matches!(answer.mti % 1_000, 110 | 210 | 230) {
+            return;
+        }
+        // Hosts answer nearly in order: the place is near the front. One that repeats no trace number, or its own, repeats
+        // the reference; one that gives a reference of its own repeats the trace number.
+        let by_reference = self.outstanding.iter().position(|(_, rrn, _)| answer.rrn == Some(*rrn));
+        let place = by_reference
+            .or_else(|| self.outstanding.iter().position(|(stan, ..)| answer.stan == Some(*stan)));
+        if let Some((.., sent)) = place.and_then(|place| self.outstanding.remove(place)) {
+            self.metrics.answer.record(sent.elapsed());
+            answer.code.into_iter().for_each(|code| self.metrics.answered(code));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Labels: closed sets, so that no input makes a new series.
 
+use switchyard_core::Stray;
 use switchyard_domain::{Outcome, ResponseCode, TransactionKind};
 
 macro_rules! labels {
@@ -118,6 +119,28 @@ labels!(
         Reversed = "reversed",
     }
 );
+
+labels!(
+    /// Why an issuer's answer led to nothing.
+    StrayLabel {
+        /// As [`Stray::Late`].
+        Late = "late",
+        /// As [`Stray::Duplicate`].
+        Duplicate = "duplicate",
+        /// As [`Stray::Unmatched`].
+        Unmatched = "unmatched",
+    }
+);
+
+impl StrayLabel {
+    pub(crate) fn of(why: Stray) -> Self {
+        match why {
+            Stray::Late => Self::Late,
+            Stray::Duplicate => Self::Duplicate,
+            Stray::Unmatched => Self::Unmatched,
+        }
+    }
+}
 
 impl Kind {
     pub(crate) fn of(kind: TransactionKind) -> Self {

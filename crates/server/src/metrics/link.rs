@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use switchyard_core::Stray;
 use switchyard_domain::ResponseCode;
 
-use super::labels::CodeClass;
+use super::labels::{CodeClass, StrayLabel};
 use super::latency::Latency;
 
 /// 1 when a link has a connection, by `link`.
@@ -22,7 +23,7 @@ pub const LINK_RECEIVED: &str = "switch_link_messages_received_total";
 pub const LINK_UNSENT: &str = "switch_link_requests_unsent_total";
 /// Requests that nobody answered in time, by `link`.
 pub const LINK_TIMEOUTS: &str = "switch_link_timeouts_total";
-/// Answers that no request waits for, late ones among them, by `link`.
+/// Answers that led to nothing, by `link` and `why`: late, duplicate, unmatched.
 pub const LINK_UNMATCHED: &str = "switch_link_answers_unmatched_total";
 /// Answers to requests, by `link` and `class` of their response code.
 pub const LINK_ANSWERS: &str = "switch_link_answers_total";
@@ -65,7 +66,7 @@ pub(crate) struct LinkMetrics {
     pub(crate) received: Tally,
     pub(crate) unsent: Tally,
     pub(crate) timeouts: Tally,
-    pub(crate) unmatched: Tally,
+    strays: [Tally; StrayLabel::LABELS.len()],
     answers: [Tally; CodeClass::LABELS.len()],
     pub(crate) lost: Tally,
     pub(crate) answer: Latency,
@@ -78,6 +79,13 @@ impl LinkMetrics {
     /// Messages that wait to be sent.
     pub(crate) fn waiting(&self) -> u64 {
         self.queue.count() + self.pending.count()
+    }
+    pub(crate) fn strayed(&self, why: Stray) {
+        self.strays[StrayLabel::of(why) as usize].increment(1);
+    }
+    /// Answers that led to nothing, by why.
+    pub(crate) fn strays(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        StrayLabel::LABELS.iter().copied().zip(self.strays.iter().map(Tally::count))
     }
     pub(crate) fn answered(&self, code: ResponseCode) {
         self.answers[CodeClass::of(code) as usize].increment(1);
@@ -125,7 +133,7 @@ pub(super) fn family(page: &mut String, name: &str, kind: &str, help: &str) {
 /// Appends what was counted of links.
 pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
     type Read = fn(&LinkMetrics) -> u64;
-    let families: [(&str, &str, &str, Read); 8] = [
+    let families: [(&str, &str, &str, Read); 7] = [
         (LINK_UP, "gauge", "1 when a link has a connection", |link| {
             u64::from(link.up.load(Ordering::Relaxed))
         }),
@@ -134,7 +142,6 @@ pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
         (LINK_RECEIVED, "counter", "messages received from an issuer", |link| link.received.count()),
         (LINK_UNSENT, "counter", "requests that came back unsent", |link| link.unsent.count()),
         (LINK_TIMEOUTS, "counter", "requests that nobody answered in time", |link| link.timeouts.count()),
-        (LINK_UNMATCHED, "counter", "answers that no request waits for", |link| link.unmatched.count()),
         (LINK_LOST, "counter", "connections of a link that were lost", |link| link.lost.count()),
     ];
     let labels: Vec<String> = links.iter().map(|link| format!("link=\"{}\"", escaped(&link.name))).collect();
@@ -142,6 +149,12 @@ pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
         family(page, name, kind, help);
         for (link, label) in links.iter().zip(&labels) {
             let _ = writeln!(page, "{name}{{{label}}} {}", read(link));
+        }
+    }
+    family(page, LINK_UNMATCHED, "counter", "answers that led to nothing, by why");
+    for (link, label) in links.iter().zip(&labels) {
+        for (why, count) in link.strays() {
+            let _ = writeln!(page, "{LINK_UNMATCHED}{{{label},why=\"{why}\"}} {count}");
         }
     }
     family(page, LINK_ANSWERS, "counter", "answers to requests, by class of the response code");

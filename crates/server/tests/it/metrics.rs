@@ -56,7 +56,7 @@ async fn a_link_and_its_outcomes_are_counted_as_they_happened() {
         ("switch_link_answers_total{link=\"issuer\",class=\"declined\"}", 0.0),
         ("switch_link_answer_seconds_count{link=\"issuer\"}", 1.0),
         ("switch_link_answer_seconds_bucket{link=\"issuer\",le=\"+Inf\"}", 1.0),
-        ("switch_link_answers_unmatched_total{link=\"issuer\"}", 0.0),
+        ("switch_link_answers_unmatched_total{link=\"issuer\",why=\"unmatched\"}", 0.0),
         ("switch_link_connections_lost_total{link=\"issuer\"}", 0.0),
         ("switch_link_queue_messages{link=\"issuer\"}", 0.0),
         ("switch_reply_codes_total{code=\"00\"}", 3.0),

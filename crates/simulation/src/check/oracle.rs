@@ -132,6 +132,7 @@ impl Oracle {
             | Effect::UseTerminal { .. }
             | Effect::UseProfile { .. }
             | Effect::UseKeys { .. }
+            | Effect::Stray { .. }
             | Effect::CommandDone { .. } => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use crate::plan::Sabotage;
 use crate::schedule::{millis, seconds};
 use std::collections::VecDeque;
 use switchyard_core::dialect::iso::link::{self, LinkContext};
-use switchyard_core::{Answer, Input, IssuersBilling, Upstream};
+use switchyard_core::{Answer, Input, Upstream};
 use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 
@@ -114,16 +114,10 @@ impl Process {
         if let Some((mti, saf)) = swallowed {
             let answer = Answer {
                 mti,
-                stan: saf.upstream.stan,
-                transmitted: saf.upstream.transmitted_at.transmission_digits(),
-                rrn: None,
-                amount_minor: None,
+                stan: Some(saf.upstream.stan),
+                transmitted: Some(saf.upstream.transmitted_at.transmission_digits()),
                 code: Some(ResponseCode::APPROVED),
-                auth_code: None,
-                balance: None,
-                chip: None,
-                network_code: None,
-                billing: IssuersBilling::default(),
+                ..Answer::default()
             };
             return self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
         }
@@ -193,7 +187,10 @@ impl Process {
             (answer.code, answer.amount_minor) = (Some(ResponseCode::APPROVED), None);
         }
         let (link, generation) = (LinkIndex(index as u16), side.generation);
-        env.note("an issuer's answer", [u64::from(answer.mti), u64::from(answer.stan.get()), index as u64]);
+        env.note(
+            "an issuer's answer",
+            [u64::from(answer.mti), answer.stan.map_or(0, |stan| u64::from(stan.get())), index as u64],
+        );
         self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
     }
 }

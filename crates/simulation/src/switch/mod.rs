@@ -418,6 +418,7 @@ impl Process {
                 Effect::UseTerminal { .. }
                 | Effect::UseProfile { .. }
                 | Effect::UseKeys { .. }
+                | Effect::Stray { .. }
                 | Effect::CommandDone { .. } => {}
             }
         }

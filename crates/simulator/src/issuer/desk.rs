@@ -5,7 +5,7 @@ use super::edition;
 use super::entry::IssuerEntry;
 use super::request::{IssuerRequest, RequestKind};
 use crate::error::SimError;
-use switchyard_domain::{LinkDialect, ResponseCode};
+use switchyard_domain::{LinkDialect, MatchKeys, ResponseCode};
 use switchyard_keys::TdesCipher;
 use switchyard_wire::{Builder, De, Dialect, Message, Mti, MtiClass};
 
@@ -39,6 +39,7 @@ pub struct Desk {
     pub book: IssuerBook,
     dialect: &'static Dialect,
     zpk: TdesCipher,
+    echoes: Option<MatchKeys>,
 }
 
 impl Desk {
@@ -48,7 +49,17 @@ impl Desk {
     /// [`SimError::World`] when there is no such dialect.
     pub fn new(book: IssuerBook, dialect: LinkDialect, zpk: TdesCipher) -> Result<Self, SimError> {
         let dialect = Dialect::builtin(dialect.name()).ok_or(SimError::World { what: "dialect" })?;
-        Ok(Self { book, dialect, zpk })
+        Ok(Self { book, dialect, zpk, echoes: None })
+    }
+
+    /// The desk that repeats these alone of the elements that a link may match by.
+    #[must_use]
+    pub fn repeating(self, echoes: Option<MatchKeys>) -> Self {
+        Self { echoes, ..self }
+    }
+
+    fn repeats(&self, de: De) -> bool {
+        self.echoes.is_none_or(|keys| !MatchKeys::may_have(de) || keys.has(de))
     }
 
     /// Handles one message body and appends the answer's body to `out`.
@@ -115,14 +126,14 @@ impl Desk {
 
     fn answer(&self, message: &Message<'_, '_>, answer: &Answer, out: &mut Vec<u8>) -> Result<(), SimError> {
         let mut builder = self.start(message.mti(), out);
-        for de in ECHOED_BEFORE {
+        for de in ECHOED_BEFORE.into_iter().filter(|de| self.repeats(*de)) {
             builder.echo(message, de)?;
         }
         if let Some(auth) = &answer.auth {
             builder.text(38, &String::from_utf8_lossy(auth))?;
         }
         edition::write_code(&mut builder, message, answer.code)?;
-        for de in ECHOED_BEHIND {
+        for de in ECHOED_BEHIND.into_iter().filter(|de| self.repeats(*de)) {
             builder.echo(message, de)?;
         }
         if let Some(minor) = answer.balance_minor {

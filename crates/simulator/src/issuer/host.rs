@@ -12,7 +12,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use switchyard_domain::{LinkDialect, UtcOffset};
+use switchyard_domain::{LinkDialect, MatchKeys, UtcOffset};
 use switchyard_keys::TdesCipher;
 use switchyard_wire::Framing;
 use tokio::net::TcpListener;
@@ -35,6 +35,8 @@ pub struct IssuerConfig {
     pub framing: Framing,
     /// What goes wrong.
     pub faults: IssuerFaults,
+    /// Of the elements that a key may have, it repeats these alone; all of them without.
+    pub echoes: Option<MatchKeys>,
     /// Refuses larger amounts with 61, minor units.
     pub amount_minor_max: u64,
     /// Appends a JSON line for every effect.
@@ -55,6 +57,7 @@ impl IssuerConfig {
             dialect: link.dialect,
             framing: link.framing()?,
             faults: IssuerFaults::default(),
+            echoes: None,
             amount_minor_max: 5_000_000,
             journal: None,
         })
@@ -109,7 +112,8 @@ impl IssuerHost {
             listener.local_addr().map_err(|source| SimError::Io { what: "read the port", source })?;
         let accounts: Vec<Account> = config.cards.iter().map(Account::of).collect::<Result<_, _>>()?;
         let book = IssuerBook::new(accounts, config.amount_minor_max, year_month_now());
-        let desk = Desk::new(book, config.dialect, TdesCipher::new(&config.zpk.des()))?;
+        let zpk = TdesCipher::new(&config.zpk.des());
+        let desk = Desk::new(book, config.dialect, zpk)?.repeating(config.echoes);
         let journal = config.journal.map(crate::journal::open_append).transpose()?;
         let shared = Arc::new(Shared {
             desk: Mutex::new(desk),

@@ -33,6 +33,7 @@ mod tests;
 pub(crate) use function::network_code;
 pub use network::answer_network;
 pub use read::{AnswerError, read_answer};
+pub(crate) use write::processing_code;
 pub use write::{
     LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,
     write_reversal,

@@ -1,8 +1,8 @@
 //! From an issuer's answer to the core's.
 
 use super::function;
-use crate::dialect::iso::{Edition, chip, money, result};
-use crate::input::Answer;
+use crate::dialect::iso::{Edition, chip, money, result, time};
+use crate::input::{Answer, Echoed};
 use switchyard_domain::{AuthCode, Rrn, Stan};
 use switchyard_wire::{De, Message, Mti};
 
@@ -28,8 +28,8 @@ pub enum AnswerError {
 /// Reads an issuer's answer. A repeat bit in its MTI is dropped: 0131 answers like 0130.
 ///
 /// # Errors
-/// [`AnswerError`] for a request, for a message of another edition, and for an answer whose DE 7 or 11 is absent or
-/// whose DE 4, 6, 7, 10, 11, 37, 38, 39, 51 or 70 (24 since 1993) is malformed. A balance that cannot be read is left out:
+/// [`AnswerError`] for a request, for a message of another edition, for an answer that has neither DE 11 nor 37, and for
+/// one whose DE 4, 6, 7, 10, 11, 37, 38, 39, 51 or 70 (24 since 1993) is malformed. A balance that cannot be read is left out:
 /// nothing is decided by it.
 pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
     let mti = message.mti();
@@ -37,18 +37,19 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         return Err(AnswerError::NotAnAnswer(mti));
     }
     let edition = Edition::of(message.dialect()).ok_or(AnswerError::OtherEdition(mti))?;
-    let stan = number(message, 11)?.ok_or(AnswerError::Missing(11))?;
-    let mut buffer = [0; 10];
-    if !message.has(7) {
-        return Err(AnswerError::Missing(7));
+    let rrn = characters(message, 37, |bytes| Rrn::try_from(bytes))?;
+    let stan =
+        number(message, 11)?.map(Stan::try_from).transpose().map_err(|_| AnswerError::Malformed(11))?;
+    if stan.is_none() && rrn.is_none() {
+        return Err(AnswerError::Missing(11));
     }
-    let transmitted = message.digits(7, &mut buffer).and_then(|digits| <[u8; 10]>::try_from(digits).ok());
     Ok(Answer {
         mti: edition.number(mti).ok_or(AnswerError::OtherEdition(mti))?,
-        stan: Stan::try_from(stan).map_err(|_| AnswerError::Malformed(11))?,
-        transmitted: transmitted.ok_or(AnswerError::Malformed(7))?,
+        stan,
+        transmitted: transmitted(message)?,
+        rrn,
+        echoed: echoed(message),
         amount_minor: money::read_minor(message).map_err(AnswerError::Malformed)?,
-        rrn: characters(message, 37, |bytes| Rrn::try_from(bytes))?,
         code: result::read(message, edition).map_err(|()| AnswerError::Malformed(39))?,
         auth_code: characters(message, 38, |bytes| AuthCode::try_from(bytes))?,
         balance: money::balance(message, edition),
@@ -56,6 +57,29 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         chip: chip::read(message),
         billing: money::read_billing(message, edition).map_err(AnswerError::Malformed)?,
     })
+}
+
+/// DE 7.
+fn transmitted(message: &Message<'_, '_>) -> Result<Option<[u8; 10]>, AnswerError> {
+    if !message.has(7) {
+        return Ok(None);
+    }
+    let mut buffer = [0; 10];
+    let digits = message.digits(7, &mut buffer).and_then(|digits| <[u8; 10]>::try_from(digits).ok());
+    digits.map(Some).ok_or(AnswerError::Malformed(7))
+}
+
+/// What an answer repeats besides. What cannot be read is not repeated: whether that matters, the link's key says.
+fn echoed(message: &Message<'_, '_>) -> Echoed {
+    let mut buffer = [0; time::LOCAL_DIGITS_MAX];
+    let local = message.digits(12, &mut buffer).and_then(|digits| digits.last_chunk::<6>().copied());
+    let text = |de| message.text(de);
+    Echoed {
+        processing_code: message.number(3).and_then(|code| u32::try_from(code).ok()),
+        local_time: local,
+        acquirer: text(32).and_then(|text| text.trim().parse().ok()),
+        terminal: text(41).and_then(|text| text.trim_end().parse().ok()),
+    }
 }
 
 /// What network management is about, as DE 70 of 1987 says it.

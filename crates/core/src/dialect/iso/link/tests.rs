@@ -266,7 +266,7 @@ fn network_management_goes_both_ways() {
             builder.finish().unwrap();
             let answer = read_answer(&dialect.parse(&out).unwrap()).unwrap();
             assert_eq!((answer.mti, answer.network_code), (810, Some(code)));
-            assert_eq!((answer.stan.get(), answer.transmitted), (5, *b"1114221320"));
+            assert_eq!((answer.stan.map(Stan::get), answer.transmitted), (Some(5), Some(*b"1114221320")));
         }
     }
 }
@@ -288,20 +288,24 @@ fn answers_are_read() {
         let elements = [(7, "1114221320"), (11, "000077"), (37, "231115000042"), (38, "A1B2  "), (39, "00")];
         let bytes = answer(dialect, 0x0211, &[&elements[..], &[(54, BALANCES)]].concat());
         let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
-        assert_eq!((read.mti, read.stan.get(), read.transmitted), (210, 77, *b"1114221320"));
+        assert_eq!((read.mti, read.stan.map(Stan::get)), (210, Some(77)));
+        assert_eq!(read.transmitted, Some(*b"1114221320"));
         assert_eq!(read.rrn.unwrap().as_str(), "231115000042");
         assert_eq!(read.auth_code.unwrap().as_str(), "A1B2");
         assert_eq!(read.code.unwrap().as_str(), "00");
         assert_eq!(read.balance, Some((Amount::new(98_765, Currency::CNY), false)));
         assert_eq!(read.network_code, None);
         for (elements, error) in [
-            (&elements[1..], AnswerError::Missing(7)),
-            (&[elements[0]], AnswerError::Missing(11)),
-            (&[elements[0], elements[1], (39, "0?")], AnswerError::Malformed(39)),
+            (&elements[..1], AnswerError::Missing(11)),
+            (&[elements[0], elements[1], (39, "0?")][..], AnswerError::Malformed(39)),
         ] {
             let bytes = answer(dialect, 0x0210, elements);
             assert_eq!(read_answer(&dialect.parse(&bytes).unwrap()).unwrap_err(), error);
         }
+        // Whether DE 7 has to be there, the link's key says.
+        let bytes = answer(dialect, 0x0210, &elements[1..]);
+        let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
+        assert_eq!((read.transmitted, read.stan.map(Stan::get)), (None, Some(77)));
         let bytes = answer(dialect, 0x0130, &[elements[0], elements[1], (38, "      "), (54, "nonsense")]);
         let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
         assert!(read.auth_code.is_none() && read.balance.is_none() && read.code.is_none());
@@ -433,7 +437,7 @@ fn answers_of_the_later_editions_are_read_and_those_of_another_are_none() {
             ];
             let bytes = answer(dialect, edition.mti(210).as_u16(), &elements);
             let read = read_answer(&dialect.parse(&bytes).unwrap()).unwrap();
-            assert_eq!((read.mti, read.stan.get(), read.amount_minor), (210, 77, Some(1_250)));
+            assert_eq!((read.mti, read.stan.map(Stan::get), read.amount_minor), (210, Some(77), Some(1_250)));
             assert_eq!((read.code.unwrap().as_str(), read.auth_code.unwrap().as_str()), (code, "A1B2"));
             assert_eq!(read.balance, Some((Amount::new(98_765, Currency::CNY), true)));
             let bytes = answer(dialect, 0x0210, &elements);

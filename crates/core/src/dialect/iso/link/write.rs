@@ -266,7 +266,7 @@ pub fn write_network(
 }
 
 /// DE 3 on a link.
-fn processing_code(kind: TransactionKind) -> u32 {
+pub(crate) fn processing_code(kind: TransactionKind) -> u32 {
     match kind {
         TransactionKind::Sale
         | TransactionKind::OfflineSale

@@ -120,6 +120,11 @@ fn selectors_that_fit_no_row() {
         (0x0800, "00000003390"),
         (0x0820, "00000003373"),
         (0x0800, "00000003400"),
+        (0x0800, "00000003401"),
+        (0x0800, "00000003402"),
+        (0x0800, "00000003420"),
+        (0x0820, "00000003400"),
+        (0x0820, "00000003420"),
     ] {
         let request = Request { mti, de60: de60.into(), ..sale.clone() };
         assert_eq!(request.read().unwrap_err().code, ResponseCode::NOT_SUPPORTED, "{mti:04x} {de60}");
