@@ -297,7 +297,7 @@ fn answers_are_read() {
         assert_eq!(read.network_code, None);
         for (elements, error) in [
             (&elements[..1], AnswerError::Missing(11)),
-            (&[elements[0], elements[1], (39, "0?")][..], AnswerError::Malformed(39)),
+            (&[elements[0], elements[1], (39, "0?")], AnswerError::Malformed(39)),
         ] {
             let bytes = answer(dialect, 0x0210, elements);
             assert_eq!(read_answer(&dialect.parse(&bytes).unwrap()).unwrap_err(), error);
