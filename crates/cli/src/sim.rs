@@ -44,7 +44,9 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
             let mut world = world;
             world.terminals.iter_mut().for_each(|terminal| terminal.speak(speech));
             let mut config = FleetConfig::new(options.target.clone(), world, options.transactions);
-            config.mix = Mix::every_kind();
+            if speech.is_generic() {
+                config.mix = Mix::every_kind();
+            }
             config.terminals = options.terminals.unwrap_or(config.terminals);
             config.journal.clone_from(&options.journal);
             config.resume = options.resume;
