@@ -153,7 +153,7 @@ impl World {
             2 => answer.rrn = None,
             3 => answer.auth_code = None,
             4 => answer.mti = 210,
-            5 => answer.transmitted = *b"0101000000",
+            5 => answer.transmitted = Some(*b"0101000000"),
             6 => answer.balance = Some((Amount::new(u64::MAX, Currency::CNY), true)),
             7 => answer.network_code = Some(301),
             _ => {}
