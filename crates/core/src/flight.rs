@@ -19,6 +19,8 @@ pub(crate) struct PinWait {
     pub(crate) key: RequestKey,
     /// By which a repeat is told from another request under the key.
     pub(crate) fingerprint: Fingerprint,
+    /// When a terminal whose dialect names no batch made it.
+    pub(crate) moment: u64,
     /// Whose PIN it is: the result is worth nothing anywhere else.
     pub(crate) target: RouteTarget,
     pub(crate) origins: Vec<Origin>,

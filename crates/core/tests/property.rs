@@ -9,14 +9,15 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
-    Answer, Body, Command, CommandError, Core, CoreConfig, Input, MacCheck, Order, Reply, ReplyBody,
-    SectionKind, State, Upload,
+    Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, Reply,
+    ReplyBody, SectionKind, State, Upload,
 };
 use switchyard_domain::{
-    AuthCode, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, LinkIndex, LinkOrder, Outcome,
-    ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
-    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalDialect, TerminalIndex,
-    TerminalOrder, TerminalProfile, TransactionId, TransactionKind,
+    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Download,
+    DownloadKind, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record, ResponseCode, RiskAction,
+    RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry, SafFinding, SafId, SafKind, Scope,
+    StandInRule, StandInRules, TerminalDialect, TerminalIndex, TerminalOrder, TerminalProfile, TransactionId,
+    TransactionKind,
 };
 
 /// One thing that happens. Numbers choose among what is there at the time.
@@ -48,6 +49,33 @@ enum Act {
     Link { link: usize, order: u8 },
     Settle { of: usize },
     Hot { card: usize, block: bool },
+    Give { which: u8, value: u8 },
+    TakeBack { which: u8 },
+    Load { terminal: usize, which: u8 },
+}
+
+/// The terminal whose dialect names no batch: its requests are known by their moment.
+const GENERIC: usize = 2;
+/// Batches of that terminal that a script may close: a repeat is looked for in eight.
+const GENERIC_BATCHES_MAX: u32 = 7;
+
+/// When the generic terminal made the request under this number.
+fn moment(stan: u32) -> u64 {
+    1_118_000_000 + u64::from(stan)
+}
+
+/// Something for terminals to download.
+fn download(which: u8, value: u8) -> Download {
+    let rid = b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01";
+    let made = match which {
+        0 => Download::parameter(*b"12", format!("{value:02}").as_bytes()),
+        1 => Download::parameter(*b"14", format!("{value:014}").as_bytes()),
+        _ => {
+            let content = [&rid[..], &[which], b"\xDF\x01\x01", &[value]].concat();
+            Download::objects(DownloadKind::Aid, content)
+        }
+    };
+    made.unwrap()
 }
 
 const CARDS: [&str; 6] = [ON_US, ON_US_OTHER, ON_US_EMPTY, CARD_A, CARD_A_OTHER, CARD_B];
@@ -109,6 +137,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0_usize..2, 0_u8..4).prop_map(|(link, order)| Act::Link { link, order }),
         1 => n.prop_map(|of| Act::Settle { of }),
         1 => (0_usize..6, any::<bool>()).prop_map(|(card, block)| Act::Hot { card, block }),
+        1 => (0_u8..4, 0_u8..3).prop_map(|(which, value)| Act::Give { which, value }),
+        1 => (0_u8..4).prop_map(|which| Act::TakeBack { which }),
+        1 => (t, 0_u8..4).prop_map(|(terminal, which)| Act::Load { terminal, which }),
     ]
 }
 
@@ -186,6 +217,9 @@ struct World {
     batches: [u32; 3],
     uploaded: [u32; 3],
     epoch: u32,
+    /// What terminals are given, by kind and name, and how often each kind has changed.
+    given: BTreeMap<(DownloadKind, Vec<u8>), Download>,
+    changes: BTreeMap<DownloadKind, u32>,
 }
 
 impl World {
@@ -214,6 +248,9 @@ impl World {
         let profile =
             TerminalProfile { dialect: TerminalDialect::UnionpayPos, carries_mac: true, takes_partial: true };
         for terminal in TAKE_PARTS {
+            let iso = TerminalDialect::Iso(LinkDialect::Iso87Binary);
+            let dialect = if terminal == GENERIC { iso } else { TerminalDialect::UnionpayPos };
+            let profile = TerminalProfile { dialect, ..profile };
             let (terminal, what) = (TERMINALS[terminal].0.parse().unwrap(), TerminalOrder::Speak(profile));
             bench.order(Order::Terminal { terminal, what, reason: reason() }).unwrap();
         }
@@ -229,6 +266,8 @@ impl World {
             batches,
             uploaded,
             epoch: 0,
+            given: BTreeMap::new(),
+            changes: BTreeMap::new(),
         }
     }
     fn pick(&self, of: usize) -> Option<usize> {
@@ -243,8 +282,31 @@ impl World {
         let part = reply.body.approved().map(|amount| amount.minor);
         facts_of(&reply).map(|facts| (facts.rrn, facts.auth_code, part))
     }
+    /// The request as its terminal sends it: a generic one names no batch.
+    fn send(&mut self, ask: &Ask) -> u64 {
+        if ask.terminal != GENERIC {
+            return self.bench.ask(ask);
+        }
+        let mut financial = ask.financial();
+        (financial.batch, financial.echo.de60) = (BatchNumber::OPEN, moment(ask.stan));
+        self.bench.request(GENERIC, Body::Financial(financial))
+    }
+    /// The reversal as its terminal sends it: a generic one says of its original only the class and the moment.
+    fn send_back(&mut self, back: &Back) -> u64 {
+        if back.of.terminal != GENERIC {
+            return self.bench.reverse(back);
+        }
+        let mut reversal = back.reversal();
+        let at = moment(back.of.stan);
+        (reversal.batch, reversal.echo.de60, reversal.original_moment) = (BatchNumber::OPEN, at, Some(at));
+        reversal.kind = match reversal.original_class {
+            MessageClass::Authorization => TransactionKind::PreAuth,
+            MessageClass::Financial | MessageClass::Reversal => TransactionKind::Sale,
+        };
+        self.bench.request(GENERIC, Body::Reversal(reversal))
+    }
     fn ask(&mut self, ask: Ask) {
-        let ticket = self.bench.ask(&ask);
+        let ticket = self.send(&ask);
         self.asked.push(Asked { ask, tickets: vec![ticket], epoch: self.epoch });
     }
     fn stan(&mut self) -> u32 {
@@ -264,7 +326,7 @@ impl World {
             Act::Follow { of, kind, minor, terminal, card } => self.follow(of, kind, minor, terminal, card),
             Act::Repeat { of } => {
                 if let Some(index) = self.pick(of) {
-                    let ticket = self.bench.ask(&self.asked[index].ask.clone());
+                    let ticket = self.send(&self.asked[index].ask.clone());
                     self.asked[index].tickets.push(ticket);
                 }
             }
@@ -275,7 +337,8 @@ impl World {
                     let known =
                         self.bench.model.knows(&ask) || self.asked[index].waits(&self.bench, self.epoch);
                     if known {
-                        assert_eq!(self.bench.code(&ask.minor(ask.minor + 1)), "94");
+                        let ticket = self.send(&ask.minor(ask.minor + 1));
+                        assert_eq!(self.bench.code_of(ticket), "94");
                     }
                 }
             }
@@ -305,8 +368,13 @@ impl World {
             Act::Crash => self.crash(),
             Act::WrongMac { terminal } => self.wrong_mac(terminal),
             Act::Wait { millis } => self.bench.pass(millis),
+            Act::Totals { terminal, .. } | Act::Upload { terminal, .. }
+                if self.has_closed_enough(terminal) => {}
             Act::Totals { terminal, wrong } => self.totals(terminal, wrong),
             Act::Upload { terminal, end } => self.upload(terminal, end),
+            Act::Give { which, value } => self.give(download(which, value)),
+            Act::TakeBack { which } => self.take_back(download(which, 0)),
+            Act::Load { terminal, which } => self.load(terminal, download(which, 0).kind),
             Act::SignOn { terminal } => self.bench.sign_on(terminal),
             Act::SignOff { terminal } => {
                 self.bench.request(terminal, Body::SignOff { stan: stan(3) });
@@ -375,7 +443,7 @@ impl World {
                 self.resolve(entries[of % entries.len()], finding);
                 Ok(())
             }
-            Act::ForceClose { terminal } => {
+            Act::ForceClose { terminal } if !self.has_closed_enough(terminal) => {
                 let id = TERMINALS[terminal].0.parse().unwrap();
                 let batch = named::batch(self.batches[terminal]);
                 let order = Order::CloseBatch { terminal: id, batch, reason: reason() };
@@ -480,7 +548,7 @@ impl World {
         self.ask(ask);
     }
     fn reverse(&mut self, back: Back) {
-        let ticket = self.bench.reverse(&back);
+        let ticket = self.send_back(&back);
         let code = self.bench.code_of(ticket);
         assert!(["00", "12", "25"].contains(&code.as_str()), "a reversal ends: {code}");
         self.reversed.push((back, ticket));
@@ -500,32 +568,93 @@ impl World {
         }
     }
 
+    /// Whether more was recorded than that a right MAC came after wrong ones.
+    fn has_told_since(&self, records: usize) -> bool {
+        self.bench.records[records..].iter().any(|told| !matches!(told.record, Record::MacsFailed { .. }))
+    }
+    fn has_closed_enough(&self, terminal: usize) -> bool {
+        terminal == GENERIC && self.batches[GENERIC] > GENERIC_BATCHES_MAX
+    }
+    /// What a terminal's batch comes to by the model. A generic one does not tell cards apart.
+    fn recount(&self, terminal: usize) -> BatchTotals {
+        let batch = named::batch(self.batches[terminal]);
+        let totals = self.bench.model.recount(TerminalIndex(terminal as u32), batch);
+        if terminal == GENERIC { totals.undivided() } else { totals }
+    }
+    /// The batch that a terminal names.
+    fn named_batch(&self, terminal: usize) -> u32 {
+        if terminal == GENERIC { BatchNumber::OPEN.get() } else { self.batches[terminal] }
+    }
     fn totals(&mut self, terminal: usize, wrong: bool) {
-        let batch = self.batches[terminal];
-        let mut totals = self.bench.model.recount(TerminalIndex(terminal as u32), named::batch(batch));
+        let batch = self.named_batch(terminal);
+        let mut totals = self.recount(terminal);
         totals.domestic.debit.count += u32::from(wrong);
+        let records = self.bench.records.len();
         let reply = self.bench.totals(terminal, batch, totals);
+        let is_new = self.has_told_since(records);
         assert_eq!(self.bench.totals(terminal, batch, totals), reply, "its repeat");
         let ReplyBody::BatchTotals { verdict, .. } = reply.body else { panic!("{reply:?}") };
-        if verdict == BatchVerdict::Balanced {
-            self.batches[terminal] += 1;
+        // A generic terminal's totals that are those of its last close are that close again, and those that were wrong
+        // a moment ago are wrong still.
+        if is_new {
+            self.batches[terminal] += u32::from(verdict == BatchVerdict::Balanced);
+            self.uploaded[terminal] = 0;
         }
-        self.uploaded[terminal] = 0;
+    }
+
+    fn give(&mut self, download: Download) {
+        let known = self.given.insert((download.kind, download.name.clone()), download.clone());
+        *self.changes.entry(download.kind).or_default() += u32::from(known.as_ref() != Some(&download));
+        self.bench.order(Order::SetDownload { download }).unwrap();
+    }
+    fn take_back(&mut self, Download { kind, name, .. }: Download) {
+        let known = self.given.remove(&(kind, name.clone())).is_some();
+        *self.changes.entry(kind).or_default() += u32::from(known);
+        let done = self.bench.order(Order::RemoveDownload { kind, name, reason: reason() });
+        assert_eq!(done.is_ok(), known, "{done:?}");
+    }
+    /// A terminal hears of everything that is given out now, and then has it at this version.
+    fn load(&mut self, terminal: usize, kind: DownloadKind) {
+        let step = match kind {
+            DownloadKind::Parameter => DownloadStep::Parameters { seen: 0 },
+            DownloadKind::CaKey | DownloadKind::Aid => DownloadStep::List { seen: 0 },
+        };
+        let ticket = self.bench.request(terminal, Body::Download { kind, step });
+        let ReplyBody::Download { data, .. } = self.bench.only(ticket).body else { panic!("a download") };
+        let all = self.given.iter().filter(|((other, _), _)| *other == kind);
+        let listed: Vec<u8> = all
+            .flat_map(|((_, name), download)| match kind {
+                DownloadKind::Parameter => [name.as_slice(), &download.content].concat(),
+                DownloadKind::CaKey | DownloadKind::Aid => download.summary(),
+            })
+            .collect();
+        let first = if listed.is_empty() { b'0' } else { b'1' };
+        assert_eq!(data, [&[first], listed.as_slice()].concat());
+        let ticket = self.bench.request(terminal, Body::Download { kind, step: DownloadStep::End });
+        assert_eq!(self.bench.code_of(ticket), "00");
+        let (state, index) = (self.bench.core.state(), TerminalIndex(terminal as u32));
+        let version = self.changes.get(&kind).copied().unwrap_or(0);
+        assert_eq!((state.downloaded(index, kind), state.download_version(kind)), (version, version));
     }
     fn upload(&mut self, terminal: usize, end: bool) {
-        let batch = self.batches[terminal];
+        let batch = self.named_batch(terminal);
+        let records = self.bench.records.len();
         let number = self.uploaded[terminal] + 11;
         let upload = |end| match end {
             true => Upload::End { count: number - 11 },
             false => Upload::Items(vec![item(number, 100, None)]),
         };
         let reply = self.bench.upload(terminal, batch, upload(end));
+        let is_new = self.has_told_since(records);
         if reply.code.as_str() != "00" {
             assert!(["77", "79"].contains(&reply.code.as_str()));
             return;
         }
         assert_eq!(self.bench.upload(terminal, batch, upload(end)), reply, "its repeat");
-        if end {
+        if !is_new {
+            // To a generic terminal whose batch takes transactions: what it says is about the one before.
+            assert_eq!(terminal, GENERIC);
+        } else if end {
             self.batches[terminal] += 1;
             self.uploaded[terminal] = 0;
         } else {
@@ -624,17 +753,16 @@ impl World {
         // A reversal's repeat hears the stored answer.
         for (back, ticket) in std::mem::take(&mut self.reversed) {
             let first = self.bench.only(ticket);
-            let again = self.bench.reverse(&back);
+            let again = self.send_back(&back);
             let again = self.bench.only(again);
             assert!(again == first || facts_of(&first).is_none(), "{first:?} then {again:?}");
         }
         // Balanced by the model's own sums.
         for terminal in 0..3 {
-            let batch = named::batch(self.batches[terminal]);
-            let totals = self.bench.model.recount(TerminalIndex(terminal as u32), batch);
-            let reply = self.bench.totals(terminal, self.batches[terminal], totals);
+            let (totals, batch) = (self.recount(terminal), self.named_batch(terminal));
+            let reply = self.bench.totals(terminal, batch, totals);
             let ReplyBody::BatchTotals { verdict, .. } = reply.body else { panic!("{reply:?}") };
-            assert_eq!(verdict, BatchVerdict::Balanced);
+            assert_eq!(verdict, BatchVerdict::Balanced, "{terminal} {batch} {totals:?} {reply:?}");
         }
         let whole = Bench::reopen(&self.bench.records, self.bench.config.clone(), self.bench.now, 99);
         assert_eq!(whole.core.state().records(), self.bench.core.state().records() + 1);

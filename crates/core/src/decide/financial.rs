@@ -290,8 +290,11 @@ impl Core {
     ) -> SlotId {
         let slot = self.flight.slot();
         let (key, fingerprint, target) = (plan.key, request.fingerprint, plan.target);
+        let moment = request.echo.de60;
         self.flight.pin_by_key.insert(key, slot);
-        self.flight.pins.insert(slot, PinWait { key, fingerprint, target, origins, cancelled: false });
+        self.flight
+            .pins
+            .insert(slot, PinWait { key, fingerprint, moment, target, origins, cancelled: false });
         slot
     }
 

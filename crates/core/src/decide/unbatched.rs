@@ -87,11 +87,19 @@ impl Core {
         }
     }
 
+    /// Whether a request that was made at this moment waits for its PIN under the key: nothing is recorded of it yet.
+    fn waits(&self, key: &RequestKey, moment: u64) -> bool {
+        let wait = self.flight.pin_by_key.get(key).and_then(|slot| self.flight.pins.get(slot));
+        wait.is_some_and(|wait| wait.moment == moment)
+    }
+
     fn place_financial(&self, caller: &Caller, request: &mut Financial) {
         if request.batch == BatchNumber::OPEN {
             let (stan, moment) = (request.stan, request.echo.de60);
             let known = |batch: &BatchNumber| {
-                self.made_at(&Self::key_of(caller, *batch, stan, request.class), moment).is_some()
+                let key = Self::key_of(caller, *batch, stan, request.class);
+                self.made_at(&key, moment).is_some()
+                    || self.waits(&key, moment)
                     || self.taken_back(caller, *batch, stan, moment)
             };
             // Without a moment nothing tells a repeat from the same number used again in a later batch.
@@ -128,7 +136,9 @@ impl Core {
         };
         if reversal.batch == BatchNumber::OPEN {
             let known = |batch: &BatchNumber| {
-                original(*batch).is_some() || self.taken_back(caller, *batch, stan, moment)
+                original(*batch).is_some()
+                    || self.waits(&Self::key_of(caller, *batch, stan, reversal.original_class), moment)
+                    || self.taken_back(caller, *batch, stan, moment)
             };
             reversal.batch = self.batches_back(caller).find(known).unwrap_or_else(|| self.open_batch(caller));
         }

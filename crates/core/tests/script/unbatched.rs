@@ -77,6 +77,28 @@ fn open_batch(bench: &Bench) -> u32 {
 }
 
 #[test]
+fn a_request_that_waits_for_its_pin_is_found_in_the_batch_that_was_closed_meanwhile() {
+    for closed in [false, true] {
+        let mut bench = bench();
+        assert_eq!(code(&mut bench, Timed(Ask::sale(9, 100), 1_115_092_900)), "00");
+        bench.pins = Pins::Held;
+        let sale = Timed(Ask::sale(10, 500).pin(), 1_115_093_000);
+        let first = ask(&mut bench, sale);
+        if closed {
+            let (terminal, batch) = (TERMINALS[0].0.parse().unwrap(), named::batch(1));
+            bench.order(Order::CloseBatch { terminal, batch, reason: reason() }).unwrap();
+        }
+        let repeat = ask(&mut bench, sale);
+        let other = Timed(sale.0.minor(501), sale.1);
+        assert_eq!(code(&mut bench, other), "94", "another request under its number");
+        bench.pin_done(Pins::Right);
+        let expected = if closed { "77" } else { "00" };
+        assert_eq!([first, repeat].map(|ticket| bench.code_of(ticket)), [expected; 2], "{closed}");
+        assert!(bench.held_pins.is_empty(), "one piece of work for one request");
+    }
+}
+
+#[test]
 fn a_request_goes_into_the_open_batch_and_its_repeat_hears_the_same() {
     let mut bench = bench();
     let sale = Timed(Ask::sale(10, 500), 1_118_110_640);
