@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -326,11 +327,20 @@ impl Serve {
     }
 }
 
-/// Ports that nobody listens on now. The system hands out an odd one here and even ones to connections, so
-/// that it stays free until its owner comes.
+/// Ports that nobody listens on now, each given out once. They lie below those that the system chooses for others, so
+/// that they stay free until their owner comes.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
+    const PORTS: std::ops::Range<u32> = 10_000..32_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Other processes that run tests begin elsewhere.
+    let first = std::process::id().wrapping_mul(97);
+    [(); N].map(|()| {
+        let mut ports = PORTS.map(|_| {
+            let tried = first.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+            (PORTS.start + tried % (PORTS.end - PORTS.start)) as u16
+        });
+        ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    })
 }
 
 /// Says that something is not tested, past the harness, which keeps what passing tests print.
