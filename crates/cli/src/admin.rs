@@ -283,8 +283,10 @@ fn ask_with(stream: &UnixStream, request: Value, name: &str, secret: &str) -> Re
 /// Several custodians' passwords and components in one request, of which no copy stays behind.
 fn sent_order(stream: &UnixStream, order: &LmkOrder) -> Result<Value> {
     let mut line = Zeroizing::new(String::with_capacity(ORDER_BYTES_MAX));
-    for Custodian { user, password, component } in &order.custodians {
-        let separator = if line.is_empty() { "" } else { "," };
+    let reason = serde_json::to_string(&order.reason)?;
+    write!(line, "{{\"command\":\"change-lmk\",\"reason\":{reason},\"custodians\":[")?;
+    for (place, Custodian { user, password, component }) in order.custodians.iter().enumerate() {
+        let separator = if place == 0 { "" } else { "," };
         let digits = Zeroizing::new(hex(component.expose()));
         let password = Zeroizing::new(serde_json::to_string(password.expose())?);
         write!(
@@ -293,11 +295,7 @@ fn sent_order(stream: &UnixStream, order: &LmkOrder) -> Result<Value> {
             *password, *digits
         )?;
     }
-    let reason = serde_json::to_string(&order.reason)?;
-    let line = Zeroizing::new(format!(
-        "{{\"command\":\"change-lmk\",\"reason\":{reason},\"custodians\":[{}]}}",
-        *line
-    ));
+    line.push_str("]}");
     sent(stream, &line)?.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 
