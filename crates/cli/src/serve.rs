@@ -53,6 +53,9 @@ pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
         let generic: Vec<_> =
             config.terminals.generic.iter().map(|listener| listener.dialect.name()).collect();
         let switch = Switch::start_with(config, data, None, hooks).await?;
+        if let Err(error) = switchyard_server::keep_from_swap() {
+            tracing::warn!(%error, "keys could be written to swap: raise the limit on locked memory, or switch swap off");
+        }
         let addresses = switch.addresses();
         eprintln!(
             "terminals on {}, http on {}; Ctrl-C stops in good order",

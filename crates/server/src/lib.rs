@@ -72,7 +72,7 @@ pub use data::{
     DataDir, DataError, KeptTransport, draw_checkpoint_secret, keep_key, keep_transport, kept_key,
     read_checkpoint_secret,
 };
-pub use harden::refuse_core_dumps;
+pub use harden::{keep_from_swap, refuse_core_dumps};
 pub use hot_cards::{CardToBlock, ClearPan};
 pub use hsm::HsmStartError;
 pub use install::{
