@@ -228,25 +228,17 @@ impl Core {
             // It has taken place: it is not declined any more, but nobody is paid before somebody has looked.
             finding.verdict = RiskVerdict::HoldPayout;
         }
-        if let RouteTarget::Link(link) = plan.target
-            && request.kind.is_advice()
-        {
-            plan.billing = self.billing(request.kind, request.amount, plan.original, link, now)?;
-            return Ok(());
-        }
-        match plan.target {
-            RouteTarget::Link(link) if !self.is_healthy(link, now) => {
-                plan.stands_in = seen.as_ref().is_some_and(|seen| self.may_stand_in(plan, request, seen));
-                if !plan.stands_in {
-                    return Err(ResponseCode::ISSUER_INOPERATIVE);
-                }
+        let RouteTarget::Link(link) = plan.target else {
+            return self.card_in_order(plan, request, now);
+        };
+        // What has taken place waits for its issuer.
+        if !request.kind.is_advice() && !self.is_healthy(link, now) {
+            plan.stands_in = seen.as_ref().is_some_and(|seen| self.may_stand_in(plan, request, seen));
+            if !plan.stands_in {
+                return Err(ResponseCode::ISSUER_INOPERATIVE);
             }
-            RouteTarget::Link(_) => {}
-            RouteTarget::OnUs => return self.card_in_order(plan, request, now),
         }
-        if let RouteTarget::Link(link) = plan.target {
-            plan.billing = self.billing(request.kind, request.amount, plan.original, link, now)?;
-        }
+        plan.billing = self.billing(request.kind, request.amount, plan.original, link, now)?;
         Ok(())
     }
 

@@ -34,14 +34,14 @@ impl Core {
         }
         let billed = match original.and_then(|id| self.state.transactions.get(id)) {
             Some(original) => original.billing.map(|billing| billing.of(amount)).transpose(),
-            None => match self.rate_for(kind, amount, link, now) {
-                Ok(Some(rate)) => rate.quote(amount).map(|quote| {
+            None => {
+                let quoted = |rate: &ExchangeRate| {
+                    let quote = rate.quote(amount)?;
                     let rate_day = BusinessDate::at(rate.valid_from, self.offset());
-                    Some(Billing { amount: quote.billed, rate: quote.billed_rate, rate_day })
-                }),
-                Ok(None) => Ok(None),
-                Err(code) => return Err(code),
-            },
+                    Ok(Billing { amount: quote.billed, rate: quote.billed_rate, rate_day })
+                };
+                self.rate_for(kind, amount, link, now)?.map(quoted).transpose()
+            }
         };
         match billed {
             Ok(billing) => Ok(billing),
