@@ -77,9 +77,8 @@ impl Core {
     }
 
     /// Whether a reversal of what was made at this moment has been taken under the number, whatever it found.
-    fn taken_back(&self, caller: &Caller, batch: BatchNumber, stan: Stan, moment: u64) -> bool {
-        let key = Self::key_of(caller, batch, stan, MessageClass::Reversal);
-        match self.state.requests.get(&key) {
+    fn taken_back(&self, key: &RequestKey, moment: u64) -> bool {
+        match self.state.requests.get(&RequestKey { class: MessageClass::Reversal, ..*key }) {
             Some(Known::Reversal(number)) => {
                 self.state.requests.reversal(number).is_some_and(|taken| taken.echo.de60 == moment)
             }
@@ -93,14 +92,16 @@ impl Core {
         wait.is_some_and(|wait| wait.moment == moment)
     }
 
+    /// Whether the terminal has sent this before: it is recorded, waits, or was taken back.
+    fn has_sent(&self, key: &RequestKey, moment: u64) -> bool {
+        self.made_at(key, moment).is_some() || self.waits(key, moment) || self.taken_back(key, moment)
+    }
+
     fn place_financial(&self, caller: &Caller, request: &mut Financial) {
         if request.batch == BatchNumber::OPEN {
             let (stan, moment) = (request.stan, request.echo.de60);
             let known = |batch: &BatchNumber| {
-                let key = Self::key_of(caller, *batch, stan, request.class);
-                self.made_at(&key, moment).is_some()
-                    || self.waits(&key, moment)
-                    || self.taken_back(caller, *batch, stan, moment)
+                self.has_sent(&Self::key_of(caller, *batch, stan, request.class), moment)
             };
             // Without a moment nothing tells a repeat from the same number used again in a later batch.
             let mut before = self.batches_back(caller).filter(|_| moment != 0);
@@ -131,19 +132,13 @@ impl Core {
 
     fn place_reversal(&self, caller: &Caller, reversal: &mut Reversal) {
         let (stan, moment) = (reversal.stan, reversal.original_moment.unwrap_or(reversal.echo.de60));
-        let original = |batch: BatchNumber| {
-            self.made_at(&Self::key_of(caller, batch, stan, reversal.original_class), moment)
-        };
+        let key = |batch| Self::key_of(caller, batch, stan, reversal.original_class);
         if reversal.batch == BatchNumber::OPEN {
-            let known = |batch: &BatchNumber| {
-                original(*batch).is_some()
-                    || self.waits(&Self::key_of(caller, *batch, stan, reversal.original_class), moment)
-                    || self.taken_back(caller, *batch, stan, moment)
-            };
+            let known = |batch: &BatchNumber| self.has_sent(&key(*batch), moment);
             reversal.batch = self.batches_back(caller).find(known).unwrap_or_else(|| self.open_batch(caller));
         }
         // What it was follows from the original: the message says only its class and DE 3.
-        let found = original(reversal.batch).and_then(|id| self.state.transactions.get(id));
+        let found = self.made_at(&key(reversal.batch), moment).and_then(|id| self.state.transactions.get(id));
         if let Some(found) = found
             && found.opened.fingerprint.processing_code == reversal.fingerprint.processing_code
         {
