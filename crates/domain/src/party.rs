@@ -73,6 +73,27 @@ pub struct WorkingKeys {
     pub track: Option<KeyRecord>,
 }
 
+impl WorkingKeys {
+    /// The one for this use; the others are not of a session.
+    pub fn of(&self, usage: KeyUse) -> Option<&KeyRecord> {
+        match usage {
+            KeyUse::TerminalPin => Some(&self.pin),
+            KeyUse::TerminalMac => Some(&self.mac),
+            KeyUse::TerminalTrack => self.track.as_ref(),
+            _ => None,
+        }
+    }
+    /// As [`of`](Self::of), to put another in its place.
+    pub fn of_mut(&mut self, usage: KeyUse) -> Option<&mut KeyRecord> {
+        match usage {
+            KeyUse::TerminalPin => Some(&mut self.pin),
+            KeyUse::TerminalMac => Some(&mut self.mac),
+            KeyUse::TerminalTrack => self.track.as_mut(),
+            _ => None,
+        }
+    }
+}
+
 /// MAC algorithm of a terminal's profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

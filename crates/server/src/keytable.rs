@@ -104,19 +104,7 @@ impl TerminalEntry {
         }
         let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(keys) = wrapped.as_mut() else { return };
-        let place = match usage {
-            KeyUse::TerminalPin => Some(&mut keys.pin),
-            KeyUse::TerminalMac => Some(&mut keys.mac),
-            KeyUse::TerminalTrack => keys.track.as_mut(),
-            KeyUse::TerminalMaster
-            | KeyUse::ZonePin
-            | KeyUse::PinVerification
-            | KeyUse::CardData
-            | KeyUse::CardHash
-            | KeyUse::IssuerCryptogram
-            | KeyUse::Transport => None,
-        };
-        if let Some(place) = place.filter(|place| place.check_value == key.check_value) {
+        if let Some(place) = keys.of_mut(usage).filter(|place| place.check_value == key.check_value) {
             *place = key.clone();
             self.ready.store(None);
         }

@@ -65,11 +65,10 @@ impl Registry {
 
     /// A key as it is wrapped, also of a terminal's session. Keys whose wrapped form is in no ledger have none.
     pub(crate) fn wrapped(&self, key: KeyName) -> Option<&KeyRecord> {
-        let session = || self.terminal(TerminalIndex(key.owner))?.keys.as_ref();
         let found = match key.usage {
-            KeyUse::TerminalPin => session().map(|keys| &keys.pin),
-            KeyUse::TerminalMac => session().map(|keys| &keys.mac),
-            KeyUse::TerminalTrack => session().and_then(|keys| keys.track.as_ref()),
+            KeyUse::TerminalPin | KeyUse::TerminalMac | KeyUse::TerminalTrack => {
+                self.terminal(TerminalIndex(key.owner)).and_then(|state| state.keys.as_ref()?.of(key.usage))
+            }
             KeyUse::TerminalMaster
             | KeyUse::ZonePin
             | KeyUse::PinVerification
@@ -84,11 +83,10 @@ impl Registry {
     /// Puts a key in the place of itself, wrapped in another way.
     fn translate(&mut self, name: KeyName, key: &KeyRecord) -> Result<(), ApplyError> {
         let owner = name.owner as usize;
-        let session = self.terminals.get_mut(owner).and_then(|state| state.keys.as_mut());
         let place = match name.usage {
-            KeyUse::TerminalPin => session.map(|keys| &mut keys.pin),
-            KeyUse::TerminalMac => session.map(|keys| &mut keys.mac),
-            KeyUse::TerminalTrack => session.and_then(|keys| keys.track.as_mut()),
+            KeyUse::TerminalPin | KeyUse::TerminalMac | KeyUse::TerminalTrack => {
+                self.terminals.get_mut(owner).and_then(|state| state.keys.as_mut()?.of_mut(name.usage))
+            }
             KeyUse::TerminalMaster => self.terminals.get_mut(owner).map(|s| &mut s.terminal.master_key),
             KeyUse::ZonePin => self.links.get_mut(owner).map(|link| &mut link.pin_key),
             KeyUse::PinVerification
