@@ -320,9 +320,10 @@ impl<'a> Session<'a> {
         }
         // Hosts answer nearly in order: the place is near the front. One that repeats no trace number, or its own, repeats
         // the reference; one that gives a reference of its own repeats the trace number.
-        let by_reference = self.outstanding.iter().position(|(_, rrn, _)| answer.rrn == Some(*rrn));
-        let place = by_reference
-            .or_else(|| self.outstanding.iter().position(|(stan, ..)| answer.stan == Some(*stan)));
+        let outstanding = &self.outstanding;
+        let by_reference = |rrn| outstanding.iter().position(|(_, asked, _)| *asked == rrn);
+        let by_trace = |stan| outstanding.iter().position(|(asked, ..)| *asked == stan);
+        let place = answer.rrn.and_then(by_reference).or_else(|| answer.stan.and_then(by_trace));
         if let Some((.., sent)) = place.and_then(|place| self.outstanding.remove(place)) {
             self.metrics.answer.record(sent.elapsed());
             answer.code.into_iter().for_each(|code| self.metrics.answered(code));
