@@ -137,18 +137,19 @@ pub(crate) fn refuse_all(requests: &mut Vec<Box<Request>>, not_taken: &mut NotTa
     }
 }
 
-/// What is never answered 96: a terminal that cannot get rid of a reversal cannot sell, and a batch that is
-/// being closed must come to its end.
+/// What is never answered 96: a terminal that cannot get rid of a reversal or of what it approved by itself cannot sell,
+/// and a batch that is being closed must come to its end.
 fn is_reserved(body: &Body) -> bool {
     match body {
-        Body::Reversal(_) | Body::BatchTotals { .. } | Body::BatchUpload { .. } => true,
+        Body::Reversal(_) | Body::BatchTotals { .. } | Body::BatchUpload { .. } | Body::ScriptResult(_) => {
+            true
+        }
+        Body::Financial(financial) => financial.kind.is_advice(),
         Body::SignOn { .. }
         | Body::SignOff { .. }
         | Body::Echo
         | Body::Status { .. }
         | Body::Download { .. }
-        | Body::ScriptResult(_)
-        | Body::Financial(_)
         | Body::Unsupported { .. } => false,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use switchyard_core::{
     ChipOutcome, CommandError, CommandOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome,
@@ -42,10 +43,11 @@ pub(crate) enum Job {
 /// A command's ticket and what is to be said of it.
 pub(crate) type CommandAnswer = (u64, Result<CommandOutcome, CommandError>);
 
-/// Jobs that wait. The core's limit of requests in flight bounds them.
+/// Jobs that wait, since when. The core's limit of requests in flight bounds how many, and none is done after
+/// `keys.job_wait_ms_max`: nobody waits for its result any more.
 #[derive(Debug)]
 pub(crate) struct JobQueue {
-    waiting: Mutex<(VecDeque<Job>, bool)>,
+    waiting: Mutex<(VecDeque<(Instant, Job)>, bool)>,
     work: Condvar,
 }
 
@@ -56,8 +58,10 @@ impl JobQueue {
 
     /// Hands over the jobs of one release.
     pub(crate) fn push(&self, jobs: &mut Vec<Job>) {
-        let count = jobs.len();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).0.extend(jobs.drain(..));
+        let (count, now) = (jobs.len(), Instant::now());
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.0.extend(jobs.drain(..).map(|job| (now, job)));
+        drop(waiting);
         if count > JOBS_PER_TURN {
             self.work.notify_all();
         } else if count > 0 {
@@ -66,7 +70,7 @@ impl JobQueue {
     }
 
     /// Takes a few jobs; false when the queue is closed and empty.
-    fn take(&self, jobs: &mut Vec<Job>) -> bool {
+    fn take(&self, jobs: &mut Vec<(Instant, Job)>) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         while waiting.0.is_empty() && !waiting.1 {
             waiting = self.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -106,10 +110,22 @@ pub(crate) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>
 /// Does jobs to their end where the HSM is in this process; what waits for a module goes on as a task.
 fn run(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle) {
     let _entered = runtime.enter();
+    let wait_max = Duration::from_millis(u64::from(shared.config.keys.job_wait_ms_max));
     let mut jobs = Vec::with_capacity(JOBS_PER_TURN);
     let mut results = Vec::with_capacity(JOBS_PER_TURN);
     while shared.jobs.take(&mut jobs) {
-        for job in jobs.drain(..) {
+        for (since, job) in jobs.drain(..) {
+            let job = if since.elapsed() < wait_max {
+                job
+            } else {
+                match not_done(shared, job) {
+                    Ok(result) => {
+                        results.push(result);
+                        continue;
+                    }
+                    Err(job) => job,
+                }
+            };
             let mut work = Box::pin(perform(Arc::clone(shared), job));
             match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(result) => results.extend(result),
@@ -128,6 +144,18 @@ fn run(shared: &Arc<Shared>, runtime: &tokio::runtime::Handle) {
         }
         shared.queue.push(results.drain(..));
     }
+}
+
+/// What the core hears of a job that waited too long; what is no terminal's comes back.
+fn not_done(shared: &Shared, job: Job) -> Result<Input, Job> {
+    let result = match job {
+        Job::Pin { slot, request, .. } => Input::PinDone { slot, request, outcome: PinOutcome::Failed },
+        Job::Chip { slot, request } => Input::ChipDone { slot, request, outcome: ChipOutcome::Failed },
+        Job::Keys { slot, .. } => Input::KeysMade { slot, made: None },
+        Job::Shred { .. } => return Err(job),
+    };
+    shared.metrics.key_job(KeyOutcome::Overdue);
+    Ok(result)
 }
 
 /// Does a job; what the core has to hear of it comes back.

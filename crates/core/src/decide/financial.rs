@@ -75,7 +75,8 @@ impl Core {
         if !self.takes(&key) {
             return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
         }
-        if self.flight.pins.len() + self.flight.upstream.len() >= self.config.in_flight_max {
+        let under_way = self.flight.pins.len() + self.flight.upstream.len();
+        if under_way >= self.config.in_flight_max && !request.kind.is_advice() {
             return out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
         }
         self.proceed(caller, vec![caller.origin], request, PinState::NotAsked, now, out);

@@ -2,7 +2,9 @@
 
 use crate::support::*;
 use switchyard_core::{Body, CoreConfig, Input, KeyForm, MacCheck, Order, ReplyBody};
-use switchyard_domain::{Actor, Record, ResponseCode, Stamped, TerminalIndex, TerminalOrder};
+use switchyard_domain::{
+    Actor, Record, ResponseCode, Stamped, TerminalIndex, TerminalOrder, TransactionKind,
+};
 
 fn sale() -> Body {
     Body::Financial(Ask::sale(10, 100).financial())
@@ -104,6 +106,8 @@ fn above_the_limit_requests_are_shed_and_not_remembered() {
     bench.pins = Pins::Held;
     let first = bench.ask(&Ask::sale(10, 100).pin());
     assert_eq!(bench.code(&Ask::sale(11, 100)), "96");
+    let advice = Ask::new(TransactionKind::OfflineSale, 12, 100, ON_US);
+    assert_eq!(bench.code(&advice), "00", "what has taken place is never shed");
     bench.pin_done(Pins::Right);
     assert_eq!(bench.code_of(first), "00");
     assert_eq!(bench.code(&Ask::sale(11, 100)), "00");

@@ -153,7 +153,7 @@ section!(
     CoreLimits {
         /// Requests that may wait for the core; beyond it new ones are answered with 96.
         queue_requests_max: u32 = 16_384, in 1..=1_048_576;
-        /// Reversals and batch messages that may wait beyond that; they are never answered with 96, the switch
+        /// Reversals, advices and batch messages that may wait beyond that; they are never answered with 96, the switch
         /// stops reading instead.
         queue_reserved_max: u32 = 4_096, in 1..=1_048_576;
         /// Inputs whose records go into one submission to the ledger.
@@ -207,6 +207,9 @@ section!(
         card_key_days: u32 = 31, in 1..=366;
         /// Threads that verify and translate PINs and make keys. 0: half as many as there are processors.
         threads: u32 = 0, in 0..=256;
+        /// Milliseconds that PIN work, a cryptogram or a sign-on may wait for one of these threads; what waited longer is not
+        /// done, because its terminal has given up, and hears A7.
+        job_wait_ms_max: u32 = 10_000, in 10..=600_000;
     }
 );
 section!(

@@ -71,6 +71,8 @@ labels!(
         Made = "made",
         /// It could not be done.
         Failed = "failed",
+        /// It waited too long to be worth doing.
+        Overdue = "overdue",
     }
 );
 labels!(

@@ -201,7 +201,7 @@ async fn a_small_window_slows_a_connection_down_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beyond_the_queue_requests_hear_96_and_reversals_wait() {
+async fn beyond_the_queue_requests_hear_96_and_reversals_and_advices_wait() {
     let running = running(|config| {
         config.core.queue_requests_max = 1;
         config.core.queue_reserved_max = 1;
@@ -212,20 +212,30 @@ async fn beyond_the_queue_requests_hear_96_and_reversals_wait() {
     let mut bytes = Vec::new();
     for stan in 100..300 {
         bytes.extend(client.reversal(CARD, stan, 1));
+        bytes.extend(client.offline_sale(CARD, stan + 1_000, 1));
         bytes.extend(echo(&client));
     }
     client.stream.write_all(&bytes).await.unwrap();
     let mut shed = 0;
-    for _ in 0..400 {
+    for _ in 0..600 {
         let answer = client.read().await;
         match (answer.mti, answer.code.as_str()) {
-            (0x0410 | 0x0830, "00") => {}
+            (0x0410 | 0x0230 | 0x0830, "00") => {}
             (0x0830, "96") => shed += 1,
             other => panic!("{other:?}"),
         }
     }
     assert!(shed > 0);
     running.counts(&format!("switch_requests_shed_total {shed}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_waited_too_long_is_not_done() {
+    let running = running(|config| config.keys.job_wait_ms_max = 0).await;
+    let mut client = running.client().await;
+    assert_eq!(client.sign_on().await.code, "A7");
+    running.counts("switch_key_jobs_total{outcome=\"overdue\"} 1").await;
+    running.counts("switch_key_jobs_total{outcome=\"made\"} 0").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

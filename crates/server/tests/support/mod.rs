@@ -64,12 +64,17 @@ pub fn install(dir: &Path, link: Option<SocketAddr>) {
 
 /// As [`install`], with an address in words.
 pub fn install_at(dir: &Path, link: Option<String>) {
-    let plan =
-        InitPlan { acquirer: "48720000".parse().unwrap(), offset: UtcOffset::CHINA, day: None, demo: true };
-    initialise(dir, &config(), &plan, |tools| commands(tools, link)).unwrap();
+    install_waiting(dir, link, 2_000);
 }
 
-fn commands(tools: &Tools, link: Option<String>) -> Result<Vec<Command>, KeyError> {
+/// As [`install_at`], with the time in which the issuer has to answer.
+pub fn install_waiting(dir: &Path, link: Option<String>, answer_timeout_ms: u32) {
+    let plan =
+        InitPlan { acquirer: "48720000".parse().unwrap(), offset: UtcOffset::CHINA, day: None, demo: true };
+    initialise(dir, &config(), &plan, |tools| commands(tools, link, answer_timeout_ms)).unwrap();
+}
+
+fn commands(tools: &Tools, link: Option<String>, answer_timeout_ms: u32) -> Result<Vec<Command>, KeyError> {
     let (pvk_record, pvk) = tools.keys.generate(KeyUse::PinVerification)?;
     let pan = Pan::from_digits(CARD.as_bytes()).unwrap();
     let expiry: Expiry = "3012".parse().unwrap();
@@ -124,7 +129,7 @@ fn commands(tools: &Tools, link: Option<String>) -> Result<Vec<Command>, KeyErro
             dialect: LinkDialect::Iso87Ascii,
             framing: "len2-be".into(),
             pin_key: tools.keys.generate(KeyUse::ZonePin)?.0,
-            answer_timeout_ms: 2_000,
+            answer_timeout_ms,
         })));
         commands.push(Command::AddRoute(range(623_000, RouteTarget::Link(LinkIndex(0)))));
     }
@@ -224,7 +229,7 @@ impl Client {
     pub fn sale(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
         let pin = encode_iso0(&Pin::new(PIN).unwrap(), card.as_bytes()).unwrap();
         let block = self.pik.as_ref().map_or([0; 8], |pik| pik.encrypt_block(pin));
-        self.transaction(0x0200, stan, |b| {
+        self.transaction(0x0200, |b| {
             b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
             b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"021").unwrap();
             b.digits(25, b"00").unwrap().digits(26, b"12").unwrap();
@@ -236,7 +241,7 @@ impl Client {
     /// A sale by magnetic stripe, whose track is enciphered and stands for the card number.
     pub fn sale_by_track(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
         let track = format!("{card}=30122010000000000000");
-        let mut frame = self.transaction(0x0200, stan, |b| {
+        let mut frame = self.transaction(0x0200, |b| {
             b.number(3, 0).unwrap().number(4, amount).unwrap().number(11, stan).unwrap();
             b.digits(22, b"022").unwrap().digits(25, b"00").unwrap().digits(35, track.as_bytes()).unwrap();
             b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
@@ -256,7 +261,7 @@ impl Client {
 
     /// The reversal of that sale.
     pub fn reversal(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
-        self.transaction(0x0400, stan, |b| {
+        self.transaction(0x0400, |b| {
             b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
             b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"021").unwrap();
             b.digits(25, b"00").unwrap().text(39, "98").unwrap();
@@ -264,8 +269,23 @@ impl Client {
         })
     }
 
-    fn transaction(&self, mti: u16, _stan: u64, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
-        let de60 = format!("22{:06}000", self.batch);
+    /// A sale that the terminal has approved by itself.
+    pub fn offline_sale(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
+        self.transaction_as(30, 0x0220, |b| {
+            b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
+            b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"012").unwrap();
+            b.digits(25, b"00").unwrap().text(38, "123456").unwrap();
+            b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+            b.text(63, "01 ").unwrap();
+        })
+    }
+
+    fn transaction(&self, mti: u16, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
+        self.transaction_as(22, mti, elements)
+    }
+
+    fn transaction_as(&self, kind: u8, mti: u16, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
+        let de60 = format!("{kind:02}{:06}000", self.batch);
         let mut body = Vec::new();
         let mut builder = dialect().builder(&mut body, Mti::new(mti));
         elements(&mut builder);
