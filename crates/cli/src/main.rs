@@ -39,6 +39,10 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_COULD_NOT: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before anything is read: every second command has keys, components or card numbers in its memory.
+    if let Err(error) = switchyard_server::refuse_core_dumps() {
+        eprintln!("switchyard: a core file of this process could hold keys: {error}");
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -43,9 +43,6 @@ pub(crate) fn check(path: &Path, form: Output) -> Result<Verdict> {
 pub(crate) fn run(option: &ConfigOption, data: &Path) -> Result<Verdict> {
     let config = load(option)?;
     crate::logging::start(&config.log);
-    if let Err(error) = switchyard_server::refuse_core_dumps() {
-        tracing::warn!(%error, "a core file of this process could hold keys");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let reload = option.config.clone().map(|path| -> Reload { Arc::new(move || Config::load(&path)) });

@@ -10,8 +10,8 @@ use switchyard_domain::{
     AccountId, AccountRules, AcquirerId, Actor, Amount, AuthCode, BatchNumber, BatchTotals, CardIssued,
     CardRef, ConversionRate, Currency, DownloadKind, Echo, Expiry, FeePlan, Fingerprint, KeyName, KeyRecord,
     Link, LinkIndex, Merchant, MerchantId, MessageClass, Pan, PinBlock, Record, ResponseCode, ReversalReason,
-    RiskRules, Route, RoutingRules, Rrn, Stan, StandInRules, Terminal, TerminalId, Track2, TransactionId,
-    TransactionKind, Transfer, UploadedItem, WorkingKeys,
+    RiskRules, Route, RoutingRules, Rrn, ServiceAccount, Stan, StandInRules, Terminal, TerminalId, Track2,
+    TransactionId, TransactionKind, Transfer, UploadedItem, WorkingKeys,
 };
 
 /// Where a reply goes: a connection and the request that it keeps under a ticket. The core only hands
@@ -303,6 +303,8 @@ pub struct Financial {
     pub pin: Option<PinBlock>,
     /// DE 35 in clear, for the issuer.
     pub track2: Option<Track2>,
+    /// DE 48 of a value-added payment, for whoever renders the service.
+    pub service: Option<ServiceAccount>,
     /// DE 55 as it came, for the issuer.
     pub emv: Option<Vec<u8>>,
     /// DE 23.

@@ -274,6 +274,46 @@ impl fmt::Debug for Track2 {
     }
 }
 
+/// DE 48 of a value-added payment: the telephone to top up, or the card to repay. In memory only; never recorded, never
+/// printed.
+pub struct ServiceAccount(String);
+impl ServiceAccount {
+    /// Fewest and most digits.
+    pub const DIGITS: std::ops::RangeInclusive<usize> = 4..=32;
+    /// From digits.
+    ///
+    /// # Errors
+    /// [`DataError`] when there are too few or too many, or when one is no digit.
+    pub fn new(digits: String) -> Result<Self, DataError> {
+        let account = Self(digits);
+        let (what, have) = ("service account", account.0.len());
+        if !Self::DIGITS.contains(&have) {
+            let (need_min, need_max) = Self::DIGITS.into_inner();
+            return Err(DataError::Length { what, need_min, need_max, have });
+        }
+        match account.0.bytes().position(|byte| !byte.is_ascii_digit()) {
+            Some(position) => {
+                Err(DataError::Character { what, byte: account.0.as_bytes()[position], position })
+            }
+            None => Ok(account),
+        }
+    }
+    /// The digits, for a link's request.
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+}
+impl Drop for ServiceAccount {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+impl fmt::Debug for ServiceAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServiceAccount(…)")
+    }
+}
+
 /// DE 52: an encrypted PIN block, in memory only; never recorded, never printed.
 pub struct PinBlock(pub [u8; 8]);
 impl Drop for PinBlock {

@@ -38,7 +38,9 @@ mod user;
 
 pub use account::{AccountId, AccountKind, AccountRules};
 pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
-pub use card::{CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, Track2};
+pub use card::{
+    CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, ServiceAccount, Track2,
+};
 pub use ceremony::{KeyCipher, KeyMove, KeyPlan, LmkChange};
 pub use code::ResponseCode;
 pub use currency::Currency;

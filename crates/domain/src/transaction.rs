@@ -83,6 +83,10 @@ impl TransactionKind {
     pub fn buys(self) -> bool {
         matches!(self, Self::Sale | Self::OfflineSale | Self::CashAdvance | Self::CardRepayment | Self::TopUp)
     }
+    /// Whether it pays for a service to an account of its own: a telephone, another card.
+    pub fn serves_an_account(self) -> bool {
+        matches!(self, Self::CardRepayment | Self::TopUp)
+    }
     /// Whether it takes its original back whole, as if that had never been.
     pub fn voids(self) -> bool {
         matches!(self, Self::Void | Self::PreAuthVoid | Self::CompletionVoid)

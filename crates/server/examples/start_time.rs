@@ -308,6 +308,7 @@ impl World {
             card: Some(Card { pan: pan(card), reference, expiry: None }),
             pin: None,
             track2: None,
+            service: None,
             emv: None,
             chip_answer: None,
             card_sequence: None,

@@ -159,6 +159,7 @@ mod tests {
             card: Some(Card { pan, reference, expiry: None }),
             pin: None,
             track2: None,
+            service: None,
             emv: Some(emv),
             card_sequence: Some(1),
             chip_answer: None,

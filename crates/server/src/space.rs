@@ -14,8 +14,9 @@ pub(crate) fn watch(shared: &Shared, ledger: &Path) {
     let free = match shared.hooks.files.free_bytes(ledger) {
         Ok(free) => free,
         Err(error) => {
-            tracing::warn!(%error, "the ledger's disk cannot be measured");
-            return;
+            // A disk that cannot say how full it is may be full: nothing new until it can.
+            tracing::error!(%error, "the ledger's disk cannot be measured");
+            0
         }
     };
     let full = free < needed;

@@ -6,11 +6,16 @@ mod support;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, start};
+use support::{Between, CARD, Client, FOREIGN_CARD, Issuer, TRACK_REST, config, dialect, install, start};
 use switchyard_server::Switch;
+use switchyard_wire::Dialect;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// TPDU and header.
+const ENVELOPE_BYTES: usize = 11;
 
 /// Log lines, kept.
 #[derive(Clone, Default)]
@@ -50,6 +55,18 @@ fn every_file(dir: &Path, visit: &mut dyn FnMut(&Path, Vec<u8>)) {
     }
 }
 
+/// The values of an element in frames of a stream, each behind a length of two bytes.
+fn values(mut stream: &[u8], dialect: &Dialect, skipped: usize, element: u8) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    while let Some((length, rest)) = stream.split_first_chunk::<2>() {
+        let (frame, next) = rest.split_at(usize::from(u16::from_be_bytes(*length)));
+        let message = dialect.parse(&frame[skipped..]).unwrap();
+        found.extend(message.raw(element).map(<[u8]>::to_vec));
+        stream = next;
+    }
+    found
+}
+
 /// Ends of lines and colours in everything that is text, from a terminal and from an administrator.
 async fn forge_log_lines(client: &Client, switch: &Switch, data: &Path) {
     let [terminal, merchant] = ["T\n\x1b[31mX", "M\r\nFORGED LINE\x07"].map(|text| text.to_owned());
@@ -85,20 +102,28 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
 
     let issuer = Issuer::start().await;
     let dir = tempfile::tempdir().unwrap();
-    install(dir.path(), Some(issuer.address));
+    let between = Between::start(issuer.address).await;
+    install(dir.path(), Some(between.address));
     let (switch, _) = start(dir.path(), config()).await;
     let mut client = Client::connect(switch.addresses().terminals).await;
     assert_eq!(client.sign_on_as(b"00000001004").await.code, "00");
     let sale = client.sale(CARD, 2, 100);
-    for frame in [
+    let mut stan = 100;
+    assert_eq!(client.reached(&mut stan).await.code, "00");
+    let frames = [
         sale.clone(),
         client.sale_by_track(CARD, 3, 100),
         client.sale(FOREIGN_CARD, 4, 100),
         client.reversal(CARD, 2, 100),
         client.sale("6299991618033986", 5, 100),
-    ] {
-        client.ask(&frame).await;
+    ];
+    for frame in &frames {
+        client.ask(frame).await;
     }
+    // An outcome that nobody knows: what the queue of reversals keeps is on the disk by now.
+    issuer.silent.store(true, Ordering::Relaxed);
+    let open = client.sale(FOREIGN_CARD, 6, 100);
+    assert_eq!(client.ask(&open).await.code, "98");
     // Messages that go wrong are where bytes like to end up in a log.
     for cut in [20, 40, 60, sale.len() - 10] {
         let mut frame = sale[..cut].to_vec();
@@ -114,10 +139,43 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     client.stream.write_all(CARD.as_bytes()).await.unwrap();
     assert!(client.is_closed().await);
 
+    let sent = [frames.concat(), open].concat();
+    let mut secrets: Vec<_> =
+        [CARD, FOREIGN_CARD, "6299991618033986"].into_iter().flat_map(spellings).collect();
+    // What follows the service code on a track, as the terminal read it; the track and the PINs as they came, and as
+    // they went on under the issuer's key.
+    secrets.extend(spellings(TRACK_REST));
+    let tracks = values(&sent, dialect(), ENVELOPE_BYTES, 35);
+    let pins = values(&sent, dialect(), ENVELOPE_BYTES, 52);
+    let passed_on = values(&between.kept.lock().unwrap(), Dialect::builtin("iso87-ascii").unwrap(), 0, 52);
+    assert!(
+        (tracks.len(), pins.len()) == (1, 4) && passed_on.len() >= 3,
+        "{tracks:?} {pins:?} {passed_on:?}"
+    );
+    let hex = |digits: &[u8]| {
+        (0..digits.len() / 2)
+            .map(|at| {
+                u8::from_str_radix(std::str::from_utf8(&digits[2 * at..2 * at + 2]).unwrap(), 16).unwrap()
+            })
+            .collect()
+    };
+    secrets.extend(passed_on.iter().map(|digits| hex(digits)));
+    secrets.extend(tracks.into_iter().chain(pins).chain(passed_on));
+
+    // What a kill would leave behind, and what an end in good order does.
+    let scan = |when: &str| {
+        let mut files = 0;
+        every_file(dir.path(), &mut |path, bytes| {
+            files += 1;
+            assert_absent(&format!("{} {when}", path.display()), &bytes, &secrets);
+        });
+        assert!(files >= 4, "ledger and keys were looked at");
+    };
+    scan("of a switch at work");
     let metrics = switch.handle().metrics_page();
     let status = format!("{:?}", switch.status());
     switch.shutdown().await.unwrap();
-    let secrets: Vec<_> = [CARD, FOREIGN_CARD, "6299991618033986"].into_iter().flat_map(spellings).collect();
+    scan("of a switch that ended");
     assert_absent("the metrics", metrics.as_bytes(), &secrets);
     assert_absent("the status", status.as_bytes(), &secrets);
     let log = lines.0.lock().unwrap().clone();
@@ -127,10 +185,4 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
         let stamped = line.len() > 27 && line.as_bytes()[10] == b'T' && line.as_bytes()[26] == b'Z';
         assert!(stamped && !line.contains(|c: char| c.is_control()), "somebody else wrote {line:?}");
     }
-    let mut files = 0;
-    every_file(dir.path(), &mut |path, bytes| {
-        files += 1;
-        assert_absent(&path.display().to_string(), &bytes, &secrets);
-    });
-    assert!(files >= 4, "ledger and keys were looked at");
 }

@@ -30,7 +30,7 @@ Developer commands of Switchyard
   cargo xtask simulate [--seeds N] [--seed S] [--steps K] [--seconds T] [--output json]
                                  a whole switch with terminals, issuers, network and disk, one seed after another
   cargo xtask soak               the nightly form: 200 kills, 32 power cuts, 2,000 seeds of the simulation,
-                                 every fuzz target for two minutes
+                                 the time of MAC comparisons, every fuzz target for two minutes
 ";
 
 fn main() -> ExitCode {

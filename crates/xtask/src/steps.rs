@@ -30,6 +30,9 @@ pub(crate) fn soak(report: &mut Report) {
     report.step("simulation, 2,000 seeds", |_| {
         if simulation::play(&["--seeds", "2000"])? { Ok(()) } else { bail!("an invariant broke") }
     });
+    report.step("time of MAC comparisons", |_| {
+        cargo(&["run", "--locked", "--release", "--package", "switchyard-hsm", "--example", "mac_timing"])
+    });
     fuzz::smoke(report, fuzz::SECONDS_SOAK);
 }
 

@@ -4,17 +4,17 @@ use crate::report::Report;
 use crate::root;
 use std::process::{Command, Stdio};
 
-/// Python packages by the module that shows that they are there.
+/// Python packages, each in the version that was looked at, by the module that shows that they are there.
 const PYTHON: &[(&str, &str)] = &[
-    ("iso8583", "pyiso8583"),
-    ("iso8583sim", "iso8583sim"),
-    ("psec", "psec"),
-    ("pyemv", "pyemv"),
-    ("pydukpt", "pydukpt"),
-    ("duckdb", "duckdb"),
+    ("iso8583", "pyiso8583==4.0.1"),
+    ("iso8583sim", "iso8583sim==1.6.0"),
+    ("psec", "psec==1.3.0"),
+    ("pyemv", "pyemv==1.5.0"),
+    ("pydukpt", "pydukpt==0.1.0"),
+    ("duckdb", "duckdb==2.0.0"),
 ];
 /// Packages of Node.
-const NODE: &[&str] = &["iso_8583"];
+const NODE: &[(&str, &str)] = &[("iso_8583", "iso_8583@2.6.7")];
 /// Programs and the system's packages that bring them.
 const PROGRAMS: &[(&str, &str)] = &[
     ("tshark", "tshark"),
@@ -43,8 +43,8 @@ pub(crate) fn install(report: &mut Report) {
         note(report, is_there(module) || (made() && pip() && is_there(module)), package);
     }
     let node = root().join("target/node");
-    for package in NODE {
-        let is_there = || node.join("node_modules").join(package).join("package.json").exists();
+    for (name, package) in NODE {
+        let is_there = || node.join("node_modules").join(name).join("package.json").exists();
         let npm = || {
             let arguments = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
             runs(Command::new("npm").args(arguments).arg(&node).arg(package))

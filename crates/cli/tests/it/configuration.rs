@@ -106,3 +106,13 @@ fn init_puts_the_keys_where_the_configuration_has_them() {
     crate::support::Serve::start(crate::support::switchyard(["serve", "--data", data, "--config", config]))
         .stop();
 }
+
+#[test]
+fn a_switch_that_dies_leaves_no_core_file() {
+    let world = crate::support::World::new();
+    let serve = world.serve();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.process.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(line.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);
+    serve.stop();
+}

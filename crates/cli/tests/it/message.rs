@@ -309,5 +309,24 @@ fn a_reader_that_goes_away_ends_the_program_quietly() {
 #[test]
 fn known_answers_of_the_key_library_hold() {
     let ran = Process::start(switchyard(["key", "selftest", "--output", "json"]), "").finish().expect(0);
-    assert!(ran.json().is_object(), "{ran:?}");
+    let tally = ran.json();
+    assert_eq!((&tally["passed"], &tally["failed"], &tally["unknown"]), (&89.into(), &0.into(), &0.into()));
+    assert_eq!(tally["algorithms"].as_object().unwrap().len(), 89, "one of each kind");
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("vectors.jsonl");
+    let right = include_str!("../../data/selftest.jsonl").lines().next().unwrap();
+    let wrong = right.replace("\"output\": \"0", "\"output\": \"F");
+    assert_ne!(right, wrong);
+    let unknown = right.replace("pinblock_iso0", "pinblock_iso9");
+    let check = |lines: &[&str]| {
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        run(["key", "selftest", "--output", "json", "--vectors", file.to_str().unwrap()])
+    };
+    let named = check(&[right, &unknown]).expect(0).json();
+    assert_eq!(named["algorithms"]["pinblock_iso9"]["unknown"], 1, "{named}");
+    let failed = check(&[right, &wrong]).expect(1);
+    assert_eq!((&failed.json()["passed"], &failed.json()["failed"]), (&1.into(), &1.into()));
+    assert!(failed.stderr.contains("line 2: pinblock_iso0"), "{failed:?}");
+    assert!(check(&["{\"alg\": 1}"]).expect(2).stderr.contains("line 1"));
 }

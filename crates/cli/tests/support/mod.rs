@@ -118,6 +118,10 @@ impl Process {
             std::thread::sleep(POLL);
         }
     }
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
     /// SIGKILL: nothing of it runs on.
     pub fn kill(&mut self) {
         drop(self.child.kill());

@@ -7,7 +7,8 @@ use crate::input::{
 };
 use switchyard_domain::{
     Amount, BatchNumber, BatchTotals, CardHash, CardRef, DownloadKind, Echo, Expiry, Fingerprint, MerchantId,
-    MessageClass, Pan, PinBlock, ReversalReason, Stan, TerminalId, Track2, TransactionKind, UploadedItem,
+    MessageClass, Pan, PinBlock, ReversalReason, ServiceAccount, Stan, TerminalId, Track2, TransactionKind,
+    UploadedItem,
 };
 use switchyard_wire::{De, Message};
 
@@ -136,6 +137,7 @@ pub struct FinancialDraft {
     pub card: DraftCard,
     pub pin: Option<PinBlock>,
     pub track2: Option<Track2>,
+    pub service: Option<ServiceAccount>,
     pub emv: Option<Vec<u8>>,
     pub card_sequence: Option<u16>,
     pub original: OriginalRef,
@@ -317,6 +319,7 @@ impl FinancialDraft {
             card,
             pin: self.pin,
             track2: self.track2,
+            service: self.service,
             emv: self.emv,
             card_sequence: self.card_sequence,
             chip_answer: None,

@@ -3,7 +3,7 @@
 use super::card::track_from_characters;
 use super::refusal::Refusal;
 use super::wipe;
-use switchyard_domain::{Expiry, Pan, Stan, Track2};
+use switchyard_domain::{Expiry, Pan, ServiceAccount, Stan, Track2, TransactionKind};
 use switchyard_wire::{De, Message};
 
 /// Reads elements of a message; each method names the element in its error.
@@ -47,6 +47,17 @@ pub(super) trait Elements {
         let pan = Pan::from_digits(self.digits(2, &mut buffer)?).map_err(|_| Refusal::malformed(2));
         wipe(&mut buffer);
         pan.map(Some)
+    }
+    /// DE 48 where the transaction is a payment to a telephone or another card, which has to say which.
+    fn service(&self, kind: TransactionKind) -> Result<Option<ServiceAccount>, Refusal> {
+        if !kind.serves_an_account() {
+            return Ok(None);
+        }
+        if !self.message().has(48) {
+            return Err(Refusal::missing(48));
+        }
+        let digits = self.message().text(48).ok_or(Refusal::malformed(48))?.into_owned();
+        ServiceAccount::new(digits).map(Some).map_err(|_| Refusal::malformed(48))
     }
     /// DE 35 as it stands, taken to be in clear.
     fn clear_track(&self) -> Result<Option<Track2>, Refusal> {

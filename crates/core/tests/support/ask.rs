@@ -157,6 +157,7 @@ impl Ask {
             }),
             pin: self.pin.then_some(PinBlock([5; 8])),
             track2: None,
+            service: None,
             emv: self.chip.then(|| vec![0x9F, 0x26, 0]),
             card_sequence: None,
             chip_answer: None,

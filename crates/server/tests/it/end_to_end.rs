@@ -2,14 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::support::{CARD, Client, FOREIGN_CARD, Issuer, config, install, install_waiting, start, until};
+use crate::support::{
+    Between, CARD, Client, FOREIGN_CARD, Issuer, config, install, install_waiting, start, until,
+};
 use switchyard_core::{Command, CommandOutcome};
 use switchyard_domain::{
     AccountId, AccountKind, AccountRules, Actor, BusinessDate, Currency, Entry, Phase, Timestamp, Transfer,
     TransferId, UtcOffset,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
 
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -170,35 +171,12 @@ async fn health_follows_the_switch_and_administrators_are_served() {
     assert!(!dir.path().join("admin.sock").exists());
 }
 
-/// An address that leads to a host, whose answers wait while the gate is shut.
-async fn gated(host: std::net::SocketAddr, open: watch::Receiver<bool>) -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (mut from, mut to) = stream.into_split();
-            let (mut answers, mut asked) = tokio::net::TcpStream::connect(host).await.unwrap().into_split();
-            tokio::spawn(async move { tokio::io::copy(&mut from, &mut asked).await });
-            let mut open = open.clone();
-            tokio::spawn(async move {
-                let mut bytes = [0; 1_024];
-                while let Ok(count @ 1..) = answers.read(&mut bytes).await {
-                    open.wait_for(|open| *open).await.unwrap();
-                    to.write_all(&bytes[..count]).await.unwrap();
-                }
-            });
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_that_ends_takes_nothing_new_and_answers_what_is_under_way() {
     let issuer = Issuer::start().await;
-    let (gate, open) = watch::channel(true);
-    let link = gated(issuer.address, open).await;
+    let between = Between::start(issuer.address).await;
     let dir = tempfile::tempdir().unwrap();
-    install_waiting(dir.path(), Some(link.to_string()), 60_000);
+    install_waiting(dir.path(), Some(between.address.to_string()), 60_000);
     let mut config = config();
     config.general.drain_timeout_s = 60;
     let (switch, _) = start(dir.path(), config).await;
@@ -206,7 +184,7 @@ async fn a_switch_that_ends_takes_nothing_new_and_answers_what_is_under_way() {
     let mut client = Client::signed_on(switch.addresses().terminals).await;
     let mut stan = 10;
     assert_eq!(client.reached(&mut stan).await.code, "00");
-    gate.send(false).unwrap();
+    between.open.send(false).unwrap();
     issuer.seen.lock().unwrap().clear();
     client.stream.write_all(&client.sale(FOREIGN_CARD, stan + 1, 500)).await.unwrap();
     until("the issuer is asked", || issuer.seen.lock().unwrap().contains(&0x0200)).await;
@@ -220,7 +198,7 @@ async fn a_switch_that_ends_takes_nothing_new_and_answers_what_is_under_way() {
     assert!(answer.ends_with("stopping\n"), "{answer}");
     assert!(!ended.is_finished());
     client.stream.write_all(&client.sale(CARD, stan + 2, 500)).await.unwrap();
-    gate.send(true).unwrap();
+    between.open.send(true).unwrap();
     let answer = client.read().await;
     assert_eq!((answer.stan, answer.code.as_str()), (Some(stan + 1), "00"));
     assert!(client.is_closed().await, "what came later is not taken");

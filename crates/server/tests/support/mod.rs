@@ -26,6 +26,7 @@ use switchyard_server::{Fatal, Hooks, InitPlan, Switch, Tools, initialise};
 use switchyard_wire::{Builder, Dialect, Message, Mti};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Polls until a condition holds; a minute at most, for machines that have much else to do.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -45,6 +46,8 @@ pub const MERCHANT: &str = "898123456789012";
 pub const CARD: &str = "6225883141592654";
 /// A card behind the link.
 pub const FOREIGN_CARD: &str = "6230002718281822";
+/// What a track has behind expiry and service code; no number or zeros spell it by chance.
+pub const TRACK_REST: &str = "8271828459046";
 pub const PIN: &[u8] = b"123456";
 const TMK: [u8; 16] = *b"\x25\x8F\xB0\xAB\x70\xD0\x25\xCD\xB9\x9D\xF2\xC4\xD3\x02\xD6\x46";
 const ENVELOPE: [u8; 11] = [0x60, 0x00, 0x03, 0x12, 0x34, 0x60, 0x31, 0x00, 0x31, 0x01, 0x00];
@@ -240,7 +243,7 @@ impl Client {
 
     /// A sale by magnetic stripe, whose track is enciphered and stands for the card number.
     pub fn sale_by_track(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
-        let track = format!("{card}=30122010000000000000");
+        let track = format!("{card}=3012201{TRACK_REST}");
         let mut frame = self.transaction(0x0200, |b| {
             b.number(3, 0).unwrap().number(4, amount).unwrap().number(11, stan).unwrap();
             b.digits(22, b"022").unwrap().digits(25, b"00").unwrap().digits(35, track.as_bytes()).unwrap();
@@ -382,6 +385,46 @@ impl Issuer {
             }
         });
         issuer
+    }
+}
+
+/// Somebody between the switch and its issuer who keeps what the switch sends, and holds answers back while it is told to.
+pub struct Between {
+    pub address: SocketAddr,
+    pub open: watch::Sender<bool>,
+    pub kept: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Between {
+    pub async fn start(issuer: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (open, gate) = watch::channel(true);
+        let kept = Arc::<Mutex<Vec<u8>>>::default();
+        let keep = Arc::clone(&kept);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut switch, mut to_switch) = stream.into_split();
+                let (mut host, mut to_host) = TcpStream::connect(issuer).await.unwrap().into_split();
+                let keep = Arc::clone(&keep);
+                tokio::spawn(async move {
+                    let mut bytes = [0; 1_024];
+                    while let Ok(count @ 1..) = switch.read(&mut bytes).await {
+                        keep.lock().unwrap().extend(&bytes[..count]);
+                        to_host.write_all(&bytes[..count]).await.unwrap();
+                    }
+                });
+                let mut gate = gate.clone();
+                tokio::spawn(async move {
+                    let mut bytes = [0; 1_024];
+                    while let Ok(count @ 1..) = host.read(&mut bytes).await {
+                        gate.wait_for(|open| *open).await.unwrap();
+                        to_switch.write_all(&bytes[..count]).await.unwrap();
+                    }
+                });
+            }
+        });
+        Self { address, open, kept }
     }
 }
 

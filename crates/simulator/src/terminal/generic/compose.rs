@@ -6,7 +6,7 @@ use crate::error::SimError;
 use crate::journal::{EntryMode, OriginalRef};
 use crate::terminal::ask::Asking;
 use crate::terminal::chip;
-use crate::terminal::compose::{Composer, UNKNOWN_TERMINAL, UploadItem};
+use crate::terminal::compose::{Composer, UNKNOWN_TERMINAL, UploadItem, service_account};
 use crate::terminal::order::{Order, Tamper};
 use switchyard_domain::{BatchTotals, Currency, Stan, Timestamp, TransactionKind};
 use switchyard_wire::{Envelope, EnvelopeKind, MtiVersion};
@@ -63,6 +63,9 @@ impl GenericComposer<'_> {
         };
         if has_track {
             elements.text(35, card.track2().expose());
+        }
+        if let Some(account) = service_account(order.kind) {
+            elements.text(48, account);
         }
         if let Some(original) = &order.original {
             self.original(&mut elements, order.kind, original);

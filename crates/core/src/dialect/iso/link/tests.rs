@@ -7,8 +7,8 @@ use crate::input::{Card, Financial, OriginalRef};
 use switchyard_domain::{
     Amount, BatchNumber, BusinessDate, CardClass, CardHash, CardRef, Currency, Echo, Fingerprint, LinkIndex,
     MerchantIndex, MessageClass, Pan, PinBlock, RequestKey, ReversalReason, SafEntry, SafId, SafKind,
-    SealedPan, Stan, TerminalIndex, Timestamp, Track2, TransactionId, TransactionKind, TransactionOpened,
-    UpstreamRef, UtcOffset,
+    SealedPan, ServiceAccount, Stan, TerminalIndex, Timestamp, Track2, TransactionId, TransactionKind,
+    TransactionOpened, UpstreamRef, UtcOffset,
 };
 use switchyard_wire::{De, Dialect, Message, Mti};
 
@@ -91,6 +91,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         card: Some(Card { pan, reference, expiry: "3012".parse().ok() }),
         pin: None,
         track2: is_first.then(|| Track2::new(b"6225880000000008=30121010000000000").unwrap()),
+        service: kind.serves_an_account().then(|| ServiceAccount::new("13800138000".into()).unwrap()),
         emv: is_first.then(|| vec![0x9F, 0x26, 0x01, 0xFF]),
         chip_answer: None,
         card_sequence: is_first.then_some(1),
@@ -137,6 +138,7 @@ fn texts(message: &Message<'_, '_>, elements: &[De]) -> Vec<String> {
 fn every_kind_goes_out_as_the_links_contract_says() {
     use TransactionKind::*;
     const FIRST: &[De] = &[2, 3, 4, 7, 11, 12, 13, 14, 18, 22, 23, 25, 32, 35, 37, 41, 42, 49, 52, 55];
+    const SERVED: &[De] = &[2, 3, 4, 7, 11, 12, 13, 14, 18, 22, 23, 25, 32, 35, 37, 41, 42, 48, 49, 52, 55];
     const NEXT: &[De] = &[2, 3, 4, 7, 11, 12, 13, 14, 18, 22, 25, 32, 37, 41, 42, 49, 90];
     const CODED: &[De] = &[2, 3, 4, 7, 11, 12, 13, 14, 18, 22, 25, 32, 37, 38, 41, 42, 49, 90];
     for (kind, mti, processing_code, condition, elements) in [
@@ -149,14 +151,17 @@ fn every_kind_goes_out_as_the_links_contract_says() {
         (Void, 0x0200, "200000", "00", NEXT),
         (Refund, 0x0220, "200000", "00", NEXT),
         (CashAdvance, 0x0200, "010000", "00", FIRST),
-        (CardRepayment, 0x0200, "500000", "00", FIRST),
-        (TopUp, 0x0200, "510000", "00", FIRST),
+        (CardRepayment, 0x0200, "500000", "00", SERVED),
+        (TopUp, 0x0200, "510000", "00", SERVED),
     ] {
         for dialect in dialects() {
             check(dialect, &Upstream::Request(Box::new(request(kind))), None, |message| {
                 assert_eq!(message.mti(), Mti::new(mti), "{kind:?}");
                 assert_eq!(message.elements().collect::<Vec<_>>(), elements, "{kind:?}");
                 assert_eq!(texts(message, &[3, 25]), [processing_code, condition], "{kind:?}");
+                if elements == SERVED {
+                    assert_eq!(texts(message, &[48]), ["13800138000"], "{kind:?}");
+                }
             });
         }
     }

@@ -139,6 +139,9 @@ pub fn write_request(
             b.text(38, code.as_str())?;
         }
         write_acceptor(b, &message.terminal, &message.merchant)?;
+        if let Some(account) = &request.service {
+            b.text(48, account.digits())?;
+        }
         money::write_currency(b, edition, opened.amount.currency)?;
         money::write_billing_currency(b, edition, billing)?;
         if let Some(pin) = &message.pin {

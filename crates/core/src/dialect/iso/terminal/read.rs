@@ -176,6 +176,7 @@ impl Reader<'_, '_, '_> {
             amount,
             pin: self.pin()?,
             track2,
+            service: self.service(kind)?,
             emv: chip::read(self.message),
             card_sequence: self.optional_number(23)?.map(|sequence| sequence as u16),
             fingerprint: self.fingerprint(amount, &original)?,

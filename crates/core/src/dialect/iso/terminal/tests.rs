@@ -195,11 +195,12 @@ fn every_transaction_is_recognised() {
         (ask(220, 20_000).of(200, 41), Kind::Void, MessageClass::Financial),
         (ask(200, 200_000).of(200, 41), Kind::Refund, MessageClass::Financial),
         (ask(220, 200_000).with(37, "231115000042"), Kind::Refund, MessageClass::Financial),
-        (ask(200, 500_000), Kind::CardRepayment, MessageClass::Financial),
-        (ask(200, 510_000), Kind::TopUp, MessageClass::Financial),
+        (ask(200, 500_000).with(48, "6225880000000008"), Kind::CardRepayment, MessageClass::Financial),
+        (ask(200, 510_000).with(48, "13800138000"), Kind::TopUp, MessageClass::Financial),
     ] {
         for (dialect, edition) in dialects() {
             let read = financial(&ask, dialect, edition);
+            assert_eq!(read.service.is_some(), kind.serves_an_account(), "{kind:?}");
             assert_eq!(
                 (read.kind, read.class),
                 (kind, class),

@@ -76,6 +76,7 @@ impl Request {
                     39 => b.bytes(39, b"98"),
                     41 => b.bytes(41, b"T0000001"),
                     42 => b.bytes(42, b"M00000000000001"),
+                    48 if self.mti == 0x0200 => b.digits(48, b"13800138000"),
                     48 => b.digits(48, &[b'0'; 62]),
                     49 => b.bytes(49, b"156"),
                     52 => b.bytes(52, &[0x5A; 8]),
