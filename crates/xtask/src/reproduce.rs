@@ -18,7 +18,8 @@ pub(crate) fn twice(report: &mut Report, package: Option<&str>) {
     let package = package.unwrap_or(PACKAGE);
     report.step("reproduce", |report| {
         // Names of different lengths: a path that stays in the binary moves everything behind it.
-        let binaries = ["one", "the-other"].map(|name| build(name, package));
+        let commit = head()?;
+        let binaries = ["one", "the-other"].map(|name| build(name, &commit, package));
         let [one, other] = binaries;
         let (one, other) = (one?, other?);
         ensure!(!one.is_empty(), "{package} has no binary");
@@ -41,8 +42,15 @@ pub(crate) fn twice(report: &mut Report, package: Option<&str>) {
     });
 }
 
-/// The binaries of a package, built from what is committed in a directory of its own.
-fn build(name: &str, package: &str) -> Result<Vec<PathBuf>> {
+/// What both builds are of: somebody may commit while the first one runs.
+fn head() -> Result<String> {
+    let found = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root()).output()?;
+    ensure!(found.status.success(), "git rev-parse HEAD: {}", found.status);
+    Ok(String::from_utf8(found.stdout)?.trim().to_owned())
+}
+
+/// The binaries of a package, built from a commit in a directory of its own.
+fn build(name: &str, commit: &str, package: &str) -> Result<Vec<PathBuf>> {
     let place = root().join("target/reproduce").join(name);
     let (sources, target) = (place.join("sources"), place.join("target"));
     if place.exists() {
@@ -50,7 +58,7 @@ fn build(name: &str, package: &str) -> Result<Vec<PathBuf>> {
     }
     std::fs::create_dir_all(&sources)?;
     let archive = place.join("sources.tar");
-    run(Command::new("git").args(["archive", "--output"]).arg(&archive).arg("HEAD").current_dir(root()))?;
+    run(Command::new("git").args(["archive", "--output"]).arg(&archive).arg(commit).current_dir(root()))?;
     run(Command::new("tar").arg("xf").arg(&archive).current_dir(&sources))?;
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),

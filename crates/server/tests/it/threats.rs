@@ -64,7 +64,11 @@ fn elements(builder: &mut Builder<'_, '_>, stan: u64, row: &(u16, &[u8], &[u8], 
     if *mti == 0x0400 {
         builder.text(39, "98").unwrap();
     }
-    builder.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+    builder.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
+    if matches!(*processing_code, b"500000" | b"510000") {
+        builder.digits(48, b"13800138000").unwrap();
+    }
+    builder.text(49, "156").unwrap();
     builder.digits(60, format!("{type_code:02}000001000").as_bytes()).unwrap();
     builder.digits(61, b"0000010000010101").unwrap();
     if *mti == 0x0220 {

@@ -279,7 +279,6 @@ impl Client {
             b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"012").unwrap();
             b.digits(25, b"00").unwrap().text(38, "123456").unwrap();
             b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
-            b.text(63, "01 ").unwrap();
         })
     }
 
@@ -293,6 +292,9 @@ impl Client {
         let mut builder = dialect().builder(&mut body, Mti::new(mti));
         elements(&mut builder);
         builder.digits(60, de60.as_bytes()).unwrap();
+        if mti == 0x0220 {
+            builder.text(63, "01 ").unwrap();
+        }
         let mac =
             |covered: &[u8]| self.mak.as_ref().map_or([b'0'; 8], |mak| *mak.compute(covered).as_bytes());
         builder.finish_with_mac(64, mac).unwrap();
