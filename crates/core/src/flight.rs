@@ -1,6 +1,10 @@
 //! Transient state: what is under way. It is empty at start, outside the replay digest, and losing it
 //! costs nothing but the wait.
 
+mod saf;
+
+pub(crate) use saf::{Backoff, SafLine};
+
 use crate::input::{Origin, SlotId};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -84,12 +88,8 @@ pub(crate) struct LinkFlight {
     pub(crate) generation: u32,
     /// What was asked on this connection: an answer is looked up here and nowhere else.
     pub(crate) asked: HashMap<AskedAs, Asked, FixedState>,
-    /// The store-and-forward entry under way and when to stop waiting for its answer.
-    pub(crate) saf: Option<(SafId, Timestamp)>,
-    /// Not before this is the next entry sent.
-    pub(crate) saf_after: Option<Timestamp>,
-    /// Sends so far, per entry.
-    pub(crate) saf_attempts: BTreeMap<SafId, u32>,
+    /// Which entries of its queue go when.
+    pub(crate) saf: SafLine,
     /// When to sign on again if the host has not answered.
     pub(crate) sign_on_at: Option<Timestamp>,
     pub(crate) network_stan: u32,

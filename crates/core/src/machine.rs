@@ -68,6 +68,7 @@ impl Core {
         }
         let now = now.max(self.state.last_at);
         self.flight.saf_from_before = self.state.saf.next;
+        self.resume_saf(now);
         self.emit(Record::Started { epoch, cut_bytes }, Actor::Switch, now, out);
         self.abandon_pending(now, out);
     }
@@ -100,6 +101,9 @@ impl Core {
         let stamped = Stamped { at: now, actor, record };
         if let Err(error) = self.state.apply(&stamped) {
             panic!("a decision contradicts the state: {error}");
+        }
+        if let Some((id, lane)) = self.state.saf.take_moved() {
+            self.saf_moved(id, lane);
         }
         out.records.push(stamped);
     }

@@ -117,7 +117,7 @@ fn a_busy_host_hears_the_reversal_again_and_a_refusal_goes_to_the_operator() {
             let reversals = bench.reversals();
             assert_eq!(reversals.len(), round + 1);
             bench.answer(&reversals[round].0, code);
-            bench.pass(3_000);
+            bench.pass(bench.config.saf_retry_ms_max);
         }
         assert_eq!(bench.core.state().saf_dead(), dead, "{answers:?}");
         assert_eq!(bench.model.outcome(0), outcome, "{answers:?}");

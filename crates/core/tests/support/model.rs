@@ -51,7 +51,15 @@ impl Model {
                 told.outcome = *outcome;
                 let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;
                 let undone = matches!(outcome, Outcome::Unknown | Outcome::Reversed) && !inquiry;
-                assert_eq!(undone, saf.is_some(), "whatever may stand upstream is taken back, nothing else");
+                let advised = saf.is_some_and(|saf| saf.kind == SafKind::Advice);
+                assert!(!advised || *outcome == Outcome::Approved, "what is told of was approved");
+                let upstream = told.opened.upstream;
+                assert!(!advised || saf.map(|saf| saf.upstream) == upstream, "in the place of the request");
+                assert_eq!(
+                    undone,
+                    saf.is_some() && !advised,
+                    "whatever may stand upstream is taken back, nothing else"
+                );
                 self.queue(saf.as_ref());
                 self.moved(*transaction, *outcome, movement.as_ref());
             }
