@@ -83,6 +83,7 @@ impl Core {
             Input::KeysMade { slot, made } => self.keys_made(slot, made, now, out),
             Input::LinkConnected { link, generation } => self.link_connected(link, generation, now, out),
             Input::LinkLost { link, generation } => self.link_lost(link, generation),
+            Input::HostSigned { link, generation, on } => self.host_signed(link, generation, on, now, out),
             Input::Answer { link, generation, answer } => self.answer(link, generation, &answer, now, out),
             Input::NotSent { link, transaction, request } => {
                 self.not_sent(link, transaction, request, now, out);

@@ -107,7 +107,7 @@ impl Core {
         match command {
             Command::Digest => Ok(CommandOutcome::Digest(self.state.digest())),
             Command::TrialBalance => Ok(self.trial_balance()),
-            Command::Links => Ok(CommandOutcome::Links(self.link_facts())),
+            Command::Links => Ok(CommandOutcome::Links(self.link_facts(now))),
             Command::May(_) => Ok(CommandOutcome::Permitted),
             _ => Err(CommandError::Invalid { what: "a look" }),
         }

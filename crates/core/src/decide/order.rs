@@ -297,7 +297,7 @@ impl Core {
     }
 
     /// How each link is doing.
-    pub(super) fn link_facts(&self) -> Vec<LinkFacts> {
+    pub(super) fn link_facts(&self, now: Timestamp) -> Vec<LinkFacts> {
         let saf = &self.state.saf;
         let under_way = self.flight.upstream.keys().filter_map(|id| self.state.transactions.get(*id));
         // Each is gone through once: many may be under way, and the core waits.
@@ -312,9 +312,11 @@ impl Core {
                 mode: self.state.registry.link_mode(index),
                 status: match flight.map_or(LinkStatus::Down, |flight| flight.status) {
                     LinkStatus::Down => "down",
+                    LinkStatus::Connected if flight.is_some_and(|flight| flight.is_host_off) => "signed-off",
                     LinkStatus::Connected => "connected",
                     LinkStatus::SignedOn => "signed-on",
                 },
+                resting: flight.is_some_and(|flight| flight.is_resting(now)),
                 in_flight: count(&in_flight),
                 saf_waiting: count(&waiting),
                 saf_dead: count(&dead),

@@ -51,7 +51,7 @@ impl Core {
         let flight = self.flight.links.get(usize::from(link.0));
         self.flight.is_signed_on(link)
             && self.state.registry.link_mode(link) == LinkMode::Up
-            && flight.is_some_and(|flight| flight.rests_until.is_none_or(|until| until <= now))
+            && flight.is_some_and(|flight| !flight.is_resting(now))
     }
 
     /// A request was sent: while the link is on probation this is the one that tries it.

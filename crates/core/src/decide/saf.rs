@@ -1,5 +1,6 @@
 //! Links and the store-and-forward queue behind each of them.
 
+use crate::dialect::iso::link::SIGN_ON;
 use crate::effect::{Effect, Stray, Upstream};
 use crate::flight::{Asked, AskedAs, Backoff, LinkStatus};
 use crate::input::Answer;
@@ -14,8 +15,6 @@ const SIGN_ON_RETRY_MS: u64 = 5_000;
 /// A send is recorded from this one on, and then each time that the count has doubled: what an issuer takes soon costs no
 /// record.
 const TRIES_RECORDED_FROM: u32 = 8;
-/// DE 70: sign-on.
-const NETWORK_SIGN_ON: u16 = 1;
 
 impl Core {
     /// A connection stands: sign on before anything else.
@@ -29,6 +28,7 @@ impl Core {
         let flight = self.flight.link(link);
         flight.generation = generation;
         flight.status = LinkStatus::Connected;
+        flight.is_host_off = false;
         // What was asked on the connection before is not answered on this one.
         flight.asked.clear();
         flight.answered.clear();
@@ -54,7 +54,7 @@ impl Core {
         flight.asked.insert(AskedAs::Stan(stan), Asked::SignOn);
         flight.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
         let generation = flight.generation;
-        let message = Box::new(Upstream::Network { stan, at: now, code: NETWORK_SIGN_ON });
+        let message = Box::new(Upstream::Network { stan, at: now, code: SIGN_ON });
         out.effects.push(Effect::Send { link, generation, message });
     }
 
@@ -64,14 +64,56 @@ impl Core {
         link: LinkIndex,
         place: AskedAs,
         answer: &Answer,
+        out: &mut Output,
     ) -> Option<Stray> {
         let flight = self.flight.link(link);
         flight.asked.remove(&place);
-        if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
+        if answer.mti != 810 {
+            return Some(Stray::Unmatched);
+        }
+        if answer.code == Some(ResponseCode::APPROVED) {
             flight.status = LinkStatus::SignedOn;
+            flight.is_host_off = false;
+            flight.sign_on_at = None;
+        } else {
+            // An answer without a code refuses as well as one that says why.
+            let code = answer.code.unwrap_or(ResponseCode::SYSTEM_MALFUNCTION);
+            out.effects.push(Effect::SignOnRefused { link, code });
+        }
+        None
+    }
+
+    /// A host says whether it takes requests on this connection. One that comes back is signed on to anew: its sign-off may
+    /// have ended what the two had agreed.
+    pub(crate) fn host_signed(
+        &mut self,
+        link: LinkIndex,
+        generation: u32,
+        on: bool,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let flight = self.flight.link(link);
+        if flight.generation != generation || flight.status == LinkStatus::Down || flight.is_host_off != on {
+            return;
+        }
+        flight.is_host_off = !on;
+        if on {
+            self.sign_on_upstream(link, now, out);
+        } else {
+            flight.status = LinkStatus::Connected;
             flight.sign_on_at = None;
         }
-        (answer.mti != 810).then_some(Stray::Unmatched)
+    }
+
+    /// Says what has changed of a link since it was said last.
+    fn tell_link(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
+        let flight = self.flight.link(link);
+        let state = (flight.status == LinkStatus::SignedOn, flight.is_resting(now));
+        if std::mem::replace(&mut flight.told, state) != state {
+            let (signed_on, resting) = state;
+            out.effects.push(Effect::LinkState { link, signed_on, resting });
+        }
     }
 
     /// Sends what is due on every link.
@@ -82,12 +124,13 @@ impl Core {
             match flight.status {
                 LinkStatus::Down => {}
                 LinkStatus::Connected => {
-                    if flight.sign_on_at.is_none_or(|at| at <= now) {
+                    if !flight.is_host_off && flight.sign_on_at.is_none_or(|at| at <= now) {
                         self.sign_on_upstream(link, now, out);
                     }
                 }
                 LinkStatus::SignedOn => self.drive_saf(link, now, out),
             }
+            self.tell_link(link, now, out);
         }
     }
 

@@ -95,7 +95,7 @@ impl Core {
             return out.stray(link, Stray::Unmatched);
         }
         let stray = match self.asked_by(link, answer) {
-            Some((place, Asked::SignOn)) => self.signed_on_upstream(link, place, answer),
+            Some((place, Asked::SignOn)) => self.signed_on_upstream(link, place, answer, out),
             Some((place, Asked::Saf(id))) => self.saf_answered((link, place), id, answer, now, out),
             Some((place, Asked::Transaction(id))) => {
                 self.transaction_answered((link, place), id, answer, now, out)
