@@ -27,6 +27,7 @@ mod risk;
 mod routing;
 mod saf;
 mod stand_in;
+mod told;
 mod transfer;
 mod unbatched;
 mod users;
