@@ -222,6 +222,7 @@ impl<'a> Session<'a> {
         writer: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), Lost> {
         self.cut = self.outgoing.cut();
+        self.is_signed_off = false;
         let stan = Stan::try_from(0).expect("zero is a trace number");
         // Number 0 is given to nothing but echoes, and the core never sees the answer.
         self.encode(&Upstream::Network { stan, at: crate::shared::now(), code: SIGN_OFF });
@@ -357,8 +358,8 @@ impl<'a> Session<'a> {
                             self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
                         }
                         Heard::Question(reply, asked) => {
-                            self.reply(&reply);
                             self.host_asked(asked);
+                            self.reply(&reply);
                         }
                         Heard::Nothing => {}
                     }
@@ -401,10 +402,18 @@ impl<'a> Session<'a> {
             Some(SIGN_OFF) => false,
             _ => return,
         };
-        tracing::info!(link = %self.metrics.name, on, "the host signs on, or off");
+        tracing::info!(link = %self.metrics.name, "the host signs {}", if on { "on" } else { "off" });
         self.is_host_off = !on;
         let (link, generation) = (self.speech.index, self.generation);
         self.inputs.push(Input::HostSigned { link, generation, on });
+        if !on {
+            // What it would have heard next goes another way.
+            for request in self.outgoing.cut() {
+                self.outstanding.retain(|(_, rrn, _)| *rrn != request.opened.rrn);
+                self.metrics.unsent.increment(1);
+                self.inputs.push(not_sent(link, request));
+            }
+        }
     }
 
     /// Answers a question about the link; a host that does not take its answers gets no more of them.
