@@ -85,6 +85,7 @@ impl Story {
             | Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
+            | Record::SafTried { .. }
             | Record::SafResolved { .. }
             | Record::Rerouted { .. }
             | Record::Converted { .. }
@@ -171,6 +172,7 @@ impl History {
             Record::SafDelivered { id, .. }
             | Record::SafDeadLettered { id, .. }
             | Record::SafRetried { id, .. }
+            | Record::SafTried { id, .. }
             | Record::SafResolved { id, .. } => {
                 if let Some(transaction) = self.queued.get(id).copied() {
                     self.change(sequence, transaction, record);

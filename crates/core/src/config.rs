@@ -15,8 +15,10 @@ pub struct CoreConfig {
     pub completion_percent_max: u64,
     /// A tip is at most this many percent of its sale.
     pub tip_percent_max: u64,
-    /// Milliseconds between two sends of one store-and-forward entry.
+    /// Milliseconds between the first two sends of one store-and-forward entry; each wait is twice the one before.
     pub saf_retry_ms: u64,
+    /// Milliseconds that such a wait has at most.
+    pub saf_retry_ms_max: u64,
     /// Sends after which a store-and-forward entry waits for an operator.
     pub saf_attempts_max: u32,
     /// Requests in a row without an answer after which a link rests.
@@ -48,6 +50,7 @@ impl Default for CoreConfig {
             completion_percent_max: 115,
             tip_percent_max: 20,
             saf_retry_ms: 2_000,
+            saf_retry_ms_max: 60_000,
             saf_attempts_max: 1_000,
             link_timeouts_max: 10,
             link_rest_ms: 30_000,

@@ -90,6 +90,22 @@ pub enum Effect {
         /// Why.
         why: Stray,
     },
+    /// A link takes requests, or does not: to be shown.
+    LinkState {
+        /// Which.
+        link: LinkIndex,
+        /// Whether its host has taken the switch's sign-on.
+        signed_on: bool,
+        /// Whether it takes none for a while, because too many were not answered.
+        resting: bool,
+    },
+    /// A host did not take the switch's sign-on: to be told and counted.
+    SignOnRefused {
+        /// Over which link.
+        link: LinkIndex,
+        /// What it said.
+        code: ResponseCode,
+    },
     /// A command was carried out, or not.
     CommandDone {
         /// From the command.
@@ -361,8 +377,10 @@ pub struct LinkFacts {
     pub name: String,
     /// What it is for, by order.
     pub mode: LinkMode,
-    /// `down`, `connected` or `signed-on`.
+    /// `down`, `connected`, `signed-off` (by its host) or `signed-on`.
     pub status: &'static str,
+    /// Whether it takes no requests for a while, because too many were not answered.
+    pub resting: bool,
     /// Transactions that wait for an answer.
     pub in_flight: usize,
     /// Store-and-forward entries that wait to be delivered.

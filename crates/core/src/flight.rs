@@ -1,6 +1,10 @@
 //! Transient state: what is under way. It is empty at start, outside the replay digest, and losing it
 //! costs nothing but the wait.
 
+mod saf;
+
+pub(crate) use saf::{Backoff, SafLine};
+
 use crate::input::{Origin, SlotId};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -84,15 +88,15 @@ pub(crate) struct LinkFlight {
     pub(crate) generation: u32,
     /// What was asked on this connection: an answer is looked up here and nowhere else.
     pub(crate) asked: HashMap<AskedAs, Asked, FixedState>,
-    /// The store-and-forward entry under way and when to stop waiting for its answer.
-    pub(crate) saf: Option<(SafId, Timestamp)>,
-    /// Not before this is the next entry sent.
-    pub(crate) saf_after: Option<Timestamp>,
-    /// Sends so far, per entry.
-    pub(crate) saf_attempts: BTreeMap<SafId, u32>,
+    /// Which entries of its queue go when.
+    pub(crate) saf: SafLine,
     /// When to sign on again if the host has not answered.
     pub(crate) sign_on_at: Option<Timestamp>,
     pub(crate) network_stan: u32,
+    /// Its host signed off: it is the host that speaks next.
+    pub(crate) is_host_off: bool,
+    /// Whether it is signed on and whether it rests, as was said last.
+    pub(crate) told: (bool, bool),
     /// What was answered, oldest first: an approval may still follow a refusal, and any answer may come twice. It stays in
     /// `asked` for so long.
     pub(crate) answered: VecDeque<(AskedAs, Asked)>,
@@ -106,6 +110,10 @@ pub(crate) struct LinkFlight {
 const ANSWERED_MAX: usize = 4_096;
 
 impl LinkFlight {
+    /// Whether it takes no requests, because too many were not answered.
+    pub(crate) fn is_resting(&self, now: Timestamp) -> bool {
+        self.rests_until.is_some_and(|until| until > now)
+    }
     /// Remembers what was answered, for a while. When it is forgotten its number may have been given again: then another
     /// request stands under it, and stays.
     pub(crate) fn keep_answered(&mut self, place: AskedAs, asked: Asked) {

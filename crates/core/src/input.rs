@@ -72,6 +72,15 @@ pub enum Input {
         /// Of which connection.
         generation: u32,
     },
+    /// A host signs on, or off: what its connection is for until it says otherwise. Its message is answered already.
+    HostSigned {
+        /// The link.
+        link: LinkIndex,
+        /// On which connection.
+        generation: u32,
+        /// Whether it takes requests.
+        on: bool,
+    },
     /// An issuer answers.
     Answer {
         /// The link it came over.

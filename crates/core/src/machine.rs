@@ -68,6 +68,7 @@ impl Core {
         }
         let now = now.max(self.state.last_at);
         self.flight.saf_from_before = self.state.saf.next;
+        self.resume_saf(now);
         self.emit(Record::Started { epoch, cut_bytes }, Actor::Switch, now, out);
         self.abandon_pending(now, out);
     }
@@ -82,6 +83,7 @@ impl Core {
             Input::KeysMade { slot, made } => self.keys_made(slot, made, now, out),
             Input::LinkConnected { link, generation } => self.link_connected(link, generation, now, out),
             Input::LinkLost { link, generation } => self.link_lost(link, generation),
+            Input::HostSigned { link, generation, on } => self.host_signed(link, generation, on, now, out),
             Input::Answer { link, generation, answer } => self.answer(link, generation, &answer, now, out),
             Input::NotSent { link, transaction, request } => {
                 self.not_sent(link, transaction, request, now, out);
@@ -100,6 +102,9 @@ impl Core {
         let stamped = Stamped { at: now, actor, record };
         if let Err(error) = self.state.apply(&stamped) {
             panic!("a decision contradicts the state: {error}");
+        }
+        if let Some((id, lane)) = self.state.saf.take_moved() {
+            self.saf_moved(id, lane);
         }
         out.records.push(stamped);
     }

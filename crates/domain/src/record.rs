@@ -82,7 +82,8 @@ pub enum Record {
         entry: Entry,
         movement: Option<Movement>,
     },
-    /// The outcome of an opened transaction.
+    /// The outcome of an opened transaction. With an advice it was approved in the place of its issuer, whom nobody could
+    /// ask.
     Resolved {
         transaction: TransactionId,
         outcome: Outcome,
@@ -255,6 +256,8 @@ pub enum Record {
     LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
     /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
+    /// A store-and-forward entry goes out for the `count`th time, as one in so many sends is recorded.
+    SafTried { id: SafId, count: u32 },
 }
 
 impl Record {
@@ -337,7 +340,8 @@ impl Record {
             | Self::LmkChanged(_)
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
-            | Self::MacsFailed { .. } => None,
+            | Self::MacsFailed { .. }
+            | Self::SafTried { .. } => None,
         }
     }
 }

@@ -186,6 +186,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         Record::SafDelivered { id, .. }
         | Record::SafDeadLettered { id, .. }
         | Record::SafRetried { id, .. }
+        | Record::SafTried { id, .. }
         | Record::SafResolved { id, .. } => keys.push(of_saf(*id)),
         Record::LateAnswer { transaction, cancels, .. } => {
             keys.push(of_transaction(*transaction));

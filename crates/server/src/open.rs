@@ -51,6 +51,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         refund_days_max: core.refund_days_max,
         hold_days_max: core.hold_days_max,
         saf_retry_ms: u64::from(core.reversal_retry_ms),
+        saf_retry_ms_max: u64::from(core.reversal_retry_ms_max),
         saf_attempts_max: core.reversal_attempts_max,
         mac_failures_max: core.mac_failures_max,
         rate_age_hours_max: core.rate_age_hours_max,

@@ -57,8 +57,10 @@ pub struct LinkOverview {
     pub name: String,
     /// What it is for, by order.
     pub mode: LinkMode,
-    /// `down`, `connected` or `signed-on`.
+    /// `down`, `connected`, `signed-off` (by its host) or `signed-on`.
     pub status: String,
+    /// Whether it takes no requests for a while, because too many were not answered.
+    pub resting: bool,
     /// Transactions that wait for an answer.
     pub in_flight: usize,
     /// Store-and-forward entries that wait to be delivered.
@@ -122,6 +124,7 @@ fn link(facts: LinkFacts, counted: &LinkMetrics) -> LinkOverview {
         name: facts.name,
         mode: facts.mode,
         status: facts.status.to_owned(),
+        resting: facts.resting,
         in_flight: facts.in_flight,
         saf_waiting: facts.saf_waiting,
         saf_dead: facts.saf_dead,

@@ -98,6 +98,8 @@ impl Release {
                 | Effect::ChipWork { .. }
                 | Effect::MakeKeys { .. }
                 | Effect::Send { .. }
+                | Effect::LinkState { .. }
+                | Effect::SignOnRefused { .. }
                 | Effect::Stray { .. }
                 | Effect::CommandDone { .. } => {}
             }
@@ -129,6 +131,10 @@ impl Release {
                     }
                 }
                 Effect::Stray { link, why } => self.shared.links.stray(link, why),
+                Effect::LinkState { link, signed_on, resting } => {
+                    self.shared.links.show(link, signed_on, resting);
+                }
+                Effect::SignOnRefused { link, code } => self.shared.links.sign_on_refused(link, code),
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
                 Effect::UseTerminal { .. } | Effect::UseProfile { .. } | Effect::UseKeys { .. } => {}
             }

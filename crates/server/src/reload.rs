@@ -14,12 +14,13 @@ use crate::shared::Shared;
 pub type Reload = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// Keys that the core takes at any time; those of settlement are read at each run anyway.
-const CORE_KEYS: [&str; 8] = [
+const CORE_KEYS: [&str; 9] = [
     "core.pin_tries_max",
     "core.no_pin_minor_max",
     "core.refund_days_max",
     "core.hold_days_max",
     "core.reversal_retry_ms",
+    "core.reversal_retry_ms_max",
     "core.reversal_attempts_max",
     "core.in_flight_max",
     "core.rate_age_hours_max",

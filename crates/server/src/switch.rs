@@ -37,6 +37,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// A card key that could not be changed is tried again after this.
 const CARD_KEY_RETRY: Duration = Duration::from_secs(300);
 /// Idle connections of a drain are looked for this often.
+/// Longest wait for links to sign off and end.
+const LINKS_WAIT: Duration = Duration::from_secs(2);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// Why a switch does not start.
@@ -281,6 +283,15 @@ impl Switch {
             tracing::warn!(connections = shared.connections.count(), "not everything was answered in time");
         }
         shared.enter(Phase::Stopping);
+        // Hosts are told; one that does not answer is not waited for.
+        let told = async {
+            while shared.links.any_up() {
+                tokio::time::sleep(DRAIN_POLL).await;
+            }
+        };
+        if tokio::time::timeout(LINKS_WAIT, told).await.is_err() {
+            tracing::warn!("a link's connection did not end in time");
+        }
         let joined = tokio::task::spawn_blocking(move || {
             shared.jobs.close();
             workers.into_iter().for_each(|worker| drop(worker.join()));

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use switchyard_domain::{
     Actor, AdviceReason, Amount, Billing, Entry, LinkIndex, MerchantId, MessageClass, Outcome, Phase, Record,
-    ReplyFacts, ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, Stamped, TerminalId,
+    ReplyFacts, ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, SafKind, Stamped, TerminalId,
     TransactionOpened, UpstreamRef,
 };
 use switchyard_ledger::Sequence;
@@ -129,6 +129,7 @@ impl<'t> Teller<'t> {
             Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
+            | Record::SafTried { .. }
             | Record::SafResolved { .. }
             | Record::ReversalQueued { .. } => self.queue(record),
             Record::LateAnswer { code, cancels, .. } => {
@@ -153,6 +154,15 @@ impl<'t> Teller<'t> {
 
     fn resolved(&mut self, outcome: Outcome, reply: &ReplyFacts, saf: Option<&SafEntry>) -> Told {
         (self.outcome, self.reply) = (outcome, Some(*reply));
+        let advice = saf.filter(|entry| entry.kind == SafKind::Advice);
+        if let Some(advice) = advice {
+            self.advice = Some(advice.id);
+            let why =
+                "not a byte had left for the issuer, whom nobody can ask: approved in its place by a rule";
+            let queued = self.upstream("advice, queued", &advice.upstream);
+            let went = vec![self.reply_to_terminal(reply), queued];
+            return Told { decision: vec![why.to_owned()], went, ..Told::default() };
+        }
         let (came, why) = match outcome {
             Outcome::Approved => (Some(named(reply.code)), "approved by the issuer"),
             Outcome::Declined if reply.code == ResponseCode::ISSUER_INOPERATIVE => {
@@ -231,6 +241,10 @@ impl<'t> Teller<'t> {
             Record::SafRetried { id, reason } => {
                 let what = self.queued(*id);
                 told.decision.push(format!("an operator sends the {what} {} again: {reason}", id.0));
+            }
+            Record::SafTried { id, count } => {
+                let what = self.queued(*id);
+                told.went.push(format!("the {what} {}, for the {count}th time", id.0));
             }
             Record::SafResolved { id, finding, reason, .. } => {
                 self.outcome = known(self.outcome);

@@ -31,8 +31,17 @@ fn order(target: &LinkTarget, what: LinkOrder, data: &Path, form: Output) -> Res
 }
 
 fn status(data: &Path, form: Output) -> Result<Verdict> {
-    let columns =
-        ["name", "mode", "status", "in_flight", "saf_waiting", "saf_dead", "matches_by", "bills_in"];
+    let columns = [
+        "name",
+        "mode",
+        "status",
+        "resting",
+        "in_flight",
+        "saf_waiting",
+        "saf_dead",
+        "matches_by",
+        "bills_in",
+    ];
     let links = match admin::told_by_running(data, "links", "links")? {
         Some(Value::Array(links)) => links,
         Some(_) => bail!("the switch answered without links"),
@@ -51,7 +60,7 @@ fn recorded(data: &Path) -> Result<Vec<Value>> {
             entries.filter(|view| view.is_dead == dead).count()
         };
         json!({
-            "name": link.name, "mode": mode, "status": "not running", "in_flight": 0,
+            "name": link.name, "mode": mode, "status": "not running", "resting": false, "in_flight": 0,
             "saf_waiting": of_link(false), "saf_dead": of_link(true),
             "matches_by": registry.link_terms(index).matching,
             "bills_in": registry.link_terms(index).billing.map(|currency| currency.to_string()),

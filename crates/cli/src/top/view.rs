@@ -84,6 +84,9 @@ pub(super) struct Decline {
     pub(super) total: u64,
 }
 
+/// What is shown of a link that takes no requests because too many were not answered.
+const RESTING: &str = "resting";
+
 /// One link.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct LinkView {
@@ -169,7 +172,7 @@ impl LinkView {
         Self {
             name: last.name.clone(),
             mode: mode.as_ref().and_then(|mode| mode.as_str()).unwrap_or_default().to_owned(),
-            status: last.status.clone(),
+            status: if last.resting { RESTING.to_owned() } else { last.status.clone() },
             in_flight: last.in_flight,
             queue: last.queue,
             saf_waiting: last.saf_waiting,
@@ -259,6 +262,7 @@ pub(super) mod tests {
             name: name.to_owned(),
             mode: LinkMode::Up,
             status: status.to_owned(),
+            resting: false,
             in_flight: 12,
             saf_waiting: 3,
             saf_dead: 1,

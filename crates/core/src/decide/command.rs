@@ -38,7 +38,7 @@ impl Core {
         }
         let record = match command {
             Command::Digest | Command::TrialBalance | Command::Links | Command::May(_) => {
-                return self.look(&command);
+                return self.look(&command, now);
             }
             Command::CutDay => return Ok(self.cut_day(actor, now, out)),
             Command::RecordSettlement { records } => return self.record_settlement(actor, records, now, out),
@@ -103,11 +103,11 @@ impl Core {
     }
 
     /// What only looks.
-    fn look(&self, command: &Command) -> Result<CommandOutcome, CommandError> {
+    fn look(&self, command: &Command, now: Timestamp) -> Result<CommandOutcome, CommandError> {
         match command {
             Command::Digest => Ok(CommandOutcome::Digest(self.state.digest())),
             Command::TrialBalance => Ok(self.trial_balance()),
-            Command::Links => Ok(CommandOutcome::Links(self.link_facts())),
+            Command::Links => Ok(CommandOutcome::Links(self.link_facts(now))),
             Command::May(_) => Ok(CommandOutcome::Permitted),
             _ => Err(CommandError::Invalid { what: "a look" }),
         }

@@ -234,7 +234,7 @@ impl Core {
         };
         // What has taken place waits for its issuer.
         if !request.kind.is_advice() && !self.is_healthy(link, now) {
-            plan.stands_in = seen.as_ref().is_some_and(|seen| self.may_stand_in(plan, request, seen));
+            plan.stands_in = seen.as_ref().is_some_and(|seen| self.may_stand_in(plan.issuer, request, seen));
             if !plan.stands_in {
                 return Err(ResponseCode::ISSUER_INOPERATIVE);
             }

@@ -178,13 +178,12 @@ impl Core {
         let missing = CommandError::Missing { what: "store-and-forward entry" };
         let entry = *self.state.saf.get(id).ok_or(missing)?;
         let was_dead = self.state.saf.dead.contains_key(&id);
-        let flight = self.flight.link(entry.upstream.link);
+        let line = &mut self.flight.link(entry.upstream.link).saf;
         if was_dead {
             // It was sent before it gave up: whatever goes out now is a repeat.
-            flight.saf_attempts.insert(id, 0);
-        }
-        if flight.saf.is_none() {
-            flight.saf_after = Some(desk.now);
+            line.remember(id, 0, desk.now);
+        } else if let Some(lane) = self.state.saf.lane_of(id) {
+            line.hurry(id, lane, desk.now);
         }
         if was_dead {
             self.emit(Record::SafRetried { id, reason }, desk.actor.clone(), desk.now, desk.out);
@@ -221,11 +220,6 @@ impl Core {
             SafFinding::Stands => postings::kept(&transaction.opened, transaction.source),
         };
         self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
-        let flight = self.flight.link(saf.upstream.link);
-        flight.saf_attempts.remove(&id);
-        if flight.saf.is_some_and(|(under_way, _)| under_way == id) {
-            flight.saf = None;
-        }
         self.ordered(Record::SafResolved { id, finding, entry, reason }, desk)
     }
 
@@ -303,7 +297,7 @@ impl Core {
     }
 
     /// How each link is doing.
-    pub(super) fn link_facts(&self) -> Vec<LinkFacts> {
+    pub(super) fn link_facts(&self, now: Timestamp) -> Vec<LinkFacts> {
         let saf = &self.state.saf;
         let under_way = self.flight.upstream.keys().filter_map(|id| self.state.transactions.get(*id));
         // Each is gone through once: many may be under way, and the core waits.
@@ -318,9 +312,11 @@ impl Core {
                 mode: self.state.registry.link_mode(index),
                 status: match flight.map_or(LinkStatus::Down, |flight| flight.status) {
                     LinkStatus::Down => "down",
+                    LinkStatus::Connected if flight.is_some_and(|flight| flight.is_host_off) => "signed-off",
                     LinkStatus::Connected => "connected",
                     LinkStatus::SignedOn => "signed-on",
                 },
+                resting: flight.is_some_and(|flight| flight.is_resting(now)),
                 in_flight: count(&in_flight),
                 saf_waiting: count(&waiting),
                 saf_dead: count(&dead),

@@ -51,7 +51,7 @@ impl Core {
         let flight = self.flight.links.get(usize::from(link.0));
         self.flight.is_signed_on(link)
             && self.state.registry.link_mode(link) == LinkMode::Up
-            && flight.is_some_and(|flight| flight.rests_until.is_none_or(|until| until <= now))
+            && flight.is_some_and(|flight| !flight.is_resting(now))
     }
 
     /// A request was sent: while the link is on probation this is the one that tries it.
@@ -77,37 +77,36 @@ impl Core {
         (flight.timeouts, flight.rests_until) = (0, None);
     }
 
-    /// A request of which not a byte left goes another way, where there is one. True when it does.
+    /// A request of which not a byte left goes another way, or comes back where there is none.
     pub(crate) fn fail_over(
         &mut self,
         opened: &TransactionOpened,
-        request: Option<Box<UpstreamRequest>>,
+        request: Box<UpstreamRequest>,
         now: Timestamp,
         out: &mut Output,
-    ) -> bool {
-        let (Some(request), Some(before)) = (request, opened.upstream) else { return false };
-        if opened.kind.follows_another() || request.opened.id != opened.id {
-            return false;
-        }
-        let Some(wait) = self.flight.upstream.get_mut(&opened.id) else { return false };
+    ) -> Result<(), Box<UpstreamRequest>> {
+        let Some(before) = opened.upstream.filter(|_| !opened.kind.follows_another()) else {
+            return Err(request);
+        };
+        let Some(wait) = self.flight.upstream.get_mut(&opened.id) else { return Err(request) };
         wait.tried.push(before.link);
         let (issuer, tried) = (wait.issuer, wait.tried.clone());
         let base = RouteTarget::Link(before.link);
         let seen = self.state.seen(opened, now);
         let link = match self.destination(&seen, issuer, base, &tried, None) {
             RouteTarget::Link(link) if !tried.contains(&link) => link,
-            RouteTarget::Link(_) | RouteTarget::OnUs => return false,
+            RouteTarget::Link(_) | RouteTarget::OnUs => return Err(request),
         };
         if self.billing(opened.kind, opened.amount, None, link, now).is_err() {
-            return false;
+            return Err(request);
         }
         if request.request.pin.is_none() {
             self.send_again(link, request, None, now, out);
-            return true;
+            return Ok(());
         }
         let Some(keys) = self.state.registry.terminal(opened.key.terminal).and_then(|t| t.keys.as_ref())
         else {
-            return false;
+            return Err(request);
         };
         // The block is under the first link's key: it is made anew from the terminal's.
         let version = keys.version;
@@ -122,7 +121,7 @@ impl Core {
             request,
             job: PinJob::Translate { link },
         });
-        true
+        Ok(())
     }
 
     /// The PIN is under the other link's key, or cannot be brought there.
@@ -140,6 +139,8 @@ impl Core {
                 let again = self.upstream_request(&opened, request, None, None);
                 self.send_again(link, Box::new(again), Some(block), now, out);
             }
+            // The other link went away meanwhile.
+            PinOutcome::Translated(_) => self.stand_in_or_give_up(&opened, &request, now, out),
             _ => self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out),
         }
     }

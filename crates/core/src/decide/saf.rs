@@ -1,17 +1,20 @@
 //! Links and the store-and-forward queue behind each of them.
 
+use crate::dialect::iso::link::SIGN_ON;
 use crate::effect::{Effect, Stray, Upstream};
-use crate::flight::{Asked, AskedAs, LinkStatus};
+use crate::flight::{Asked, AskedAs, Backoff, LinkStatus};
 use crate::input::Answer;
 use crate::machine::{Core, NETWORK_STAN_FIRST, Output};
+use crate::state::Lane;
 use switchyard_domain::{
     Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, SafKind, Stan, Timestamp,
 };
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
 const SIGN_ON_RETRY_MS: u64 = 5_000;
-/// DE 70: sign-on.
-const NETWORK_SIGN_ON: u16 = 1;
+/// A send is recorded from this one on, and then each time that the count has doubled: what an issuer takes soon costs no
+/// record.
+const TRIES_RECORDED_FROM: u32 = 8;
 
 impl Core {
     /// A connection stands: sign on before anything else.
@@ -25,10 +28,11 @@ impl Core {
         let flight = self.flight.link(link);
         flight.generation = generation;
         flight.status = LinkStatus::Connected;
+        flight.is_host_off = false;
         // What was asked on the connection before is not answered on this one.
         flight.asked.clear();
         flight.answered.clear();
-        flight.saf = None;
+        self.saf_interrupted(link);
         self.sign_on_upstream(link, now, out);
     }
 
@@ -38,8 +42,8 @@ impl Core {
         let flight = self.flight.link(link);
         if flight.generation == generation {
             flight.status = LinkStatus::Down;
-            flight.saf = None;
             flight.sign_on_at = None;
+            self.saf_interrupted(link);
         }
     }
 
@@ -50,7 +54,7 @@ impl Core {
         flight.asked.insert(AskedAs::Stan(stan), Asked::SignOn);
         flight.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
         let generation = flight.generation;
-        let message = Box::new(Upstream::Network { stan, at: now, code: NETWORK_SIGN_ON });
+        let message = Box::new(Upstream::Network { stan, at: now, code: SIGN_ON });
         out.effects.push(Effect::Send { link, generation, message });
     }
 
@@ -60,16 +64,56 @@ impl Core {
         link: LinkIndex,
         place: AskedAs,
         answer: &Answer,
-        now: Timestamp,
+        out: &mut Output,
     ) -> Option<Stray> {
         let flight = self.flight.link(link);
         flight.asked.remove(&place);
-        if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
-            flight.status = LinkStatus::SignedOn;
-            flight.sign_on_at = None;
-            flight.saf_after = Some(now);
+        if answer.mti != 810 {
+            return Some(Stray::Unmatched);
         }
-        (answer.mti != 810).then_some(Stray::Unmatched)
+        if answer.code == Some(ResponseCode::APPROVED) {
+            flight.status = LinkStatus::SignedOn;
+            flight.is_host_off = false;
+            flight.sign_on_at = None;
+        } else {
+            // An answer without a code refuses as well as one that says why.
+            let code = answer.code.unwrap_or(ResponseCode::SYSTEM_MALFUNCTION);
+            out.effects.push(Effect::SignOnRefused { link, code });
+        }
+        None
+    }
+
+    /// A host says whether it takes requests on this connection. One that comes back is signed on to anew: its sign-off may
+    /// have ended what the two had agreed.
+    pub(crate) fn host_signed(
+        &mut self,
+        link: LinkIndex,
+        generation: u32,
+        on: bool,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let flight = self.flight.link(link);
+        if flight.generation != generation || flight.status == LinkStatus::Down || flight.is_host_off != on {
+            return;
+        }
+        flight.is_host_off = !on;
+        if on {
+            self.sign_on_upstream(link, now, out);
+        } else {
+            flight.status = LinkStatus::Connected;
+            flight.sign_on_at = None;
+        }
+    }
+
+    /// Says what has changed of a link since it was said last.
+    fn tell_link(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
+        let flight = self.flight.link(link);
+        let state = (flight.status == LinkStatus::SignedOn, flight.is_resting(now));
+        if std::mem::replace(&mut flight.told, state) != state {
+            let (signed_on, resting) = state;
+            out.effects.push(Effect::LinkState { link, signed_on, resting });
+        }
     }
 
     /// Sends what is due on every link.
@@ -80,12 +124,13 @@ impl Core {
             match flight.status {
                 LinkStatus::Down => {}
                 LinkStatus::Connected => {
-                    if flight.sign_on_at.is_none_or(|at| at <= now) {
+                    if !flight.is_host_off && flight.sign_on_at.is_none_or(|at| at <= now) {
                         self.sign_on_upstream(link, now, out);
                     }
                 }
                 LinkStatus::SignedOn => self.drive_saf(link, now, out),
             }
+            self.tell_link(link, now, out);
         }
     }
 
@@ -97,27 +142,60 @@ impl Core {
         }
     }
 
-    /// One entry at a time and in order: the next waits until this one is acknowledged.
+    /// Sends what may go: one of a card at a time, a window of them at once.
     fn drive_saf(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
         if self.state.registry.link_mode(link) == LinkMode::Down {
             return;
         }
-        let flight = self.flight.link(link);
-        if let Some((id, deadline)) = flight.saf {
-            if deadline > now {
-                return;
-            }
-            flight.saf = None;
+        while let Some(id) = self.flight.link(link).saf.overdue(now) {
+            self.saf_came_back(link, id);
             self.give_up_if_hopeless(link, id, now, out);
         }
-        if self.flight.link(link).saf_after.is_some_and(|after| after > now) {
-            return;
+        while let Some(id) = self.flight.link(link).saf.pick(now) {
+            let entry = *self.state.saf.waiting.get(&id).expect("what is no more waited for is forgotten");
+            self.send_saf(link, entry, now, out);
         }
-        let Some(entry) = self.state.saf.first_for(link).copied() else { return };
-        self.send_saf(link, entry, now, out);
+    }
+
+    /// What was under way on a connection that ended waits for its next time: the host may have it, or may never.
+    fn saf_interrupted(&mut self, link: LinkIndex) {
+        for id in self.flight.link(link).saf.under_way() {
+            self.saf_came_back(link, id);
+        }
+    }
+
+    fn saf_came_back(&mut self, link: LinkIndex, id: SafId) {
+        if let Some(lane) = self.flight.link(link).saf.came_back(id) {
+            let head = self.state.saf.head(lane);
+            self.flight.link(link).saf.follow(lane, head);
+        }
+    }
+
+    /// A record moved an entry: what may go next in its lane is another.
+    pub(crate) fn saf_moved(&mut self, id: SafId, lane: Lane) {
+        let line = &mut self.flight.link(lane.link).saf;
+        if !self.state.saf.waiting.contains_key(&id) {
+            line.forget(id, lane);
+        }
+        line.follow(lane, self.state.saf.head(lane));
+    }
+
+    /// Every lane of the queues that a process finds when it begins.
+    pub(crate) fn resume_saf(&mut self, now: Timestamp) {
+        self.state.saf.take_moved();
+        for (id, count) in &self.state.saf.tries {
+            if let Some(lane) = self.state.saf.lane_of(*id) {
+                self.flight.link(lane.link).saf.remember(*id, *count, now);
+            }
+        }
+        for lane in self.state.saf.lanes() {
+            self.flight.link(lane.link).saf.follow(lane, self.state.saf.head(lane));
+        }
     }
 
     fn send_saf(&mut self, link: LinkIndex, entry: SafEntry, now: Timestamp, out: &mut Output) {
+        let repeat = self.was_sent(&entry);
+        self.note_try(link, entry.id, now, out);
         let Some(transaction) = self.state.transactions.get(entry.transaction) else { return };
         let registry = &self.state.registry;
         let key = transaction.opened.key;
@@ -126,14 +204,13 @@ impl Core {
         else {
             return;
         };
-        let timeout_ms = registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
         let mut opened = Box::new(transaction.opened.clone());
         if entry.kind == SafKind::Reversal {
             // What is undone is the message as it was sent.
             opened.amount = transaction.asked();
         }
         let (terminal, merchant, mcc) = (terminal.terminal.id, merchant.id, merchant.mcc);
-        let (repeat, billing) = (self.was_sent(&entry), transaction.billing);
+        let billing = transaction.billing;
         let message = Box::new(match entry.kind {
             SafKind::Reversal => {
                 Upstream::Reversal { saf: entry, opened, terminal, merchant, billing, repeat }
@@ -156,21 +233,28 @@ impl Core {
             }
         });
         let place = self.asked_as(&entry.upstream, transaction.opened.rrn);
-        let retry_ms = self.config.saf_retry_ms;
         let flight = self.flight.link(link);
-        *flight.saf_attempts.entry(entry.id).or_default() += 1;
-        flight.saf = Some((entry.id, now.plus_micros(timeout_ms * 1_000)));
-        flight.saf_after = Some(now.plus_micros(retry_ms * 1_000));
         flight.asked.insert(place, Asked::Saf(entry.id));
         let generation = flight.generation;
         out.effects.push(Effect::Send { link, generation, message });
     }
 
+    /// Counts a send. One in so many is recorded, so that a process that begins knows what has been tried for long.
+    fn note_try(&mut self, link: LinkIndex, id: SafId, now: Timestamp, out: &mut Output) {
+        let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
+        let deadline = now.plus_micros(timeout_ms * 1_000);
+        let backoff = Backoff { first_ms: self.config.saf_retry_ms, most_ms: self.config.saf_retry_ms_max };
+        let Some(lane) = self.state.saf.lane_of(id) else { return };
+        let count = self.flight.link(link).saf.sent(id, lane, now, deadline, backoff);
+        if count >= TRIES_RECORDED_FROM && count.is_power_of_two() {
+            self.emit(Record::SafTried { id, count }, Actor::Switch, now, out);
+        }
+    }
+
     /// Whether the issuer may have seen this entry: sent by this process, or queued by one before.
     pub(crate) fn was_sent(&self, entry: &SafEntry) -> bool {
         let link = self.flight.links.get(usize::from(entry.upstream.link.0));
-        entry.id.0 < self.flight.saf_from_before
-            || link.is_some_and(|l| l.saf_attempts.contains_key(&entry.id))
+        entry.id.0 < self.flight.saf_from_before || link.is_some_and(|l| l.saf.was_tried(entry.id))
     }
 
     /// The issuer answered an entry: done, once more, or to the operator. Says why, where it leads to nothing.
@@ -195,13 +279,8 @@ impl Core {
         let never_seen = entry.kind == SafKind::Reversal
             && code == ResponseCode::ORIGINAL_NOT_FOUND
             && outcome == Some(Outcome::Unknown);
-        let flight = self.flight.link(link);
-        flight.saf = None;
         if code.is_approval() || never_seen {
-            flight.keep_answered(place, Asked::Answered);
-            flight.saf_attempts.remove(&id);
-            // Acknowledged: the next may go at once.
-            flight.saf_after = Some(now);
+            self.flight.link(link).keep_answered(place, Asked::Answered);
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
             self.drive_saf(link, now, out);
             return None;
@@ -214,6 +293,7 @@ impl Core {
                 | ResponseCode::CUT_OFF
         );
         if busy || code.is_unknown() {
+            self.saf_came_back(link, id);
             self.give_up_if_hopeless(link, id, now, out);
         } else {
             self.dead_letter(link, id, now, out);
@@ -222,8 +302,7 @@ impl Core {
     }
 
     fn give_up_if_hopeless(&mut self, link: LinkIndex, id: SafId, now: Timestamp, out: &mut Output) {
-        let attempts = self.flight.link(link).saf_attempts.get(&id).copied().unwrap_or(0);
-        if attempts >= self.config.saf_attempts_max {
+        if self.flight.link(link).saf.tries(id) >= self.config.saf_attempts_max {
             self.dead_letter(link, id, now, out);
         }
     }
@@ -232,7 +311,7 @@ impl Core {
         if !self.state.saf.waiting.contains_key(&id) {
             return;
         }
-        let attempts = self.flight.link(link).saf_attempts.remove(&id).unwrap_or(0);
+        let attempts = self.flight.link(link).saf.tries(id);
         self.emit(Record::SafDeadLettered { id, attempts }, Actor::Switch, now, out);
     }
 }

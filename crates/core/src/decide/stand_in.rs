@@ -8,20 +8,20 @@ use crate::input::{Financial, Origin};
 use crate::machine::{Core, Output};
 use crate::state::{RiskSeen, about};
 use switchyard_domain::{
-    AccountId, AccountKind, Actor, AdviceReason, LinkIndex, Record, ResponseCode, ReversalReason, SafEntry,
-    SafKind, StandInRule, StandInRules, Timestamp, UpstreamRef,
+    AccountId, AccountKind, Actor, AdviceReason, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode,
+    ReversalReason, SafEntry, SafKind, StandInRule, StandInRules, Timestamp, TransactionOpened, UpstreamRef,
 };
 
 impl Core {
     /// Whether a rule lets the switch approve this while the issuer is away.
-    pub(crate) fn may_stand_in(&self, plan: &Plan, request: &Financial, seen: &RiskSeen) -> bool {
+    pub(crate) fn may_stand_in(&self, issuer: u64, request: &Financial, seen: &RiskSeen) -> bool {
         let rules = &self.state.risk.stand_in.rules;
         if rules.is_empty() || !request.kind.is_limited() {
             return false;
         }
         let Some(card) = seen.card else { return false };
         let fits = |rule: &&StandInRule| {
-            (rule.issuers.is_empty() || rule.issuers.contains(&plan.issuer)) && about(&rule.about, seen)
+            (rule.issuers.is_empty() || rule.issuers.contains(&issuer)) && about(&rule.about, seen)
         };
         let Some(rule) = rules.iter().find(fits) else { return false };
         let spent = self.state.risk.stood_in.get(&card).copied().unwrap_or_default();
@@ -82,6 +82,44 @@ impl Core {
         let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, approved: None });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
         self.hurry(Some(&saf), now, out);
+    }
+
+    /// What was to be asked, and of which not a byte left, is approved where a rule allows it. Its advice takes the place of
+    /// the request that nobody saw. False when no rule does.
+    pub(crate) fn stand_in_unsent(
+        &mut self,
+        opened: &TransactionOpened,
+        request: &Financial,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> bool {
+        let (Some(wait), Some(link)) = (self.flight.upstream.get(&opened.id), Self::link_of(opened)) else {
+            return false;
+        };
+        let Some(transaction) = self.state.transactions.get(opened.id) else { return false };
+        let (entry, billing) = (postings::approval(opened, transaction.source), transaction.billing);
+        let seen = self.state.seen(opened, now);
+        if !self.may_stand_in(wait.issuer, request, &seen) || self.state.book.check(&entry).is_err() {
+            return false;
+        }
+        let mti = crate::dialect::iso::link::advice_mti(opened.kind);
+        let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
+        self.emit(Record::Rerouted { transaction: opened.id, upstream }, Actor::Switch, now, out);
+        self.convert(opened.id, billing, Actor::Switch, now, out);
+        let saf = SafEntry {
+            id: self.state.saf.next_id(),
+            kind: SafKind::Advice,
+            transaction: opened.id,
+            upstream,
+            reason: ReversalReason::Other,
+        };
+        let facts = ReplyFacts {
+            auth_code: Some(crate::decide::issuer::auth_code(opened.id)),
+            ..self.upstream_facts(opened, ResponseCode::APPROVED, now)
+        };
+        let movement = postings::movement(opened, true, self.priced_at(opened, now));
+        self.resolve(opened, Outcome::Approved, facts, entry, movement, Some(saf), now, out);
+        true
     }
 
     /// A new set of rules follows the one in force.

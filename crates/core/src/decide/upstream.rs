@@ -95,7 +95,7 @@ impl Core {
             return out.stray(link, Stray::Unmatched);
         }
         let stray = match self.asked_by(link, answer) {
-            Some((place, Asked::SignOn)) => self.signed_on_upstream(link, place, answer, now),
+            Some((place, Asked::SignOn)) => self.signed_on_upstream(link, place, answer, out),
             Some((place, Asked::Saf(id))) => self.saf_answered((link, place), id, answer, now, out),
             Some((place, Asked::Transaction(id))) => {
                 self.transaction_answered((link, place), id, answer, now, out)
@@ -231,12 +231,17 @@ impl Core {
     }
 
     /// Facts of a reply under the reference that the transaction has already.
-    fn upstream_facts(&self, opened: &TransactionOpened, code: ResponseCode, now: Timestamp) -> ReplyFacts {
+    pub(crate) fn upstream_facts(
+        &self,
+        opened: &TransactionOpened,
+        code: ResponseCode,
+        now: Timestamp,
+    ) -> ReplyFacts {
         ReplyFacts { rrn: opened.rrn, ..self.facts(code, now) }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one record")]
-    fn resolve(
+    pub(crate) fn resolve(
         &mut self,
         opened: &TransactionOpened,
         outcome: Outcome,
@@ -247,7 +252,9 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let actor = Self::link_of(opened).map_or(Actor::Switch, Actor::Link);
+        // What is approved in an issuer's place is the switch's own word.
+        let asked = !saf.is_some_and(|entry| entry.kind == SafKind::Advice);
+        let actor = Self::link_of(opened).filter(|_| asked).map_or(Actor::Switch, Actor::Link);
         let record = Record::Resolved { transaction: opened.id, outcome, reply, entry, movement, saf };
         self.emit(record, actor, now, out);
         if let Some(wait) = self.flight.end_upstream(opened.id) {
@@ -310,10 +317,11 @@ impl Core {
         let transaction = self.state.transactions.get(id).expect("checked by the caller");
         let link = Self::link_of(&transaction.opened);
         let declines = transaction.outcome == Outcome::Unknown && !code.is_approval() && !code.is_unknown();
-        let mut unsent = self.state.saf.waiting.values().filter(|entry| {
-            entry.transaction == id && entry.kind == SafKind::Reversal && !self.was_sent(entry)
+        let unsent = self.state.saf.about(id).find(|entry| {
+            let waits = self.state.saf.waiting.contains_key(&entry.id);
+            waits && entry.kind == SafKind::Reversal && !self.was_sent(entry)
         });
-        let cancels = if declines { unsent.next().map(|entry| entry.id) } else { None };
+        let cancels = unsent.filter(|_| declines).map(|entry| entry.id);
         let actor = link.map_or(Actor::Switch, Actor::Link);
         // Its reversal overtook it at the issuer and found nothing, or the issuer had refused it before and the terminal
         // has heard so: now there is something to reverse.
@@ -350,8 +358,25 @@ impl Core {
         let Some(upstream) = opened.upstream.filter(|upstream| upstream.link == link) else { return };
         let place = self.asked_as(&upstream, opened.rrn);
         self.flight.link(link).asked.remove(&place);
-        if reversal_wanted || !self.fail_over(&opened, request, now, out) {
-            self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
+        let request = request.filter(|request| request.opened.id == id && !reversal_wanted);
+        let Some(request) = request else {
+            return self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
+        };
+        if let Err(request) = self.fail_over(&opened, request, now, out) {
+            self.stand_in_or_give_up(&opened, &request.request, now, out);
+        }
+    }
+
+    /// Nobody can be asked: a rule approves it in its issuer's place, or nothing has happened.
+    pub(crate) fn stand_in_or_give_up(
+        &mut self,
+        opened: &TransactionOpened,
+        request: &Financial,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        if !self.stand_in_unsent(opened, request, now, out) {
+            self.give_up_unsent(opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
         }
     }
 

@@ -2,12 +2,13 @@
 
 use crate::state::registry::{IssuedCard, LinkTerms, TerminalState};
 use crate::state::risk::Count;
+use crate::state::saf::Lane;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, Amount, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex, LinkMode, Outcome,
-    Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, Stamped, Stan, TerminalIndex,
-    TerminalProfile, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AccountKind, AdviceReason, Amount, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex,
+    LinkMode, Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, SafKind, Stamped,
+    Stan, TerminalIndex, TerminalProfile, Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -40,6 +41,7 @@ impl State {
             | Record::ReversalQueued { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
+            | Record::SafTried { .. }
             | Record::SafResolved { .. } => self.apply_saf(&stamped.record),
             Record::LateAnswer { transaction, cancels, .. } => self.apply_late(*transaction, *cancels),
             Record::SignedOn { .. }
@@ -357,7 +359,11 @@ impl State {
         transaction.day = day;
         transaction.reply = Some(reply);
         self.queue(saf)?;
-        self.settle(id, outcome, entry)
+        self.settle(id, outcome, entry)?;
+        if saf.is_some_and(|entry| entry.kind == SafKind::Advice) {
+            self.advised(id, AdviceReason::IssuerAway, Count::Stands);
+        }
+        Ok(())
     }
 
     /// The transaction is about a part of what was asked for; what limits count of it follows.
@@ -381,8 +387,10 @@ impl State {
             });
         }
         self.used_stan(entry.upstream.link, entry.upstream.stan);
-        let card_key = self.transactions.get(entry.transaction).and_then(Transaction::card_key);
-        self.saf.push(*entry, card_key);
+        let transaction = self.transactions.get(entry.transaction);
+        let card_key = transaction.and_then(Transaction::card_key);
+        let lane = Lane::of(entry, transaction.and_then(Transaction::card_hash));
+        self.saf.push(*entry, card_key, lane);
         Ok(())
     }
 

@@ -80,6 +80,11 @@ impl State {
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::SafDeadLettered { id, .. } => self.saf.give_up(*id).ok_or(missing(id)),
             Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
+            Record::SafTried { id, count } => {
+                self.saf.waiting.contains_key(id).then_some(()).ok_or(missing(id))?;
+                self.saf.tries.insert(*id, *count);
+                Ok(())
+            }
             Record::SafResolved { id, finding, entry, .. } => {
                 self.book.apply(entry)?;
                 let ended = self.saf.end(*id).ok_or(missing(id))?;

@@ -1,20 +1,48 @@
 //! Store and forward: messages that have to reach an issuer, however long that takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use switchyard_domain::{LinkIndex, SafEntry, SafId, SafKind, TransactionId};
+use switchyard_domain::{CardHash, LinkIndex, SafEntry, SafId, SafKind, TransactionId};
 
-/// Entries by number: first in, first out per link.
+/// Within a lane order holds, and between lanes none: the entries of one card for one link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lane {
+    pub(crate) link: LinkIndex,
+    whose: Whose,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Card(CardHash),
+    /// A transaction that names no card has nothing to keep in order but itself.
+    Transaction(TransactionId),
+}
+
+impl Lane {
+    /// The lane of an entry whose transaction is about `card`.
+    pub(crate) fn of(entry: &SafEntry, card: Option<CardHash>) -> Self {
+        let whose = card.map_or(Whose::Transaction(entry.transaction), Whose::Card);
+        Self { link: entry.upstream.link, whose }
+    }
+}
+
+/// Entries by number, which is the order of their arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Saf {
     pub(crate) waiting: BTreeMap<SafId, SafEntry>,
-    /// By link; reversals before advices, but not before the advice of what they reverse.
-    pub(crate) queues: BTreeSet<(LinkIndex, bool, SafId)>,
-    /// Transactions whose advice waits.
-    pub(crate) advised: BTreeSet<TransactionId>,
     pub(crate) dead: BTreeMap<SafId, SafEntry>,
+    /// What waits, in lanes.
+    lanes: BTreeSet<(Lane, SafId)>,
+    /// The lane of everything that waits or is dead.
+    lane_of: BTreeMap<SafId, Lane>,
+    /// The same by transaction.
+    of_transaction: BTreeSet<(TransactionId, SafId)>,
     /// The keys that the cards of either are sealed under.
     pub(crate) card_keys: BTreeMap<SafId, u16>,
+    /// How often entries were sent, where that is recorded.
+    pub(crate) tries: BTreeMap<SafId, u32>,
     pub(crate) next: u64,
+    /// What the last record put in, took out or put aside, for whoever sends: no fact, and in no image.
+    moved: Option<(SafId, Lane)>,
 }
 
 impl Saf {
@@ -28,72 +56,115 @@ impl Saf {
         SafId(self.next)
     }
     /// Queues an entry whose card is sealed under `card_key`.
-    pub(crate) fn push(&mut self, entry: SafEntry, card_key: Option<u16>) {
+    pub(crate) fn push(&mut self, entry: SafEntry, card_key: Option<u16>, lane: Lane) {
         self.next = entry.id.0 + 1;
         if let Some(key) = card_key {
             self.card_keys.insert(entry.id, key);
         }
-        self.enqueue(entry);
+        self.know(&entry, lane);
+        self.enqueue(entry, lane);
     }
-    fn enqueue(&mut self, entry: SafEntry) {
-        let behind = entry.kind == SafKind::Advice || self.advised.contains(&entry.transaction);
-        if entry.kind == SafKind::Advice {
-            self.advised.insert(entry.transaction);
-        }
-        self.queues.insert((entry.upstream.link, behind, entry.id));
+    /// Has an entry that had given up before.
+    pub(crate) fn push_dead(&mut self, entry: SafEntry, lane: Lane) {
+        self.know(&entry, lane);
+        self.dead.insert(entry.id, entry);
+    }
+    fn know(&mut self, entry: &SafEntry, lane: Lane) {
+        self.lane_of.insert(entry.id, lane);
+        self.of_transaction.insert((entry.transaction, entry.id));
+    }
+    fn enqueue(&mut self, entry: SafEntry, lane: Lane) {
+        self.lanes.insert((lane, entry.id));
+        self.moved = Some((entry.id, lane));
         self.waiting.insert(entry.id, entry);
+    }
+    fn unqueue(&mut self, id: SafId) -> Option<SafEntry> {
+        let entry = self.waiting.remove(&id)?;
+        let lane = *self.lane_of.get(&id)?;
+        self.lanes.remove(&(lane, id));
+        self.moved = Some((id, lane));
+        Some(entry)
     }
     /// Takes out an entry that was delivered, or need not be.
     pub(crate) fn remove(&mut self, id: SafId) -> Option<SafEntry> {
         let entry = self.unqueue(id)?;
-        self.card_keys.remove(&id);
+        self.forget(&entry);
         Some(entry)
+    }
+    fn forget(&mut self, entry: &SafEntry) {
+        self.lane_of.remove(&entry.id);
+        self.of_transaction.remove(&(entry.transaction, entry.id));
+        self.card_keys.remove(&entry.id);
+        self.tries.remove(&entry.id);
     }
     /// Gives an entry up: an operator may still want its card.
     pub(crate) fn give_up(&mut self, id: SafId) -> Option<()> {
         let entry = self.unqueue(id)?;
+        self.tries.remove(&id);
         self.dead.insert(id, entry);
         Some(())
-    }
-    fn unqueue(&mut self, id: SafId) -> Option<SafEntry> {
-        let entry = self.waiting.remove(&id)?;
-        for behind in [false, true] {
-            self.queues.remove(&(entry.upstream.link, behind, id));
-        }
-        if entry.kind == SafKind::Advice {
-            self.advised.remove(&entry.transaction);
-        }
-        Some(entry)
-    }
-    /// An entry that waits to be delivered, or that gave up.
-    pub(crate) fn get(&self, id: SafId) -> Option<&SafEntry> {
-        self.waiting.get(&id).or_else(|| self.dead.get(&id))
-    }
-    /// Whether the advice of a transaction has not reached its issuer.
-    pub(crate) fn is_advised(&self, transaction: TransactionId) -> bool {
-        let mut dead = self.dead.values();
-        self.advised.contains(&transaction)
-            || dead.any(|entry| entry.kind == SafKind::Advice && entry.transaction == transaction)
-    }
-    /// Whether a reversal of a transaction waits, or gave up.
-    pub(crate) fn is_taking_back(&self, transaction: TransactionId) -> bool {
-        let mut entries = self.waiting.values().chain(self.dead.values());
-        entries.any(|entry| entry.kind == SafKind::Reversal && entry.transaction == transaction)
     }
     /// An entry that had given up waits again, in its old place.
     pub(crate) fn revive(&mut self, id: SafId) -> Option<()> {
         let entry = self.dead.remove(&id)?;
-        self.enqueue(entry);
+        let lane = *self.lane_of.get(&id)?;
+        self.enqueue(entry, lane);
         Some(())
     }
     /// Takes an entry out, wherever it is.
     pub(crate) fn end(&mut self, id: SafId) -> Option<SafEntry> {
-        self.card_keys.remove(&id);
-        self.unqueue(id).or_else(|| self.dead.remove(&id))
+        if self.waiting.contains_key(&id) {
+            return self.remove(id);
+        }
+        let entry = self.dead.remove(&id)?;
+        self.moved = self.lane_of.get(&id).map(|lane| (id, *lane));
+        self.forget(&entry);
+        Some(entry)
     }
-    /// The oldest entry for a link.
-    pub(crate) fn first_for(&self, link: LinkIndex) -> Option<&SafEntry> {
-        let (owner, _, id) = self.queues.range((link, false, SafId(0))..).next()?;
-        if *owner == link { self.waiting.get(id) } else { None }
+    /// What the last record moved, once.
+    pub(crate) fn take_moved(&mut self) -> Option<(SafId, Lane)> {
+        self.moved.take()
+    }
+
+    /// An entry that waits to be delivered, or that gave up.
+    pub(crate) fn get(&self, id: SafId) -> Option<&SafEntry> {
+        self.waiting.get(&id).or_else(|| self.dead.get(&id))
+    }
+    /// Entries about a transaction, those that gave up too.
+    pub(crate) fn about(&self, transaction: TransactionId) -> impl Iterator<Item = &SafEntry> {
+        let ids = self.of_transaction.range((transaction, SafId(0))..=(transaction, SafId(u64::MAX)));
+        ids.filter_map(|(_, id)| self.get(*id))
+    }
+    /// Whether the advice of a transaction waits for its issuer.
+    pub(crate) fn advice_waits(&self, transaction: TransactionId) -> bool {
+        let mut advices = self.about(transaction).filter(|entry| entry.kind == SafKind::Advice);
+        advices.any(|entry| self.waiting.contains_key(&entry.id))
+    }
+    /// Whether the advice of a transaction has not reached its issuer.
+    pub(crate) fn is_advised(&self, transaction: TransactionId) -> bool {
+        self.about(transaction).any(|entry| entry.kind == SafKind::Advice)
+    }
+    /// Whether a reversal of a transaction waits, or gave up.
+    pub(crate) fn is_taking_back(&self, transaction: TransactionId) -> bool {
+        self.about(transaction).any(|entry| entry.kind == SafKind::Reversal)
+    }
+
+    /// The lane of an entry that waits or gave up.
+    pub(crate) fn lane_of(&self, id: SafId) -> Option<Lane> {
+        self.lane_of.get(&id).copied()
+    }
+    /// The entry of a lane that may go next: the oldest, and behind a reversal of something whose advice gave up the one
+    /// after it. Such a reversal waits for what an operator makes of the advice: it would find nothing to take back.
+    pub(crate) fn head(&self, lane: Lane) -> Option<&SafEntry> {
+        let ids = self.lanes.range((lane, SafId(0))..=(lane, SafId(u64::MAX)));
+        ids.filter_map(|(_, id)| self.waiting.get(id)).find(|entry| !self.is_held(entry))
+    }
+    fn is_held(&self, entry: &SafEntry) -> bool {
+        let dead = |other: &SafEntry| other.kind == SafKind::Advice && self.dead.contains_key(&other.id);
+        entry.kind == SafKind::Reversal && self.about(entry.transaction).any(dead)
+    }
+    /// Every lane in which something waits.
+    pub(crate) fn lanes(&self) -> BTreeSet<Lane> {
+        self.lanes.iter().map(|(lane, _)| *lane).collect()
     }
 }

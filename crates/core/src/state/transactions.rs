@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    AccountId, AdviceReason, Amount, AuthCode, Billing, BusinessDate, MerchantIndex, Outcome, ReplyFacts,
-    Rrn, Timestamp, TransactionId, TransactionOpened,
+    AccountId, AdviceReason, Amount, AuthCode, Billing, BusinessDate, CardHash, MerchantIndex, Outcome,
+    ReplyFacts, Rrn, Timestamp, TransactionId, TransactionOpened,
 };
 
 /// A transaction and where it stands.
@@ -49,6 +49,10 @@ impl Transaction {
     /// The key that its card is sealed under.
     pub(crate) fn card_key(&self) -> Option<u16> {
         self.opened.card.as_ref().map(|card| card.key_id)
+    }
+    /// The card that it is about.
+    pub(crate) fn card_hash(&self) -> Option<CardHash> {
+        self.opened.card.as_ref().map(|card| card.hash)
     }
     /// What was asked for: the whole, whatever part of it was approved.
     pub(crate) fn asked(&self) -> Amount {

@@ -102,6 +102,8 @@ struct Issuers {
     /// What each would approve where not the whole: three fifths of what it was asked for.
     parts: BTreeMap<TransactionId, u64>,
     reversed: BTreeSet<TransactionId>,
+    /// What was approved in their place when its request could not leave: they know of it by its advice alone.
+    told: BTreeSet<TransactionId>,
 }
 
 impl Issuers {
@@ -317,6 +319,9 @@ impl World {
                 let requests = self.sent(|w| matches!(w, SentWhat::Request { .. }));
                 if !requests.is_empty() {
                     let sent = requests[requests.len() - 1 - of % requests.len().min(5)];
+                    if self.issuers.told.contains(&about(&sent)) {
+                        return;
+                    }
                     let code = self.issuers.decide(about(&sent), CODES[usize::from(code)]);
                     if code != NEVER {
                         self.answer(&sent, code);
@@ -340,13 +345,23 @@ impl World {
                 if !requests.is_empty() {
                     let sent = requests[requests.len() - 1 - of % requests.len().min(3)];
                     let id = about(&sent);
-                    if self.issuers.decide(id, NEVER) == NEVER {
-                        self.bench.step(Input::NotSent { link: sent.link, transaction: id, request: None });
+                    if !self.issuers.told.contains(&id) && self.issuers.decide(id, NEVER) == NEVER {
+                        // With the request at hand the switch may stand in for the issuer.
+                        let request = self.bench.request_of(id);
+                        self.bench.step(Input::NotSent { link: sent.link, transaction: id, request });
+                        if self.bench.model.is_advised(id) {
+                            self.issuers.decided.remove(&id);
+                            self.issuers.told.insert(id);
+                        }
                     }
                 }
             }
             Act::Connect { link } => self.bench.connect(LinkIndex(link as u16)),
             Act::Lose { link } => self.bench.disconnect(LinkIndex(link as u16)),
+            Act::HostSigns { link, on } => {
+                let generation = self.bench.generations[link];
+                self.bench.step(Input::HostSigned { link: LinkIndex(link as u16), generation, on });
+            }
             _ => self.act_operator(act),
         }
     }

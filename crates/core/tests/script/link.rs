@@ -117,7 +117,7 @@ fn a_busy_host_hears_the_reversal_again_and_a_refusal_goes_to_the_operator() {
             let reversals = bench.reversals();
             assert_eq!(reversals.len(), round + 1);
             bench.answer(&reversals[round].0, code);
-            bench.pass(3_000);
+            bench.pass(bench.config.saf_retry_ms_max);
         }
         assert_eq!(bench.core.state().saf_dead(), dead, "{answers:?}");
         assert_eq!(bench.model.outcome(0), outcome, "{answers:?}");
@@ -315,4 +315,60 @@ fn an_inquiry_is_never_reversed_upstream() {
     bench.answer(&sent, "00");
     assert!(!bench.silent(pending));
     assert_eq!(bench.core.state().saf_waiting(), 0);
+}
+
+#[test]
+fn a_host_that_signs_off_is_asked_nothing_until_it_signs_on_again() {
+    let mut bench = Bench::new();
+    let signed = |bench: &mut Bench, on| {
+        let generation = bench.generations[0];
+        bench.step(Input::HostSigned { link: LINK_A, generation, on });
+    };
+    let pending = bench.ask(&Ask::sale_a(10, 500));
+    let sent = bench.last_request();
+    signed(&mut bench, false);
+    let seen = bench.sent.len();
+    assert_eq!(bench.code(&Ask::sale_a(11, 500)), "91");
+    bench.pass(20_000);
+    assert_eq!(bench.code_of(pending), "98", "what was under way keeps its deadline");
+    assert_eq!(bench.sent.len(), seen, "not even a sign-on or a reversal");
+    bench.answer(&sent, "00");
+    bench.step(Input::HostSigned { link: LINK_A, generation: 0, on: true });
+    assert_eq!(bench.code(&Ask::sale_a(12, 500)), "91", "an older connection says nothing of this one");
+    signed(&mut bench, true);
+    assert_eq!(bench.sent[seen].what, SentWhat::Network, "the switch signs on anew");
+    assert_eq!(bench.link_code(&Ask::sale_a(13, 500), "00").1, "00");
+    bench.drain();
+    assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+    // A host that never signed off changes nothing by signing on, and a new connection is a new beginning.
+    let seen = bench.sent.len();
+    signed(&mut bench, true);
+    assert_eq!(bench.sent.len(), seen);
+    signed(&mut bench, false);
+    bench.connect(LINK_A);
+    assert_eq!(bench.link_code(&Ask::sale_a(14, 500), "00").1, "00");
+}
+
+#[test]
+fn what_a_link_takes_is_said_when_it_changes() {
+    let config = switchyard_core::CoreConfig { link_timeouts_max: 1, ..Default::default() };
+    let mut bench = Bench::with(config);
+    bench.pass(100);
+    bench.pass(100);
+    assert_eq!(bench.told, [(LINK_A, true, false), (LINK_B, true, false)], "once each");
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.pass(LINK_TIMEOUT_MS);
+    bench.pass(100);
+    assert_eq!(bench.told[2..], [(LINK_A, true, true)], "it rests");
+    bench.drain();
+    bench.pass(bench.config.link_rest_ms);
+    assert_eq!(bench.told[3..], [(LINK_A, true, false)]);
+    // A refused sign-on has a reason.
+    bench.auto_network = false;
+    bench.connect(LINK_A);
+    let network = *bench.sent.last().unwrap();
+    bench.answer(&network, "05");
+    bench.pass(100);
+    assert_eq!(bench.told[4..], [(LINK_A, false, false)]);
+    assert_eq!(bench.refused, [(LINK_A, "05".parse().unwrap())]);
 }

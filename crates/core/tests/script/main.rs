@@ -25,6 +25,7 @@ mod restart;
 mod reversal;
 mod risk;
 mod routing;
+mod saf;
 mod stand_in;
 mod told;
 mod transfer;

@@ -131,3 +131,88 @@ fn a_follow_up_waits_until_the_issuer_has_heard_of_its_original() {
     assert_eq!(bench.link_code(&sale.follow(TransactionKind::Void, 12, rrn, None), "00").1, "00");
     assert_eq!(bench.payable(0), 0);
 }
+
+#[test]
+fn what_could_not_leave_is_approved_where_a_rule_allows_it() {
+    use switchyard_core::Input;
+    for (name, pin, minor, code) in
+        [("plain", false, 500, "00"), ("with a PIN", true, 500, "00"), ("above the rule", false, 501, "91")]
+    {
+        let mut bench = away(rule());
+        bench.connect(LINK_A);
+        let sale = Ask { pin, ..Ask::sale_a(10, minor) };
+        let ticket = bench.ask(&sale);
+        assert!(bench.silent(ticket), "{name}: it is on its way");
+        let request = bench.take_request();
+        let (transaction, asked) = (request.opened.id, bench.last_request());
+        bench.disconnect(LINK_A);
+        bench.step(Input::NotSent { link: LINK_A, transaction, request: Some(request) });
+        assert_eq!(bench.code_of(ticket), code, "{name}");
+        let stands = code == "00";
+        let minor = if stands { i128::from(minor) } else { 0 };
+        assert_eq!((bench.payable(0), bench.receivable(LINK_A)), (minor, minor), "{name}");
+        assert_eq!(bench.core.state().saf_waiting(), usize::from(stands), "{name}");
+        let again = bench.ask(&sale);
+        assert_eq!(bench.only(again), bench.only(ticket), "{name}: a repeat hears the same");
+        bench.crash();
+        assert_eq!(bench.payable(0), minor, "{name}");
+        bench.connect(LINK_A);
+        bench.pass(1);
+        assert_eq!(advices(&bench).len(), usize::from(stands), "{name}");
+        for (advice, _) in advices(&bench) {
+            assert_ne!(advice.stan, asked.stan, "nobody has seen the request: this is another message");
+            bench.answer(&advice, "00");
+        }
+        assert_eq!((bench.core.state().saf_waiting(), bench.core.state().unresolved()), (0, 0), "{name}");
+        // What the card spent so counts for the rule's limit of the day.
+        if stands {
+            bench.disconnect(LINK_A);
+            assert_eq!(bench.code(&Ask::sale_a(20, 401)), "91", "{name}");
+            assert_eq!(bench.code(&Ask::sale_a(21, 400)), "00", "{name}");
+        }
+    }
+    // What its terminal took back meanwhile is not approved any more, and an issuer's own 91 is its word.
+    let mut bench = away(rule());
+    bench.connect(LINK_A);
+    let sale = Ask::sale_a(10, 500);
+    let ticket = bench.ask(&sale);
+    let request = bench.take_request();
+    assert_eq!(bench.reverse_code(&Back::of(&sale)), "00");
+    bench.step(Input::NotSent { link: LINK_A, transaction: request.opened.id, request: Some(request) });
+    assert_eq!((bench.code_of(ticket).as_str(), bench.payable(0)), ("91", 0));
+    assert_eq!(bench.link_code(&Ask::sale_a(11, 500), "91").1, "91");
+    assert_eq!((bench.payable(0), bench.core.state().saf_waiting()), (0, 0));
+}
+
+#[test]
+fn a_destination_that_is_left_is_tried_before_anybody_stands_in() {
+    use switchyard_core::Input;
+    let mut bench = Bench::new();
+    let rules = StandInRules { version: 1, rules: vec![rule()] };
+    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+    let to = |link| Destination { link, weight: 1, cost_ppm: 0, cost_minor: 0 };
+    let destinations = vec![to(LINK_A), to(LINK_B)];
+    let about = Scope::default();
+    let first = RoutingRule {
+        number: 1,
+        issuers: vec![],
+        about,
+        minor_max: None,
+        choose: Choice::First,
+        destinations,
+    };
+    bench
+        .command(Command::SetRoutingRules(Box::new(RoutingRules { version: 1, rules: vec![first] })))
+        .unwrap();
+    let ticket = bench.ask(&Ask::sale_a(10, 500));
+    for link in [LINK_A, LINK_B] {
+        assert_eq!(bench.last_request().link, link);
+        assert!(bench.silent(ticket));
+        let request = bench.take_request();
+        bench.step(Input::NotSent { link, transaction: request.opened.id, request: Some(request) });
+    }
+    assert_eq!(bench.code_of(ticket), "00");
+    assert_eq!((bench.receivable(LINK_A), bench.receivable(LINK_B)), (0, 500));
+    bench.drain();
+    assert_eq!(advices(&bench)[0].0.link, LINK_B, "whoever pays for it hears of it");
+}

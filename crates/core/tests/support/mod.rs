@@ -114,6 +114,10 @@ pub(crate) struct Bench {
     pub(crate) sent: Vec<Sent>,
     /// Answers that led to nothing.
     pub(crate) strays: Vec<(LinkIndex, Stray)>,
+    /// What was said of links: signed on, resting.
+    pub(crate) told: Vec<(LinkIndex, bool, bool)>,
+    /// Sign-ons that hosts did not take.
+    pub(crate) refused: Vec<(LinkIndex, ResponseCode)>,
     pub(crate) pins: Pins,
     pub(crate) chip: Chip,
     pub(crate) held_pins: Vec<(SlotId, Box<Financial>, PinJob)>,
@@ -157,6 +161,8 @@ impl Bench {
             replies: BTreeMap::new(),
             sent: Vec::new(),
             strays: Vec::new(),
+            told: Vec::new(),
+            refused: Vec::new(),
             pins: Pins::Right,
             chip: Chip::Right,
             held_pins: Vec::new(),
@@ -286,6 +292,8 @@ impl Bench {
                 }
             }
             Effect::Stray { link, why } => self.strays.push((link, why)),
+            Effect::LinkState { link, signed_on, resting } => self.told.push((link, signed_on, resting)),
+            Effect::SignOnRefused { link, code } => self.refused.push((link, code)),
             Effect::CommandDone { result, .. } => self.last_command = Some(result),
         }
     }
@@ -478,6 +486,10 @@ impl Bench {
     /// The request sent last, whole.
     pub(crate) fn take_request(&mut self) -> Box<UpstreamRequest> {
         self.kept.take().expect("a request was sent")
+    }
+    /// The request of a transaction, whole, where it was the last that was sent.
+    pub(crate) fn request_of(&mut self, id: TransactionId) -> Option<Box<UpstreamRequest>> {
+        self.kept.take_if(|request| request.opened.id == id)
     }
     pub(crate) fn requests(&self) -> usize {
         self.sent.iter().filter(|s| matches!(s.what, SentWhat::Request { .. })).count()

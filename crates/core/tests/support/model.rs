@@ -43,18 +43,7 @@ impl Model {
                 self.open(opened, *outcome);
                 self.moved(opened.id, *outcome, movement.as_ref());
             }
-            Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
-                let told = self.transactions.get_mut(transaction).expect("opened before");
-                assert_eq!(told.outcome, Outcome::Pending, "{transaction} is resolved once");
-                assert_ne!(*outcome, Outcome::Pending);
-                assert_eq!(told.opened.rrn, reply.rrn);
-                told.outcome = *outcome;
-                let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;
-                let undone = matches!(outcome, Outcome::Unknown | Outcome::Reversed) && !inquiry;
-                assert_eq!(undone, saf.is_some(), "whatever may stand upstream is taken back, nothing else");
-                self.queue(saf.as_ref());
-                self.moved(*transaction, *outcome, movement.as_ref());
-            }
+            Record::Resolved { .. } => self.resolve(&stamped.record),
             Record::ReversalTaken { original, effect, reply, movement, saf, entry, .. } => {
                 self.reference(reply.rrn);
                 self.queue(saf.as_ref());
@@ -101,6 +90,30 @@ impl Model {
                 self.apply_rules(other);
             }
         }
+    }
+
+    fn resolve(&mut self, record: &Record) {
+        let Record::Resolved { transaction, outcome, reply, movement, saf, .. } = record else {
+            unreachable!()
+        };
+        let told = self.transactions.get_mut(transaction).expect("opened before");
+        assert_eq!(told.outcome, Outcome::Pending, "{transaction} is resolved once");
+        assert_ne!(*outcome, Outcome::Pending);
+        assert_eq!(told.opened.rrn, reply.rrn);
+        told.outcome = *outcome;
+        let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;
+        let undone = matches!(outcome, Outcome::Unknown | Outcome::Reversed) && !inquiry;
+        let advised = saf.is_some_and(|saf| saf.kind == SafKind::Advice);
+        assert!(!advised || *outcome == Outcome::Approved, "what is told of was approved");
+        let upstream = told.opened.upstream;
+        assert!(!advised || saf.map(|saf| saf.upstream) == upstream, "in the place of the request");
+        assert_eq!(
+            undone,
+            saf.is_some() && !advised,
+            "whatever may stand upstream is taken back, nothing else"
+        );
+        self.queue(saf.as_ref());
+        self.moved(*transaction, *outcome, movement.as_ref());
     }
 
     /// Whether an issuer is still to be told of what was approved without it.

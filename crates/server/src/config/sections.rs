@@ -173,9 +173,12 @@ section!(
         refund_days_max: u32 = 30, in 0..=365;
         /// Days after a pre-authorization in which it can be completed or voided.
         hold_days_max: u32 = 30, in 1..=365;
-        /// Milliseconds between two sends of a reversal that waits for an issuer.
+        /// Milliseconds between the first two sends of a reversal or an advice that waits for an issuer; each wait is twice the
+        /// one before.
         reversal_retry_ms: u32 = 2_000, in 50..=3_600_000;
-        /// Sends after which such a reversal waits for an operator.
+        /// Milliseconds that such a wait has at most.
+        reversal_retry_ms_max: u32 = 60_000, in 50..=3_600_000;
+        /// Sends after which such a message waits for an operator.
         reversal_attempts_max: u32 = 1_000, in 1..=1_000_000;
     }
 );

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use switchyard_core::{Stray, Upstream};
-use switchyard_domain::{Link, LinkIndex};
+use switchyard_domain::{Link, LinkIndex, ResponseCode};
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::LinkMetrics;
@@ -95,6 +95,35 @@ impl LinkTable {
         if let Some(queue) = queues.get(usize::from(link.0)) {
             queue.metrics.strayed(why);
         }
+    }
+
+    /// Shows whether a link's host has taken the sign-on, and whether the link rests.
+    pub(crate) fn show(&self, link: LinkIndex, signed_on: bool, resting: bool) {
+        if let Some(metrics) = self.metrics_of(link) {
+            metrics.signed_on.store(signed_on, Ordering::Relaxed);
+            if metrics.resting.swap(resting, Ordering::Relaxed) != resting {
+                tracing::warn!(link = %metrics.name, resting, "a link that is not answered on rests, or rests no more");
+            }
+        }
+    }
+
+    /// Tells and counts a sign-on that a host did not take.
+    pub(crate) fn sign_on_refused(&self, link: LinkIndex, code: ResponseCode) {
+        if let Some(metrics) = self.metrics_of(link) {
+            tracing::warn!(link = %metrics.name, %code, "the host refuses the sign-on: its cards hear 91");
+            metrics.sign_on_refused(code);
+        }
+    }
+
+    fn metrics_of(&self, link: LinkIndex) -> Option<Arc<LinkMetrics>> {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.get(usize::from(link.0)).map(|queue| Arc::clone(&queue.metrics))
+    }
+
+    /// Whether a link has a connection.
+    pub(crate) fn any_up(&self) -> bool {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.iter().any(|queue| queue.metrics.up.load(Ordering::Relaxed))
     }
 
     /// Names of the links and whether they have a connection.

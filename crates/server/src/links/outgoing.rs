@@ -79,6 +79,18 @@ impl<R> Outgoing<R> {
         }
     }
 
+    /// Takes the requests of which not a byte has left out of what goes out, and all that was appended behind the first of
+    /// them.
+    pub(super) fn cut(&mut self) -> Vec<R> {
+        if let Some((start, _)) = self.requests.front() {
+            // What is kept begins behind what was dropped from the front.
+            let at = usize::try_from(start - self.base).unwrap_or(usize::MAX).min(self.bytes.len());
+            wipe(&mut self.bytes[at..]);
+            self.bytes.truncate(at);
+        }
+        self.unsent().collect()
+    }
+
     /// Requests of which not a byte has left.
     pub(super) fn unsent(&mut self) -> impl Iterator<Item = R> + '_ {
         self.requests.drain(..).map(|(_, request)| request)
@@ -102,6 +114,22 @@ mod tests {
             Ok(())
         });
         request.into_iter().for_each(|request| outgoing.keep(start.unwrap(), request));
+    }
+
+    #[test]
+    fn what_has_begun_to_leave_leaves_whole_and_the_rest_is_cut() {
+        let mut outgoing = Outgoing::default();
+        put(&mut outgoing, Some(1), b"first");
+        put(&mut outgoing, None, b"advice");
+        put(&mut outgoing, Some(2), b"second");
+        put(&mut outgoing, None, b"behind");
+        outgoing.wrote(2);
+        assert_eq!(outgoing.cut(), [2]);
+        assert_eq!(outgoing.rest(), b"rstadvice");
+        outgoing.wrote(9);
+        put(&mut outgoing, Some(3), b"third");
+        assert_eq!((outgoing.cut(), outgoing.rest()), (vec![3], &b""[..]));
+        assert_eq!(outgoing.cut(), [0; 0]);
     }
 
     #[test]

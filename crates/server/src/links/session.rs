@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use switchyard_core::dialect::iso::link::{self, LinkContext};
+use switchyard_core::dialect::iso::link::{self, ECHO, LinkContext, SIGN_OFF, SIGN_ON};
 use switchyard_core::{Answer, Input, Upstream, UpstreamRequest};
-use switchyard_domain::{CardRef, LinkIndex, Pan, Rrn, Stan, Timestamp, TransactionId};
+use switchyard_domain::{CardRef, LinkIndex, Pan, ResponseCode, Rrn, Stan, Timestamp, TransactionId};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -15,13 +15,13 @@ use super::LinkQueue;
 use super::outgoing::{FrameStart, Outgoing};
 use crate::keystore::{drop_front, wipe};
 use crate::metrics::LinkMetrics;
-use crate::shared::Shared;
+use crate::shared::{Phase, Shared};
 use crate::tls::Stream;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 32 * 1024;
-/// DE 70 of an echo test.
-const ECHO: u16 = 301;
+/// Longest wait for a host's answer to the sign-off of a connection that is let go.
+const SIGN_OFF_WAIT: Duration = Duration::from_secs(1);
 /// Encoded bytes that may wait for the socket.
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
 /// A request leaves within this share of the time its answer may take: what is left is for the issuer.
@@ -67,13 +67,21 @@ pub(super) struct Session<'a> {
     outstanding: VecDeque<(Stan, Rrn, Instant)>,
     heard_at: Instant,
     echo_sent: Option<Instant>,
+    /// The host has taken the sign-on of this connection.
+    is_signed_on: bool,
+    /// The host has signed off: it is sent nothing but answers to what it asks, and sign-ons.
+    is_host_off: bool,
+    /// The host has answered the sign-off.
+    is_signed_off: bool,
+    /// Requests that were taken back from what goes out.
+    cut: Vec<Box<UpstreamRequest>>,
 }
 
 /// What a host's message is.
 enum Heard {
     Answer(Answer),
-    /// A question about the link, with its answer.
-    Question(Vec<u8>),
+    /// A question about the link, with its answer, and what was approved of it.
+    Question(Vec<u8>, Option<u16>),
     Nothing,
 }
 
@@ -121,6 +129,10 @@ impl<'a> Session<'a> {
             outstanding: VecDeque::new(),
             heard_at: Instant::now(),
             echo_sent: None,
+            is_signed_on: false,
+            is_host_off: false,
+            is_signed_off: false,
+            cut: Vec::new(),
         }
     }
 
@@ -157,7 +169,13 @@ impl<'a> Session<'a> {
             self.metrics.pending.set(self.pending.len() as u64);
             let done = tokio::select! {
                 biased;
-                () = &mut stop => Err(Lost::Stopped),
+                () = &mut stop => {
+                    if self.is_signed_on && !self.is_host_off && self.is_let_go() {
+                        // Nobody waits for it longer than this, and a host that cannot be told is not.
+                        let _ = tokio::time::timeout(SIGN_OFF_WAIT, self.sign_off(&mut reader, &mut writer)).await;
+                    }
+                    Err(Lost::Stopped)
+                }
                 written = push(&mut writer, self.outgoing.rest()), if unflushed || !self.outgoing.is_empty() => {
                     match written {
                         Ok(Pushed::Flushed) => {
@@ -191,9 +209,43 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether the connection ends by an order or with the switch, and not because the host has another one.
+    fn is_let_go(&self) -> bool {
+        !self.queue.is_wanted() || *self.shared.phase.borrow() == Phase::Stopping
+    }
+
+    /// Tells the host that nothing more comes, and hears it out until it has answered. What has begun to leave leaves whole
+    /// before; other requests go another way.
+    async fn sign_off(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), Lost> {
+        self.cut = self.outgoing.cut();
+        self.is_signed_off = false;
+        let stan = Stan::try_from(0).expect("zero is a trace number");
+        // Number 0 is given to nothing but echoes, and the core never sees the answer.
+        self.encode(&Upstream::Network { stan, at: crate::shared::now(), code: SIGN_OFF });
+        while !self.outgoing.is_empty() {
+            match writer.write(self.outgoing.rest()).await? {
+                0 => return Err(Lost::Closed),
+                count => self.outgoing.wrote(count),
+            }
+        }
+        writer.flush().await?;
+        while !self.is_signed_off {
+            if reader.read_buf(&mut self.input).await? == 0 {
+                return Err(Lost::Closed);
+            }
+            self.take_frames()?;
+        }
+        Ok(())
+    }
+
     /// What never left, for the core: it is as if it had not been sent, and may go another way.
     pub(super) fn unsent(mut self) -> Vec<Box<UpstreamRequest>> {
-        let mut unsent: Vec<_> = self.outgoing.unsent().collect();
+        let mut unsent = std::mem::take(&mut self.cut);
+        unsent.extend(self.outgoing.unsent());
         self.queue.take(&mut self.pending);
         unsent.extend(self.pending.drain(..).filter_map(|(_, message)| request_of(*message)));
         unsent
@@ -209,7 +261,8 @@ impl<'a> Session<'a> {
             let next =
                 self.pending.iter().position(|(_, message)| !waits || transaction_of(message).is_none());
             let Some((generation, message)) = next.and_then(|next| self.pending.remove(next)) else { return };
-            let may_leave = generation == self.generation && !self.is_overdue(&message);
+            let is_wanted = !self.is_host_off || matches!(*message, Upstream::Network { .. });
+            let may_leave = generation == self.generation && is_wanted && !self.is_overdue(&message);
             let sent = if may_leave { self.encode(&message) } else { None };
             match (request_of(*message), sent) {
                 (Some(request), Some(start)) => {
@@ -290,12 +343,24 @@ impl<'a> Session<'a> {
                 Scan::Frame { start, end, consumed } => {
                     self.metrics.received.increment(1);
                     match self.hear(&self.input[at + start..at + end]) {
+                        // Hosts need not repeat what their answer is about: the number tells.
+                        Heard::Answer(answer)
+                            if answer.mti == 810 && answer.stan == Stan::try_from(0).ok() =>
+                        {
+                            self.is_signed_off = true;
+                        }
                         Heard::Answer(answer) => {
+                            if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
+                                (self.is_signed_on, self.is_host_off) = (true, false);
+                            }
                             self.note_answer(&answer);
                             let (link, generation) = (self.speech.index, self.generation);
                             self.inputs.push(Input::Answer { link, generation, answer: Box::new(answer) });
                         }
-                        Heard::Question(reply) => self.reply(&reply),
+                        Heard::Question(reply, asked) => {
+                            self.host_asked(asked);
+                            self.reply(&reply);
+                        }
                         Heard::Nothing => {}
                     }
                     at += consumed;
@@ -330,6 +395,27 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// A host that signs off is sent nothing more until it signs on again; the core hears of both.
+    fn host_asked(&mut self, asked: Option<u16>) {
+        let on = match asked {
+            Some(SIGN_ON) => true,
+            Some(SIGN_OFF) => false,
+            _ => return,
+        };
+        tracing::info!(link = %self.metrics.name, "the host signs {}", if on { "on" } else { "off" });
+        self.is_host_off = !on;
+        let (link, generation) = (self.speech.index, self.generation);
+        self.inputs.push(Input::HostSigned { link, generation, on });
+        if !on {
+            // What it would have heard next goes another way.
+            for request in self.outgoing.cut() {
+                self.outstanding.retain(|(_, rrn, _)| *rrn != request.opened.rrn);
+                self.metrics.unsent.increment(1);
+                self.inputs.push(not_sent(link, request));
+            }
+        }
+    }
+
     /// Answers a question about the link; a host that does not take its answers gets no more of them.
     fn reply(&mut self, body: &[u8]) {
         if self.outgoing.rest().len() >= OUTGOING_BYTES_MAX {
@@ -353,8 +439,8 @@ impl<'a> Session<'a> {
             }
         };
         let mut reply = Vec::new();
-        if let Some(Ok(())) = link::answer_network(&message, &mut reply) {
-            return Heard::Question(reply);
+        if let Some(Ok(asked)) = link::answer_network(&message, &mut reply) {
+            return Heard::Question(reply, asked);
         }
         match link::read_answer(&message) {
             Ok(answer) if answer.network_code == Some(ECHO) => Heard::Nothing,

@@ -13,6 +13,12 @@ use super::latency::Latency;
 
 /// 1 when a link has a connection, by `link`.
 pub const LINK_UP: &str = "switch_link_up";
+/// 1 when a link's host has taken the sign-on, by `link`.
+pub const LINK_SIGNED_ON: &str = "switch_link_signed_on";
+/// 1 while a link takes no requests because too many were not answered, by `link`.
+pub const LINK_RESTING: &str = "switch_link_resting";
+/// Sign-ons that a host did not take, by `link` and `class` of its response code.
+pub const LINK_SIGN_ONS_REFUSED: &str = "switch_link_sign_ons_refused_total";
 /// Messages that wait to be sent, by `link`.
 pub const LINK_QUEUE: &str = "switch_link_queue_messages";
 /// Messages sent to an issuer, by `link`.
@@ -58,6 +64,8 @@ impl Tally {
 pub(crate) struct LinkMetrics {
     pub(crate) name: String,
     pub(crate) up: AtomicBool,
+    pub(crate) signed_on: AtomicBool,
+    pub(crate) resting: AtomicBool,
     /// Messages that its task has not taken yet.
     pub(crate) queue: Tally,
     /// Messages that its task has taken and that wait for credit.
@@ -68,6 +76,7 @@ pub(crate) struct LinkMetrics {
     pub(crate) timeouts: Tally,
     strays: [Tally; StrayLabel::LABELS.len()],
     answers: [Tally; CodeClass::LABELS.len()],
+    refusals: [Tally; CodeClass::LABELS.len()],
     pub(crate) lost: Tally,
     pub(crate) answer: Latency,
 }
@@ -89,6 +98,13 @@ impl LinkMetrics {
     }
     pub(crate) fn answered(&self, code: ResponseCode) {
         self.answers[CodeClass::of(code) as usize].increment(1);
+    }
+    pub(crate) fn sign_on_refused(&self, code: ResponseCode) {
+        self.refusals[CodeClass::of(code) as usize].increment(1);
+    }
+    /// Sign-ons that were not taken, by class of the code.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        CodeClass::LABELS.iter().copied().zip(self.refusals.iter().map(Tally::count))
     }
     /// Answers to requests, by class of their code.
     pub(crate) fn answers(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
@@ -133,10 +149,19 @@ pub(super) fn family(page: &mut String, name: &str, kind: &str, help: &str) {
 /// Appends what was counted of links.
 pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
     type Read = fn(&LinkMetrics) -> u64;
-    let families: [(&str, &str, &str, Read); 7] = [
+    let families: [(&str, &str, &str, Read); 9] = [
         (LINK_UP, "gauge", "1 when a link has a connection", |link| {
             u64::from(link.up.load(Ordering::Relaxed))
         }),
+        (LINK_SIGNED_ON, "gauge", "1 when a link's host has taken the sign-on", |link| {
+            u64::from(link.signed_on.load(Ordering::Relaxed))
+        }),
+        (
+            LINK_RESTING,
+            "gauge",
+            "1 while a link takes no requests, because too many were not answered",
+            |link| u64::from(link.resting.load(Ordering::Relaxed)),
+        ),
         (LINK_QUEUE, "gauge", "messages that wait to be sent", LinkMetrics::waiting),
         (LINK_SENT, "counter", "messages sent to an issuer", |link| link.sent.count()),
         (LINK_RECEIVED, "counter", "messages received from an issuer", |link| link.received.count()),
@@ -155,6 +180,12 @@ pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
     for (link, label) in links.iter().zip(&labels) {
         for (why, count) in link.strays() {
             let _ = writeln!(page, "{LINK_UNMATCHED}{{{label},why=\"{why}\"}} {count}");
+        }
+    }
+    family(page, LINK_SIGN_ONS_REFUSED, "counter", "sign-ons that a host did not take, by class of its code");
+    for (link, label) in links.iter().zip(&labels) {
+        for (class, count) in link.refusals() {
+            let _ = writeln!(page, "{LINK_SIGN_ONS_REFUSED}{{{label},class=\"{class}\"}} {count}");
         }
     }
     family(page, LINK_ANSWERS, "counter", "answers to requests, by class of the response code");

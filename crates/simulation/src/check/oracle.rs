@@ -132,6 +132,8 @@ impl Oracle {
             | Effect::UseTerminal { .. }
             | Effect::UseProfile { .. }
             | Effect::UseKeys { .. }
+            | Effect::LinkState { .. }
+            | Effect::SignOnRefused { .. }
             | Effect::Stray { .. }
             | Effect::CommandDone { .. } => Ok(()),
         }

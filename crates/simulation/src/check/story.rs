@@ -390,7 +390,15 @@ impl Story {
         })?;
         let inquiry = opened.kind == TransactionKind::BalanceInquiry;
         let undone = matches!(outcome, Outcome::Unknown | Outcome::Reversed) && !inquiry;
-        ensure(undone == saf.is_some(), "whatever may stand upstream is taken back", || {
+        let advised = saf.is_some_and(|entry| entry.kind == SafKind::Advice);
+        if advised {
+            ensure(outcome == Outcome::Approved, "standing in has limits", || {
+                format!("{id} ended {outcome:?} and its issuer is told of it")
+            })?;
+            self.within_stand_in(&opened)?;
+            self.tale(id)?.advised = Some(AdviceReason::IssuerAway);
+        }
+        ensure(undone == (saf.is_some() && !advised), "whatever may stand upstream is taken back", || {
             format!("{id} ended {outcome:?}, reversal queued: {}", saf.is_some())
         })?;
         self.replies.insert(reply.rrn, reply);

@@ -418,6 +418,8 @@ impl Process {
                 Effect::UseTerminal { .. }
                 | Effect::UseProfile { .. }
                 | Effect::UseKeys { .. }
+                | Effect::LinkState { .. }
+                | Effect::SignOnRefused { .. }
                 | Effect::Stray { .. }
                 | Effect::CommandDone { .. } => {}
             }

@@ -29,7 +29,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -187,6 +187,7 @@ struct Head {
     reversals: u64,
     card_keys: Vec<(u16, CardKeyUse)>,
     saf_card_keys: Vec<(SafId, u16)>,
+    saf_tries: Vec<(SafId, u32)>,
 }
 
 /// The order of fields is the format.

@@ -12,7 +12,7 @@ use crate::state::registry::{IssuedCard, Registry, TerminalState};
 use crate::state::requests::{Known, Number, Place, REQUEST_BYTES, ReversalTaken, request_of};
 use crate::state::risk::RiskShard;
 use crate::state::rows::{Row, Rows, count_of, summary_of};
-use crate::state::saf::Saf;
+use crate::state::saf::{Lane, Saf};
 use crate::state::transactions::{PageSummary, Transaction};
 use crate::state::{State, Users};
 use hashbrown::HashTable;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::Hash;
 use switchyard_book::{Book, SHARDS, Sharded};
-use switchyard_domain::{BlockCause, CardHash, Merchant, MerchantIndex, TerminalIndex};
+use switchyard_domain::{BlockCause, CardHash, Merchant, MerchantIndex, SafEntry, TerminalIndex};
 
 /// A section that was read and found to be in order.
 #[derive(Debug)]
@@ -353,12 +353,19 @@ fn fill_head(state: &mut State, head: Head) {
         reversals: _,
         card_keys,
         saf_card_keys,
+        saf_tries,
     } = head;
     let mut saf = Saf::default();
-    waiting.into_iter().for_each(|(_, entry)| saf.push(entry, None));
+    let lane = |entry: &SafEntry| {
+        let transaction = state.transactions.get(entry.transaction);
+        Lane::of(entry, transaction.and_then(Transaction::card_hash))
+    };
+    waiting.into_iter().for_each(|(_, entry)| saf.push(entry, None, lane(&entry)));
+    dead.into_iter().for_each(|(_, entry)| saf.push_dead(entry, lane(&entry)));
+    saf.take_moved();
+    saf.tries = saf_tries.into_iter().collect();
     saf.card_keys = saf_card_keys.into_iter().collect();
     state.transactions.card_keys = card_keys.into_iter().collect();
-    saf.dead = dead.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;
     state.cases = cases;

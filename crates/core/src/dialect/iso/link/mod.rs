@@ -31,7 +31,7 @@ mod write;
 mod tests;
 
 pub(crate) use function::network_code;
-pub use network::answer_network;
+pub use network::{ECHO, SIGN_OFF, SIGN_ON, answer_network};
 pub use read::{AnswerError, read_answer};
 pub(crate) use write::processing_code;
 pub use write::{

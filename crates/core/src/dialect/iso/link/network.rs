@@ -7,30 +7,37 @@ use switchyard_wire::{BuildError, Message};
 
 /// A network request, in the core's numbers.
 const REQUEST: u16 = 800;
-/// DE 70 of 1987: sign-on, sign-off, echo.
-const KNOWN: [u16; 3] = [1, 2, 301];
+/// DE 70 of 1987.
+pub const SIGN_ON: u16 = 1;
+/// DE 70 of 1987.
+pub const SIGN_OFF: u16 = 2;
+/// DE 70 of 1987.
+pub const ECHO: u16 = 301;
+const KNOWN: [u16; 3] = [SIGN_ON, SIGN_OFF, ECHO];
 
 /// Appends the answer to a host's network request: an approval to one of the kinds above, 12 to another. Nothing, by
-/// `None`, for a message that is no such request. It changes nothing: whether the switch is signed on is for the host
-/// to say.
+/// `None`, for a message that is no such request. Says what was approved, by its DE 70 of 1987.
 ///
 /// # Errors
 /// [`BuildError`] when an element does not take its value; `out` is as it was before.
-pub fn answer_network(message: &Message<'_, '_>, out: &mut Vec<u8>) -> Option<Result<(), BuildError>> {
+pub fn answer_network(
+    message: &Message<'_, '_>,
+    out: &mut Vec<u8>,
+) -> Option<Result<Option<u16>, BuildError>> {
     let edition = Edition::of(message.dialect())?;
     let mti = message.mti();
     if mti.is_response() || edition.number(mti) != Some(REQUEST) {
         return None;
     }
-    let known = matches!(network_code(message, edition), Ok(Some(code)) if KNOWN.contains(&code));
-    let code = if known { ResponseCode::APPROVED } else { ResponseCode::INVALID_TRANSACTION };
+    let asked = network_code(message, edition).ok().flatten().filter(|code| KNOWN.contains(code));
+    let code = if asked.is_some() { ResponseCode::APPROVED } else { ResponseCode::INVALID_TRANSACTION };
     let built = message.dialect().build(out, mti.reply(), |builder| {
         // What it is about stands in DE 24 since 1993 and in DE 70 before; what is absent is not echoed.
         builder.echo(message, 7)?.echo(message, 11)?.echo(message, 24)?;
         result::write(builder, edition, mti.class(), code)?;
         builder.echo(message, 70).map(|_| ())
     });
-    Some(built.map(|_: std::ops::Range<usize>| ()))
+    Some(built.map(|_: std::ops::Range<usize>| asked))
 }
 
 #[cfg(test)]
@@ -72,6 +79,8 @@ mod tests {
             let mut out = Vec::new();
             let answered = answer_network(&dialect.parse(&body).unwrap(), &mut out);
             assert_eq!(answered.is_some(), expected.is_some(), "{mti:04x} {code:?}");
+            let approved = answered.and_then(|built| built.unwrap());
+            assert_eq!(approved, code.filter(|_| expected == Some("00")), "what is done about it");
             if let Some(expected) = expected {
                 let answer = read_answer(&dialect.parse(&out).unwrap()).unwrap();
                 assert_eq!((answer.mti, answer.stan.map(|stan| stan.get())), (810, Some(77)));
