@@ -82,6 +82,7 @@ impl Story {
             Record::PartlyApproved { amount, .. } => self.amount_minor = amount.minor,
             Record::ReversalTaken { .. }
             | Record::ReversalQueued { .. }
+            | Record::ScriptQueued { .. }
             | Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
@@ -164,7 +165,7 @@ impl History {
                     self.change(sequence, *id, record);
                 }
             }
-            Record::ReversalQueued { saf } => {
+            Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
                 self.queued.insert(saf.id, saf.transaction);
                 self.change(sequence, saf.transaction, record);
             }

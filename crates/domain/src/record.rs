@@ -255,6 +255,8 @@ pub enum Record {
     LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
     /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
+    /// The issuer whose scripts they were is told what a chip made of them.
+    ScriptQueued { saf: SafEntry, report: ScriptReport },
 }
 
 impl Record {
@@ -337,7 +339,8 @@ impl Record {
             | Self::LmkChanged(_)
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
-            | Self::MacsFailed { .. } => None,
+            | Self::MacsFailed { .. }
+            | Self::ScriptQueued { .. } => None,
         }
     }
 }

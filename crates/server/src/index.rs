@@ -179,7 +179,10 @@ fn name_keys(record: &Record, keys: &mut Keys) {
             original.iter().for_each(|id| keys.push(of_transaction(*id)));
             saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));
         }
-        Record::ReversalQueued { saf } => {
+        Record::ScriptReported { report, .. } => {
+            report.transaction.iter().for_each(|id| keys.push(of_transaction(*id)));
+        }
+        Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
             keys.push(of_transaction(saf.transaction));
             keys.push(of_saf(saf.id));
         }

@@ -23,6 +23,8 @@ pub(super) struct Teller<'t> {
     issuer_bills: Option<Amount>,
     /// The entry of the queue by which its issuer hears of it: the others take it back.
     advice: Option<SafId>,
+    /// Entries that tell of scripts.
+    scripts: Vec<SafId>,
     trace: Vec<u64>,
 }
 
@@ -55,6 +57,7 @@ impl<'t> Teller<'t> {
             billing: None,
             issuer_bills: None,
             advice: None,
+            scripts: Vec::new(),
             trace: Vec::new(),
         })
     }
@@ -130,7 +133,8 @@ impl<'t> Teller<'t> {
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
             | Record::SafResolved { .. }
-            | Record::ReversalQueued { .. } => self.queue(record),
+            | Record::ReversalQueued { .. }
+            | Record::ScriptQueued { .. } => self.queue(record),
             Record::LateAnswer { code, cancels, .. } => {
                 let mut decision = vec!["it came after the outcome was decided".to_owned()];
                 if cancels.is_some() {
@@ -143,6 +147,14 @@ impl<'t> Teller<'t> {
                     ..Told::default()
                 }
             }
+            Record::ScriptReported { report, .. } => Told {
+                came: vec![format!(
+                    "06xx from terminal {}: what the chip made of its issuer's scripts",
+                    self.terminal
+                )],
+                decision: vec![format!("kept: {} bytes of results", report.results.len())],
+                ..Told::default()
+            },
             Record::HoldExpired { .. } => Told {
                 decision: vec!["nobody completed the pre-authorization in time: its hold ends".into()],
                 ..Told::default()
@@ -243,6 +255,11 @@ impl<'t> Teller<'t> {
                 told.decision
                     .push(format!("by an operator's word on {what} {} the issuer {says}: {reason}", id.0));
             }
+            Record::ScriptQueued { saf, .. } => {
+                self.scripts.push(saf.id);
+                told.decision.push("its issuer is told what became of the scripts".into());
+                told.went.push(self.upstream("script result, queued", &saf.upstream));
+            }
             Record::ReversalQueued { saf } => {
                 told.decision
                     .push("the issuer approved what it had said it never had: it is told once more".into());
@@ -255,7 +272,13 @@ impl<'t> Teller<'t> {
 
     /// What an entry of the queue is.
     fn queued(&self, id: SafId) -> &'static str {
-        if self.advice == Some(id) { "advice" } else { "reversal" }
+        if self.scripts.contains(&id) {
+            "script result"
+        } else if self.advice == Some(id) {
+            "advice"
+        } else {
+            "reversal"
+        }
     }
 
     fn request(&self, opened: &TransactionOpened) -> String {

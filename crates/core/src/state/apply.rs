@@ -38,6 +38,7 @@ impl State {
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
             Record::SafDelivered { .. }
             | Record::ReversalQueued { .. }
+            | Record::ScriptQueued { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
             | Record::SafResolved { .. } => self.apply_saf(&stamped.record),
@@ -227,6 +228,7 @@ impl State {
             refunded_minor: 0,
             asked_minor: None,
             billing: None,
+            scripts_told: false,
         });
         if let Some(batch) = self.batches.get_mut(opened.key.terminal)
             && batch.number == opened.key.batch

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
-    Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, Reply,
-    ReplyBody, SectionKind, State, Upload,
+    Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, OriginalRef,
+    Reply, ReplyBody, ScriptResult, SectionKind, State, Upload,
 };
 use switchyard_domain::{
     AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Download,
@@ -81,7 +81,9 @@ struct Asked {
 fn about(sent: &Sent) -> TransactionId {
     match sent.what {
         SentWhat::Request { id, .. } => id,
-        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => saf.transaction,
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } | SentWhat::Script { saf, .. } => {
+            saf.transaction
+        }
         SentWhat::Network => unreachable!("not about a transaction"),
     }
 }
@@ -102,6 +104,8 @@ struct Issuers {
     /// What each would approve where not the whole: three fifths of what it was asked for.
     parts: BTreeMap<TransactionId, u64>,
     reversed: BTreeSet<TransactionId>,
+    /// What each knows of scripts: how often it was told, but for repeats.
+    scripts: BTreeSet<TransactionId>,
 }
 
 impl Issuers {
@@ -121,6 +125,14 @@ impl Issuers {
         }
         self.reversed.insert(id);
         if self.took(id) { "00" } else { code }
+    }
+    /// The answer to what a chip made of scripts. Nobody hears that before it decided.
+    fn hear_scripts(&mut self, id: TransactionId, code: &'static str) -> &'static str {
+        assert!(self.decided.contains_key(&id), "{id}: scripts of an answer that nobody gave");
+        if code == "00" {
+            self.scripts.insert(id);
+        }
+        code
     }
     /// 98 is what a network says whose issuer did take it.
     fn took(&self, id: TransactionId) -> bool {
@@ -301,6 +313,7 @@ impl World {
             Act::Upload { terminal, end } => self.upload(terminal, end),
             Act::Give { which, value } => self.give(download(which, value)),
             Act::TakeBack { which } => self.take_back(download(which, 0)),
+            Act::Scripts { of } => self.tell_scripts(of),
             Act::Load { terminal, which } => self.load(terminal, download(which, 0).kind),
             Act::SignOn { terminal } => self.bench.sign_on(terminal),
             Act::SignOff { terminal } => {
@@ -324,12 +337,13 @@ impl World {
                 }
             }
             Act::Saf { of, code } => {
-                let queued = self.sent(|w| matches!(w, SentWhat::Reversal { .. } | SentWhat::Advice { .. }));
+                let queued = self.sent(|w| !matches!(w, SentWhat::Request { .. } | SentWhat::Network));
                 if !queued.is_empty() {
                     let sent = queued[queued.len() - 1 - of % queued.len().min(3)];
                     let code = SAF_CODES[usize::from(code)];
                     let code = match sent.what {
                         SentWhat::Advice { .. } => self.issuers.advise(about(&sent), code),
+                        SentWhat::Script { .. } => self.issuers.hear_scripts(about(&sent), code),
                         _ => self.issuers.reverse(about(&sent), code),
                     };
                     self.bench.answer(&sent, code);
@@ -431,6 +445,7 @@ impl World {
                 }
                 SafFinding::Stands
             }
+            _ if entry.kind == SafKind::Script => SafFinding::NeverTaken,
             0 => {
                 self.issuers.decide(id, NEVER);
                 self.issuers.reverse(id, "00");
@@ -527,6 +542,30 @@ impl World {
             self.batches[terminal] += u32::from(verdict == BatchVerdict::Balanced);
             self.uploaded[terminal] = 0;
         }
+    }
+
+    /// A terminal says what the chip made of the scripts in an answer, heard or not.
+    fn tell_scripts(&mut self, of: usize) {
+        let Some(index) = self.pick(of) else { return };
+        let ask = self.asked[index].ask;
+        let rrn = self.facts(index).map(|(rrn, ..)| rrn);
+        let original = OriginalRef {
+            rrn,
+            batch_stan: Some((named::batch(ask.batch), stan(ask.stan))),
+            ..OriginalRef::default()
+        };
+        let (number, batch) = (self.stan(), named::batch(self.batches[ask.terminal]));
+        let result = ScriptResult {
+            stan: stan(number),
+            batch,
+            original,
+            results: vec![0x20, 0, 0, 0, 1],
+            verification: None,
+            counter: None,
+        };
+        let ticket = self.bench.request(ask.terminal, Body::ScriptResult(Box::new(result)));
+        let code = self.bench.code_of(ticket);
+        assert!(code == "00" || code == "77", "{code}: results of scripts");
     }
 
     fn give(&mut self, download: Download) {
@@ -644,6 +683,7 @@ impl World {
             self.issuers.reverse(about(&sent), "00");
         }
         assert_eq!(self.bench.core.state().unresolved(), 0, "nothing is left in the air");
+        assert_eq!((self.bench.core.state().saf_waiting(), self.bench.core.state().saf_dead()), (0, 0));
         for told in self.bench.model.transactions.values() {
             let id = told.opened.id;
             let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
     BatchNumber, BatchSide, BatchSums, BatchTotals, CardClass, CaseId, Currency, MerchantIndex, Movement,
     Outcome, Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Rrn, SafEntry,
-    SafFinding, SafId, SafKind, Scope, Stamped, TerminalIndex, TransactionId, TransactionKind,
+    SafFinding, SafId, SafKind, Scope, ScriptReport, Stamped, TerminalIndex, TransactionId, TransactionKind,
     TransactionOpened,
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Model {
     pub(crate) dead: BTreeMap<SafId, SafEntry>,
     /// What operators found to stand at an issuer although it was to be undone.
     pub(crate) kept: BTreeSet<TransactionId>,
+    /// Transactions whose issuers are told, or were, what became of their scripts.
+    pub(crate) scripted: BTreeSet<TransactionId>,
     pub(crate) cases: BTreeSet<CaseId>,
     cases_next: u64,
     pub(crate) netted: bool,
@@ -75,6 +77,8 @@ impl Model {
                 }
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::ScriptReported { reply, .. } => self.reference(reply.rrn),
+            Record::ScriptQueued { saf, report } => self.tell_scripts(saf, report),
             Record::SafDelivered { id, .. } => self.delivered(id),
             Record::SafDeadLettered { id, .. } => {
                 let entry = self.saf.remove(id).expect("queued before");
@@ -111,7 +115,10 @@ impl Model {
 
     fn delivered(&mut self, id: &SafId) {
         let entry = self.saf.remove(id).expect("queued before");
-        if entry.kind == SafKind::Advice {
+        if entry.kind == SafKind::Script {
+            assert!(!self.is_advised(entry.transaction), "nothing overtakes an advice");
+        }
+        if entry.kind != SafKind::Reversal {
             return;
         }
         let told = self.transactions.get_mut(&entry.transaction).unwrap();
@@ -120,6 +127,16 @@ impl Model {
         }
         // What had been refused stays refused: only the issuer's late approval was taken back.
         assert!(matches!(told.outcome, Outcome::Reversed | Outcome::Declined));
+    }
+
+    /// An issuer hears once what became of its scripts, and of nothing that it did not answer.
+    fn tell_scripts(&mut self, saf: &SafEntry, report: &ScriptReport) {
+        let told = &self.transactions[&saf.transaction];
+        assert_eq!((saf.kind, report.transaction), (SafKind::Script, Some(saf.transaction)));
+        assert_eq!(told.opened.upstream.map(|upstream| upstream.link), Some(saf.upstream.link));
+        assert!(!matches!(told.outcome, Outcome::Pending | Outcome::Unknown));
+        assert!(self.scripted.insert(saf.transaction), "{} is told of twice", saf.transaction);
+        self.saf.insert(saf.id, *saf);
     }
 
     /// What operators did.
@@ -194,7 +211,7 @@ impl Model {
     }
     fn resolve_saf(&mut self, id: SafId, finding: SafFinding) {
         let entry = self.saf.remove(&id).or_else(|| self.dead.remove(&id)).expect("queued before");
-        if entry.kind == SafKind::Advice {
+        if entry.kind != SafKind::Reversal {
             return;
         }
         let told = self.transactions.get_mut(&entry.transaction).unwrap();

@@ -143,7 +143,10 @@ impl Process {
                 .opened
                 .upstream
                 .is_some_and(|upstream| now.micros_since(upstream.transmitted_at) >= side.timeout_micros),
-            Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => false,
+            Upstream::Reversal { .. }
+            | Upstream::Advice { .. }
+            | Upstream::Script { .. }
+            | Upstream::Network { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
         let may_leave = generation == side.generation && !overdue;
@@ -201,7 +204,10 @@ fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
         Upstream::Request(request) => {
             Some(Input::NotSent { link, transaction: request.opened.id, request: Some(request) })
         }
-        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+        Upstream::Reversal { .. }
+        | Upstream::Advice { .. }
+        | Upstream::Script { .. }
+        | Upstream::Network { .. } => None,
     }
 }
 
@@ -209,7 +215,9 @@ fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
 fn sealed_card(message: &Upstream) -> Option<&CardRef> {
     match message {
         Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
-        Upstream::Reversal { opened, .. } | Upstream::Advice { opened, .. } => opened.card.as_ref(),
+        Upstream::Reversal { opened, .. }
+        | Upstream::Advice { opened, .. }
+        | Upstream::Script { opened, .. } => opened.card.as_ref(),
         Upstream::Request(_) | Upstream::Network { .. } => None,
     }
 }

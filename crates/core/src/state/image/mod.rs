@@ -24,12 +24,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use switchyard_domain::{
     Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules,
-    Route, RoutingRules, SafEntry, SafId, StandInRules, Timestamp, TransactionId,
+    Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -187,6 +187,7 @@ struct Head {
     reversals: u64,
     card_keys: Vec<(u16, CardKeyUse)>,
     saf_card_keys: Vec<(SafId, u16)>,
+    saf_scripts: Vec<(SafId, ScriptReport)>,
 }
 
 /// The order of fields is the format.

@@ -353,12 +353,14 @@ fn fill_head(state: &mut State, head: Head) {
         reversals: _,
         card_keys,
         saf_card_keys,
+        saf_scripts,
     } = head;
-    let mut saf = Saf::default();
+    // What waits behind an advice that gave up is known by that one.
+    let mut saf = Saf { dead: dead.into_iter().collect(), ..Saf::default() };
     waiting.into_iter().for_each(|(_, entry)| saf.push(entry, None));
     saf.card_keys = saf_card_keys.into_iter().collect();
+    saf.scripts = saf_scripts.into_iter().collect();
     state.transactions.card_keys = card_keys.into_iter().collect();
-    saf.dead = dead.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;
     state.cases = cases;
