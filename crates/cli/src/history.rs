@@ -82,6 +82,7 @@ impl Story {
             Record::PartlyApproved { amount, .. } => self.amount_minor = amount.minor,
             Record::ReversalTaken { .. }
             | Record::ReversalQueued { .. }
+            | Record::ScriptReported { .. }
             | Record::ScriptQueued { .. }
             | Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
@@ -168,6 +169,11 @@ impl History {
             Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
                 self.queued.insert(saf.id, saf.transaction);
                 self.change(sequence, saf.transaction, record);
+            }
+            Record::ScriptReported { report, .. } => {
+                if let Some(id) = report.transaction {
+                    self.change(sequence, id, record);
+                }
             }
             Record::SafDelivered { id, .. }
             | Record::SafDeadLettered { id, .. }

@@ -4,9 +4,10 @@ use crate::env::{Env, Event};
 use crate::plan::ISSUER_TIMEOUT;
 use crate::schedule::{Micros, millis, seconds};
 use std::collections::BTreeMap;
+use switchyard_domain::Rrn;
 use switchyard_keys::TdesCipher;
 use switchyard_simulator::SimError;
-use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, Session};
+use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, ScriptSent, Session};
 use switchyard_simulator::world::{DemoLink, DemoWorld};
 use switchyard_wire::{Builder, De, Dialect, Framing, Message, MtiClass, Scan};
 
@@ -48,9 +49,10 @@ struct Fate {
 }
 
 impl Host {
-    pub(crate) fn new(world: &DemoWorld, link: &DemoLink) -> Result<Self, SimError> {
+    /// The issuer behind a link of the world, which sends a script to so many of a thousand chips.
+    pub(crate) fn new(world: &DemoWorld, link: &DemoLink, script_per_mille: u16) -> Result<Self, SimError> {
         let accounts: Vec<Account> = world.cards_of(&link.name).map(Account::of).collect::<Result<_, _>>()?;
-        let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH);
+        let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH).scripting(script_per_mille);
         let desk = Desk::new(book, link.dialect, TdesCipher::new(&link.zpk.des()))?;
         let dialect = Dialect::builtin(link.dialect.name()).ok_or(SimError::World { what: "dialect" })?;
         let (sessions, lots) = (BTreeMap::new(), BTreeMap::new());
@@ -60,6 +62,11 @@ impl Host {
     /// Everything that it posted.
     pub(crate) fn entries(&self) -> &[IssuerEntry] {
         self.desk.book.entries()
+    }
+
+    /// What became of its scripts.
+    pub(crate) fn scripts(&self) -> impl Iterator<Item = (&Rrn, &ScriptSent)> {
+        self.desk.book.scripts()
     }
 
     /// Hears a frame; its answers are planned.
@@ -137,8 +144,12 @@ impl Host {
     fn lot_of(&mut self, env: &mut Env, body: &[u8]) -> Lot {
         let faults = env.plan.host;
         let known = self.lots.get(body).copied();
-        // What has been approved or taken back already is taken as it is told: both say in DE 39 what was decided.
-        let is_request = self.dialect.parse(body).is_ok_and(|message| !message.has(CODE_DE));
+        // What has been approved or taken back already is taken as it is told: both say in DE 39 what was decided. What a
+        // chip made of a script is too.
+        let asks = |message: &Message<'_, '_>| {
+            !message.has(CODE_DE) && message.mti().class() != MtiClass::Administrative
+        };
+        let is_request = self.dialect.parse(body).is_ok_and(|message| asks(&message));
         let lot = match known {
             // A reversal or an advice that was told to come again is taken when it does.
             Some(Lot::Busy) if !is_request => Lot::Plain,

@@ -41,11 +41,13 @@ pub enum Sabotage {
     BelieveChips,
     /// A byte of what terminals download is another's on its way out.
     AlterDownload,
+    /// What chips made of scripts is acknowledged by nobody and reaches no issuer.
+    SwallowScripts,
 }
 
 impl Sabotage {
     /// Every kind, with the name that the command line knows it by.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::ReleaseEarly, "release-early"),
         (Self::LosePosting, "lose-posting"),
         (Self::LoseBlock, "lose-block"),
@@ -62,6 +64,7 @@ impl Sabotage {
         (Self::StandInBeyond, "stand-in-beyond"),
         (Self::BelieveChips, "believe-chips"),
         (Self::AlterDownload, "alter-download"),
+        (Self::SwallowScripts, "swallow-scripts"),
     ];
 }
 
@@ -187,6 +190,8 @@ pub(crate) struct HostFaults {
     pub(crate) wrong_amount: u16,
     /// It approves a part: 10.
     pub(crate) part: u16,
+    /// It sends the chip a script.
+    pub(crate) script: u16,
 }
 
 /// What a terminal and the people in front of it do.
@@ -245,6 +250,7 @@ impl Plan {
                 unfound: some(random, 1_000),
                 wrong_amount: some(random, 20),
                 part: some(random, 150),
+                script: some(random, 600),
             },
             till: TillFaults {
                 regret: some(random, 60),

@@ -61,6 +61,10 @@ counters! {
     stood_in,
     /// Cryptograms of own cards that were looked at.
     chips,
+    /// Scripts of issuers that chips ran.
+    scripts,
+    /// What became of scripts, compared with what issuers heard.
+    compared_scripts,
     /// Things that terminals downloaded.
     downloads,
     /// Terminals' words about themselves.

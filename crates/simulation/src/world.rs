@@ -127,7 +127,8 @@ impl World {
             .enumerate()
             .map(|(index, spec)| Till::new(index, spec.clone(), Arc::clone(&cards)))
             .collect();
-        let hosts: Result<Vec<_>, _> = demo.links.iter().map(|link| Host::new(&demo, link)).collect();
+        let script = env.plan.host.script;
+        let hosts: Result<Vec<_>, _> = demo.links.iter().map(|link| Host::new(&demo, link, script)).collect();
         let links = demo.links.iter().map(|link| link.name.clone()).collect();
         let terminals = demo.terminals.iter().map(|terminal| terminal.tid).collect();
         let hosts = hosts.map_err(broken)?;
@@ -423,11 +424,15 @@ impl World {
                 terminal: TerminalIndex(till.index as u32),
                 speech: self.env.speeches[till.index],
                 believed: &till.believed,
+                scripts: &till.told,
                 miscounted: &till.miscounted,
             };
             journal.compare(story, &mut self.env.tally)?;
         }
-        let books = Books { entries: self.hosts.iter().map(Host::entries).collect() };
+        let books = Books {
+            entries: self.hosts.iter().map(Host::entries).collect(),
+            scripts: self.hosts.iter().flat_map(Host::scripts).map(|(rrn, sent)| (*rrn, sent)).collect(),
+        };
         books.compare(story, &mut self.env.tally)
     }
 }

@@ -132,3 +132,8 @@ fn a_download_that_changes_on_its_way_is_found() {
 fn an_order_that_is_lost_is_found() {
     is_found(Sabotage::LoseOrder, &["durable before it leaves", "replay gives the state", "records follow"]);
 }
+
+#[test]
+fn a_script_result_that_no_issuer_hears_is_found() {
+    is_found(Sabotage::SwallowScripts, &["ledger = issuers' books"]);
+}

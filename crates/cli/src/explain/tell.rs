@@ -244,6 +244,9 @@ impl<'t> Teller<'t> {
                 let what = self.queued(*id);
                 told.decision.push(format!("an operator sends the {what} {} again: {reason}", id.0));
             }
+            Record::SafResolved { id, reason, .. } if self.scripts.contains(id) => {
+                told.decision.push(format!("an operator ends the script result {}: {reason}", id.0));
+            }
             Record::SafResolved { id, finding, reason, .. } => {
                 self.outcome = known(self.outcome);
                 let says = match finding {

@@ -264,6 +264,20 @@ impl Client {
         })
     }
 
+    /// What a chip made of the scripts in the answer to the sale under `about`.
+    pub fn script_result(&self, stan: u64, about: u64) -> Vec<u8> {
+        let mut body = Vec::new();
+        let mut b = dialect().builder(&mut body, Mti::new(0x0620));
+        b.number(11, stan).unwrap().text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
+        b.bytes(55, &[0xDF, 0x31, 5, 0x20, 1, 2, 3, 4]).unwrap();
+        b.digits(60, format!("00{:06}951", self.batch).as_bytes()).unwrap();
+        b.digits(61, format!("{:06}{about:06}1122", self.batch).as_bytes()).unwrap();
+        let mac =
+            |covered: &[u8]| self.mak.as_ref().map_or([b'0'; 8], |mak| *mak.compute(covered).as_bytes());
+        b.finish_with_mac(64, mac).unwrap();
+        framed(&body)
+    }
+
     fn transaction(&self, mti: u16, _stan: u64, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
         let de60 = format!("22{:06}000", self.batch);
         let mut body = Vec::new();

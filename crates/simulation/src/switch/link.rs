@@ -109,6 +109,9 @@ impl Process {
             Upstream::Advice { saf, .. } if env.is(Sabotage::SwallowAdvices) => {
                 Some((saf.upstream.mti + 10, saf))
             }
+            Upstream::Script { saf, .. } if env.is(Sabotage::SwallowScripts) => {
+                Some((saf.upstream.mti + 10, saf))
+            }
             _ => None,
         };
         if let Some((mti, saf)) = swallowed {
