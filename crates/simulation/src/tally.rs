@@ -41,6 +41,14 @@ counters! {
     reversals,
     /// Batches that were closed.
     batches,
+    /// Links of 1993 and 2003.
+    later_links,
+    /// Messages whose cardholders are billed in another currency.
+    billed,
+    /// Rates that were ordered.
+    rates,
+    /// Transactions that went over another link, because not a byte of them had left.
+    rerouted,
     /// Terminals of a generic dialect.
     generic_tills,
     /// Batches of generic terminals that totals out of the past had shut.

@@ -17,11 +17,11 @@ use switchyard_core::{
     Reply, ReplyBody, ScriptResult, SectionKind, State, Upload,
 };
 use switchyard_domain::{
-    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Download,
-    DownloadKind, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record, ResponseCode, RiskAction,
-    RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry, SafFinding, SafId, SafKind, Scope,
-    StandInRule, StandInRules, TerminalDialect, TerminalIndex, TerminalOrder, TerminalProfile, TransactionId,
-    TransactionKind,
+    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Currency,
+    Download, DownloadKind, ExchangeRate, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record,
+    ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
+    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalDialect, TerminalIndex,
+    TerminalOrder, TerminalProfile, TransactionId, TransactionKind,
 };
 
 /// The terminal whose dialect names no batch: its requests are known by their moment.
@@ -46,6 +46,16 @@ fn download(which: u8, value: u8) -> Download {
         }
     };
     made.unwrap()
+}
+
+/// From now on cardholders behind the second link are billed at another rate: always more than one, so that no amount
+/// comes to nothing.
+fn set_rate(bench: &mut Bench, value: u8) {
+    let rate = format!("1.0{value:02}7").parse().unwrap();
+    let (from, to) = (Currency::CNY, Currency::HKD);
+    let markup_ppm = u32::from(value) * 100;
+    let rate = ExchangeRate { from, to, rate, markup_ppm, valid_from: bench.now };
+    bench.order(Order::SetRate { rate, reason: reason() }).unwrap();
 }
 
 const CARDS: [&str; 6] = [ON_US, ON_US_OTHER, ON_US_EMPTY, CARD_A, CARD_A_OTHER, CARD_B];
@@ -193,6 +203,9 @@ impl World {
             let (terminal, what) = (TERMINALS[terminal].0.parse().unwrap(), TerminalOrder::Speak(profile));
             bench.order(Order::Terminal { terminal, what, reason: reason() }).unwrap();
         }
+        let (link, what) = ("b".to_owned(), LinkOrder::Bill(Some(Currency::HKD)));
+        bench.order(Order::Link { link, what, reason: reason() }).unwrap();
+        set_rate(&mut bench, 0);
         bench.pins = Pins::Held;
         let (batches, uploaded) = ([1; 3], [0; 3]);
         let issuers = Issuers::default();
@@ -313,6 +326,7 @@ impl World {
             Act::Upload { terminal, end } => self.upload(terminal, end),
             Act::Give { which, value } => self.give(download(which, value)),
             Act::TakeBack { which } => self.take_back(download(which, 0)),
+            Act::Rate { value } => set_rate(&mut self.bench, value),
             Act::Scripts { of } => self.tell_scripts(of),
             Act::Load { terminal, which } => self.load(terminal, download(which, 0).kind),
             Act::SignOn { terminal } => self.bench.sign_on(terminal),

@@ -277,6 +277,9 @@ impl Bench {
             }
             Effect::Send { link, generation, message } => {
                 let sent = sent_of(link, generation, &message);
+                if let Some(id) = billed_about(&sent) {
+                    assert_eq!(sent.billing, self.model.billing(id), "{id}: what was billed first, always");
+                }
                 self.sent.push(sent);
                 if let Upstream::Request(request) = *message {
                     self.kept = Some(request);
@@ -699,6 +702,15 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
         Upstream::Network { stan, at, .. } => {
             Sent { link, generation, stan: *stan, at: *at, what: SentWhat::Network, billing: None }
         }
+    }
+}
+
+/// The transaction whose billing a message tells.
+fn billed_about(sent: &Sent) -> Option<TransactionId> {
+    match sent.what {
+        SentWhat::Request { id, .. } => Some(id),
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => Some(saf.transaction),
+        SentWhat::Script { .. } | SentWhat::Network => None,
     }
 }
 

@@ -7,7 +7,7 @@ use switchyard_domain::{
     AccountId, AccountKind, AdviceReason, Amount, BatchNumber, BatchSide, Download, Entry, HoldId, LinkIndex,
     LinkOrder, Movement, Outcome, Phase, Record, ReplyFacts, RequestKey, ResponseCode, ReversalEffect, Rrn,
     SafEntry, SafId, SafKind, ScriptReport, Stamped, Stan, TerminalIndex, TerminalOrder, Timestamp,
-    TransactionId, TransactionKind, TransactionOpened,
+    TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// A completion may be this many percent of its hold.
@@ -66,6 +66,7 @@ pub(crate) struct Story {
     /// What may be approved while an issuer is away, as it was ordered.
     pub(crate) stand_in: Option<StandInLimits>,
     pub(crate) stood_in: u64,
+    pub(crate) rerouted: u64,
     /// What chips made of scripts, as their issuers are told.
     pub(crate) scripts: BTreeMap<TransactionId, Vec<u8>>,
     /// Everything that terminals were ever given to download.
@@ -102,6 +103,7 @@ impl Story {
                 self.moved(opened, Outcome::Approved, movement.as_ref())
             }
             Record::PartlyApproved { transaction, amount } => self.take_part(*transaction, *amount),
+            Record::Rerouted { transaction, upstream } => self.reroute(*transaction, *upstream),
             Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
                 self.resolve(*transaction, *outcome, *reply, movement.as_ref(), saf.as_ref())
             }
@@ -269,6 +271,18 @@ impl Story {
         let link = opened.upstream.map(|upstream| upstream.link).filter(|_| !advised);
         ensure(link.is_none_or(|link| !self.closed.contains(&link)), "orders are obeyed", || {
             format!("{} goes over a link that takes nothing new", opened.id)
+        })
+    }
+
+    /// A transaction goes over another link that takes something new, while nobody has answered it.
+    fn reroute(&mut self, id: TransactionId, upstream: UpstreamRef) -> Checked {
+        self.rerouted += 1;
+        let taken = !self.closed.contains(&upstream.link);
+        let tale = self.tale(id)?;
+        let (before, was) = (tale.outcome, tale.opened.upstream.replace(upstream));
+        let other = was.is_some_and(|was| was.link != upstream.link);
+        ensure(taken && other && before == Outcome::Pending, "another way is one", || {
+            format!("{id} was {before:?} on {was:?}, goes over {upstream:?}, open: {taken}")
         })
     }
 
