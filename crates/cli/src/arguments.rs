@@ -412,6 +412,9 @@ pub(crate) enum SimCommand {
         /// Answers that are lost after the request was processed, per mille.
         #[arg(long, default_value_t = 0, value_name = "N")]
         drop_per_mille: u16,
+        /// Scripts: of a thousand chips that ask, so many get one in the answer.
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        script_per_mille: u16,
         /// Repeat no more of the elements that links match by (3, 7, 11, 12, 32, 37, 41) than these.
         #[arg(long, value_name = "ELEMENTS")]
         echo: Option<MatchKeys>,

@@ -82,6 +82,8 @@ impl Story {
             Record::PartlyApproved { amount, .. } => self.amount_minor = amount.minor,
             Record::ReversalTaken { .. }
             | Record::ReversalQueued { .. }
+            | Record::ScriptReported { .. }
+            | Record::ScriptQueued { .. }
             | Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
@@ -165,9 +167,14 @@ impl History {
                     self.change(sequence, *id, record);
                 }
             }
-            Record::ReversalQueued { saf } => {
+            Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
                 self.queued.insert(saf.id, saf.transaction);
                 self.change(sequence, saf.transaction, record);
+            }
+            Record::ScriptReported { report, .. } => {
+                if let Some(id) = report.transaction {
+                    self.change(sequence, id, record);
+                }
             }
             Record::SafDelivered { id, .. }
             | Record::SafDeadLettered { id, .. }

@@ -28,13 +28,13 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         .with_context(|| format!("{}: make it with `switchyard init --demo`", world_path(data).display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        SimCommand::Issuer { link, dialect, framing, drop_per_mille, echo, journal } => {
+        SimCommand::Issuer { link, dialect, framing, drop_per_mille, script_per_mille, echo, journal } => {
             let speech = (dialect.as_deref(), framing.as_deref());
             runtime.block_on(issuers(
                 &world,
                 link.as_deref(),
                 speech,
-                (*drop_per_mille, *echo),
+                (*drop_per_mille, *script_per_mille, *echo),
                 journal.as_deref(),
             ))
         }
@@ -133,14 +133,14 @@ async fn issuers(
     world: &DemoWorld,
     only: Option<&str>,
     (dialect, framing): (Option<&str>, Option<&str>),
-    (drop_per_mille, echoes): (u16, Option<MatchKeys>),
+    (drop_per_mille, scripts_per_mille, echoes): (u16, u16, Option<MatchKeys>),
     journal: Option<&Path>,
 ) -> Result<Verdict> {
     let mut hosts = Vec::new();
     for link in world.links.iter().filter(|l| only.is_none_or(|name| l.name == name)) {
         let mut config = IssuerConfig::from_world(world, &link.name)?;
         config.faults = IssuerFaults { drop_reply_per_mille: drop_per_mille, ..IssuerFaults::default() };
-        config.echoes = echoes;
+        (config.echoes, config.scripts_per_mille) = (echoes, scripts_per_mille);
         config.journal = journal.map(Path::to_path_buf);
         if let Some(name) = dialect {
             config.dialect = LinkDialect::named(name).with_context(|| format!("--dialect {name} is none"))?;
@@ -161,8 +161,10 @@ async fn issuers(
     }
     tokio::signal::ctrl_c().await?;
     for host in hosts {
+        let counts = host.counts();
         let ledger = host.stop().await;
-        eprintln!("stopped with {} entries", ledger.len());
+        let (scripts, results) = (counts.scripts, counts.script_results);
+        eprintln!("stopped with {} entries, {scripts} scripts sent, {results} results heard", ledger.len());
     }
     Ok(Verdict::Fine)
 }

@@ -8,8 +8,8 @@ use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
     FxError, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError,
-    SafEntry, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened,
-    UpstreamRef, WorkingKeys,
+    SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp,
+    TransactionOpened, UpstreamRef, WorkingKeys,
 };
 
 /// One thing to do.
@@ -299,6 +299,21 @@ pub enum Upstream {
         /// DE 6, 10, 16 and 51.
         billing: Option<Billing>,
         /// False for the first send, true for a repeat.
+        repeat: bool,
+    },
+    /// What a chip made of its issuer's scripts, out of the store-and-forward queue.
+    Script {
+        /// The queue's entry: its trace number and time are the message's.
+        saf: SafEntry,
+        /// The transaction whose answer had the scripts: its upstream is DE 90.
+        opened: Box<TransactionOpened>,
+        /// DE 41.
+        terminal: TerminalId,
+        /// DE 42.
+        merchant: MerchantId,
+        /// DE 55.
+        report: ScriptReport,
+        /// False for the first send (0620), true for a repeat (0621).
         repeat: bool,
     },
     /// Network management.

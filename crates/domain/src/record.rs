@@ -258,6 +258,8 @@ pub enum Record {
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
     /// A store-and-forward entry goes out for the `count`th time, as one in so many sends is recorded.
     SafTried { id: SafId, count: u32 },
+    /// The issuer whose scripts they were is told what a chip made of them.
+    ScriptQueued { saf: SafEntry, report: ScriptReport },
 }
 
 impl Record {
@@ -341,7 +343,8 @@ impl Record {
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
             | Self::MacsFailed { .. }
-            | Self::SafTried { .. } => None,
+            | Self::SafTried { .. }
+            | Self::ScriptQueued { .. } => None,
         }
     }
 }

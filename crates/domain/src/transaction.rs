@@ -317,6 +317,8 @@ pub enum SafKind {
     Reversal,
     /// 0120 or 0220, repeated as 0121 or 0221: what the switch or the terminal approved by itself.
     Advice,
+    /// 0620, repeated as 0621: what a chip made of its issuer's scripts.
+    Script,
 }
 
 /// Why something was approved without asking the issuer.

@@ -406,13 +406,25 @@ fn billing_in_another_currency() -> Vec<Record> {
     ]
 }
 
+fn scripts_for_issuers() -> Vec<Record> {
+    let report = ScriptReport {
+        batch: BatchNumber::FIRST,
+        stan: Stan::try_from(42).unwrap(),
+        transaction: Some(TransactionId(11)),
+        results: vec![0x20, 1, 2, 3, 4],
+        verification: None,
+        counter: Some(17),
+    };
+    vec![Record::ScriptQueued { saf: SafEntry { kind: SafKind::Script, ..saf() }, report }]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
     let newest = newest.chain(what_terminals_are_given_and_say()).chain(ceremonies());
-    let newest = newest.chain(billing_in_another_currency());
+    let newest = newest.chain(billing_in_another_currency()).chain(scripts_for_issuers());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

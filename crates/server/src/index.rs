@@ -42,7 +42,7 @@ mod kind {
 }
 
 /// Counts up when a record gives other keys than before: sealed indexes are then made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Transactions with a retrieval reference: one, unless a ledger is older than the 400 days that it is unique for.
 pub fn by_rrn(rrn: &Rrn) -> Key {
@@ -179,7 +179,10 @@ fn name_keys(record: &Record, keys: &mut Keys) {
             original.iter().for_each(|id| keys.push(of_transaction(*id)));
             saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));
         }
-        Record::ReversalQueued { saf } => {
+        Record::ScriptReported { report, .. } => {
+            report.transaction.iter().for_each(|id| keys.push(of_transaction(*id)));
+        }
+        Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
             keys.push(of_transaction(saf.transaction));
             keys.push(of_saf(saf.id));
         }
@@ -318,7 +321,9 @@ pub fn story(index: &Index, id: TransactionId) -> Result<Vec<(Sequence, Stamped)
 fn queued_by(record: &Record) -> Option<SafId> {
     match record {
         Record::Resolved { saf, .. } | Record::ReversalTaken { saf, .. } => saf.as_ref().map(|saf| saf.id),
-        Record::ReversalQueued { saf } => Some(saf.id),
+        Record::Advised { saf, .. } | Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
+            Some(saf.id)
+        }
         _ => None,
     }
 }

@@ -95,7 +95,9 @@ pub(crate) struct Env {
     pub(crate) draining: bool,
     /// What each terminal speaks: a listener of the switch for each dialect.
     pub(crate) speeches: Vec<Speech>,
-    /// Issuers that are away.
+    /// Rates that were ordered, as DE 10 has them.
+    pub(crate) rates: Vec<u64>,
+    /// Links whose issuers are away.
     pub(crate) away: BTreeSet<usize>,
     /// What the wall clock of the switch shows beside the time that went by.
     pub(crate) wall_offset: i64,
@@ -119,6 +121,7 @@ impl Env {
             hsm,
             draining: false,
             speeches: Vec::new(),
+            rates: Vec::new(),
             away: BTreeSet::new(),
             wall_offset: 0,
             breach: None,

@@ -1,14 +1,16 @@
 //! An issuer with books of its own, and with everything that issuers do wrong.
 
+use crate::billing::{Billings, amount, converted};
 use crate::env::{Env, Event};
 use crate::plan::ISSUER_TIMEOUT;
 use crate::schedule::{Micros, millis, seconds};
 use std::collections::BTreeMap;
+use switchyard_domain::{Currency, Rrn};
 use switchyard_keys::TdesCipher;
 use switchyard_simulator::SimError;
-use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, Session};
+use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, ScriptSent, Session};
 use switchyard_simulator::world::{DemoLink, DemoWorld};
-use switchyard_wire::{Builder, De, Dialect, Framing, Message, MtiClass, Scan};
+use switchyard_wire::{De, Dialect, Framing, Message, MtiClass, MtiVersion, Scan};
 
 /// Refuses larger amounts with 61.
 const AMOUNT_MINOR_MAX: u64 = 5_000_000;
@@ -18,6 +20,8 @@ const YEAR_MONTH: [u8; 4] = *b"2611";
 const FRAME_BYTES_MAX: usize = 4_096;
 const AMOUNT_DE: De = 4;
 const CODE_DE: De = 39;
+const BILLED_DE: De = 6;
+const RATE_DE: De = 10;
 
 /// The issuer behind one link.
 pub(crate) struct Host {
@@ -28,6 +32,10 @@ pub(crate) struct Host {
     sessions: BTreeMap<u64, Session>,
     /// Every request as it came, so that a copy of it fares the same.
     lots: BTreeMap<Vec<u8>, Lot>,
+    /// What it was told of its cardholders' billing.
+    billings: Billings,
+    /// The currency of its cards, where it is another than that of the transactions.
+    bills_in: Option<Currency>,
 }
 
 /// What a request comes to at the desk.
@@ -48,18 +56,30 @@ struct Fate {
 }
 
 impl Host {
-    pub(crate) fn new(world: &DemoWorld, link: &DemoLink) -> Result<Self, SimError> {
+    /// The issuer behind a link of the world, which sends a script to so many of a thousand chips.
+    pub(crate) fn new(
+        world: &DemoWorld,
+        link: &DemoLink,
+        script_per_mille: u16,
+        bills_in: Option<Currency>,
+    ) -> Result<Self, SimError> {
         let accounts: Vec<Account> = world.cards_of(&link.name).map(Account::of).collect::<Result<_, _>>()?;
-        let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH);
+        let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH).scripting(script_per_mille);
         let desk = Desk::new(book, link.dialect, TdesCipher::new(&link.zpk.des()))?;
         let dialect = Dialect::builtin(link.dialect.name()).ok_or(SimError::World { what: "dialect" })?;
         let (sessions, lots) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { desk, dialect, framing: link.framing()?, sessions, lots })
+        let billings = Billings::default();
+        Ok(Self { desk, dialect, framing: link.framing()?, sessions, lots, billings, bills_in })
     }
 
     /// Everything that it posted.
     pub(crate) fn entries(&self) -> &[IssuerEntry] {
         self.desk.book.entries()
+    }
+
+    /// What became of its scripts.
+    pub(crate) fn scripts(&self) -> impl Iterator<Item = (&Rrn, &ScriptSent)> {
+        self.desk.book.scripts()
     }
 
     /// Hears a frame; its answers are planned.
@@ -68,6 +88,11 @@ impl Host {
         let mut body = bytes[start..end].to_vec();
         let is_network =
             self.dialect.parse(&body).is_ok_and(|message| message.mti().class() == MtiClass::Network);
+        if let Ok(message) = self.dialect.parse(&body) {
+            env.tally.billed += u64::from(message.has(BILLED_DE));
+            let checked = self.billings.check(&message, self.bills_in, &env.rates);
+            env.hold(checked);
+        }
         let faults = env.plan.host;
         let mut fate = Fate { wait: env.random.between(millis(2), millis(200)), ..Fate::default() };
         let mut session = *self.sessions.entry(line).or_default();
@@ -116,15 +141,16 @@ impl Host {
         if self.desk.book.counts().tombstones > unheard_of && env.fault(env.plan.host.unfound) {
             env.tally.host_unfound += 1;
             let not_found = self.dialect.parse(&answer).ok().and_then(|message| {
-                with(self.dialect, &message, CODE_DE, |builder| builder.text(CODE_DE, "25").is_ok())
+                with(self.dialect, &message, &[(CODE_DE, code(&message, "25", "914", "9114"))])
             });
             answer = not_found.unwrap_or(answer);
         }
         if is_part {
             let in_part = self.dialect.parse(&answer).ok().and_then(|message| {
-                let approved = message.text(CODE_DE).is_some_and(|code| code == "00");
-                let put = |builder: &mut Builder<'_, '_>| builder.text(CODE_DE, "10").is_ok();
-                approved.then(|| with(self.dialect, &message, CODE_DE, put)).flatten()
+                let approved =
+                    message.text(CODE_DE).is_some_and(|code| code.bytes().all(|digit| digit == b'0'));
+                let in_part = [(CODE_DE, code(&message, "10", "002", "0002"))];
+                approved.then(|| with(self.dialect, &message, &in_part)).flatten()
             });
             env.tally.host_parts += u64::from(in_part.is_some());
             answer = in_part.unwrap_or(answer);
@@ -137,8 +163,14 @@ impl Host {
     fn lot_of(&mut self, env: &mut Env, body: &[u8]) -> Lot {
         let faults = env.plan.host;
         let known = self.lots.get(body).copied();
-        // What has been approved or taken back already is taken as it is told: both say in DE 39 what was decided.
-        let is_request = self.dialect.parse(body).is_ok_and(|message| !message.has(CODE_DE));
+        // What has been approved or taken back already is taken as it is told: both say in DE 39 what was decided. What a
+        // chip made of a script is too.
+        // A reversal says in DE 39 why, or since 1993 in DE 25.
+        let asks = |message: &Message<'_, '_>| {
+            !message.has(CODE_DE)
+                && !matches!(message.mti().class(), MtiClass::Administrative | MtiClass::Reversal)
+        };
+        let is_request = self.dialect.parse(body).is_ok_and(|message| asks(&message));
         let lot = match known {
             // A reversal or an advice that was told to come again is taken when it does.
             Some(Lot::Busy) if !is_request => Lot::Plain,
@@ -159,11 +191,17 @@ impl Host {
     }
 
     /// Makes a request one of another amount, if it can. What has none, or follows another, stays as it is.
+    /// What its cardholder is billed follows the amount.
     fn alter(&self, body: &mut Vec<u8>, to: impl Fn(u64) -> u64) -> bool {
-        let altered = self.dialect.parse(body).ok().filter(|message| !message.has(90)).and_then(|message| {
-            let minor = message.number(AMOUNT_DE).filter(|minor| *minor > 1)?;
-            let amount = |builder: &mut Builder<'_, '_>| builder.number(AMOUNT_DE, to(minor)).is_ok();
-            with(self.dialect, &message, AMOUNT_DE, amount)
+        let follows = |message: &Message<'_, '_>| message.has(90) || message.has(56);
+        let altered = self.dialect.parse(body).ok().filter(|message| !follows(message)).and_then(|message| {
+            let (currency, minor) = amount(&message, AMOUNT_DE, 49).filter(|(_, minor)| *minor > 1)?;
+            let mut changes = vec![(AMOUNT_DE, spelled(&message, AMOUNT_DE, to(minor))?)];
+            if let Some((billing, _)) = amount(&message, BILLED_DE, 51) {
+                let billed = converted((currency, to(minor)), message.number(RATE_DE)?, billing)?;
+                changes.push((BILLED_DE, spelled(&message, BILLED_DE, billed).filter(|_| billed > 0)?));
+            }
+            with(self.dialect, &message, &changes)
         });
         let done = altered.is_some();
         *body = altered.unwrap_or_else(|| std::mem::take(body));
@@ -171,17 +209,33 @@ impl Host {
     }
 }
 
-/// The same message with another element in place of `de`.
-fn with(
-    dialect: &Dialect,
-    message: &Message<'_, '_>,
-    de: De,
-    put: impl Fn(&mut Builder<'_, '_>) -> bool,
-) -> Option<Vec<u8>> {
+/// A code as the edition of a message has it.
+fn code(message: &Message<'_, '_>, iso87: &str, iso93: &str, iso2003: &str) -> String {
+    let code = match message.mti().version() {
+        MtiVersion::Iso1987 => iso87,
+        MtiVersion::Iso1993 => iso93,
+        MtiVersion::Iso2003 | MtiVersion::Other(_) => iso2003,
+    };
+    code.to_owned()
+}
+
+/// An amount in place of another: in 2003 behind currency and exponent.
+fn spelled(message: &Message<'_, '_>, de: De, minor: u64) -> Option<String> {
+    let text = message.text(de)?;
+    let kept = if message.mti().version() == MtiVersion::Iso2003 { text.get(..4)? } else { "" };
+    Some(format!("{kept}{minor:012}"))
+}
+
+/// The same message with other texts in place of some elements.
+fn with(dialect: &Dialect, message: &Message<'_, '_>, changes: &[(De, String)]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut builder = dialect.builder(&mut out, message.mti());
     for element in message.elements() {
-        let done = if element == de { put(&mut builder) } else { builder.echo(message, element).is_ok() };
+        let change = changes.iter().find(|(de, _)| *de == element);
+        let done = match change {
+            Some((de, text)) => builder.text(*de, text).is_ok(),
+            None => builder.echo(message, element).is_ok(),
+        };
         done.then_some(())?;
     }
     builder.finish().ok()?;

@@ -21,6 +21,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod billing;
 mod check;
 mod chip;
 mod env;

@@ -4,6 +4,7 @@
 //! mixture that always holds everything.
 
 use crate::schedule::{Micros, millis, seconds};
+use switchyard_domain::Currency;
 use switchyard_simulator::random::Random;
 
 /// Something that the harness does wrong on purpose, to prove that it is found. The switch itself has no such thing.
@@ -41,11 +42,17 @@ pub enum Sabotage {
     BelieveChips,
     /// A byte of what terminals download is another's on its way out.
     AlterDownload,
+    /// What chips made of scripts is acknowledged by nobody and reaches no issuer.
+    SwallowScripts,
+    /// A reversal says another rate than what it takes back.
+    ReverseAtAnotherRate,
+    /// What has left for an issuer is taken for something of which not a byte has.
+    TakeSentForUnsent,
 }
 
 impl Sabotage {
     /// Every kind, with the name that the command line knows it by.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::ReleaseEarly, "release-early"),
         (Self::LosePosting, "lose-posting"),
         (Self::LoseBlock, "lose-block"),
@@ -62,6 +69,9 @@ impl Sabotage {
         (Self::StandInBeyond, "stand-in-beyond"),
         (Self::BelieveChips, "believe-chips"),
         (Self::AlterDownload, "alter-download"),
+        (Self::SwallowScripts, "swallow-scripts"),
+        (Self::ReverseAtAnotherRate, "reverse-at-another-rate"),
+        (Self::TakeSentForUnsent, "take-sent-for-unsent"),
     ];
 }
 
@@ -92,6 +102,12 @@ pub(crate) struct Plan {
     pub(crate) tills: usize,
     /// Of a thousand terminals, those that speak a generic dialect.
     pub(crate) generic: u16,
+    /// Of a thousand links, those that speak another dialect than the usual one, of any edition.
+    pub(crate) any_edition: u16,
+    /// Whether the first issuer has a second link.
+    pub(crate) has_twin: bool,
+    /// The currency that cardholders of the first issuer are billed in, where it is another.
+    pub(crate) bills_in: Option<Currency>,
     /// Longest pause between two customers.
     pub(crate) pause_max: Micros,
     pub(crate) network: NetworkFaults,
@@ -155,6 +171,8 @@ pub(crate) struct NetworkFaults {
     pub(crate) reorder: u16,
     /// The connection breaks.
     pub(crate) disconnect: u16,
+    /// A link's socket takes nothing for seconds.
+    pub(crate) stall: u16,
 }
 
 /// What the disk does to a write.
@@ -187,6 +205,8 @@ pub(crate) struct HostFaults {
     pub(crate) wrong_amount: u16,
     /// It approves a part: 10.
     pub(crate) part: u16,
+    /// It sends the chip a script.
+    pub(crate) script: u16,
 }
 
 /// What a terminal and the people in front of it do.
@@ -226,6 +246,9 @@ impl Plan {
         Self {
             tills: random.between(2, 10) as usize,
             generic: [0, 300, 600, 1_000][random.below(4) as usize],
+            any_edition: [0, 500, 1_000][random.below(3) as usize],
+            has_twin: random.chance(500),
+            bills_in: [None, None, Some(Currency::USD), Some(Currency::JPY)][random.below(4) as usize],
             pause_max,
             network: NetworkFaults {
                 drop: some(random, 60),
@@ -233,6 +256,7 @@ impl Plan {
                 delay: some(random, 40),
                 reorder: some(random, 200),
                 disconnect: some(random, 20),
+                stall: some(random, 150),
             },
             disk: DiskFaults { stall: some(random, 60), error: some(random, 4) },
             host: HostFaults {
@@ -245,6 +269,7 @@ impl Plan {
                 unfound: some(random, 1_000),
                 wrong_amount: some(random, 20),
                 part: some(random, 150),
+                script: some(random, 600),
             },
             till: TillFaults {
                 regret: some(random, 60),

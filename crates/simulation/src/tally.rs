@@ -41,6 +41,14 @@ counters! {
     reversals,
     /// Batches that were closed.
     batches,
+    /// Links of 1993 and 2003.
+    later_links,
+    /// Messages whose cardholders are billed in another currency.
+    billed,
+    /// Rates that were ordered.
+    rates,
+    /// Transactions that went over another link, because not a byte of them had left.
+    rerouted,
     /// Terminals of a generic dialect.
     generic_tills,
     /// Batches of generic terminals that totals out of the past had shut.
@@ -61,6 +69,10 @@ counters! {
     stood_in,
     /// Cryptograms of own cards that were looked at.
     chips,
+    /// Scripts of issuers that chips ran.
+    scripts,
+    /// What became of scripts, compared with what issuers heard.
+    compared_scripts,
     /// Things that terminals downloaded.
     downloads,
     /// Terminals' words about themselves.

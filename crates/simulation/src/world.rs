@@ -1,5 +1,6 @@
 //! Puts everybody together and goes step by step.
 
+use crate::billing::marked_up;
 use crate::check::{Books, Breach, Checked, Journals, ensure};
 use crate::env::{Env, Event, Peer};
 use crate::host::Host;
@@ -14,22 +15,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use switchyard_core::{Command, CommandError, Core, Effect, Input, Order, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, CardClass, CardIssued, Currency, Download, DownloadKind, FeePlan, KeyName, KeyUse,
-    Link, LinkDialect, LinkIndex, LinkOrder, MerchantIndex, Pan, Reason, Record, ResponseCode, RiskAction,
-    RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Route, RouteTarget, Scope, StandInRule,
-    StandInRules, Terminal, TerminalId, TerminalIndex, TerminalMac, TerminalOrder, TerminalProfile,
-    UtcOffset,
+    Actor, BusinessDate, CardClass, CardIssued, Choice, ConversionRate, Currency, Destination, Download,
+    DownloadKind, ExchangeRate, FeePlan, KeyName, KeyUse, Link, LinkDialect, LinkIndex, LinkOrder,
+    MerchantIndex, Pan, Reason, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest,
+    RiskWindow, Route, RouteTarget, RoutingRule, RoutingRules, Scope, StandInRule, StandInRules, Terminal,
+    TerminalId, TerminalIndex, TerminalMac, TerminalOrder, TerminalProfile, UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
 use switchyard_simulator::world::{
-    DemoCard, DemoSize, DemoTerminal, DemoWorld, KeySource, ON_US_BIN, Speech,
+    DemoCard, DemoLink, DemoSize, DemoTerminal, DemoWorld, KeySource, ON_US_BIN, Speech,
 };
 
 /// Small segments, so that every run meets the seams between them.
 pub(crate) const SEGMENT_BYTES: u64 = 1 << 20;
 /// Time in which the queues drain once nothing goes wrong any more: a hundred times what a reversal waits between two sends.
 const DRAIN_MAX: Micros = seconds(4 * 3_600);
+/// The institution code of the first issuer; the others follow.
+const ISSUERS_FROM: u64 = 3_010_000;
 /// Events that may be planned at one time.
 const PLANNED_MAX: usize = 100_000;
 
@@ -99,6 +102,7 @@ struct World {
     switch: Option<Process>,
     started: u64,
     tills: Vec<Till>,
+    /// One behind each link but the second one of the first issuer, which is the last.
     hosts: Vec<Host>,
     /// Names of the links and of the terminals, for operators.
     links: Vec<String>,
@@ -114,6 +118,12 @@ impl World {
         let size = DemoSize { merchants: 2, terminals: plan.tills, cards_on_us: 5, cards_linked: 6 };
         let mut demo = DemoWorld::generate(options.seed, &size, KeySource::Seeded).map_err(broken)?;
         demo.terminals.iter_mut().for_each(|terminal| teach(&plan, &mut random, terminal));
+        demo.links.iter_mut().for_each(|link| teach_link(&plan, &mut random, link));
+        let issuers = demo.links.len();
+        if plan.has_twin {
+            let twin = DemoLink { name: "twin".into(), routes: Vec::new(), ..demo.links[0].clone() };
+            demo.links.push(twin);
+        }
         let hsm = Hsm::new(options.seed, &demo);
         let disk = MemoryDisk::new(PARTITION, SEGMENT_BYTES);
         let mut env = Env::new(*options, plan, random, disk, hsm);
@@ -127,7 +137,12 @@ impl World {
             .enumerate()
             .map(|(index, spec)| Till::new(index, spec.clone(), Arc::clone(&cards)))
             .collect();
-        let hosts: Result<Vec<_>, _> = demo.links.iter().map(|link| Host::new(&demo, link)).collect();
+        let script = env.plan.host.script;
+        env.tally.later_links = demo.links.iter().filter(|link| is_later(link.dialect)).count() as u64;
+        let bills_in = |index: usize| env.plan.bills_in.filter(|_| index == 0);
+        let hosts: Result<Vec<_>, _> = (demo.links.iter().take(issuers).enumerate())
+            .map(|(index, link)| Host::new(&demo, link, script, bills_in(index)))
+            .collect();
         let links = demo.links.iter().map(|link| link.name.clone()).collect();
         let terminals = demo.terminals.iter().map(|terminal| terminal.tid).collect();
         let hosts = hosts.map_err(broken)?;
@@ -176,7 +191,9 @@ impl World {
                 if let Some(Peer::Host(host)) = env.peer(line)
                     && !env.away.contains(&host)
                 {
-                    self.hosts[host].hear(env, line, &bytes);
+                    // The second link of the first issuer leads to it, too.
+                    let issuer = if host < self.hosts.len() { host } else { 0 };
+                    self.hosts[issuer].hear(env, line, &bytes);
                 }
             }
             Event::Answer { line, bytes } => {
@@ -300,7 +317,7 @@ impl World {
         if self.env.draining {
             return;
         }
-        let host = self.env.random.below(self.hosts.len() as u64) as usize;
+        let host = self.env.random.below(self.links.len() as u64) as usize;
         self.env.tally.host_away += 1;
         self.env.note("an issuer goes away", [host as u64, 0, 0]);
         self.env.away.insert(host);
@@ -320,25 +337,29 @@ impl World {
     /// An operator orders something of a link or a terminal. Once queues drain, everything is put right again.
     fn order(&mut self) -> Checked {
         self.plan_next_order();
-        let (tills, links) = (self.tills.len() as u64, self.hosts.len() as u64);
+        let (tills, links) = (self.tills.len() as u64, self.links.len() as u64);
         let orders: Vec<Order> = if self.env.draining {
             let links = (0..links).map(|link| self.order_link(link, LinkOrder::Up));
             links.chain((0..tills).map(|till| self.order_terminal(till, TerminalOrder::Enable))).collect()
         } else {
             let random = &mut self.env.random;
             let (till, link) = (random.below(tills), random.below(links));
-            let order = match random.below(11) {
+            let order = match random.below(16) {
                 0 => self.order_link(link, LinkOrder::Drain),
                 1 => self.order_link(link, LinkOrder::Down),
                 2 | 3 => self.order_link(link, LinkOrder::Up),
                 4 => self.order_terminal(till, TerminalOrder::Disable),
                 5 | 6 => self.order_terminal(till, TerminalOrder::Enable),
-                7 | 8 => Order::SetDownload { download: download(&mut self.env.random)? },
+                7 | 8 | 14 | 15 => Order::SetDownload { download: download(&mut self.env.random)? },
                 9 => {
                     let Download { kind, name, .. } = download(&mut self.env.random)?;
                     Order::RemoveDownload { kind, name, reason: reason() }
                 }
-                _ => self.order_terminal(till, TerminalOrder::ForceSignOn),
+                10 => self.order_terminal(till, TerminalOrder::ForceSignOn),
+                _ => match rate(&mut self.env) {
+                    Some(order) => order,
+                    None => self.order_terminal(till, TerminalOrder::Enable),
+                },
             };
             vec![order]
         };
@@ -415,6 +436,7 @@ impl World {
         self.env.tally.cases = story.cases.len() as u64;
         self.env.tally.over_limit = story.over_limit;
         self.env.tally.stood_in = story.stood_in;
+        self.env.tally.rerouted = story.rerouted;
         for till in &self.tills {
             let reported = story.reported.get(&TerminalIndex(till.index as u32));
             let said = reported.is_none_or(|status| till.said.contains(status));
@@ -423,11 +445,15 @@ impl World {
                 terminal: TerminalIndex(till.index as u32),
                 speech: self.env.speeches[till.index],
                 believed: &till.believed,
+                scripts: &till.told,
                 miscounted: &till.miscounted,
             };
             journal.compare(story, &mut self.env.tally)?;
         }
-        let books = Books { entries: self.hosts.iter().map(Host::entries).collect() };
+        let books = Books {
+            entries: self.hosts.iter().map(Host::entries).collect(),
+            scripts: self.hosts.iter().flat_map(Host::scripts).map(|(rrn, sent)| (*rrn, sent)).collect(),
+        };
         books.compare(story, &mut self.env.tally)
     }
 }
@@ -442,6 +468,17 @@ fn teach(plan: &Plan, random: &mut Random, terminal: &mut DemoTerminal) {
     let macs = [TerminalMac::CupEcb, TerminalMac::X919, TerminalMac::CmacTdes];
     terminal.mac = macs[random.below(macs.len() as u64) as usize];
     terminal.speak(Speech { carries_mac: random.chance(800), takes_partial, ..Speech::generic(dialect) });
+}
+
+/// What a link speaks, as the seed has it.
+fn teach_link(plan: &Plan, random: &mut Random, link: &mut DemoLink) {
+    if random.chance(plan.any_edition) {
+        link.dialect = LinkDialect::ALL[random.below(LinkDialect::ALL.len() as u64) as usize];
+    }
+}
+
+fn is_later(dialect: LinkDialect) -> bool {
+    !dialect.name().starts_with("iso87")
 }
 
 /// The first records: keys, merchants, terminals, links, routes, cards.
@@ -513,8 +550,10 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
             answer_timeout_ms: (ISSUER_TIMEOUT / 1_000) as u32,
         })));
         let target = RouteTarget::Link(LinkIndex(index));
-        let routes =
-            link.routes.iter().map(|r| route(&r.low, &r.high, r.class, target, 3_010_000 + u64::from(index)));
+        let routes = link
+            .routes
+            .iter()
+            .map(|r| route(&r.low, &r.high, r.class, target, ISSUERS_FROM + u64::from(index)));
         out.extend(routes.collect::<Option<Vec<_>>>().ok_or_else(|| broken("route"))?);
     }
     let own = route(ON_US_BIN, ON_US_BIN, CardClass::Debit, RouteTarget::OnUs, 1_020_000);
@@ -534,6 +573,8 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
     }
     out.extend(limit(env));
     out.extend(stand_in(env));
+    out.extend(two_ways(env, demo));
+    out.extend(billing(env, demo));
     Ok(out)
 }
 
@@ -546,6 +587,50 @@ fn limit(env: &mut Env) -> Option<Command> {
     let then = RiskAction::Decline(ResponseCode::AMOUNT_LIMIT);
     let rule = RiskRule { number: 1, reason: "a card's day".into(), about: Scope::default(), test, then };
     Some(Command::SetRiskRules(Box::new(RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() })))
+}
+
+/// The second link of the first issuer takes what the first one cannot.
+fn two_ways(env: &Env, demo: &DemoWorld) -> Option<Command> {
+    let twin = u16::try_from(demo.links.len() - 1).ok().filter(|_| env.plan.has_twin)?;
+    let to = |link| Destination { link: LinkIndex(link), weight: 1, cost_ppm: 0, cost_minor: 0 };
+    let rule = RoutingRule {
+        number: 1,
+        issuers: vec![ISSUERS_FROM],
+        about: Scope::default(),
+        minor_max: None,
+        choose: Choice::First,
+        destinations: vec![to(0), to(twin)],
+    };
+    Some(Command::SetRoutingRules(Box::new(RoutingRules { version: 1, rules: vec![rule] })))
+}
+
+/// The first issuer bills in another currency, over whichever of its links.
+fn billing(env: &mut Env, demo: &DemoWorld) -> Vec<Command> {
+    let Some(currency) = env.plan.bills_in else { return Vec::new() };
+    let first = demo.links.iter().take(1);
+    let all = first.chain(demo.links.iter().skip(1).filter(|link| link.routes.is_empty()));
+    let bill = |link: &DemoLink| Order::Link {
+        link: link.name.clone(),
+        what: LinkOrder::Bill(Some(currency)),
+        reason: reason(),
+    };
+    let bills: Vec<Order> = all.map(bill).collect();
+    rate(env).into_iter().chain(bills).map(Command::Order).collect()
+}
+
+/// Another rate from now on. Whoever watches knows what DE 10 has to be.
+fn rate(env: &mut Env) -> Option<Order> {
+    let to = env.plan.bills_in?;
+    let (digits, places) = match to {
+        Currency::JPY => (env.random.between(19_000, 23_000), 3),
+        _ => (env.random.between(1_200, 1_600), 4),
+    };
+    let markup_ppm = [0, 15_000, 12_345][env.random.below(3) as usize];
+    let rate = ConversionRate::from_de10(marked_up(digits, places, 0))?;
+    env.rates.push(marked_up(digits, places, markup_ppm));
+    env.tally.rates += 1;
+    let rate = ExchangeRate { from: Currency::CNY, to, rate, markup_ppm, valid_from: env.wall() };
+    Some(Order::SetRate { rate, reason: reason() })
 }
 
 /// What may be approved while an issuer is away. The one who watches knows what was ordered.

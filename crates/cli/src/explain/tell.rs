@@ -23,6 +23,8 @@ pub(super) struct Teller<'t> {
     issuer_bills: Option<Amount>,
     /// The entry of the queue by which its issuer hears of it: the others take it back.
     advice: Option<SafId>,
+    /// Entries that tell of scripts.
+    scripts: Vec<SafId>,
     trace: Vec<u64>,
 }
 
@@ -55,6 +57,7 @@ impl<'t> Teller<'t> {
             billing: None,
             issuer_bills: None,
             advice: None,
+            scripts: Vec::new(),
             trace: Vec::new(),
         })
     }
@@ -131,7 +134,8 @@ impl<'t> Teller<'t> {
             | Record::SafRetried { .. }
             | Record::SafTried { .. }
             | Record::SafResolved { .. }
-            | Record::ReversalQueued { .. } => self.queue(record),
+            | Record::ReversalQueued { .. }
+            | Record::ScriptQueued { .. } => self.queue(record),
             Record::LateAnswer { code, cancels, .. } => {
                 let mut decision = vec!["it came after the outcome was decided".to_owned()];
                 if cancels.is_some() {
@@ -144,6 +148,14 @@ impl<'t> Teller<'t> {
                     ..Told::default()
                 }
             }
+            Record::ScriptReported { report, .. } => Told {
+                came: vec![format!(
+                    "06xx from terminal {}: what the chip made of its issuer's scripts",
+                    self.terminal
+                )],
+                decision: vec![format!("kept: {} bytes of results", report.results.len())],
+                ..Told::default()
+            },
             Record::HoldExpired { .. } => Told {
                 decision: vec!["nobody completed the pre-authorization in time: its hold ends".into()],
                 ..Told::default()
@@ -246,6 +258,9 @@ impl<'t> Teller<'t> {
                 let what = self.queued(*id);
                 told.went.push(format!("the {what} {}, for the {count}th time", id.0));
             }
+            Record::SafResolved { id, reason, .. } if self.scripts.contains(id) => {
+                told.decision.push(format!("an operator ends the script result {}: {reason}", id.0));
+            }
             Record::SafResolved { id, finding, reason, .. } => {
                 self.outcome = known(self.outcome);
                 let says = match finding {
@@ -256,6 +271,11 @@ impl<'t> Teller<'t> {
                 let what = self.queued(*id);
                 told.decision
                     .push(format!("by an operator's word on {what} {} the issuer {says}: {reason}", id.0));
+            }
+            Record::ScriptQueued { saf, .. } => {
+                self.scripts.push(saf.id);
+                told.decision.push("its issuer is told what became of the scripts".into());
+                told.went.push(self.upstream("script result, queued", &saf.upstream));
             }
             Record::ReversalQueued { saf } => {
                 told.decision
@@ -269,7 +289,13 @@ impl<'t> Teller<'t> {
 
     /// What an entry of the queue is.
     fn queued(&self, id: SafId) -> &'static str {
-        if self.advice == Some(id) { "advice" } else { "reversal" }
+        if self.scripts.contains(&id) {
+            "script result"
+        } else if self.advice == Some(id) {
+            "advice"
+        } else {
+            "reversal"
+        }
     }
 
     fn request(&self, opened: &TransactionOpened) -> String {

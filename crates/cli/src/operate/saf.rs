@@ -1,4 +1,4 @@
-//! `saf`: reversals on their way to issuers.
+//! `saf`: reversals, advices and results of scripts on their way to issuers.
 
 use super::{give, rows, state};
 use crate::Verdict;
@@ -14,8 +14,18 @@ pub(crate) fn run(command: &SafCommand, data: &Path, form: Output) -> Result<Ver
         SafCommand::List { dead } => {
             let state = state(data)?;
             let entries = state.saf_entries().filter(|view| view.is_dead || !dead);
-            let columns =
-                ["id", "state", "link", "rrn", "terminal", "kind", "amount_minor", "outcome", "since"];
+            let columns = [
+                "id",
+                "state",
+                "entry",
+                "link",
+                "rrn",
+                "terminal",
+                "kind",
+                "amount_minor",
+                "outcome",
+                "since",
+            ];
             rows(&columns, entries.map(|view| row(&state, &view)).collect(), form)
         }
         SafCommand::Retry { id, because } => {
@@ -35,7 +45,7 @@ fn row(state: &State, view: &SafView<'_>) -> Value {
     let registry = state.registry();
     let link = registry.link(entry.upstream.link);
     json!({
-        "id": entry.id.0, "state": if view.is_dead { "dead" } else { "waiting" },
+        "id": entry.id.0, "state": if view.is_dead { "dead" } else { "waiting" }, "entry": entry.kind,
         "link": link.map(|link| link.name.clone()), "stan": entry.upstream.stan,
         "since": entry.upstream.transmitted_at.to_string(), "reason": entry.reason,
         "transaction": opened.id.0, "rrn": opened.rrn, "terminal": registry.terminal_id(opened.key.terminal),

@@ -6,7 +6,10 @@ use crate::support::{Process, World, free_ports, until};
 fn check(dialects: &str) {
     let ports = free_ports::<2>().map(|port| port.to_string()).join(",");
     let world = World::make(&["--terminals", "8", "--issuer-ports", &ports, "--issuer-dialects", dialects]);
-    let issuers = Process::start(world.command(&["sim", "issuer", "--drop-per-mille", "20"]), "");
+    let issuers = Process::start(
+        world.command(&["sim", "issuer", "--drop-per-mille", "20", "--script-per-mille", "400"]),
+        "",
+    );
     let serve = world.serve();
     world.wait_for_links();
     let target = serve.terminals.to_string();
@@ -14,10 +17,13 @@ fn check(dialects: &str) {
     let report = world.run(&sim).expect(0).json();
     assert_eq!(report["errors_count"], 0, "{dialects}: {report}");
     assert!(report["approved"].as_u64().unwrap() > 100, "{dialects}: {report}");
+    let told = report["kinds"]["script_result"].as_u64().unwrap_or(0);
+    assert!(told > 10, "{dialects}: chips were sent scripts: {report}");
     until("every reversal to be delivered", || {
         let status = world.status();
         status["saf_waiting"] == 0 && status["unresolved"] == 0
     });
+    assert_eq!(world.status()["saf_dead"], 0, "{dialects}: every issuer takes what it is told");
     serve.stop();
     world.run(&["ledger", "verify"]).expect(0);
     drop(issuers);

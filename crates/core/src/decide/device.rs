@@ -8,7 +8,8 @@ use crate::machine::{Core, Output};
 use crate::state::State;
 use switchyard_domain::{
     Actor, DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadKind, MessageClass, Reason, Record,
-    RequestKey, ResponseCode, ScriptReport, TerminalIndex, Timestamp, TransactionId,
+    RequestKey, ResponseCode, ReversalReason, SafEntry, SafKind, ScriptReport, TerminalIndex, Timestamp,
+    TransactionId, UpstreamRef,
 };
 
 /// First byte of DE 62: there is none of it.
@@ -87,7 +88,7 @@ impl Core {
         out.reply(caller.origin, Reply { code: ResponseCode::APPROVED, body, requirement, chip: None });
     }
 
-    /// The card did something or did not: whoever answers for its issuer wants to know, and nothing follows.
+    /// The card did something or did not: its issuer wants to know.
     pub(crate) fn script_result(
         &mut self,
         caller: Caller,
@@ -104,12 +105,34 @@ impl Core {
                 let transaction = self.scripted(&caller, &original);
                 let facts = self.facts(ResponseCode::APPROVED, now);
                 let report = ScriptReport { batch, stan, transaction, results, verification, counter };
-                let record = Record::ScriptReported { terminal, report, reply: facts };
+                let record = Record::ScriptReported { terminal, report: report.clone(), reply: facts };
                 self.emit(record, Actor::Terminal(terminal), now, out);
+                self.tell_scripts(report, Actor::Terminal(terminal), now, out);
                 facts
             }
         };
         out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::ScriptResult { facts }));
+    }
+
+    /// The issuer behind a link hears of it, however long that takes; for the embedded issuer the record is the end. It
+    /// hears the first result of a transaction: an answer has its scripts once, and so the queue is bounded by what was
+    /// answered. Nobody has heard of a transaction without an answer what its scripts were.
+    fn tell_scripts(&mut self, report: ScriptReport, actor: Actor, now: Timestamp, out: &mut Output) {
+        let transaction = report.transaction.and_then(|id| self.state.transactions.get(id));
+        let untold =
+            transaction.filter(|transaction| !transaction.scripts_told && !transaction.is_unresolved());
+        let Some(opened) = untold.map(|transaction| &transaction.opened) else { return };
+        let Some(link) = Self::link_of(opened) else { return };
+        let (transaction, mti) = (opened.id, crate::dialect::iso::link::SCRIPT_RESULT);
+        let saf = SafEntry {
+            id: self.state.saf.next_id(),
+            kind: SafKind::Script,
+            transaction,
+            upstream: UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti },
+            reason: ReversalReason::Other,
+        };
+        self.emit(Record::ScriptQueued { saf, report }, actor, now, out);
+        self.hurry(Some(&saf), now, out);
     }
 
     /// The transaction whose answer had the scripts.

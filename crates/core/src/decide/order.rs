@@ -214,8 +214,8 @@ impl Core {
             });
         }
         let entry = match finding {
-            // What an advice tells of has taken place, whatever became of the advice.
-            _ if saf.kind == SafKind::Advice => Entry::NONE,
+            // What an advice tells of has taken place, whatever became of the advice; what a chip did with scripts has too.
+            _ if saf.kind != SafKind::Reversal => Entry::NONE,
             SafFinding::Undone | SafFinding::NeverTaken => Entry::NONE,
             SafFinding::Stands => postings::kept(&transaction.opened, transaction.source),
         };

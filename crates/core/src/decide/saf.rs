@@ -215,6 +215,10 @@ impl Core {
             SafKind::Reversal => {
                 Upstream::Reversal { saf: entry, opened, terminal, merchant, billing, repeat }
             }
+            SafKind::Script => {
+                let Some(report) = self.state.saf.scripts.get(&entry.id).cloned() else { return };
+                Upstream::Script { saf: entry, opened, terminal, merchant, report, repeat }
+            }
             SafKind::Advice => {
                 let original = opened.original.and_then(|id| self.state.transactions.get(id));
                 let original = original.and_then(|t| t.opened.upstream);
@@ -270,7 +274,7 @@ impl Core {
         let transaction = self.state.transactions.get(entry.transaction);
         let is_answer = match entry.kind {
             SafKind::Reversal => matches!(answer.mti, 430 | 431 | 410),
-            SafKind::Advice => answer.mti == entry.upstream.mti + 10,
+            SafKind::Advice | SafKind::Script => answer.mti == entry.upstream.mti + 10,
         };
         let fits = is_answer && transaction.is_some_and(|t| self.fits(&entry.upstream, &t.opened, answer));
         let Some(code) = answer.code.filter(|_| fits) else { return Some(Stray::Unmatched) };

@@ -39,6 +39,7 @@ impl State {
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
             Record::SafDelivered { .. }
             | Record::ReversalQueued { .. }
+            | Record::ScriptQueued { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
             | Record::SafTried { .. }
@@ -229,6 +230,7 @@ impl State {
             refunded_minor: 0,
             asked_minor: None,
             billing: None,
+            scripts_told: false,
         });
         if let Some(batch) = self.batches.get_mut(opened.key.terminal)
             && batch.number == opened.key.batch

@@ -5,7 +5,8 @@ use crate::state::risk::{Count, Seen, Surroundings};
 use crate::state::{ApplyError, State};
 use switchyard_domain::{
     AccountId, AccountKind, AdviceReason, Entry, MerchantIndex, Outcome, Record, ResponseCode, RiskVerdict,
-    SafId, SafKind, Stamped, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    SafEntry, SafId, SafKind, ScriptReport, Stamped, Timestamp, TransactionId, TransactionKind,
+    TransactionOpened, UpstreamRef,
 };
 
 impl State {
@@ -56,8 +57,16 @@ impl State {
         let delivered = self.saf.remove(id).ok_or(missing_number("store-and-forward entry", id.0))?;
         match delivered.kind {
             SafKind::Reversal => self.reversed_upstream(delivered.transaction, code),
-            SafKind::Advice => Ok(()),
+            SafKind::Advice | SafKind::Script => Ok(()),
         }
+    }
+
+    /// What became of a transaction's scripts is on its way to its issuer, once.
+    pub(super) fn tell_scripts(&mut self, saf: &SafEntry, report: &ScriptReport) -> Result<(), ApplyError> {
+        let (id, missing) = (saf.transaction, missing_number("transaction", saf.transaction.0));
+        self.transactions.get_mut(id).ok_or(missing)?.scripts_told = true;
+        self.saf.scripts.insert(saf.id, report.clone());
+        self.queue(Some(saf))
     }
 
     /// It goes over another link: its money comes from there now.

@@ -78,6 +78,7 @@ impl State {
         match record {
             Record::SafDelivered { id, code } => self.delivered(*id, *code),
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::ScriptQueued { saf, report } => self.tell_scripts(saf, report),
             Record::SafDeadLettered { id, .. } => self.saf.give_up(*id).ok_or(missing(id)),
             Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
             Record::SafTried { id, count } => {
@@ -91,7 +92,7 @@ impl State {
                 match ended.kind {
                     SafKind::Reversal => self.end_saf(ended.transaction, *finding),
                     // What an advice tells of has taken place; the issuer knows it by other ways now.
-                    SafKind::Advice => Ok(()),
+                    SafKind::Advice | SafKind::Script => Ok(()),
                 }
             }
             _ => unreachable!("only records of the queues come here"),

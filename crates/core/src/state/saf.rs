@@ -1,7 +1,7 @@
 //! Store and forward: messages that have to reach an issuer, however long that takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use switchyard_domain::{CardHash, LinkIndex, SafEntry, SafId, SafKind, TransactionId};
+use switchyard_domain::{CardHash, LinkIndex, SafEntry, SafId, SafKind, ScriptReport, TransactionId};
 
 /// Within a lane order holds, and between lanes none: the entries of one card for one link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ pub(crate) struct Saf {
     pub(crate) card_keys: BTreeMap<SafId, u16>,
     /// How often entries were sent, where that is recorded.
     pub(crate) tries: BTreeMap<SafId, u32>,
+    /// What the entries about scripts tell, of those that wait and those that gave up.
+    pub(crate) scripts: BTreeMap<SafId, ScriptReport>,
     pub(crate) next: u64,
     /// What the last record put in, took out or put aside, for whoever sends: no fact, and in no image.
     moved: Option<(SafId, Lane)>,
@@ -96,6 +98,7 @@ impl Saf {
         self.of_transaction.remove(&(entry.transaction, entry.id));
         self.card_keys.remove(&entry.id);
         self.tries.remove(&entry.id);
+        self.scripts.remove(&entry.id);
     }
     /// Gives an entry up: an operator may still want its card.
     pub(crate) fn give_up(&mut self, id: SafId) -> Option<()> {
@@ -153,15 +156,15 @@ impl Saf {
     pub(crate) fn lane_of(&self, id: SafId) -> Option<Lane> {
         self.lane_of.get(&id).copied()
     }
-    /// The entry of a lane that may go next: the oldest, and behind a reversal of something whose advice gave up the one
-    /// after it. Such a reversal waits for what an operator makes of the advice: it would find nothing to take back.
+    /// The entry of a lane that may go next: the oldest, and behind what is about a transaction whose advice gave up the one
+    /// after it. That waits for what an operator makes of the advice: its issuer has not heard of the transaction.
     pub(crate) fn head(&self, lane: Lane) -> Option<&SafEntry> {
         let ids = self.lanes.range((lane, SafId(0))..=(lane, SafId(u64::MAX)));
         ids.filter_map(|(_, id)| self.waiting.get(id)).find(|entry| !self.is_held(entry))
     }
     fn is_held(&self, entry: &SafEntry) -> bool {
         let dead = |other: &SafEntry| other.kind == SafKind::Advice && self.dead.contains_key(&other.id);
-        entry.kind == SafKind::Reversal && self.about(entry.transaction).any(dead)
+        entry.kind != SafKind::Advice && self.about(entry.transaction).any(dead)
     }
     /// Every lane in which something waits.
     pub(crate) fn lanes(&self) -> BTreeSet<Lane> {

@@ -39,6 +39,8 @@ pub(crate) struct Transaction {
     pub(crate) asked_minor: Option<u64>,
     /// What the messages about it say of its cardholder's billing.
     pub(crate) billing: Option<Billing>,
+    /// Its issuer is told, or was, what the chip made of the scripts in the answer.
+    pub(crate) scripts_told: bool,
 }
 
 impl Transaction {

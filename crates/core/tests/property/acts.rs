@@ -36,6 +36,8 @@ pub(crate) enum Act {
     Give { which: u8, value: u8 },
     TakeBack { which: u8 },
     Load { terminal: usize, which: u8 },
+    Scripts { of: usize },
+    Rate { value: u8 },
 }
 
 fn minor() -> impl Strategy<Value = u64> {
@@ -75,7 +77,9 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
         2 => (n.clone(), 0_u8..3).prop_map(|(of, finding)| Act::Resolve { of, finding }),
         1 => t.clone().prop_map(|terminal| Act::ForceClose { terminal }),
         1 => (0_usize..2, 0_u8..4).prop_map(|(link, order)| Act::Link { link, order }),
-        1 => n.prop_map(|of| Act::Settle { of }),
+        1 => n.clone().prop_map(|of| Act::Settle { of }),
+        3 => n.prop_map(|of| Act::Scripts { of }),
+        2 => (0_u8..100).prop_map(|value| Act::Rate { value }),
         1 => (0_usize..6, any::<bool>()).prop_map(|(card, block)| Act::Hot { card, block }),
         1 => (0_u8..4, 0_u8..3).prop_map(|(which, value)| Act::Give { which, value }),
         1 => (0_u8..4).prop_map(|which| Act::TakeBack { which }),

@@ -13,15 +13,15 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
-    Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, Reply,
-    ReplyBody, SectionKind, State, Upload,
+    Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, OriginalRef,
+    Reply, ReplyBody, ScriptResult, SectionKind, State, Upload,
 };
 use switchyard_domain::{
-    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Download,
-    DownloadKind, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record, ResponseCode, RiskAction,
-    RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry, SafFinding, SafId, SafKind, Scope,
-    StandInRule, StandInRules, TerminalDialect, TerminalIndex, TerminalOrder, TerminalProfile, TransactionId,
-    TransactionKind,
+    AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Currency,
+    Download, DownloadKind, ExchangeRate, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record,
+    ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
+    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalDialect, TerminalIndex,
+    TerminalOrder, TerminalProfile, TransactionId, TransactionKind,
 };
 
 /// The terminal whose dialect names no batch: its requests are known by their moment.
@@ -46,6 +46,16 @@ fn download(which: u8, value: u8) -> Download {
         }
     };
     made.unwrap()
+}
+
+/// From now on cardholders behind the second link are billed at another rate: always more than one, so that no amount
+/// comes to nothing.
+fn set_rate(bench: &mut Bench, value: u8) {
+    let rate = format!("1.0{value:02}7").parse().unwrap();
+    let (from, to) = (Currency::CNY, Currency::HKD);
+    let markup_ppm = u32::from(value) * 100;
+    let rate = ExchangeRate { from, to, rate, markup_ppm, valid_from: bench.now };
+    bench.order(Order::SetRate { rate, reason: reason() }).unwrap();
 }
 
 const CARDS: [&str; 6] = [ON_US, ON_US_OTHER, ON_US_EMPTY, CARD_A, CARD_A_OTHER, CARD_B];
@@ -81,7 +91,9 @@ struct Asked {
 fn about(sent: &Sent) -> TransactionId {
     match sent.what {
         SentWhat::Request { id, .. } => id,
-        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => saf.transaction,
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } | SentWhat::Script { saf, .. } => {
+            saf.transaction
+        }
         SentWhat::Network => unreachable!("not about a transaction"),
     }
 }
@@ -104,6 +116,8 @@ struct Issuers {
     reversed: BTreeSet<TransactionId>,
     /// What was approved in their place when its request could not leave: they know of it by its advice alone.
     told: BTreeSet<TransactionId>,
+    /// What each knows of scripts: how often it was told, but for repeats.
+    scripts: BTreeSet<TransactionId>,
 }
 
 impl Issuers {
@@ -123,6 +137,14 @@ impl Issuers {
         }
         self.reversed.insert(id);
         if self.took(id) { "00" } else { code }
+    }
+    /// The answer to what a chip made of scripts. Nobody hears that before it decided.
+    fn hear_scripts(&mut self, id: TransactionId, code: &'static str) -> &'static str {
+        assert!(self.decided.contains_key(&id), "{id}: scripts of an answer that nobody gave");
+        if code == "00" {
+            self.scripts.insert(id);
+        }
+        code
     }
     /// 98 is what a network says whose issuer did take it.
     fn took(&self, id: TransactionId) -> bool {
@@ -183,6 +205,9 @@ impl World {
             let (terminal, what) = (TERMINALS[terminal].0.parse().unwrap(), TerminalOrder::Speak(profile));
             bench.order(Order::Terminal { terminal, what, reason: reason() }).unwrap();
         }
+        let (link, what) = ("b".to_owned(), LinkOrder::Bill(Some(Currency::HKD)));
+        bench.order(Order::Link { link, what, reason: reason() }).unwrap();
+        set_rate(&mut bench, 0);
         bench.pins = Pins::Held;
         let (batches, uploaded) = ([1; 3], [0; 3]);
         let issuers = Issuers::default();
@@ -303,6 +328,8 @@ impl World {
             Act::Upload { terminal, end } => self.upload(terminal, end),
             Act::Give { which, value } => self.give(download(which, value)),
             Act::TakeBack { which } => self.take_back(download(which, 0)),
+            Act::Rate { value } => set_rate(&mut self.bench, value),
+            Act::Scripts { of } => self.tell_scripts(of),
             Act::Load { terminal, which } => self.load(terminal, download(which, 0).kind),
             Act::SignOn { terminal } => self.bench.sign_on(terminal),
             Act::SignOff { terminal } => {
@@ -329,12 +356,13 @@ impl World {
                 }
             }
             Act::Saf { of, code } => {
-                let queued = self.sent(|w| matches!(w, SentWhat::Reversal { .. } | SentWhat::Advice { .. }));
+                let queued = self.sent(|w| !matches!(w, SentWhat::Request { .. } | SentWhat::Network));
                 if !queued.is_empty() {
                     let sent = queued[queued.len() - 1 - of % queued.len().min(3)];
                     let code = SAF_CODES[usize::from(code)];
                     let code = match sent.what {
                         SentWhat::Advice { .. } => self.issuers.advise(about(&sent), code),
+                        SentWhat::Script { .. } => self.issuers.hear_scripts(about(&sent), code),
                         _ => self.issuers.reverse(about(&sent), code),
                     };
                     self.bench.answer(&sent, code);
@@ -446,6 +474,7 @@ impl World {
                 }
                 SafFinding::Stands
             }
+            _ if entry.kind == SafKind::Script => SafFinding::NeverTaken,
             0 => {
                 self.issuers.decide(id, NEVER);
                 self.issuers.reverse(id, "00");
@@ -542,6 +571,30 @@ impl World {
             self.batches[terminal] += u32::from(verdict == BatchVerdict::Balanced);
             self.uploaded[terminal] = 0;
         }
+    }
+
+    /// A terminal says what the chip made of the scripts in an answer, heard or not.
+    fn tell_scripts(&mut self, of: usize) {
+        let Some(index) = self.pick(of) else { return };
+        let ask = self.asked[index].ask;
+        let rrn = self.facts(index).map(|(rrn, ..)| rrn);
+        let original = OriginalRef {
+            rrn,
+            batch_stan: Some((named::batch(ask.batch), stan(ask.stan))),
+            ..OriginalRef::default()
+        };
+        let (number, batch) = (self.stan(), named::batch(self.batches[ask.terminal]));
+        let result = ScriptResult {
+            stan: stan(number),
+            batch,
+            original,
+            results: vec![0x20, 0, 0, 0, 1],
+            verification: None,
+            counter: None,
+        };
+        let ticket = self.bench.request(ask.terminal, Body::ScriptResult(Box::new(result)));
+        let code = self.bench.code_of(ticket);
+        assert!(code == "00" || code == "77", "{code}: results of scripts");
     }
 
     fn give(&mut self, download: Download) {
@@ -659,6 +712,7 @@ impl World {
             self.issuers.reverse(about(&sent), "00");
         }
         assert_eq!(self.bench.core.state().unresolved(), 0, "nothing is left in the air");
+        assert_eq!((self.bench.core.state().saf_waiting(), self.bench.core.state().saf_dead()), (0, 0));
         for told in self.bench.model.transactions.values() {
             let id = told.opened.id;
             let inquiry = told.opened.kind == TransactionKind::BalanceInquiry;

@@ -15,6 +15,7 @@ mod device;
 mod duplicates;
 mod follow_up;
 mod fx;
+mod issuer_scripts;
 mod kinds;
 mod link;
 mod matching;

@@ -90,7 +90,9 @@ fn an_answer_has_what_the_key_has_and_the_rest_does_not_matter() {
 fn reference_alone(sent: &Sent, bench: &Bench, code: &str) -> Answer {
     let id = match sent.what {
         SentWhat::Request { id, .. } => id,
-        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => saf.transaction,
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } | SentWhat::Script { saf, .. } => {
+            saf.transaction
+        }
         SentWhat::Network => unreachable!("network messages have no reference"),
     };
     let rrn = bench.records.iter().find_map(|stamped| match &stamped.record {

@@ -88,6 +88,7 @@ pub(crate) enum SentWhat {
     Request { id: TransactionId, rrn: Rrn, mti: u16, original: Option<UpstreamRef>, has_pin: bool },
     Reversal { saf: SafEntry, repeat: bool },
     Advice { saf: SafEntry, repeat: bool },
+    Script { saf: SafEntry, repeat: bool },
     Network,
 }
 
@@ -282,6 +283,9 @@ impl Bench {
             }
             Effect::Send { link, generation, message } => {
                 let sent = sent_of(link, generation, &message);
+                if let Some(id) = billed_about(&sent) {
+                    assert_eq!(sent.billing, self.model.billing(id), "{id}: what was billed first, always");
+                }
                 self.sent.push(sent);
                 if let Upstream::Request(request) = *message {
                     self.kept = Some(request);
@@ -497,7 +501,10 @@ impl Bench {
     pub(crate) fn reversals(&self) -> Vec<(Sent, SafEntry, bool)> {
         let reversal = |s: &Sent| match s.what {
             SentWhat::Reversal { saf, repeat } => Some((*s, saf, repeat)),
-            SentWhat::Request { .. } | SentWhat::Advice { .. } | SentWhat::Network => None,
+            SentWhat::Request { .. }
+            | SentWhat::Advice { .. }
+            | SentWhat::Script { .. }
+            | SentWhat::Network => None,
         };
         self.sent.iter().filter_map(reversal).collect()
     }
@@ -530,7 +537,7 @@ impl Bench {
             self.pass(self.config.saf_retry_ms + LINK_TIMEOUT_MS);
             for sent in self.sent.split_off(seen) {
                 self.sent.push(sent);
-                if matches!(sent.what, SentWhat::Reversal { .. } | SentWhat::Advice { .. }) {
+                if !matches!(sent.what, SentWhat::Request { .. } | SentWhat::Network) {
                     self.answer(&sent, "00");
                 }
             }
@@ -654,7 +661,7 @@ pub(crate) fn answer_to(sent: &Sent, code: ResponseCode) -> Answer {
     let (mti, rrn) = match sent.what {
         SentWhat::Request { mti, rrn, .. } => (mti + 10, Some(rrn)),
         SentWhat::Reversal { .. } => (430, None),
-        SentWhat::Advice { saf, .. } => (saf.upstream.mti + 10, None),
+        SentWhat::Advice { saf, .. } | SentWhat::Script { saf, .. } => (saf.upstream.mti + 10, None),
         SentWhat::Network => (810, None),
     };
     Answer {
@@ -697,9 +704,25 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
             let (stan, at, billing) = (upstream.stan, upstream.transmitted_at, *billing);
             Sent { link, generation, stan, at, what, billing }
         }
+        Upstream::Script { saf, opened, repeat, .. } => {
+            assert_eq!(saf.transaction, opened.id);
+            let what = SentWhat::Script { saf: *saf, repeat: *repeat };
+            let SafEntry { upstream, .. } = *saf;
+            let (stan, at) = (upstream.stan, upstream.transmitted_at);
+            Sent { link, generation, stan, at, what, billing: None }
+        }
         Upstream::Network { stan, at, .. } => {
             Sent { link, generation, stan: *stan, at: *at, what: SentWhat::Network, billing: None }
         }
+    }
+}
+
+/// The transaction whose billing a message tells.
+fn billed_about(sent: &Sent) -> Option<TransactionId> {
+    match sent.what {
+        SentWhat::Request { id, .. } => Some(id),
+        SentWhat::Reversal { saf, .. } | SentWhat::Advice { saf, .. } => Some(saf.transaction),
+        SentWhat::Script { .. } | SentWhat::Network => None,
     }
 }
 

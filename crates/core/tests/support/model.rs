@@ -3,10 +3,10 @@
 use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchSums, BatchTotals, CardClass, CaseId, Currency, MerchantIndex, Movement,
-    Outcome, Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow, Rrn, SafEntry,
-    SafFinding, SafId, SafKind, Scope, Stamped, TerminalIndex, TransactionId, TransactionKind,
-    TransactionOpened,
+    BatchNumber, BatchSide, BatchSums, BatchTotals, Billing, CardClass, CaseId, Currency, ExchangeRate,
+    MerchantIndex, Movement, Outcome, Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow,
+    Rrn, SafEntry, SafFinding, SafId, SafKind, Scope, ScriptReport, Stamped, TerminalIndex, TransactionId,
+    TransactionKind, TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -26,6 +26,12 @@ pub(crate) struct Model {
     pub(crate) dead: BTreeMap<SafId, SafEntry>,
     /// What operators found to stand at an issuer although it was to be undone.
     pub(crate) kept: BTreeSet<TransactionId>,
+    /// Transactions whose issuers are told, or were, what became of their scripts.
+    pub(crate) scripted: BTreeSet<TransactionId>,
+    /// What the messages about a transaction say of its cardholder's billing.
+    billing: BTreeMap<TransactionId, Billing>,
+    /// Rates in the order in which they were set.
+    rates: Vec<ExchangeRate>,
     pub(crate) cases: BTreeSet<CaseId>,
     cases_next: u64,
     pub(crate) netted: bool,
@@ -64,6 +70,8 @@ impl Model {
                 }
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::ScriptReported { reply, .. } => self.reference(reply.rrn),
+            Record::ScriptQueued { saf, report } => self.tell_scripts(saf, report),
             Record::SafDelivered { id, .. } => self.delivered(id),
             Record::SafDeadLettered { id, .. } => {
                 let entry = self.saf.remove(id).expect("queued before");
@@ -124,7 +132,10 @@ impl Model {
 
     fn delivered(&mut self, id: &SafId) {
         let entry = self.saf.remove(id).expect("queued before");
-        if entry.kind == SafKind::Advice {
+        if entry.kind == SafKind::Script {
+            assert!(!self.is_advised(entry.transaction), "nothing overtakes an advice");
+        }
+        if entry.kind != SafKind::Reversal {
             return;
         }
         let told = self.transactions.get_mut(&entry.transaction).unwrap();
@@ -133,6 +144,49 @@ impl Model {
         }
         // What had been refused stays refused: only the issuer's late approval was taken back.
         assert!(matches!(told.outcome, Outcome::Reversed | Outcome::Declined));
+    }
+
+    /// An issuer hears once what became of its scripts, and of nothing that it did not answer.
+    fn tell_scripts(&mut self, saf: &SafEntry, report: &ScriptReport) {
+        let told = &self.transactions[&saf.transaction];
+        assert_eq!((saf.kind, report.transaction), (SafKind::Script, Some(saf.transaction)));
+        assert_eq!(told.opened.upstream.map(|upstream| upstream.link), Some(saf.upstream.link));
+        assert!(!matches!(told.outcome, Outcome::Pending | Outcome::Unknown));
+        assert!(self.scripted.insert(saf.transaction), "{} is told of twice", saf.transaction);
+        self.saf.insert(saf.id, *saf);
+    }
+
+    /// What the messages about a transaction have to say of its billing.
+    pub(crate) fn billing(&self, id: TransactionId) -> Option<Billing> {
+        self.billing.get(&id).copied()
+    }
+
+    /// What follows is billed at the rate of its original, what is new at one that is in force, and the product is right.
+    fn convert(&mut self, id: TransactionId, billing: &Billing) {
+        let opened = &self.transactions[&id].opened;
+        match opened.original.and_then(|original| self.billing.get(&original)) {
+            Some(original) => {
+                let terms = (original.rate, original.rate_day, original.amount.currency);
+                assert_eq!((billing.rate, billing.rate_day, billing.amount.currency), terms, "{id}");
+            }
+            None => {
+                let pair = (opened.amount.currency, billing.amount.currency);
+                let mut rates = self.rates.iter().filter(|rate| (rate.from, rate.to) == pair);
+                assert!(rates.any(|rate| rate.billed_rate() == Ok(billing.rate)), "{id}: a rate of nobody");
+            }
+        }
+        // In integers: DE 10 says how many of its seven digits are decimals.
+        let (rate, to) = (u128::from(billing.rate.de10()), billing.amount.currency);
+        let numerator = u128::from(opened.amount.minor) * (rate % 10_000_000) * 10_u128.pow(to.exponent());
+        let denominator = 10_u128.pow((rate / 10_000_000) as u32 + opened.amount.currency.exponent());
+        let (whole, rest) = (numerator / denominator, numerator % denominator * 2);
+        let up = rest > denominator || (rest == denominator && whole % 2 == 1);
+        assert_eq!(
+            u128::from(billing.amount.minor),
+            whole + u128::from(up),
+            "{id}: DE 6 is DE 4 times DE 10"
+        );
+        assert!(self.billing.insert(id, *billing).is_none(), "{id} is converted once");
     }
 
     /// What operators did.
@@ -168,6 +222,7 @@ impl Model {
                 let told = self.transactions.get_mut(transaction).expect("opened before");
                 assert_eq!(told.outcome, Outcome::Pending, "only what waits goes another way");
                 told.opened.upstream = Some(*upstream);
+                self.billing.remove(transaction);
             }
             Record::PartlyApproved { transaction, amount } => {
                 let told = self.transactions.get_mut(transaction).expect("opened before");
@@ -175,6 +230,8 @@ impl Model {
                 assert!(amount.minor > 0 && amount.minor < told.opened.amount.minor);
                 told.opened.amount = *amount;
             }
+            Record::RateSet { rate, .. } => self.rates.push(*rate),
+            Record::Converted { transaction, billing } => self.convert(*transaction, billing),
             Record::MerchantNetted { .. } => self.netted = true,
             Record::RiskRulesSet(rules) => {
                 // Only where nothing else is in force, and from the first transaction on.
@@ -207,7 +264,7 @@ impl Model {
     }
     fn resolve_saf(&mut self, id: SafId, finding: SafFinding) {
         let entry = self.saf.remove(&id).or_else(|| self.dead.remove(&id)).expect("queued before");
-        if entry.kind == SafKind::Advice {
+        if entry.kind != SafKind::Reversal {
             return;
         }
         let told = self.transactions.get_mut(&entry.transaction).unwrap();

@@ -290,7 +290,10 @@ impl<'a> Session<'a> {
                 let waited = now.micros_since(upstream.transmitted_at);
                 Duration::from_micros(waited) >= self.speech.answer_timeout.mul_f32(LEAVES_WITHIN)
             }),
-            Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => false,
+            Upstream::Reversal { .. }
+            | Upstream::Advice { .. }
+            | Upstream::Script { .. }
+            | Upstream::Network { .. } => false,
         }
     }
 
@@ -463,7 +466,9 @@ impl Drop for Session<'_> {
 fn sealed_card(message: &Upstream) -> Option<&CardRef> {
     match message {
         Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
-        Upstream::Reversal { opened, .. } | Upstream::Advice { opened, .. } => opened.card.as_ref(),
+        Upstream::Reversal { opened, .. }
+        | Upstream::Advice { opened, .. }
+        | Upstream::Script { opened, .. } => opened.card.as_ref(),
         Upstream::Request(_) | Upstream::Network { .. } => None,
     }
 }
@@ -480,7 +485,10 @@ fn open_card(shared: &Shared, card: &CardRef) -> Option<Pan> {
 fn request_of(message: Upstream) -> Option<Box<UpstreamRequest>> {
     match message {
         Upstream::Request(request) => Some(request),
-        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+        Upstream::Reversal { .. }
+        | Upstream::Advice { .. }
+        | Upstream::Script { .. }
+        | Upstream::Network { .. } => None,
     }
 }
 
@@ -492,6 +500,9 @@ pub(super) fn not_sent(link: LinkIndex, request: Box<UpstreamRequest>) -> Input 
 fn transaction_of(message: &Upstream) -> Option<TransactionId> {
     match message {
         Upstream::Request(request) => Some(request.opened.id),
-        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+        Upstream::Reversal { .. }
+        | Upstream::Advice { .. }
+        | Upstream::Script { .. }
+        | Upstream::Network { .. } => None,
     }
 }

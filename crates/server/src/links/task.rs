@@ -217,7 +217,10 @@ impl LinkTask {
                     self.metrics.unsent.increment(1);
                     Some(not_sent(self.index, request))
                 }
-                Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+                Upstream::Reversal { .. }
+                | Upstream::Advice { .. }
+                | Upstream::Script { .. }
+                | Upstream::Network { .. } => None,
             });
             self.shared.queue.push(unsent);
             tokio::select! {

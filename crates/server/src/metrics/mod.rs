@@ -77,9 +77,9 @@ pub const TRANSACTIONS: &str = "switch_transactions_total";
 pub const OUTCOMES: &str = "switch_outcomes_total";
 /// Transactions whose outcome nobody knows yet.
 pub const UNRESOLVED: &str = "switch_transactions_unresolved";
-/// Reversals and advices that wait for an issuer.
+/// Reversals, advices and results of scripts that wait for an issuer.
 pub const SAF_WAITING: &str = "switch_saf_waiting";
-/// Reversals and advices that gave up and wait for an operator.
+/// Reversals, advices and results of scripts that gave up and wait for an operator.
 pub const SAF_DEAD: &str = "switch_saf_dead";
 /// Inputs that wait for the core.
 pub const CORE_QUEUE: &str = "switch_core_queue_inputs";
@@ -296,8 +296,12 @@ fn describe() {
     describe_counter!(TRANSACTIONS, Unit::Count, "transactions begun, by kind");
     describe_counter!(OUTCOMES, Unit::Count, "outcomes of transactions");
     describe_gauge!(UNRESOLVED, Unit::Count, "transactions whose outcome nobody knows yet");
-    describe_gauge!(SAF_WAITING, Unit::Count, "reversals and advices that wait for an issuer");
-    describe_gauge!(SAF_DEAD, Unit::Count, "reversals and advices that wait for an operator");
+    describe_gauge!(
+        SAF_WAITING,
+        Unit::Count,
+        "reversals, advices and script results that wait for an issuer"
+    );
+    describe_gauge!(SAF_DEAD, Unit::Count, "reversals, advices and script results that wait for an operator");
     describe_gauge!(CORE_QUEUE, Unit::Count, "inputs that wait for the core");
     describe_gauge!(KEY_QUEUE, Unit::Count, "PIN work and key making that waits");
     describe_gauge!(ADMIN_CONNECTIONS_OPEN, Unit::Count, "administrators' connections that are open");

@@ -103,6 +103,26 @@ async fn a_sale_goes_to_its_issuer_and_a_lost_answer_is_reversed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_hears_once_what_a_chip_made_of_its_scripts() {
+    let issuer = Issuer::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), Some(issuer.address));
+    let (switch, _) = start(dir.path(), config()).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let mut stan = 10;
+    assert_eq!(client.reached(&mut stan).await.code, "00");
+    let first = client.ask(&client.script_result(stan + 1, stan)).await;
+    let again = client.ask(&client.script_result(stan + 1, stan)).await;
+    assert_eq!((first.mti, first.code.as_str(), first.mac_is_right), (0x0630, "00", Some(true)));
+    assert_eq!(first.body, again.body, "the terminal hears the same once more");
+    until("the result arrives", || issuer.seen.lock().unwrap().contains(&0x0620)).await;
+    until("the result is acknowledged", || switch.status().saf_waiting == 0).await;
+    let heard = |mti| issuer.seen.lock().unwrap().iter().filter(|seen| **seen == mti).count();
+    assert_eq!((heard(0x0620), heard(0x0621)), (1, 0));
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_waited_longer_than_its_answer_may_take_never_leaves() {
     let issuer = Issuer::start().await;
     let dir = tempfile::tempdir().unwrap();

@@ -272,6 +272,20 @@ impl Client {
         })
     }
 
+    /// What a chip made of the scripts in the answer to the sale under `about`.
+    pub fn script_result(&self, stan: u64, about: u64) -> Vec<u8> {
+        let mut body = Vec::new();
+        let mut b = dialect().builder(&mut body, Mti::new(0x0620));
+        b.number(11, stan).unwrap().text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
+        b.bytes(55, &[0xDF, 0x31, 5, 0x20, 1, 2, 3, 4]).unwrap();
+        b.digits(60, format!("00{:06}951", self.batch).as_bytes()).unwrap();
+        b.digits(61, format!("{:06}{about:06}1122", self.batch).as_bytes()).unwrap();
+        let mac =
+            |covered: &[u8]| self.mak.as_ref().map_or([b'0'; 8], |mak| *mak.compute(covered).as_bytes());
+        b.finish_with_mac(64, mac).unwrap();
+        framed(&body)
+    }
+
     /// A sale that the terminal has approved by itself.
     pub fn offline_sale(&self, card: &str, stan: u64, amount: u64) -> Vec<u8> {
         self.transaction_as(30, 0x0220, |b| {

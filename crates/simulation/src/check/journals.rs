@@ -5,7 +5,7 @@ use super::{Checked, Tale, ensure};
 use crate::tally::Tally;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{BatchNumber, Outcome, ResponseCode, Rrn, Stan, TerminalIndex, TransactionKind};
-use switchyard_simulator::issuer::IssuerEntry;
+use switchyard_simulator::issuer::{IssuerEntry, ScriptSent};
 use switchyard_simulator::terminal::{FinalState, heard_as};
 use switchyard_simulator::world::Speech;
 
@@ -26,6 +26,8 @@ pub(crate) struct Journals<'a> {
     pub(crate) terminal: TerminalIndex,
     pub(crate) speech: Speech,
     pub(crate) believed: &'a BTreeMap<(BatchNumber, Stan), Believed>,
+    /// What it told of scripts and had acknowledged, by the transaction's place.
+    pub(crate) scripts: &'a BTreeMap<(BatchNumber, Stan), Vec<u8>>,
     /// Trace numbers of batches that it counted wrong on purpose.
     pub(crate) miscounted: &'a BTreeSet<(BatchNumber, Stan)>,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Journals<'a> {
 #[derive(Debug)]
 pub(crate) struct Books<'a> {
     pub(crate) entries: Vec<&'a [IssuerEntry]>,
+    /// What became of scripts, by the transaction's reference.
+    pub(crate) scripts: BTreeMap<Rrn, &'a ScriptSent>,
 }
 
 impl Journals<'_> {
@@ -65,7 +69,21 @@ impl Journals<'_> {
                 unasked.map(|(place, tale)| (place, tale.opened.id))
             )
         })?;
+        self.compare_scripts(story)?;
         self.explain_cases(story)
+    }
+
+    /// What the terminal had acknowledged of scripts is what their issuers are told.
+    fn compare_scripts(&self, story: &Story) -> Checked {
+        for (place, results) in self.scripts {
+            let mut keys = story.by_key.iter().filter(|(key, _)| key.terminal == self.terminal);
+            let id = keys.find(|(key, _)| (key.batch, key.stan) == *place).map(|(_, id)| *id);
+            let told = id.and_then(|id| story.scripts.get(&id));
+            ensure(told == Some(results), "terminals' journal = ledger", || {
+                format!("script of terminal {} {}/{}: told {told:02x?}", self.terminal.0, place.0, place.1)
+            })?;
+        }
+        Ok(())
     }
 
     /// A generic dialect names no batch: the terminal knows what it asked for by the trace number, which no run uses
@@ -151,6 +169,23 @@ impl Books<'_> {
             })?;
         }
         let unknown = posted.into_keys().next();
-        ensure(unknown.is_none(), "ledger = issuers' books", || format!("nobody knows {unknown:?}"))
+        ensure(unknown.is_none(), "ledger = issuers' books", || format!("nobody knows {unknown:?}"))?;
+        self.compare_scripts(story, tally)
+    }
+
+    /// Every result that the ledger has for an issuer was heard there, and no other.
+    fn compare_scripts(&self, story: &Story, tally: &mut Tally) -> Checked {
+        let told: BTreeMap<Rrn, &[u8]> = (story.scripts.iter())
+            .map(|(id, results)| (story.transactions[id].opened.rrn, results.as_slice()))
+            .collect();
+        let heard: BTreeMap<Rrn, &[u8]> = (self.scripts.iter())
+            .filter_map(|(rrn, sent)| Some((*rrn, sent.heard.as_ref()?.0.as_slice())))
+            .collect();
+        tally.compared_scripts += told.len() as u64;
+        ensure(told == heard, "ledger = issuers' books", || {
+            let differs = told.iter().find(|(rrn, results)| heard.get(*rrn) != Some(*results));
+            let unasked = heard.keys().find(|rrn| !told.contains_key(*rrn));
+            format!("scripts: told {differs:02x?}, heard and not told {unasked:?}")
+        })
     }
 }

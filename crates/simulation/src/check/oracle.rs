@@ -158,7 +158,7 @@ impl Oracle {
                 let same = tale.is_some_and(|t| t.opened == request.opened && t.outcome != Outcome::Declined);
                 (same, request.opened.id.0)
             }
-            Upstream::Reversal { saf, .. } | Upstream::Advice { saf, .. } => {
+            Upstream::Reversal { saf, .. } | Upstream::Advice { saf, .. } | Upstream::Script { saf, .. } => {
                 (self.story.knew_saf(saf.id), saf.id.0)
             }
             Upstream::Network { .. } => (true, 0),

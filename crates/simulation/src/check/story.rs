@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
     AccountId, AccountKind, AdviceReason, Amount, BatchNumber, BatchSide, Download, Entry, HoldId, LinkIndex,
     LinkOrder, Movement, Outcome, Phase, Record, ReplyFacts, RequestKey, ResponseCode, ReversalEffect, Rrn,
-    SafEntry, SafId, SafKind, Stamped, Stan, TerminalIndex, TerminalOrder, Timestamp, TransactionId,
-    TransactionKind, TransactionOpened,
+    SafEntry, SafId, SafKind, ScriptReport, Stamped, Stan, TerminalIndex, TerminalOrder, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// A completion may be this many percent of its hold.
@@ -66,6 +66,9 @@ pub(crate) struct Story {
     /// What may be approved while an issuer is away, as it was ordered.
     pub(crate) stand_in: Option<StandInLimits>,
     pub(crate) stood_in: u64,
+    pub(crate) rerouted: u64,
+    /// What chips made of scripts, as their issuers are told.
+    pub(crate) scripts: BTreeMap<TransactionId, Vec<u8>>,
     /// Everything that terminals were ever given to download.
     pub(crate) downloads: Vec<Download>,
     /// What each terminal said about itself last.
@@ -100,6 +103,7 @@ impl Story {
                 self.moved(opened, Outcome::Approved, movement.as_ref())
             }
             Record::PartlyApproved { transaction, amount } => self.take_part(*transaction, *amount),
+            Record::Rerouted { transaction, upstream } => self.reroute(*transaction, *upstream),
             Record::Resolved { transaction, outcome, reply, movement, saf, .. } => {
                 self.resolve(*transaction, *outcome, *reply, movement.as_ref(), saf.as_ref())
             }
@@ -110,11 +114,13 @@ impl Story {
                 self.queue(saf.as_ref())
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
+            Record::ScriptReported { reply, .. } => self.reference(reply.rrn, reply),
+            Record::ScriptQueued { saf, report } => self.tell_script(saf, report),
             Record::SafDelivered { id, .. } => {
                 let entry = self.unqueue(*id)?;
                 match entry.kind {
                     SafKind::Reversal => self.end_unknown(entry.transaction, Outcome::Reversed),
-                    SafKind::Advice => Ok(()),
+                    SafKind::Advice | SafKind::Script => Ok(()),
                 }
             }
             Record::SafDeadLettered { id, .. } => {
@@ -265,6 +271,18 @@ impl Story {
         let link = opened.upstream.map(|upstream| upstream.link).filter(|_| !advised);
         ensure(link.is_none_or(|link| !self.closed.contains(&link)), "orders are obeyed", || {
             format!("{} goes over a link that takes nothing new", opened.id)
+        })
+    }
+
+    /// A transaction goes over another link that takes something new, while nobody has answered it.
+    fn reroute(&mut self, id: TransactionId, upstream: UpstreamRef) -> Checked {
+        self.rerouted += 1;
+        let taken = !self.closed.contains(&upstream.link);
+        let tale = self.tale(id)?;
+        let (before, was) = (tale.outcome, tale.opened.upstream.replace(upstream));
+        let other = was.is_some_and(|was| was.link != upstream.link);
+        ensure(taken && other && before == Outcome::Pending, "another way is one", || {
+            format!("{id} was {before:?} on {was:?}, goes over {upstream:?}, open: {taken}")
         })
     }
 
@@ -461,6 +479,20 @@ impl Story {
             }
             ReversalEffect::Refused | ReversalEffect::Nothing | ReversalEffect::Tombstone => Ok(()),
         }
+    }
+
+    /// An issuer hears once what became of the script in its answer, and of none in an answer that it never gave.
+    fn tell_script(&mut self, saf: &SafEntry, report: &ScriptReport) -> Checked {
+        let id = saf.transaction;
+        let tale = self.tale(id)?;
+        let answered = tale.reply.is_some() && !matches!(tale.outcome, Outcome::Pending | Outcome::Unknown);
+        let same_way = tale.opened.upstream.map(|upstream| upstream.link) == Some(saf.upstream.link);
+        let about = report.transaction == Some(id) && saf.kind == SafKind::Script;
+        let first = self.scripts.insert(id, report.results.clone()).is_none();
+        ensure(answered && same_way && about && first, "a script result is told once", || {
+            format!("of {id}: answered {answered}, its issuer {same_way}, first {first}")
+        })?;
+        self.queue(Some(saf))
     }
 
     fn queue(&mut self, saf: Option<&SafEntry>) -> Checked {

@@ -1,13 +1,14 @@
 //! The switch's end of its links.
 
 use super::Process;
+use crate::billing::converted;
 use crate::env::{Env, Event, Peer, Way};
 use crate::plan::Sabotage;
 use crate::schedule::{millis, seconds};
 use std::collections::VecDeque;
 use switchyard_core::dialect::iso::link::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream};
-use switchyard_domain::{CardRef, Link, LinkIndex, ResponseCode};
+use switchyard_domain::{CardRef, ConversionRate, Link, LinkIndex, ResponseCode};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 
 /// Largest frame of an issuer.
@@ -109,6 +110,9 @@ impl Process {
             Upstream::Advice { saf, .. } if env.is(Sabotage::SwallowAdvices) => {
                 Some((saf.upstream.mti + 10, saf))
             }
+            Upstream::Script { saf, .. } if env.is(Sabotage::SwallowScripts) => {
+                Some((saf.upstream.mti + 10, saf))
+            }
             _ => None,
         };
         if let Some((mti, saf)) = swallowed {
@@ -123,7 +127,7 @@ impl Process {
         }
         side.waiting.push_back((generation, message));
         let mut wait = env.random.between(50, millis(1));
-        if env.fault(env.plan.network.delay) {
+        if env.fault(env.plan.network.stall) {
             // The socket takes nothing for a while.
             wait += env.random.between(millis(100), seconds(15));
         }
@@ -143,7 +147,10 @@ impl Process {
                 .opened
                 .upstream
                 .is_some_and(|upstream| now.micros_since(upstream.transmitted_at) >= side.timeout_micros),
-            Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => false,
+            Upstream::Reversal { .. }
+            | Upstream::Advice { .. }
+            | Upstream::Script { .. }
+            | Upstream::Network { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
         let may_leave = generation == side.generation && !overdue;
@@ -154,6 +161,9 @@ impl Process {
                 request.opened.amount.minor += 1;
                 request.request.amount.minor += 1;
             }
+            if env.is(Sabotage::ReverseAtAnotherRate) {
+                at_another_rate(&mut message);
+            }
             let card = sealed_card(&message).and_then(|card| env.hsm.open_card(card));
             let context = LinkContext { offset, acquirer };
             let built = side.framing.try_write(&mut frame, |out| -> Result<(), SendError> {
@@ -162,12 +172,13 @@ impl Process {
             });
             env.hold(crate::check::ensure(built.is_ok(), "messages can be built", || format!("{built:?}")));
         }
-        if !may_leave {
+        if may_leave && !env.transmit(line, Way::FromSwitch, frame) {
+            return self.link_lost(env, index);
+        }
+        if !may_leave || env.sabotages(Sabotage::TakeSentForUnsent, 100) {
             if let Some(input) = not_sent(LinkIndex(index as u16), *message) {
                 self.handle(env, input);
             }
-        } else if !env.transmit(line, Way::FromSwitch, frame) {
-            self.link_lost(env, index);
         }
     }
 
@@ -195,13 +206,25 @@ impl Process {
     }
 }
 
+/// Sabotage: what takes something back bills it at another rate.
+fn at_another_rate(message: &mut Upstream) {
+    let Upstream::Reversal { billing: Some(billing), opened, .. } = message else { return };
+    let Some(rate) = ConversionRate::from_de10(u64::from(billing.rate.de10()) + 1) else { return };
+    let (asked, currency) = ((opened.amount.currency, opened.amount.minor), billing.amount.currency);
+    billing.rate = rate;
+    billing.amount.minor = converted(asked, u64::from(rate.de10()), currency).unwrap_or(0);
+}
+
 /// What the core hears of a message that never left: a request comes back, what is in the queue stays there.
 fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
     match message {
         Upstream::Request(request) => {
             Some(Input::NotSent { link, transaction: request.opened.id, request: Some(request) })
         }
-        Upstream::Reversal { .. } | Upstream::Advice { .. } | Upstream::Network { .. } => None,
+        Upstream::Reversal { .. }
+        | Upstream::Advice { .. }
+        | Upstream::Script { .. }
+        | Upstream::Network { .. } => None,
     }
 }
 
@@ -209,7 +232,9 @@ fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
 fn sealed_card(message: &Upstream) -> Option<&CardRef> {
     match message {
         Upstream::Request(request) if request.request.card.is_none() => request.opened.card.as_ref(),
-        Upstream::Reversal { opened, .. } | Upstream::Advice { opened, .. } => opened.card.as_ref(),
+        Upstream::Reversal { opened, .. }
+        | Upstream::Advice { opened, .. }
+        | Upstream::Script { opened, .. } => opened.card.as_ref(),
         Upstream::Request(_) | Upstream::Network { .. } => None,
     }
 }

@@ -20,6 +20,7 @@ impl Till {
             (None, Task::Totals, _, Some(closing)) if closing.totals_stan.is_some() => {
                 (self.state.batch, closing.totals_stan.unwrap_or_else(|| self.state.take_stan()))
             }
+            (None, Task::Script(_), ..) => self.number_script(),
             (None, ..) => (self.state.batch, self.state.take_stan()),
         };
         if let (Task::Totals, Some(closing)) = (&task, &mut self.closing) {
@@ -68,6 +69,7 @@ impl Till {
             },
             Task::Download => self.compose_download(composer, stan),
             Task::Status => composer.download(0x0820, stan, "362", &self.status(stan)),
+            Task::Script(run) => composer.script_result(stan, run),
             Task::Totals | Task::Upload | Task::UploadEnd => {
                 let Some(closing) = &self.closing else {
                     return Err(SimError::Limit { what: "no batch to close" });
@@ -91,6 +93,7 @@ impl Till {
             Task::Echo => Asking::Echo,
             Task::Download => Asking::Download(self.loading.as_ref().map_or(0x0800, Loading::mti)),
             Task::Status => Asking::Download(0x0820),
+            Task::Script(_) => Asking::ScriptResult,
             Task::Totals => Asking::Totals,
             Task::Upload => Asking::Upload,
             Task::UploadEnd => Asking::UploadEnd,

@@ -4,9 +4,11 @@ use super::Till;
 use crate::check::Breach;
 use crate::env::Env;
 use std::collections::VecDeque;
-use switchyard_domain::{Download, DownloadError, DownloadKind, Stan, entries_of, parameters_of};
+use switchyard_domain::{
+    BatchNumber, Download, DownloadError, DownloadKind, Stan, entries_of, parameters_of,
+};
 use switchyard_simulator::SimError;
-use switchyard_simulator::terminal::{Composer, Reply};
+use switchyard_simulator::terminal::{Composer, Reply, ScriptRun};
 
 /// First byte of F62: there is none of it; there is more.
 const NOTHING: u8 = b'0';
@@ -119,6 +121,29 @@ impl Till {
         env.hold(crate::check::ensure(known, "downloads arrive as they were set", || {
             format!("{:?} {:02x?} was never given out so", download.kind, download.name)
         }));
+    }
+
+    /// The place under which the oldest script result is told: the same until it was heard.
+    pub(super) fn number_script(&mut self) -> (BatchNumber, Stan) {
+        let batch = self.state.batch;
+        match self.owed.front_mut() {
+            Some((_, Some(place))) if place.0 == batch => *place,
+            Some((_, place)) => *place.insert((batch, self.state.take_stan())),
+            None => (batch, self.state.take_stan()),
+        }
+    }
+    /// Whatever is no refusal to listen ends it.
+    pub(super) fn script_heard(&mut self, env: &mut Env, run: ScriptRun, reply: &Reply) {
+        if !reply.has_mac || reply.rrn.is_none() {
+            return;
+        }
+        let code = reply.code;
+        env.hold(crate::check::ensure(reply.is_approved(), "script results are taken", || {
+            format!("terminal {} {}/{} heard {code:?}", self.index, run.batch, run.stan)
+        }));
+        env.tally.scripts += 1;
+        self.told.insert((run.batch, run.stan), run.results);
+        self.owed.pop_front();
     }
 
     /// What it says about itself under a trace number.

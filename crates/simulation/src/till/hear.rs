@@ -6,7 +6,7 @@ use crate::env::Env;
 use crate::schedule::{millis, seconds};
 use switchyard_domain::ResponseCode;
 use switchyard_simulator::terminal::{
-    Composer, Done, FinalState, Order, PendingReversal, Reply, SessionKeys, Tamper, is_reversible,
+    Composer, Done, FinalState, Order, PendingReversal, Reply, ScriptRun, SessionKeys, Tamper, is_reversible,
 };
 use switchyard_wire::Scan;
 
@@ -69,6 +69,7 @@ impl Till {
             }
             Task::Reversal => self.reversed(reply),
             Task::Download => self.loaded(env, reply),
+            Task::Script(run) => self.script_heard(env, run, reply),
             Task::Status => env.tally.statuses += u64::from(reply.is_approved()),
             Task::Totals => self.compared(env, reply),
             Task::Upload => {
@@ -140,6 +141,7 @@ impl Till {
         self.believe(&asked, order.amount_minor, state, Some((code, reply.rrn)));
         let pending = self.state.pending.take();
         let done = done(&asked, order, reply, state);
+        self.owed.extend(ScriptRun::of(&done, reply).map(|run| (run, None)));
         self.remember(order, &done, *followed);
         if approved && asked.batch == self.state.batch {
             self.state.count(order, asked.stan);

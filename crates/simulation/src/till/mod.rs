@@ -14,11 +14,11 @@ use crate::plan::TERMINAL_TIMEOUT;
 use crate::schedule::{Micros, millis, seconds};
 use device::Loading;
 use shop::Open;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use switchyard_domain::{BatchNumber, BatchTotals, ResponseCode, Rrn, Stan};
 use switchyard_simulator::terminal::{
-    Expectation, FinalState, Order, SessionKeys, Tamper, TerminalState, UploadItem,
+    Expectation, FinalState, Order, ScriptRun, SessionKeys, Tamper, TerminalState, UploadItem,
 };
 use switchyard_simulator::world::{DemoCard, DemoTerminal};
 
@@ -49,6 +49,8 @@ pub(crate) enum Task {
     Download,
     /// What it says about itself.
     Status,
+    /// What a chip made of its issuer's scripts.
+    Script(ScriptRun),
 }
 
 /// The request under way.
@@ -98,6 +100,10 @@ pub(crate) struct Till {
     loading: Option<Loading>,
     /// What an answer told it to do next.
     requirement: Option<u8>,
+    /// What chips made of scripts and the host has not heard yet; under its number where it was sent already.
+    owed: VecDeque<(ScriptRun, Option<(BatchNumber, Stan)>)>,
+    /// What the host has heard of scripts, by the transaction's place.
+    pub(crate) told: BTreeMap<(BatchNumber, Stan), Vec<u8>>,
     /// Everything that it ever said about itself.
     pub(crate) said: Vec<Vec<u8>>,
 }
@@ -124,6 +130,8 @@ impl Till {
             miscounted: BTreeSet::new(),
             loading: None,
             requirement: None,
+            owed: VecDeque::new(),
+            told: BTreeMap::new(),
             said: Vec::new(),
         }
     }
@@ -134,6 +142,7 @@ impl Till {
             && self.insists.is_none()
             && self.closing.is_none()
             && self.state.pending.is_none()
+            && self.owed.is_empty()
     }
 
     /// Whether it has nothing left to say, and its batch is closed.
@@ -193,7 +202,8 @@ impl Till {
             | Task::Upload
             | Task::UploadEnd
             | Task::Download
-            | Task::Status => {}
+            | Task::Status
+            | Task::Script(_) => {}
         }
     }
 

@@ -92,6 +92,11 @@ impl Till {
         {
             return self.ask(env, asked.task.clone(), Some(asked));
         }
+        if self.closing.is_none()
+            && let Some((run, _)) = self.owed.front().cloned()
+        {
+            return self.ask(env, Task::Script(run), None);
+        }
         if self.closing.is_some() {
             return self.go_on_closing(env);
         }

@@ -227,6 +227,8 @@ impl Host {
         let pin = self.pin(message, key.0, &pan);
         let request = IssuerRequest {
             is_advice: kind.is_advice(),
+            has_chip: false,
+            script_results: None,
             key: request_key,
             rrn,
             kind: RequestKind::Transaction(kind),
@@ -247,6 +249,8 @@ impl Host {
         if let Some(taken) = self.taken.get(&key) {
             let request = IssuerRequest {
                 is_advice: false,
+                has_chip: false,
+                script_results: None,
                 key: OriginalKey { mti: 0x0400, stan: self.next, transmitted: 0 },
                 rrn,
                 kind: RequestKind::Reversal,

@@ -118,6 +118,7 @@ pub(super) struct Part {
     pub(super) repeats: u64,
     pub(super) recovered: u64,
     pub(super) echoes: u64,
+    pub(super) script_results: u64,
     pub(super) messages: u64,
 }
 impl Part {
@@ -168,6 +169,9 @@ impl FleetReport {
                 (FinalState::Unknown, _) => self.unknown += 1,
             }
             *self.kinds.entry(kind_name(outcome.kind).to_owned()).or_default() += 1;
+        }
+        if part.script_results > 0 {
+            *self.kinds.entry("script_result".to_owned()).or_default() += part.script_results;
         }
         if part.echoes > 0 {
             *self.kinds.entry("echo".to_owned()).or_default() += part.echoes;

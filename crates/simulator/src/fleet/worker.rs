@@ -188,6 +188,7 @@ impl Worker {
             }
         }
         self.originals.ended(&order, &done, followed);
+        self.part.script_results += self.terminal.tell_scripts().await?;
         Ok(())
     }
 

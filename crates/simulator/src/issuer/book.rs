@@ -5,6 +5,7 @@
 use super::account::Account;
 use super::entry::IssuerEntry;
 use super::request::{IssuerRequest, OriginalKey, RequestKind};
+use super::scripts::{ScriptId, ScriptSent, Scripts};
 use std::collections::{HashMap, HashSet};
 use switchyard_domain::{ResponseCode, Rrn, TransactionKind};
 
@@ -22,10 +23,12 @@ pub struct Answer {
     pub auth: Option<[u8; 6]>,
     /// DE 54 of an inquiry: the available balance.
     pub balance_minor: Option<u64>,
+    /// DE 55: a script for the chip.
+    pub script: Option<ScriptId>,
 }
 impl Answer {
     pub(super) fn bare(code: ResponseCode) -> Self {
-        Self { code, auth: None, balance_minor: None }
+        Self { code, auth: None, balance_minor: None, script: None }
     }
 }
 
@@ -44,6 +47,10 @@ pub struct IssuerCounts {
     pub tombstones: u64,
     /// Repeats answered from memory.
     pub repeats: u64,
+    /// Scripts that chips were sent.
+    pub scripts: u64,
+    /// Of them, those whose result was heard.
+    pub script_results: u64,
 }
 
 /// The books of one issuer.
@@ -58,6 +65,7 @@ pub struct IssuerBook {
     /// Refused: a reversal of one of these has nothing to undo.
     declined: HashSet<OriginalKey>,
     tombstones: HashSet<OriginalKey>,
+    scripts: Scripts,
     counts: IssuerCounts,
     amount_minor_max: u64,
     /// `YYMM` against which cards expire.
@@ -82,11 +90,22 @@ impl IssuerBook {
             answers: HashMap::new(),
             declined: HashSet::new(),
             tombstones: HashSet::new(),
+            scripts: Scripts::default(),
             counts: IssuerCounts::default(),
             amount_minor_max,
             year_month,
             next_auth: 1,
         }
+    }
+    /// Books whose issuer sends a script to so many of a thousand chips that ask.
+    #[must_use]
+    pub fn scripting(mut self, per_mille: u16) -> Self {
+        self.scripts.per_mille = per_mille;
+        self
+    }
+    /// Every script that was sent or heard of, by the transaction's reference.
+    pub fn scripts(&self) -> impl Iterator<Item = (&Rrn, &ScriptSent)> {
+        self.scripts.sent.iter()
     }
     /// Everything that was posted, in order.
     pub fn entries(&self) -> &[IssuerEntry] {
@@ -106,6 +125,7 @@ impl IssuerBook {
         self.counts.requests += 1;
         let kind = match request.kind {
             RequestKind::Reversal => return self.reverse(request),
+            RequestKind::ScriptResult => return (Answer::bare(self.hear_scripts(request)), None),
             RequestKind::Transaction(kind) => kind,
         };
         let key = (request.key, request.rrn);
@@ -113,13 +133,15 @@ impl IssuerBook {
             self.counts.repeats += 1;
             return (*answer, None);
         }
-        let (answer, posted) = if self.tombstones.contains(&request.key) {
+        let (mut answer, posted) = if self.tombstones.contains(&request.key) {
             (Answer::bare(ResponseCode::MALFUNCTION), None)
         } else if self.entries.len() >= EFFECTS_MAX {
             (Answer::bare(ResponseCode::SYSTEM_MALFUNCTION), None)
         } else {
             self.decide(request, kind)
         };
+        answer.script = self.scripts.draw(request);
+        self.counts.scripts += u64::from(answer.script.is_some());
         if answer.code.is_approval() {
             self.counts.approved += 1;
         } else {
@@ -137,15 +159,12 @@ impl IssuerBook {
         };
         if kind == TransactionKind::BalanceInquiry {
             let balance_minor = self.available_minor(request.pan.routing_key());
-            return (Answer { code: ResponseCode::APPROVED, auth: None, balance_minor }, None);
+            return (Answer { balance_minor, ..Answer::bare(ResponseCode::APPROVED) }, None);
         }
         match self.post(request, kind, original) {
             Ok(index) => {
-                let answer = Answer {
-                    code: ResponseCode::APPROVED,
-                    auth: Some(self.entries[index].auth),
-                    balance_minor: None,
-                };
+                let auth = Some(self.entries[index].auth);
+                let answer = Answer { auth, ..Answer::bare(ResponseCode::APPROVED) };
                 (answer, Some(index))
             }
             Err(code) => (Answer::bare(code), None),
@@ -233,6 +252,18 @@ impl IssuerBook {
         ));
         self.originals.insert(request.key, index);
         Ok(index)
+    }
+
+    /// What a chip made of a script in the answer to something that was decided here.
+    fn hear_scripts(&mut self, request: &IssuerRequest) -> ResponseCode {
+        let original = request.original.map(|key| (key, request.rrn));
+        if original.is_none_or(|place| !self.answers.contains_key(&place)) {
+            return ResponseCode::ORIGINAL_NOT_FOUND;
+        }
+        let (code, is_new) = self.scripts.hear(request);
+        self.counts.script_results += u64::from(is_new);
+        self.counts.repeats += u64::from(code == ResponseCode::APPROVED && !is_new);
+        code
     }
 
     fn reverse(&mut self, request: &IssuerRequest) -> (Answer, Option<usize>) {

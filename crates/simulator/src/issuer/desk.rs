@@ -4,6 +4,7 @@ use super::book::{Answer, IssuerBook};
 use super::edition;
 use super::entry::IssuerEntry;
 use super::request::{IssuerRequest, RequestKind};
+use super::scripts;
 use crate::error::SimError;
 use switchyard_domain::{LinkDialect, MatchKeys, ResponseCode};
 use switchyard_keys::TdesCipher;
@@ -138,6 +139,9 @@ impl Desk {
         }
         if let Some(minor) = answer.balance_minor {
             builder.text(54, &edition::balance_text(message, minor))?;
+        }
+        if let Some(script) = answer.script {
+            edition::write_chip(&mut builder, &scripts::template(script))?;
         }
         builder.echo(message, 56)?.echo(message, 90)?;
         builder.finish()?;

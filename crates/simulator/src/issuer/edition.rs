@@ -2,7 +2,7 @@
 //! translation, so that one is the other's test.
 
 use switchyard_domain::{Currency, ResponseCode};
-use switchyard_wire::{BuildError, Builder, Message, MtiClass, MtiVersion};
+use switchyard_wire::{BuildError, Builder, Class, Message, MtiClass, MtiVersion};
 
 /// Results and their action codes of 1993: for transactions, then for reversals and network management.
 const ACTIONS: &[(&str, u64)] = &[
@@ -89,6 +89,7 @@ pub(super) fn write_code(
     let action = match mti.class() {
         MtiClass::Reversal if code == ResponseCode::APPROVED => 400,
         MtiClass::Network if code == ResponseCode::APPROVED => 800,
+        MtiClass::Administrative if code == ResponseCode::APPROVED => 600,
         _ => ACTIONS.iter().find(|(known, _)| *known == code.as_str()).map_or(100, |(_, action)| *action),
     };
     let action = match (mti.version(), action / 100) {
@@ -97,6 +98,23 @@ pub(super) fn write_code(
         _ => action,
     };
     builder.number(39, action).map(|_| ())
+}
+
+/// DE 55: bytes, or hexadecimal digits where the dialect has characters only.
+pub(super) fn read_chip(message: &Message<'_, '_>) -> Option<Vec<u8>> {
+    match message.bytes_owned(55) {
+        Some(bytes) => Some(bytes.to_vec()),
+        None => crate::hex::decode(&message.text(55)?),
+    }
+}
+
+/// Writes DE 55.
+pub(super) fn write_chip(builder: &mut Builder<'_, '_>, chip: &[u8]) -> Result<(), BuildError> {
+    let takes_bytes = builder.dialect().element(55).is_some_and(|element| element.class() == Class::Binary);
+    if takes_bytes {
+        return builder.bytes(55, chip).map(|_| ());
+    }
+    builder.text(55, &crate::hex::encode(chip)).map(|_| ())
 }
 
 /// DE 54: account type 10 (savings), amount type 02 (available), currency, exponent in 2003, sign, twelve digits.

@@ -6,13 +6,14 @@ use super::connection;
 use super::desk::Desk;
 use super::entry::IssuerEntry;
 use super::faults::{FaultDraw, IssuerFaults};
+use super::scripts::ScriptSent;
 use crate::error::SimError;
 use crate::world::{DemoCard, DemoKey, DemoWorld};
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
-use switchyard_domain::{LinkDialect, MatchKeys, UtcOffset};
+use switchyard_domain::{LinkDialect, MatchKeys, Rrn, UtcOffset};
 use switchyard_keys::TdesCipher;
 use switchyard_wire::Framing;
 use tokio::net::TcpListener;
@@ -39,6 +40,8 @@ pub struct IssuerConfig {
     pub echoes: Option<MatchKeys>,
     /// Refuses larger amounts with 61, minor units.
     pub amount_minor_max: u64,
+    /// Sends a script to so many of a thousand chips that ask.
+    pub scripts_per_mille: u16,
     /// Appends a JSON line for every effect.
     pub journal: Option<PathBuf>,
 }
@@ -59,6 +62,7 @@ impl IssuerConfig {
             faults: IssuerFaults::default(),
             echoes: None,
             amount_minor_max: 5_000_000,
+            scripts_per_mille: 0,
             journal: None,
         })
     }
@@ -112,6 +116,7 @@ impl IssuerHost {
             listener.local_addr().map_err(|source| SimError::Io { what: "read the port", source })?;
         let accounts: Vec<Account> = config.cards.iter().map(Account::of).collect::<Result<_, _>>()?;
         let book = IssuerBook::new(accounts, config.amount_minor_max, year_month_now());
+        let book = book.scripting(config.scripts_per_mille);
         let zpk = TdesCipher::new(&config.zpk.des());
         let desk = Desk::new(book, config.dialect, zpk)?.repeating(config.echoes);
         let journal = config.journal.map(crate::journal::open_append).transpose()?;
@@ -147,6 +152,10 @@ impl IssuerHost {
     /// Counters so far.
     pub fn counts(&self) -> IssuerCounts {
         self.shared.desk().book.counts()
+    }
+    /// What became of the scripts that were sent, by the transaction's reference.
+    pub fn scripts(&self) -> Vec<(Rrn, ScriptSent)> {
+        self.shared.desk().book.scripts().map(|(rrn, sent)| (*rrn, sent.clone())).collect()
     }
     /// Faults played so far.
     pub fn faults_played(&self) -> u32 {

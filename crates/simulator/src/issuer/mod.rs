@@ -1,8 +1,8 @@
 //! An issuer host: a TCP server to which the switch connects, with books of its own.
 //!
 //! It answers ISO 8583:1987 in the link's dialect: sign-on, sale, inquiry, pre-authorization and its
-//! follow-ups, void, refund, and reversal advices that have one effect however often they come. It keeps
-//! what it posted, so that its ledger can be compared with the switch's.
+//! follow-ups, void, refund, and reversal advices that have one effect however often they come. It sends scripts to
+//! chips and hears what became of them. It keeps what it posted, so that its ledger can be compared with the switch's.
 
 mod account;
 mod billing;
@@ -14,6 +14,7 @@ mod entry;
 mod faults;
 mod host;
 mod request;
+mod scripts;
 #[cfg(test)]
 mod tests;
 
@@ -24,3 +25,4 @@ pub use entry::IssuerEntry;
 pub use faults::IssuerFaults;
 pub use host::{IssuerConfig, IssuerHost};
 pub use request::{IssuerRequest, OriginalKey, PinEntry, RequestKind};
+pub use scripts::{ScriptId, ScriptSent};

@@ -4,7 +4,9 @@ use super::{billing, edition};
 use switchyard_domain::{Expiry, Pan, ResponseCode, Rrn, TransactionKind};
 use switchyard_keys::TdesCipher;
 use switchyard_keys::pin::{Pin, decode_iso0};
-use switchyard_wire::{Message, MtiClass};
+use switchyard_wire::{Message, MtiClass, Tlvs};
+
+const TAG_SCRIPT_RESULTS: u32 = 0xDF31;
 
 /// By this a request is found again: message type without the repeat digit, DE 11, DE 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +26,8 @@ pub enum RequestKind {
     Transaction(TransactionKind),
     /// It undoes an earlier one.
     Reversal,
+    /// It tells what a chip made of a script.
+    ScriptResult,
 }
 
 /// DE 52.
@@ -58,6 +62,10 @@ pub struct IssuerRequest {
     pub original: Option<OriginalKey>,
     /// It was approved without asking: refusing it would change nothing.
     pub is_advice: bool,
+    /// DE 55 is there: a chip can be sent scripts.
+    pub has_chip: bool,
+    /// Tag DF31 of DE 55.
+    pub script_results: Option<Vec<u8>>,
 }
 
 impl IssuerRequest {
@@ -80,11 +88,13 @@ impl IssuerRequest {
         let function = mti.as_u16() & 0xF0;
         let kind = match mti.class() {
             MtiClass::Reversal => RequestKind::Reversal,
+            MtiClass::Administrative if function == 0x20 => RequestKind::ScriptResult,
             class => RequestKind::Transaction(
                 transaction(class, function, code, edition::condition(message), original.is_some())
                     .ok_or(ResponseCode::INVALID_TRANSACTION)?,
             ),
         };
+        let chip = edition::read_chip(message);
         let mut digits = [0; 8];
         let expiry = message.digits(14, &mut digits).and_then(|d| Expiry::try_from(d).ok());
         Ok(Self {
@@ -101,6 +111,8 @@ impl IssuerRequest {
             expiry,
             original,
             is_advice: function == 0x20 && message.has(39) && mti.class() != MtiClass::Reversal,
+            has_chip: chip.is_some(),
+            script_results: chip.as_deref().and_then(script_results),
         })
     }
 }
@@ -137,6 +149,12 @@ fn read_pin(message: &Message<'_, '_>, zpk: &TdesCipher, pan: &Pan) -> PinEntry 
     let mut digits = [0; Pan::DIGITS_MAX];
     let len = pan.write_digits(&mut digits);
     decode_iso0(&zpk.decrypt_block(block), &digits[..len]).map_or(PinEntry::Unreadable, PinEntry::Clear)
+}
+
+/// What a chip made of scripts.
+fn script_results(chip: &[u8]) -> Option<Vec<u8>> {
+    let found = Tlvs::new(chip).map_while(Result::ok).find(|object| object.tag == TAG_SCRIPT_RESULTS)?;
+    Some(found.value.to_vec())
 }
 
 fn read_original(message: &Message<'_, '_>) -> Option<OriginalKey> {

@@ -19,6 +19,8 @@ pub enum Asking {
     Echo,
     /// For something to work with, or to say something about itself: UnionPay terminals only, with their message type.
     Download(u16),
+    /// To tell what a chip made of scripts: UnionPay terminals only.
+    ScriptResult,
     /// For a transaction.
     Transaction(TransactionKind),
     /// To take one back.
@@ -40,6 +42,7 @@ pub fn request_mti(terminal: &DemoTerminal, asking: Asking) -> Mti {
         Asking::SignOn => Mti::new(0x0800),
         Asking::SignOff | Asking::Echo => Mti::new(0x0820),
         Asking::Download(mti) => Mti::new(mti),
+        Asking::ScriptResult => Mti::new(0x0620),
         Asking::Transaction(kind) => selector(kind).mti,
         Asking::Reversal(_) => Mti::new(0x0400),
         Asking::Totals => Mti::new(0x0500),
@@ -54,6 +57,7 @@ impl Composer<'_> {
         let is_sealed = speech.is_generic()
             && speech.carries_mac
             && matches!(asking, Asking::Totals | Asking::Upload | Asking::UploadEnd);
+        let is_sealed = is_sealed || asking == Asking::ScriptResult;
         Expectation {
             mti: request_mti(self.terminal, asking).reply(),
             // UnionPay's echo test has no trace number.

@@ -5,6 +5,7 @@ use super::chip;
 use super::generic::GenericComposer;
 use super::keys::SessionKeys;
 use super::order::{Order, Tamper, selector};
+use super::script::ScriptRun;
 use crate::error::SimError;
 use crate::journal::EntryMode;
 use crate::world::DemoTerminal;
@@ -204,6 +205,26 @@ impl Composer<'_> {
         }
         b.finish()?;
         self.frame(&body, false)
+    }
+    /// 0620, 951: what a chip made of the scripts in the answer to an earlier transaction.
+    ///
+    /// # Errors
+    /// [`SimError::Limit`] in a generic dialect, which has no such message; [`SimError::NotSignedOn`] where it needs keys,
+    /// [`SimError::Build`] when an element does not take its value.
+    pub fn script_result(&self, stan: Stan, run: &ScriptRun) -> Result<Vec<u8>, SimError> {
+        if self.terminal.speech.is_generic() {
+            return Err(SimError::Limit { what: "script results of generic terminals" });
+        }
+        let mut body = Vec::with_capacity(160);
+        let mut b = dialect().builder(&mut body, Mti::new(0x0620));
+        b.digits(11, &stan.digits())?;
+        self.terminal_fields(&mut b, Tamper::None)?;
+        b.bytes(55, &Self::script_tags(run))?;
+        b.digits(60, format!("00{}951", self.batch).as_bytes())?;
+        b.digits(61, format!("{}{}{}", run.batch, run.stan, run.date).as_bytes())?;
+        b.bytes(64, &[0; MAC_BYTES])?.finish()?;
+        self.seal(&mut body, false)?;
+        self.frame(&body, true)
     }
     fn management(
         &self,

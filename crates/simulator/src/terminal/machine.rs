@@ -7,6 +7,7 @@ use super::keys::SessionKeys;
 use super::line::Line;
 use super::order::{AdminKind, Done, FinalState, MessageKind, Order, Tamper, is_reversible};
 use super::reply::{Expectation, Reply};
+use super::script::ScriptRun;
 use super::state::{PendingReversal, TerminalState, Unanswered, state_of};
 use crate::clock;
 use crate::error::SimError;
@@ -82,6 +83,8 @@ pub struct Terminal {
     pub(super) last: Option<(Vec<u8>, Reply)>,
     /// What the host gave it to work with.
     pub(super) downloads: Vec<Download>,
+    /// What chips made of scripts and nobody has heard yet.
+    pub(super) owed: Vec<ScriptRun>,
 }
 
 impl Terminal {
@@ -126,6 +129,7 @@ impl Terminal {
             ended_late: Vec::new(),
             last: None,
             downloads: Vec::new(),
+            owed: Vec::new(),
         })
     }
 
@@ -264,6 +268,7 @@ impl Terminal {
         if done.state == FinalState::Approved && batch == self.state.batch {
             self.state.count(&Order { amount_minor: done.amount_minor, ..order.clone() }, stan);
         }
+        self.owe(ScriptRun::of(&done, &reply));
         if order.tamper == Tamper::None {
             self.last = Some((frame, reply));
         }

@@ -17,6 +17,7 @@ mod order;
 mod record;
 mod recover;
 mod reply;
+mod script;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use machine::{Terminal, TerminalCounts, TerminalOptions};
 pub use order::{AdminKind, Done, FinalState, MessageKind, Order, Selector, Tamper, is_reversible, selector};
 pub use recover::Recovered;
 pub use reply::{Expectation, Reply};
+pub use script::ScriptRun;
 pub use state::{BATCH_TRANSACTIONS_MAX, PendingReversal, TerminalState};
 
 pub(crate) use compose::dialect;

@@ -27,6 +27,8 @@ pub enum AdminKind {
     UploadEnd,
     /// 0800 and 0820, 60.3 = 360 to 382: a step of a download.
     Download,
+    /// 0620, 60.3 = 951.
+    ScriptResult,
 }
 
 /// What a message is.

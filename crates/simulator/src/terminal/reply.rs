@@ -3,6 +3,7 @@
 use super::compose::dialect;
 use super::generic;
 use super::keys::SessionKeys;
+use super::script;
 use crate::error::SimError;
 use crate::world::DemoTerminal;
 use switchyard_domain::{BatchNumber, ResponseCode, Rrn, Stan};
@@ -39,6 +40,8 @@ pub struct Reply {
     pub verdicts: Option<(u8, u8)>,
     /// F62.
     pub keys: Option<Vec<u8>>,
+    /// What the chip made of scripts in F55: five bytes each.
+    pub scripts: Vec<u8>,
     /// The host wants the terminal to sign on again.
     pub must_sign_on: bool,
     /// What the host wants the terminal to do next, by the header.
@@ -113,6 +116,7 @@ impl Reply {
             balance_minor: text(54).and_then(|t| t.get(8..20)?.parse().ok()),
             verdicts: verdicts(message),
             keys: message.raw(62).map(<[u8]>::to_vec),
+            scripts: message.bytes(55).map_or_else(Vec::new, script::run),
             must_sign_on: envelope.processing_requirement() == Some(REQUIREMENT_SIGN_ON)
                 || code.is_some_and(|c| c == ResponseCode::SIGN_ON_REQUIRED || c == ResponseCode::MAC_ERROR),
             requirement: envelope.processing_requirement(),

@@ -24,7 +24,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use switchyard_domain::{
     Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules,
-    Route, RoutingRules, SafEntry, SafId, StandInRules, Timestamp, TransactionId,
+    Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
@@ -188,6 +188,7 @@ struct Head {
     card_keys: Vec<(u16, CardKeyUse)>,
     saf_card_keys: Vec<(SafId, u16)>,
     saf_tries: Vec<(SafId, u32)>,
+    saf_scripts: Vec<(SafId, ScriptReport)>,
 }
 
 /// The order of fields is the format.

@@ -354,6 +354,7 @@ fn fill_head(state: &mut State, head: Head) {
         card_keys,
         saf_card_keys,
         saf_tries,
+        saf_scripts,
     } = head;
     let mut saf = Saf::default();
     let lane = |entry: &SafEntry| {
@@ -365,6 +366,7 @@ fn fill_head(state: &mut State, head: Head) {
     saf.take_moved();
     saf.tries = saf_tries.into_iter().collect();
     saf.card_keys = saf_card_keys.into_iter().collect();
+    saf.scripts = saf_scripts.into_iter().collect();
     state.transactions.card_keys = card_keys.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;

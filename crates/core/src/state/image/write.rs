@@ -148,6 +148,7 @@ impl State {
             card_keys: transactions.card_keys.iter().map(|(key, used)| (*key, *used)).collect(),
             saf_card_keys: saf.card_keys.iter().map(|(id, key)| (*id, *key)).collect(),
             saf_tries: saf.tries.iter().map(|(id, count)| (*id, *count)).collect(),
+            saf_scripts: saf.scripts.iter().map(|(id, report)| (*id, report.clone())).collect(),
         }
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn request_mti(version: MtiVersion, asking: Asking) -> Mti {
     let is_first = version == MtiVersion::Iso1987;
     let number = match asking {
         Asking::SignOn | Asking::Echo | Asking::Download(_) => 800,
+        Asking::ScriptResult => 620,
         Asking::SignOff if is_first => 800,
         Asking::SignOff => 820,
         Asking::Transaction(kind) => selector(kind).mti,

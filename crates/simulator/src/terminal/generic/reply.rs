@@ -65,6 +65,7 @@ fn of(message: &Message<'_, '_>, version: MtiVersion) -> Reply {
         balance_minor: text(54).and_then(|text| balance(&text, version)),
         verdicts,
         keys: keys_of(message, version),
+        scripts: Vec::new(),
         must_sign_on: code
             .is_some_and(|code| code == ResponseCode::SIGN_ON_REQUIRED || code == ResponseCode::MAC_ERROR),
         requirement: None,

@@ -24,6 +24,9 @@ pub(super) fn of_transaction(kind: TransactionKind) -> u64 {
     }
 }
 
+/// DE 24 of what a chip made of scripts: by agreement, the standard has no code for it.
+pub(super) const SCRIPT_RESULT: u64 = 690;
+
 /// DE 24 of a full reversal.
 pub(super) const FULL_REVERSAL: u64 = 400;
 

@@ -13,10 +13,11 @@
 //! | cash advance, card repayment, top-up | 0200 → 0210 | 010000, 500000, 510000 | as asked | as a sale |
 //! | advice, its repeat | 0120 → 0130, 0220 → 0230 | the transaction's | the transaction's | 2 3 4 7 11 12 13 14? 18 22 25 32 37 38? 39 41 42 49 90? |
 //! | reversal, its repeat | 0420, 0421 → 0430 | the original's | the original's | 2 3 4 7 11 12 13 25 32 37 39 41 42 49 90 |
+//! | script result, its repeat | 0620, 0621 → 0630 | the transaction's | — | 2 3 7 11 12 13 32 37 41 42 55 90 |
 //! | network management | 0800 → 0810 | — | — | 7 11 70 → 7 11 39 70 |
 //!
 //! Since 1993: DE 12 holds the date too and there is no DE 13, DE 26 stands for DE 18, DE 24 and 25 for DE 25 (function
-//! 100, 200, and 202 for what a hold covers, 400 of a reversal; reason 1003, 1004, 40xx), DE 56 for DE 90; a reversal
+//! 100, 200, and 202 for what a hold covers, 400 of a reversal, 690 of a script result; reason 1003, 1004, 40xx), DE 56 for DE 90; a reversal
 //! has no DE 39; network management is x804 with 801, 802 or 831 in DE 24 in place of DE 70. 2003 has no DE 49.
 //!
 //! DE 7 is UTC, DE 12 and 13 are local time of the same instant. DE 39 of a reversal says why: 68 no
@@ -25,6 +26,7 @@
 mod function;
 mod network;
 mod read;
+mod script;
 mod write;
 
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod tests;
 pub(crate) use function::network_code;
 pub use network::{ECHO, SIGN_OFF, SIGN_ON, answer_network};
 pub use read::{AnswerError, read_answer};
+pub(crate) use script::SCRIPT_RESULT;
 pub(crate) use write::processing_code;
 pub use write::{
     LinkContext, ReversalAdvice, advice_mti, upstream_mti, write, write_network, write_request,

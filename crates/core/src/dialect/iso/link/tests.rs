@@ -13,6 +13,7 @@ use switchyard_domain::{
 use switchyard_wire::{De, Dialect, Message, Mti};
 
 mod billing;
+mod script;
 
 const PAN: &[u8] = b"6225880000000008";
 /// 2023-11-14 22:13:20 UTC.

@@ -1,6 +1,6 @@
 //! From what the core wants sent to bytes.
 
-use super::function;
+use super::{function, script};
 use crate::dialect::iso::{Edition, chip, entry, money, original, result, time};
 use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
@@ -42,7 +42,7 @@ const NETWORK: u16 = 800;
 
 /// The edition of a link's dialect. One whose DE 39 is of no edition is written as 1987: its builder refuses what
 /// does not fit.
-fn edition_of(dialect: &Dialect) -> Edition {
+pub(super) fn edition_of(dialect: &Dialect) -> Edition {
     Edition::of(dialect).unwrap_or(Edition::Iso87)
 }
 
@@ -94,6 +94,10 @@ pub fn write(
             let (auth_code, original, billing) = (auth_code.as_ref(), original.as_ref(), billing.as_ref());
             let advice = Advice { saf, opened, mcc: *mcc, auth_code, original, billing };
             write_advice(dialect, &advice, (terminal, merchant), *repeat, card, context, out)
+        }
+        Upstream::Script { saf, opened, terminal, merchant, report, repeat } => {
+            let message = script::Message { saf, opened, terminal, merchant, report, repeat: *repeat };
+            script::write(dialect, &message, card, context, out)
         }
         Upstream::Network { stan, at, code } => write_network(dialect, *stan, *at, *code, out),
     }
@@ -340,7 +344,7 @@ fn reason_code(reason: ReversalReason) -> &'static str {
     }
 }
 
-fn write_card(builder: &mut Builder<'_, '_>, card: Option<&Pan>) -> Result<(), BuildError> {
+pub(super) fn write_card(builder: &mut Builder<'_, '_>, card: Option<&Pan>) -> Result<(), BuildError> {
     let Some(pan) = card else { return Ok(()) };
     let mut digits = [0; Pan::DIGITS_MAX];
     let len = pan.write_digits(&mut digits);
@@ -349,7 +353,7 @@ fn write_card(builder: &mut Builder<'_, '_>, card: Option<&Pan>) -> Result<(), B
     written
 }
 
-fn write_instant(
+pub(super) fn write_instant(
     builder: &mut Builder<'_, '_>,
     edition: Edition,
     (stan, at): (u32, Timestamp),
@@ -396,7 +400,7 @@ fn write_about(
     builder.number(26, u64::from(mcc)).map(|_| ())
 }
 
-fn write_original(
+pub(super) fn write_original(
     builder: &mut Builder<'_, '_>,
     edition: Edition,
     named: &UpstreamRef,
@@ -406,7 +410,7 @@ fn write_original(
     original::write(builder, edition, message, &context.acquirer, context.offset)
 }
 
-fn write_acceptor(
+pub(super) fn write_acceptor(
     builder: &mut Builder<'_, '_>,
     terminal: &TerminalId,
     merchant: &MerchantId,
