@@ -14,7 +14,7 @@ use crate::shared::Shared;
 pub type Reload = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// Keys that the core takes at any time; those of settlement are read at each run anyway.
-const CORE_KEYS: [&str; 8] = [
+const CORE_KEYS: [&str; 9] = [
     "core.pin_tries_max",
     "core.no_pin_minor_max",
     "core.refund_days_max",
@@ -23,6 +23,7 @@ const CORE_KEYS: [&str; 8] = [
     "core.reversal_attempts_max",
     "core.in_flight_max",
     "core.rate_age_hours_max",
+    "core.mac_failures_max",
 ];
 
 /// What a reload changed, and what it could not.
