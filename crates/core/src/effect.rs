@@ -7,9 +7,9 @@ use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
-    FxError, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError,
-    SafEntry, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened,
-    UpstreamRef, WorkingKeys,
+    FxError, KeyRecord, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError,
+    RoutingError, SafEntry, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp,
+    TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
 };
 
 /// One thing to do.
@@ -352,6 +352,8 @@ pub enum CommandOutcome {
     Users(Vec<UserView>),
     /// The keys asked for. Whoever shows them leaves the wrapped keys out.
     Keys(Vec<KeyFacts>),
+    /// Keys that wait, as they are wrapped.
+    WaitingKeys(Vec<(WaitingKey, KeyRecord)>),
 }
 
 /// How a link is doing.

@@ -21,6 +21,7 @@ use crate::transaction::{
     SafId, TransactionOpened, UpstreamRef,
 };
 use crate::user::{PasswordRecord, Roles, UserName, UserOrder};
+use crate::waiting::{KeyOffer, WaitingKey};
 use crate::{AcquirerId, ResponseCode};
 use serde::{Deserialize, Serialize};
 
@@ -255,6 +256,14 @@ pub enum Record {
     LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
     /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
+    /// A terminal may fetch its next master key over the line.
+    TerminalKeyOffered { terminal: TerminalIndex, offer: Box<KeyOffer> },
+    /// A terminal proved that it has the key that it was offered: this is its master key from here on.
+    TerminalKeyTaken { terminal: TerminalIndex, key: KeyRecord },
+    /// A terminal is offered a key no more: somebody withdrew it and says why, or its time was over.
+    TerminalKeyWithdrawn { terminal: TerminalIndex, check_value: [u8; 4], reason: Option<Reason> },
+    /// Keys that wait, the same as before, under the local master key in force.
+    WaitingKeysTranslated { keys: Vec<(WaitingKey, KeyRecord)> },
 }
 
 impl Record {
@@ -337,7 +346,11 @@ impl Record {
             | Self::LmkChanged(_)
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
-            | Self::MacsFailed { .. } => None,
+            | Self::MacsFailed { .. }
+            | Self::TerminalKeyOffered { .. }
+            | Self::TerminalKeyTaken { .. }
+            | Self::TerminalKeyWithdrawn { .. }
+            | Self::WaitingKeysTranslated { .. } => None,
         }
     }
 }

@@ -147,6 +147,7 @@ fn is_reserved(body: &Body) -> bool {
         | Body::Echo
         | Body::Status { .. }
         | Body::Download { .. }
+        | Body::MasterKey(_)
         | Body::ScriptResult(_)
         | Body::Financial(_)
         | Body::Unsupported { .. } => false,

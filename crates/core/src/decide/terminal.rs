@@ -57,6 +57,7 @@ impl Core {
             Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
             Body::Status { status } => self.status_upload(caller, status, now, out),
             Body::Download { kind, step } => self.download(caller, kind, &step, now, out),
+            Body::MasterKey(step) => self.master_key(caller, step, now, out),
             Body::ScriptResult(result) => {
                 if self.signed_on(&caller, out) {
                     self.script_result(caller, *result, now, out);

@@ -18,6 +18,7 @@ mod fx;
 mod kinds;
 mod link;
 mod matching;
+mod offers;
 mod on_us;
 mod orders;
 mod partial;

@@ -10,6 +10,7 @@ mod disk;
 mod end_to_end;
 mod intake;
 mod listening;
+mod master_key;
 mod metrics;
 mod snapshots;
 mod threats;

@@ -21,15 +21,15 @@ use crate::state::rows::check;
 use crate::state::transactions::{CardKeyUse, Transaction};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules,
-    Route, RoutingRules, SafEntry, SafId, StandInRules, Timestamp, TransactionId,
+    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyOffer, KeyRecord, Link, LinkMode, MerchantIndex,
+    RiskRules, Route, RoutingRules, SafEntry, SafId, StandInRules, TerminalIndex, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -201,6 +201,7 @@ struct Terms {
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,
     ceremonies: Vec<(KeyName, Ceremony)>,
+    offers: BTreeMap<TerminalIndex, KeyOffer>,
     lmk: Option<[u8; 4]>,
 }
 
