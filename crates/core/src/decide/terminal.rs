@@ -64,13 +64,8 @@ impl Core {
                 }
             }
             Body::Echo => {
-                let reply = Reply {
-                    code: ResponseCode::APPROVED,
-                    body: ReplyBody::Echo { at: now },
-                    requirement: 0,
-                    chip: None,
-                };
-                out.reply(origin, reply);
+                let (code, body) = (ResponseCode::APPROVED, ReplyBody::Echo { at: now });
+                out.reply(origin, Reply { code, body, requirement: 0, chip: None });
             }
             Body::Unsupported { code } => out.refuse(origin, code),
             Body::Financial(financial) => {
