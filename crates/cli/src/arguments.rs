@@ -19,7 +19,7 @@ pub(crate) use operate::{
 pub(crate) use rate::{Pair, RateCommand, SetRate};
 pub(crate) use registry::{
     AddLink, AddMerchant, AddTerminal, Bound, Cards, Change, FeePlanCommand, InjectKey, LimitCommand,
-    RouteCommand, SetFeePlan,
+    OfferKey, RouteCommand, SetFeePlan,
 };
 pub(crate) use rules::{
     Counted, RemoveRules, RiskCommand, RoutingCommand, RulesChange, RulesFile, ScopeFlags, Score, SetRisk,
@@ -110,7 +110,8 @@ pub(crate) enum Command {
     /// Merchants: add, list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key.
+    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key, offer-key,
+    /// withdraw-key, speak.
     #[command(subcommand)]
     Terminal(TerminalCommand),
     /// Links to issuers: add, status, up, down, drain, sign-on, bill, match.
@@ -316,6 +317,16 @@ pub(crate) enum TerminalCommand {
     /// Draw its next master key, and print it under a transport key with its check value for the key loader.
     #[command(after_help = "Example: switchyard terminal inject-key T0000001 --under transport/1")]
     InjectKey(InjectKey),
+    /// Draw its next master key, which it may fetch over the line (0800 with 60.3 = 400) and which is in force once it has
+    /// proven that it has it (401). It travels under the master key that the terminal has, or under a transport key that
+    /// its maker put in. Where that key may be known to somebody, use inject-key.
+    #[command(
+        after_help = "Example: switchyard terminal offer-key T0000001 --hours 72 --reason 'yearly change'"
+    )]
+    OfferKey(OfferKey),
+    /// Let it fetch that key no more.
+    #[command(after_help = "Example: switchyard terminal withdraw-key T0000001 --reason 'replaced device'")]
+    WithdrawKey(Named),
     /// Let it hear 77 until it has signed on again and has new keys.
     #[command(after_help = "Example: switchyard terminal force-sign-on T0000001 --reason 'new keys'")]
     ForceSignOn(Named),
@@ -490,6 +501,10 @@ pub(crate) struct SimTerminals {
     /// Terminals that understand that a part was approved.
     #[arg(long)]
     pub(crate) takes_partial: bool,
+    /// Fetch master keys that wait for the terminals (`switchyard terminal offer-key`) before they sign on, and keep them
+    /// in DATA/demo.json.
+    #[arg(long)]
+    pub(crate) fetch_keys: bool,
 }
 
 /// Which message format.

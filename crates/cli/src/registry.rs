@@ -61,6 +61,8 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
         TerminalCommand::Enable(named) => order_terminal(named, TerminalOrder::Enable, data, form),
         TerminalCommand::RenewKeys(named) => order_terminal(named, TerminalOrder::RenewKeys, data, form),
         TerminalCommand::InjectKey(options) => crate::keys::ceremony::inject(options, data, form),
+        TerminalCommand::OfferKey(options) => crate::keys::ceremony::offer(options, data, form),
+        TerminalCommand::WithdrawKey(named) => crate::keys::ceremony::withdraw(named, data, form),
         TerminalCommand::ForceSignOn(named) => order_terminal(named, TerminalOrder::ForceSignOn, data, form),
         TerminalCommand::ResetBatch { target, number } => {
             let number = BatchNumber::try_from(u64::from(*number))?;

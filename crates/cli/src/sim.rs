@@ -12,7 +12,7 @@ use switchyard_keys::SecretBytes;
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
 use switchyard_server::config::{KeyFiles, Profile};
 use switchyard_server::{DataDir, KeptTransport, keep_key, keep_transport, kept_key};
-use switchyard_simulator::fleet::{FleetConfig, FleetReport, Mischief, Mix, run_fleet};
+use switchyard_simulator::fleet::{FleetConfig, FleetReport, KeyKeeper, Mischief, Mix, run_fleet};
 use switchyard_simulator::hsm::{HsmDevice, HsmFaults, HsmHost};
 use switchyard_simulator::issuer::{IssuerConfig, IssuerFaults, IssuerHost};
 use switchyard_simulator::load::{LoadConfig, run_load};
@@ -53,6 +53,7 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
             config.seed = options.seed;
             config.time_limit = options.seconds.map(Duration::from_secs);
             config.close_at_end = !options.leave_open;
+            config.keys = options.fetch_keys.then(|| KeyKeeper::new(world_path(data)));
             if options.well_behaved {
                 config.mischief = Mischief::NONE;
                 config.unbalanced = 0;

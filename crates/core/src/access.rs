@@ -122,6 +122,10 @@ acts! {
     ImportKey = "import-key": [Admin KeyCustodian];
     /// A terminal gets another master key.
     InjectKey = "inject-key": [Admin Operator KeyCustodian];
+    /// A terminal may fetch another master key over the line.
+    OfferKey = "offer-key": [Admin Operator KeyCustodian];
+    /// It may not any more.
+    WithdrawKey = "withdraw-key": [Admin Operator KeyCustodian];
     /// Another local master key, which its custodians bring together.
     ChangeLmk = "change-lmk": [Admin KeyCustodian];
     /// Destroys the local master keys before the one in force.
@@ -216,7 +220,11 @@ impl KeyCommand {
             Self::Facts { .. } | Self::TerminalFacts { .. } | Self::List => Act::Keys,
             Self::ChangeLmk(_) => Act::ChangeLmk,
             Self::RetireLmk { .. } => Act::RetireLmk,
-            Self::Wrapped { .. } | Self::Translate { .. } => Act::TranslateKeys,
+            Self::Wrapped { .. } | Self::Translate { .. } | Self::Waiting | Self::TranslateWaiting { .. } => {
+                Act::TranslateKeys
+            }
+            Self::Offer(_) => Act::OfferKey,
+            Self::Withdraw { .. } => Act::WithdrawKey,
             Self::Move { way, .. } => match way {
                 KeyMove::Exported => Act::ExportKey,
                 KeyMove::Imported => Act::ImportKey,

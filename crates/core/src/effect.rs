@@ -7,9 +7,7 @@ use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
-    FxError, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError,
-    SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp,
-    TransactionOpened, UpstreamRef, WorkingKeys,
+    FxError, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WorkingKeys, KeyRecord, WaitingKey,
 };
 
 /// One thing to do.
@@ -383,6 +381,8 @@ pub enum CommandOutcome {
     Users(Vec<UserView>),
     /// The keys asked for. Whoever shows them leaves the wrapped keys out.
     Keys(Vec<KeyFacts>),
+    /// Keys that wait, as they are wrapped.
+    WaitingKeys(Vec<(WaitingKey, KeyRecord)>),
 }
 
 /// How a link is doing.

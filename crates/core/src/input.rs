@@ -183,6 +183,8 @@ pub enum Body {
         /// How far.
         step: DownloadStep,
     },
+    /// 主密钥下载 0800, 60.3 = 400 and 401.
+    MasterKey(MasterKeyStep),
     /// 脚本结果 0620, 60.3 = 951.
     ScriptResult(Box<ScriptResult>),
     /// A transaction.
@@ -236,6 +238,20 @@ pub enum DownloadStep {
     },
     /// The terminal has all of them.
     End,
+}
+
+/// A step of the download of a terminal's master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MasterKeyStep {
+    /// 60.3 = 400: it asks for the key that it is offered.
+    Fetch,
+    /// 60.3 = 401: it has the key.
+    Confirm {
+        /// Check value of the key.
+        check_value: [u8; 4],
+        /// Eight bytes `FF` enciphered under the key, which only who has opened it can tell.
+        proof: [u8; 8],
+    },
 }
 
 /// What a chip made of its issuer's scripts.

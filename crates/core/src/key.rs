@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
-    KeyMove, KeyName, KeyPlan, KeyRecord, LmkChange, Reason, TerminalId, TerminalIndex, UserName,
+    KeyMove, KeyName, KeyPlan, KeyRecord, LineKey, LmkChange, Reason, TerminalId, TerminalIndex, UserName,
+    WaitingKey,
 };
 
 /// Most ceremonies that are open at once.
@@ -10,6 +11,9 @@ pub const CEREMONIES_MAX: usize = 64;
 
 /// Terminals whose keys are given at a time, to be translated to another local master key.
 pub const TRANSLATED_TERMINALS_MAX: usize = 64;
+
+/// Most terminals that are offered a key at once: every one of them is looked at when time goes by.
+pub const KEY_OFFERS_MAX: usize = 4_096;
 
 /// What is asked.
 #[derive(Debug)]
@@ -71,6 +75,15 @@ pub enum KeyCommand {
         /// The key, unless it only goes out: in force from now on.
         record: Option<KeyRecord>,
     },
+    /// A terminal may fetch its next master key over the line.
+    Offer(Box<NewOffer>),
+    /// It may not any more.
+    Withdraw {
+        /// DE 41.
+        terminal: TerminalId,
+        /// Why.
+        reason: Reason,
+    },
     /// Every key, and every ceremony that is open.
     List,
     /// Another local master key is in force: its custodians brought it together.
@@ -86,6 +99,13 @@ pub enum KeyCommand {
         /// Which, as they were and as they are.
         keys: Vec<Translation>,
     },
+    /// Keys that wait: components of ceremonies, and what terminals are offered.
+    Waiting,
+    /// As `Translate`, for keys that wait.
+    TranslateWaiting {
+        /// Which, as they were and as they are.
+        keys: Vec<Translation<WaitingKey>>,
+    },
     /// Local master keys that are not in force are destroyed.
     RetireLmk {
         /// Their check values.
@@ -95,11 +115,30 @@ pub enum KeyCommand {
     },
 }
 
+/// A key that a terminal is to fetch.
+#[derive(Debug)]
+pub struct NewOffer {
+    /// Which terminal.
+    pub terminal: TerminalIndex,
+    /// The key under the local master key.
+    pub key: KeyRecord,
+    /// The transport key that it travels under; without one it is under the terminal's master key in force.
+    pub under: Option<KeyName>,
+    /// As the terminal fetches it.
+    pub line: LineKey,
+    /// Check value of the terminal's master key as it was when this was made.
+    pub before: [u8; 4],
+    /// For how long.
+    pub hours: u32,
+    /// Why.
+    pub reason: Reason,
+}
+
 /// A key under another local master key.
 #[derive(Debug)]
-pub struct Translation {
+pub struct Translation<K = KeyName> {
     /// Its name.
-    pub key: KeyName,
+    pub key: K,
     /// As it was.
     pub before: KeyRecord,
     /// As it is now.

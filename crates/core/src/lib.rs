@@ -32,7 +32,10 @@ pub use state::{
     Restore, SafView, Section, SectionKind, State,
 };
 
-pub use key::{CEREMONIES_MAX, Ceremony, KeyCommand, KeyFacts, TRANSLATED_TERMINALS_MAX, Translation};
+pub use key::{
+    CEREMONIES_MAX, Ceremony, KEY_OFFERS_MAX, KeyCommand, KeyFacts, NewOffer, TRANSLATED_TERMINALS_MAX,
+    Translation,
+};
 pub use user::{
     LOCKOUT_MINUTES, LOGIN_TRIES_MAX, PASSWORDS_KEPT, Passwords, USERS_MAX, UserCommand, UserView,
 };
@@ -43,6 +46,6 @@ pub use effect::{
 };
 pub use input::{
     Answer, Body, Card, ChipOutcome, Command, DownloadStep, Echoed, Financial, Input, IssuersBilling,
-    KeyForm, MacCheck, MadeKeys, Origin, OriginalRef, PinOutcome, Request, Reversal, ScriptResult, SlotId,
-    Upload,
+    KeyForm, MacCheck, MadeKeys, MasterKeyStep, Origin, OriginalRef, PinOutcome, Request, Reversal,
+    ScriptResult, SlotId, Upload,
 };

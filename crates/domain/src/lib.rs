@@ -35,6 +35,7 @@ mod routing;
 mod time;
 mod transaction;
 mod user;
+mod waiting;
 
 pub use account::{AccountId, AccountKind, AccountRules};
 pub use batch::{BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Side};
@@ -82,3 +83,4 @@ pub use transaction::{
     ReversalReason, SafEntry, SafId, SafKind, TransactionKind, TransactionOpened, UpstreamRef,
 };
 pub use user::{PasswordRecord, Role, Roles, UserName, UserOrder};
+pub use waiting::{KEY_OFFER_HOURS_MAX, KeyOffer, LineKey, WaitingKey};

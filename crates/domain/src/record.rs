@@ -21,6 +21,7 @@ use crate::transaction::{
     SafId, TransactionOpened, UpstreamRef,
 };
 use crate::user::{PasswordRecord, Roles, UserName, UserOrder};
+use crate::waiting::{KeyOffer, WaitingKey};
 use crate::{AcquirerId, ResponseCode};
 use serde::{Deserialize, Serialize};
 
@@ -260,6 +261,14 @@ pub enum Record {
     SafTried { id: SafId, count: u32 },
     /// The issuer whose scripts they were is told what a chip made of them.
     ScriptQueued { saf: SafEntry, report: ScriptReport },
+    /// A terminal may fetch its next master key over the line.
+    TerminalKeyOffered { terminal: TerminalIndex, offer: Box<KeyOffer> },
+    /// A terminal proved that it has the key that it was offered: this is its master key from here on.
+    TerminalKeyTaken { terminal: TerminalIndex, key: KeyRecord },
+    /// A terminal is offered a key no more: somebody withdrew it and says why, or its time was over.
+    TerminalKeyWithdrawn { terminal: TerminalIndex, check_value: [u8; 4], reason: Option<Reason> },
+    /// Keys that wait, the same as before, under the local master key in force.
+    WaitingKeysTranslated { keys: Vec<(WaitingKey, KeyRecord)> },
 }
 
 impl Record {
@@ -344,7 +353,11 @@ impl Record {
             | Self::LmkRetired { .. }
             | Self::MacsFailed { .. }
             | Self::SafTried { .. }
-            | Self::ScriptQueued { .. } => None,
+            | Self::ScriptQueued { .. }
+            | Self::TerminalKeyOffered { .. }
+            | Self::TerminalKeyTaken { .. }
+            | Self::TerminalKeyWithdrawn { .. }
+            | Self::WaitingKeysTranslated { .. } => None,
         }
     }
 }

@@ -418,13 +418,37 @@ fn scripts_for_issuers() -> Vec<Record> {
     vec![Record::ScriptQueued { saf: SafEntry { kind: SafKind::Script, ..saf() }, report }]
 }
 
+fn keys_that_wait() -> Vec<Record> {
+    let (terminal, check_value) = (TerminalIndex(2), [1, 2, 3, 4]);
+    let reason: Reason = "yearly change".parse().unwrap();
+    let name = KeyName { usage: KeyUse::Transport, owner: 1 };
+    let offer = |under| KeyOffer {
+        key: key(),
+        under,
+        line: LineKey { wrapped: vec![0xAB; 20], proof: [0xCD; 8] },
+        until: AT,
+        reason: reason.clone(),
+    };
+    let component = WaitingKey::Component { key: name, custodian: "anna".parse().unwrap() };
+    vec![
+        Record::TerminalKeyOffered { terminal, offer: Box::new(offer(None)) },
+        Record::TerminalKeyOffered { terminal, offer: Box::new(offer(Some(name))) },
+        Record::TerminalKeyTaken { terminal, key: key() },
+        Record::TerminalKeyWithdrawn { terminal, check_value, reason: Some(reason.clone()) },
+        Record::TerminalKeyWithdrawn { terminal, check_value, reason: None },
+        Record::WaitingKeysTranslated {
+            keys: vec![(component, key()), (WaitingKey::Offered { terminal }, key())],
+        },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
     let newest = newest.chain(what_terminals_are_given_and_say()).chain(ceremonies());
-    let newest = newest.chain(billing_in_another_currency()).chain(scripts_for_issuers());
+    let newest = newest.chain(billing_in_another_currency()).chain(scripts_for_issuers()).chain(keys_that_wait());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

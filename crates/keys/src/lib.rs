@@ -33,6 +33,7 @@ pub mod emv;
 mod error;
 pub mod lmk;
 pub mod mac;
+pub mod master_key;
 pub mod password;
 pub mod pin;
 mod secret;

@@ -296,9 +296,10 @@ fn outcome_json(outcome: &CommandOutcome) -> Value {
         }
         CommandOutcome::Users(users) => success("users", json!(users)),
         // What a password is compared with leaves this process for nobody.
-        CommandOutcome::Passwords(_) | CommandOutcome::Keys(_) | CommandOutcome::Permitted => {
-            json!({"ok": true})
-        }
+        CommandOutcome::Passwords(_)
+        | CommandOutcome::Keys(_)
+        | CommandOutcome::WaitingKeys(_)
+        | CommandOutcome::Permitted => json!({"ok": true}),
         CommandOutcome::Links(links) => success("links", json!(links)),
         CommandOutcome::DayCut { day } => success("day", json!(day.to_string())),
         CommandOutcome::Digest(digest) => success("digest", json!(format!("{digest:016x}"))),

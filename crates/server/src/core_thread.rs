@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use switchyard_core::{Clock, Core, Input, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, LinkIndex, LinkOrder, Record, Stamped, TerminalOrder, Timestamp,
+    Actor, BusinessDate, KeyName, KeyUse, LinkIndex, LinkOrder, Record, Stamped, TerminalOrder, Timestamp,
 };
 use switchyard_ledger::{Error, Measure, RecordBatch, Refused, Sequence, Submitter};
 
@@ -184,6 +184,11 @@ impl CoreThread {
             }
             Record::KeyInstalled { name, key } => {
                 pending.registered.push(Registered::Key(*name, key.clone()));
+            }
+            Record::TerminalKeyTaken { terminal, key } => {
+                let name = KeyName { usage: KeyUse::TerminalMaster, owner: terminal.0 };
+                pending.registered.push(Registered::Key(name, key.clone()));
+                pending.registered.push(Registered::RenewKeys(*terminal));
             }
             Record::KeysTranslated { keys } => pending.registered.push(Registered::Translated(keys.clone())),
             Record::CardKeysShredded { keys, .. } => {

@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
-use switchyard_core::{Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts};
+use switchyard_core::{Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts, NewOffer};
 use switchyard_domain::{
-    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, Reason, TerminalId, UserName,
+    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LineKey, Reason, TerminalId,
+    TerminalIndex, UserName,
 };
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes};
+use switchyard_keys::master_key::{MASTER_KEY_BYTES, master_key_proof, wrap_master_key};
 use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, components, set_odd_parity, wrap_des_ecb};
 
@@ -20,9 +22,6 @@ use crate::data::DataError;
 use crate::keystore::{CardKeyError, KeyStore, usage_of, wipe};
 use crate::login::LoginError;
 use crate::shared::Shared;
-
-/// Bytes of the master key that a terminal is given: double-length, as terminals take it.
-const TERMINAL_KEY_BYTES: usize = 16;
 
 /// What a custodian asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,6 +80,24 @@ pub enum KeyRequest {
         terminal: TerminalId,
         /// The transport key.
         under: KeyName,
+    },
+    /// Draws a terminal's next master key, which it may fetch over the line.
+    Offer {
+        /// The terminal.
+        terminal: TerminalId,
+        /// The transport key that it is under; without one the terminal's master key in force.
+        under: Option<KeyName>,
+        /// For how long.
+        hours: u32,
+        /// Why.
+        reason: Reason,
+    },
+    /// It may not any more.
+    Withdraw {
+        /// The terminal.
+        terminal: TerminalId,
+        /// Why.
+        reason: Reason,
     },
 }
 
@@ -160,6 +177,9 @@ pub enum CustodyError {
     /// The transport key is weaker than what it is to carry.
     #[error("{0} is a triple DES key, and does not carry an AES key")]
     Weaker(KeyName),
+    /// The key cannot carry another over the line.
+    #[error("{0} is no triple DES key: offer the next one under a transport key")]
+    NotTdes(KeyName),
     /// A custodian of the local master key did not log in.
     #[error("custodian {custodian}: {source}")]
     Custodian {
@@ -204,6 +224,8 @@ impl KeyRequest {
             Self::Export { .. } => Act::ExportKey,
             Self::Import { .. } => Act::ImportKey,
             Self::Inject { .. } => Act::InjectKey,
+            Self::Offer { .. } => Act::OfferKey,
+            Self::Withdraw { .. } => Act::WithdrawKey,
         }
     }
 
@@ -211,12 +233,18 @@ impl KeyRequest {
     pub(crate) fn needs(&self) -> Vec<KeyCommand> {
         let facts = |key: &KeyName| KeyCommand::Facts { key: *key };
         match self {
-            Self::Begin { .. } | Self::Drawn { .. } | Self::Cancel { .. } => Vec::new(),
+            Self::Begin { .. } | Self::Drawn { .. } | Self::Cancel { .. } | Self::Withdraw { .. } => {
+                Vec::new()
+            }
             Self::Load { key, .. } => vec![facts(key)],
             Self::Export { key, under } => vec![facts(under), facts(key)],
             Self::Import { under, .. } => vec![facts(under)],
             Self::Inject { terminal, under } => {
                 vec![facts(under), KeyCommand::TerminalFacts { terminal: *terminal }]
+            }
+            Self::Offer { terminal, under, .. } => {
+                let of_terminal = KeyCommand::TerminalFacts { terminal: *terminal };
+                std::iter::once(of_terminal).chain(under.as_ref().map(facts)).collect()
             }
         }
     }
@@ -245,6 +273,14 @@ impl KeyRequest {
             (Self::Inject { under, .. }, [transport, facts]) => {
                 inject(store, &Transport::open(store, under, transport)?, facts.key)
             }
+            (Self::Offer { under, hours, reason, .. }, [facts, transport @ ..]) => {
+                let transport = match (under, transport) {
+                    (Some(under), [transport]) => Some(Transport::open(store, under, transport)?),
+                    _ => None,
+                };
+                offer(store, facts, transport.as_ref(), hours, reason)
+            }
+            (Self::Withdraw { terminal, reason }, _) => done(KeyCommand::Withdraw { terminal, reason }),
             _ => Err(CustodyError::Stopped),
         }
     }
@@ -320,6 +356,11 @@ impl Transport {
         Ok(Self { name, key, version })
     }
 
+    /// As key loaders of terminals, and terminals, use one of triple DES.
+    fn cipher(&self) -> Result<TdesCipher, KeyError> {
+        Ok(TdesCipher::new(&DesKey::from_slice(self.key.expose())?))
+    }
+
     fn block(&self, usage: KeyUse, algorithm: KeyAlgorithm, key: &[u8]) -> Result<String, CustodyError> {
         if self.version == Version::B && algorithm == KeyAlgorithm::Aes {
             return Err(CustodyError::Weaker(self.name));
@@ -377,20 +418,47 @@ fn inject(
     transport: &Transport,
     key: KeyName,
 ) -> Result<(KeyCommand, Shown), CustodyError> {
-    let master = DesKey::generate(TERMINAL_KEY_BYTES)?;
+    let master = DesKey::generate(MASTER_KEY_BYTES)?;
     let record = store.wrap(KeyUse::TerminalMaster, master.expose())?;
     let block = transport.block(KeyUse::TerminalMaster, KeyAlgorithm::Tdes, master.expose())?;
     let cryptogram = match transport.version {
-        Version::B => {
-            let cipher = TdesCipher::new(&DesKey::from_slice(transport.key.expose())?);
-            Some(hex(&wrap_des_ecb(&cipher, master.expose())?))
-        }
+        Version::B => Some(hex(&wrap_des_ecb(&transport.cipher()?, master.expose())?)),
         _ => None,
     };
     let check_value = record.check_value;
     let shown = Shown { kcv: Some(text(&check_value)), block: Some(block), cryptogram, ..Shown::default() };
     let (under, way) = (transport.name, KeyMove::Injected);
     Ok((KeyCommand::Move { key, under, way, check_value, record: Some(record) }, shown))
+}
+
+/// As [`inject`], for a terminal that fetches it by itself. Under the master key that it has, which no other terminal has,
+/// only this one can open it.
+fn offer(
+    store: &KeyStore,
+    facts: &KeyFacts,
+    transport: Option<&Transport>,
+    hours: u32,
+    reason: Reason,
+) -> Result<(KeyCommand, Shown), CustodyError> {
+    let in_force = facts.record.as_ref().ok_or(CustodyError::Missing(facts.key))?;
+    let master = DesKey::generate(MASTER_KEY_BYTES)?;
+    let key = store.wrap(KeyUse::TerminalMaster, master.expose())?;
+    let wrapped = match transport {
+        Some(transport) if transport.version == Version::D => {
+            transport.block(KeyUse::TerminalMaster, KeyAlgorithm::Tdes, master.expose())?.into_bytes()
+        }
+        Some(transport) => wrap_master_key(&transport.cipher()?, &master)?,
+        None if store.attributes(in_force)?.algorithm != KeyAlgorithm::Tdes => {
+            return Err(CustodyError::NotTdes(facts.key));
+        }
+        None => wrap_master_key(&store.unwrap_cipher(KeyUse::TerminalMaster, in_force)?, &master)?,
+    };
+    let line = LineKey { wrapped, proof: master_key_proof(&master) };
+    let shown = Shown { kcv: Some(text(&key.check_value)), ..Shown::default() };
+    let (terminal, before) = (TerminalIndex(facts.key.owner), in_force.check_value);
+    let under = transport.map(|transport| transport.name);
+    let new = NewOffer { terminal, key, under, line, before, hours, reason };
+    Ok((KeyCommand::Offer(Box::new(new)), shown))
 }
 
 /// Does it at a running switch.

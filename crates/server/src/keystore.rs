@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use switchyard_domain::{
     CardHash, CardRef, Expiry, KeyName, KeyRecord, KeyUse, Pan, SealedPan, TerminalMac, Timestamp,
-    WorkingKeys, WrappedKey,
+    WaitingKey, WorkingKeys, WrappedKey,
 };
 use switchyard_keys::card::{CardVault, SEALED_PAN_BYTES};
 use switchyard_keys::lmk::{self, KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, LmkRing};
@@ -59,6 +59,25 @@ impl KeyStore {
         // The ledger's word for which key it is, once more.
         self.unwrap(usage, &now)?;
         Ok(Some(now))
+    }
+
+    /// As [`translate`](Self::translate), for a key that waits.
+    pub(crate) fn translate_waiting(
+        &self,
+        key: &WaitingKey,
+        record: &KeyRecord,
+    ) -> Result<Option<KeyRecord>, KeyError> {
+        match key {
+            WaitingKey::Offered { .. } => self.translate(KeyUse::TerminalMaster, record),
+            WaitingKey::Component { .. } => {
+                let Some(wrapped) = self.lmk.translate(&block_of(record))? else { return Ok(None) };
+                let now = KeyRecord { wrapped: kept(&wrapped)?, check_value: record.check_value };
+                let part = self.unwrap_component(&now)?;
+                let algorithm = self.attributes(&now)?.algorithm;
+                let is_same = algorithm.check_value(part.expose())? == record.check_value;
+                if is_same { Ok(Some(now)) } else { Err(KeyError::CheckValue) }
+            }
+        }
     }
 
     /// A key under the local master key, as the ledger keeps it. Keys of 8, 16 and 24 bytes are DES keys

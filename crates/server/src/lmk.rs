@@ -3,7 +3,9 @@
 //! 1. The next key lies beside the one in force, synced ([`LmkFiles::keep_next`]).
 //! 2. [`Record::LmkChanged`] is durable: from here on it is the one. A start that finds it so finishes what is below.
 //! 3. It takes the place of the one before, which keeps another name, and new keys go under it.
-//! 4. Keys of cards are wrapped anew in their files, every other key in the ledger ([`Record::KeysTranslated`]).
+//! 4. Keys of cards are wrapped anew in their files, every other key in the ledger ([`Record::KeysTranslated`]), also those
+//!    that wait there: components of ceremonies, master keys that terminals may fetch
+//!    ([`Record::WaitingKeysTranslated`]).
 //!
 //! Both open all the time, so nobody waits for any of it, and a crash between two steps costs nothing: what is under the one
 //! before opens as well as what is under the next. [`retire`] ends that: it has everything translated that is not,
@@ -11,6 +13,7 @@
 //!
 //! [`Record::LmkChanged`]: switchyard_domain::Record::LmkChanged
 //! [`Record::KeysTranslated`]: switchyard_domain::Record::KeysTranslated
+//! [`Record::WaitingKeysTranslated`]: switchyard_domain::Record::WaitingKeysTranslated
 
 use std::sync::Arc;
 
@@ -18,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use switchyard_core::{
     Act, Command, CommandOutcome, KeyCommand, KeyFacts, State, TRANSLATED_TERMINALS_MAX, Translation,
 };
-use switchyard_domain::{Actor, KeyUse, LmkChange, Reason, TerminalIndex, UserName};
+use switchyard_domain::{
+    Actor, KeyName, KeyRecord, KeyUse, LmkChange, Reason, TerminalIndex, UserName, WaitingKey,
+};
 use switchyard_keys::lmk::{LMK_BYTES, Lmk, LmkRing};
 use switchyard_keys::password::Password;
 use switchyard_keys::{SecretBytes, components};
@@ -123,6 +128,31 @@ pub(crate) fn translations(
         }
     }
     Ok((keys, in_module))
+}
+
+/// As [`translations`], of keys that wait.
+pub(crate) fn waiting_translations(
+    store: &KeyStore,
+    known: Vec<(WaitingKey, KeyRecord)>,
+) -> Result<Vec<Translation<WaitingKey>>, CustodyError> {
+    let mut keys = Vec::new();
+    for (key, before) in known {
+        let now = store.translate_waiting(&key, &before);
+        let name = match &key {
+            WaitingKey::Component { key, .. } => *key,
+            WaitingKey::Offered { terminal } => KeyName { usage: KeyUse::TerminalMaster, owner: terminal.0 },
+        };
+        if let Some(now) = now.map_err(|source| CustodyError::Unopened { key: name, source })? {
+            keys.push(Translation { key, before, now });
+        }
+    }
+    Ok(keys)
+}
+
+/// Those of the answer to `Waiting`, so many at a time.
+pub(crate) fn waiting_pages(outcome: CommandOutcome) -> Vec<Vec<(WaitingKey, KeyRecord)>> {
+    let CommandOutcome::WaitingKeys(all) = outcome else { return Vec::new() };
+    all.chunks(TRANSLATED_TERMINALS_MAX).map(<[_]>::to_vec).collect()
 }
 
 /// What `Wrapped` is asked for, one after the other: those that are no terminal's, then terminals'.
@@ -234,12 +264,24 @@ async fn translate(shared: &Arc<Shared>) -> Result<LmkView, CustodyError> {
         if keys.is_empty() {
             continue;
         }
-        let recorded = asked(shared, &Actor::Switch, KeyCommand::Translate { keys }).await?;
-        if let CommandOutcome::Changed { count, .. } = recorded {
-            done.translated += count as u64;
+        done.translated += changed(&asked(shared, &Actor::Switch, KeyCommand::Translate { keys }).await?);
+    }
+    for known in waiting_pages(asked(shared, &Actor::Switch, KeyCommand::Waiting).await?) {
+        let working = Arc::clone(shared);
+        let keys = blocking(move || waiting_translations(&working.store, known)).await?;
+        if !keys.is_empty() {
+            let recorded = asked(shared, &Actor::Switch, KeyCommand::TranslateWaiting { keys }).await?;
+            done.translated += changed(&recorded);
         }
     }
     Ok(done)
+}
+
+fn changed(outcome: &CommandOutcome) -> u64 {
+    match outcome {
+        CommandOutcome::Changed { count, .. } => *count as u64,
+        _ => 0,
+    }
 }
 
 /// Wraps the keys of cards anew in their files; says how many were under another key.

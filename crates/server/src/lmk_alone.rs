@@ -15,6 +15,7 @@ use crate::install::{InitError, append, own, prove};
 use crate::keystore::KeyStore;
 use crate::lmk::{
     Custodian, LmkOrder, LmkView, Next, pages, settled, store_of, translate_files, translations, view,
+    waiting_pages, waiting_translations,
 };
 use crate::login::{Login, Who};
 use crate::open::{Opened, open};
@@ -35,6 +36,8 @@ pub(crate) enum Step {
     Files,
     /// So are some of the ledger's; how many pages.
     Page(usize),
+    /// So are keys that wait.
+    Waiting,
 }
 
 /// Called behind every step; an error ends the change there, as a crash would.
@@ -211,6 +214,15 @@ impl Room {
             }
             after(Step::Page(number))?;
         }
+        for known in waiting_pages(self.asked(&Actor::Switch, KeyCommand::Waiting)?) {
+            let keys = waiting_translations(store, known)?;
+            done.translated += keys.len() as u64;
+            if !keys.is_empty() {
+                self.asked(&Actor::Switch, KeyCommand::TranslateWaiting { keys })?;
+                self.write()?;
+            }
+        }
+        after(Step::Waiting)?;
         Ok(done)
     }
 }
@@ -218,13 +230,17 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::install::{InitPlan, Tools, add_user_alone, cards_of, initialise, set_password_alone};
+    use crate::custody::KeyRequest;
+    use crate::install::{
+        InitPlan, Tools, add_user_alone, cards_of, custody_alone, initialise, set_password_alone,
+    };
     use crate::keystore::is_ours;
     use crate::people::myself;
     use switchyard_domain::{
-        AcquirerId, BankAccount, CardRef, KeyUse, Merchant, MerchantIndex, Pan, Role, Roles, Terminal,
-        TerminalMac, UtcOffset,
+        AcquirerId, BankAccount, CardRef, KeyCipher, KeyName, KeyPlan, KeyUse, Merchant, MerchantIndex, Pan,
+        Role, Roles, Terminal, TerminalMac, UtcOffset,
     };
+    use switchyard_keys::lmk::KeyAlgorithm;
     use switchyard_keys::password::Password;
     use switchyard_keys::{KeyError, SecretBytes};
 
@@ -266,7 +282,51 @@ mod tests {
             set_password_alone(dir, config, Who::Login(login), name.parse().unwrap(), &own).unwrap();
         }
         crate::install::rotate_card_key_alone(dir, config, Who::Proven(myself())).unwrap();
+        keys_that_wait(dir, config);
         sealed.unwrap()
+    }
+
+    const CEREMONY: KeyName = KeyName { usage: KeyUse::Transport, owner: 1 };
+
+    fn as_custodian(name: &str) -> Who {
+        Who::Login(Login { user: name.parse().unwrap(), password: typed(OWN) })
+    }
+
+    fn load(dir: &Path, config: &Config, name: &str, part: u8) -> crate::custody::Shown {
+        let component = crate::custody::Component::of(SecretBytes::from_slice(&[part; 32]));
+        let request = KeyRequest::Load { key: CEREMONY, component };
+        custody_alone(dir, config, as_custodian(name), request).unwrap()
+    }
+
+    /// One component of two is there, and a terminal may fetch its next master key.
+    fn keys_that_wait(dir: &Path, config: &Config) {
+        let plan = KeyPlan {
+            cipher: KeyCipher::Aes,
+            bytes: 32,
+            components: 2,
+            exportable: false,
+            check_value: None,
+        };
+        let reason = || "a test".parse().unwrap();
+        let begin = KeyRequest::Begin { key: CEREMONY, plan, reason: reason() };
+        custody_alone(dir, config, Who::Proven(myself()), begin).unwrap();
+        load(dir, config, "ann", 7);
+        let terminal = "T0000001".parse().unwrap();
+        let offer = KeyRequest::Offer { terminal, under: None, hours: 24, reason: reason() };
+        custody_alone(dir, config, Who::Proven(myself()), offer).unwrap();
+    }
+
+    /// How many of the two open, and under the key in force; every one opens.
+    fn waiting(dir: &Path, config: &Config) -> usize {
+        let mut room = Room::open(dir, config).unwrap();
+        let store = store_of(&room.data, config, room.core.state()).unwrap();
+        let pages = waiting_pages(room.asked(&Actor::Switch, KeyCommand::Waiting).unwrap());
+        assert_eq!(pages.iter().map(Vec::len).sum::<usize>(), 2);
+        let before = pages.into_iter().flat_map(|page| waiting_translations(&store, page).unwrap());
+        let under_it = 2 - before.count();
+        room.write().unwrap();
+        room.close().unwrap();
+        under_it
     }
 
     fn registered(tools: &Tools) -> Result<Vec<Command>, KeyError> {
@@ -327,6 +387,7 @@ mod tests {
             (Step::Page(0), true),
             (Step::Page(1), true),
             (Step::Page(2), true),
+            (Step::Waiting, true),
         ];
         for (crash, is_changed) in steps {
             let dir = tempfile::tempdir().unwrap();
@@ -342,6 +403,7 @@ mod tests {
             assert!(seen > 0);
             let (now, old) = opened(dir, &config, &card);
             assert_eq!(now + old, 130, "{crash:?}");
+            assert_eq!(waiting(dir, &config) == 2, !is_changed || crash == Step::Waiting, "{crash:?}");
             // The next writer puts in force what the ledger names.
             crate::install::rotate_card_key_alone(dir, &config, Who::Proven(myself())).unwrap();
             let view = lmk_view(dir, &config, &replayed(dir)).unwrap();
@@ -356,6 +418,11 @@ mod tests {
             let retired = retire_lmk_alone(dir, &config, Who::Proven(myself()), reason).unwrap();
             assert_eq!(retired.before, Vec::<String>::new());
             assert_eq!(opened(dir, &config, &card), (130, 0), "{crash:?}: all under one key");
+            assert_eq!(waiting(dir, &config), 2, "{crash:?}");
+            // The ceremony goes on under the next key: the sum is that of both components.
+            let whole = load(dir, &config, "ben", 9).kcv.unwrap();
+            let sum = KeyAlgorithm::Aes.check_value(&[7 ^ 9; 32]).unwrap();
+            assert_eq!(whole, crate::custody::text(&sum), "{crash:?}");
             let left = std::fs::read_dir(dir.join("keys")).unwrap().flatten();
             assert_eq!(left.filter(|f| f.file_name().to_string_lossy().starts_with("lmk")).count(), 1);
         }

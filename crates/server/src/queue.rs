@@ -150,6 +150,7 @@ fn is_reserved(body: &Body) -> bool {
         | Body::Echo
         | Body::Status { .. }
         | Body::Download { .. }
+        | Body::MasterKey(_)
         | Body::Unsupported { .. } => false,
     }
 }

@@ -24,6 +24,7 @@ const CORE_KEYS: [&str; 9] = [
     "core.reversal_attempts_max",
     "core.in_flight_max",
     "core.rate_age_hours_max",
+    "core.mac_failures_max",
 ];
 
 /// What a reload changed, and what it could not.

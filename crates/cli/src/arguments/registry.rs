@@ -1,6 +1,6 @@
 //! Registering merchants, terminals, links, routes, fee plans and limits, as people type it.
 
-use super::ConfigOption;
+use super::{ConfigOption, Named};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::{BusinessDate, CardClass, KeyName, Reason, TerminalMac};
@@ -294,6 +294,21 @@ fn bound(text: &str) -> Result<Bound, String> {
         _ => text.parse().map(|minor| Bound(Some(minor))).map_err(|_| "neither a number nor none".to_owned()),
     }
 }
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OfferKey {
+    #[command(flatten)]
+    pub(crate) target: Named,
+    /// The transport key that it travels under, as `key show` names it; without it the terminal's own master key.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) under: Option<KeyName>,
+    /// For how long it may be fetched.
+    #[arg(long, value_name = "N", default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=KEY_OFFER_HOURS))]
+    pub(crate) hours: u32,
+}
+
+/// Longest time for which a key may be fetched.
+const KEY_OFFER_HOURS: i64 = switchyard_domain::KEY_OFFER_HOURS_MAX as i64;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InjectKey {

@@ -1,7 +1,7 @@
 //! Key ceremonies, transport of keys, and master keys for terminals. docs/keys.md tells how a day with them goes.
 
 use crate::admin::{self, Admin};
-use crate::arguments::{DrawKey, InitKey, InjectKey, MovedKey, NamedKey, Output};
+use crate::arguments::{DrawKey, InitKey, InjectKey, MovedKey, Named, NamedKey, OfferKey, Output};
 use crate::hex::hex;
 use crate::operate::{nothing, object, rows, state};
 use crate::{Verdict, login, output, serve};
@@ -134,6 +134,22 @@ pub(crate) fn inject(options: &InjectKey, data: &Path, form: Output) -> Result<V
         "terminal": options.id, "kcv": shown.kcv, "block": shown.block, "cryptogram": shown.cryptogram,
     });
     object(&told, form)
+}
+
+pub(crate) fn offer(options: &OfferKey, data: &Path, form: Output) -> Result<Verdict> {
+    let OfferKey { target: Named { id, because }, under, hours } = options;
+    let config = serve::load(&because.config)?;
+    let (terminal, reason) = (id.parse()?, because.reason.clone());
+    let request = KeyRequest::Offer { terminal, under: *under, hours: *hours, reason };
+    let shown = Admin::open(data, &config)?.custody(request)?;
+    object(&json!({"terminal": id, "kcv": shown.kcv, "hours": hours}), form)
+}
+
+pub(crate) fn withdraw(named: &Named, data: &Path, form: Output) -> Result<Verdict> {
+    let config = serve::load(&named.because.config)?;
+    let (terminal, reason) = (named.id.parse()?, named.because.reason.clone());
+    Admin::open(data, &config)?.custody(KeyRequest::Withdraw { terminal, reason })?;
+    object(&json!({"terminal": named.id, "withdrawn": true}), form)
 }
 
 /// What there is to say, without what there is not.

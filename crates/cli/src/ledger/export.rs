@@ -98,11 +98,11 @@ fn each_posting(data: &Path, mut visit: impl FnMut(Row<'_>) -> Result<()>) -> Re
 }
 
 /// Takes out what an export, which is passed around, has no business to carry: sealed card numbers, PIN
-/// verification values and expiry dates of cards, wrapped keys, hashes of passwords. They stay in the ledger.
+/// verification values and expiry dates of cards, wrapped keys and what proves them, hashes of passwords. They stay in the ledger.
 fn redact(value: &mut Value) {
     match value {
         Value::Object(object) => {
-            for key in ["sealed", "key_id", "intake", "wrapped", "pvv", "expiry", "password"] {
+            for key in ["sealed", "key_id", "intake", "wrapped", "proof", "pvv", "expiry", "password"] {
                 object.remove(key);
             }
             object.values_mut().for_each(redact);
@@ -182,7 +182,7 @@ mod tests {
     fn an_export_has_no_sealed_card_and_no_key() {
         let mut value = json!({"record": {"card_issued": {
             "card": {"sealed": [1], "key_id": 1, "intake": 7, "hash": [2], "masked": 3},
-            "expiry": "3012", "pvv": [4], "keys": [{"wrapped": "D0", "check_value": [5]}],
+            "expiry": "3012", "pvv": [4], "keys": [{"wrapped": "D0", "proof": [6], "check_value": [5]}],
         }}});
         redact(&mut value);
         let left = json!({"card": {"hash": [2], "masked": 3}, "keys": [{"check_value": [5]}]});

@@ -38,6 +38,7 @@ pub(crate) fn told(outcome: &CommandOutcome, form: Output) -> Result<Verdict> {
         | CommandOutcome::Links(_)
         | CommandOutcome::Users(_)
         | CommandOutcome::Keys(_)
+        | CommandOutcome::WaitingKeys(_)
         | CommandOutcome::Passwords(_)
         | CommandOutcome::Permitted => (json!({"recorded": true}), "recorded".to_owned()),
     };

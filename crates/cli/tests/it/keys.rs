@@ -326,3 +326,77 @@ fn custodians_bring_the_local_master_key_together() {
     Process::start(command(&fees), "").finish().expect(0);
     Process::start(command(&["ledger", "verify"]), "").finish().expect(0);
 }
+
+/// A terminal of the world whose master key waits for it to be fetched.
+fn offered(world: &World, tid: &str, more: &[&str]) -> String {
+    let offer = ["terminal", "offer-key", tid, "--reason", "yearly change"];
+    let kcv = text(&json_of(world, &[&offer[..], more].concat()), "kcv");
+    crate::support::until("the projection to follow", || {
+        json_of(world, &["terminal", "show", tid])["offered_key"]["kcv"] == kcv
+    });
+    kcv
+}
+fn fetching_sales(world: &World, target: &str) -> Value {
+    let sim = ["sim", "terminals", "--target", target, "--transactions", "10", "--terminals", "1"];
+    json_of(world, &[&sim[..], &["--well-behaved", "--fetch-keys"]].concat())
+}
+
+#[test]
+fn a_terminal_fetches_its_master_key_while_custodians_change_the_one_that_it_waits_under() {
+    let world = World::make(&[]);
+    let serve = world.serve();
+    let target = serve.terminals.to_string();
+    let tid = text(&world.made["terminals"][0], "tid");
+    custodians(&world);
+    sales(&world, &target);
+    let withdrawn = offered(&world, &tid, &["--hours", "1"]);
+    world.run(&["terminal", "offer-key", &tid, "--reason", "again"]).expect(2);
+    world.run(&["terminal", "withdraw-key", &tid, "--reason", "another day"]).expect(0);
+    world.run(&["terminal", "withdraw-key", &tid, "--reason", "another day"]).expect(2);
+    crate::support::until("the projection to follow", || {
+        json_of(&world, &["terminal", "show", &tid])["offered_key"].is_null()
+    });
+
+    // A component waits under the local master key as the terminal's next key does; both go along to the next one.
+    let kcv = offered(&world, &tid, &[]);
+    assert_ne!(kcv, withdrawn);
+    let init = ["key", "init", "transport/1", "--cipher", "tdes", "--reason", "a test"];
+    world.run(&init).expect(0);
+    let [ann, ben] = ["ann", "ben"].map(|user| {
+        let drawn = as_user(&world, user, &["key", "component", "transport/1"], "").expect(0).json();
+        text(&drawn, "component")
+    });
+    as_user(&world, "ann", &["key", "load", "transport/1"], &format!("{ann}\n")).expect(0);
+    another_lmk(&world);
+    json_of(&world, &["key", "lmk", "retire", "--reason", "a test"]);
+    let loaded =
+        as_user(&world, "ben", &["key", "load", "transport/1"], &format!("{ben}\n")).expect(0).json();
+    let mut whole = components::combine(&[&unhex(&ann), &unhex(&ben)]).unwrap().expose().to_vec();
+    switchyard_keys::set_odd_parity(&mut whole);
+    assert_eq!(loaded["kcv"], hex(&kcv_of(&whole)[..3]));
+
+    let report = fetching_sales(&world, &target);
+    assert_eq!((&report["master_keys"], &report["errors_count"]), (&json!(1), &json!(0)), "{report}");
+    assert!(report["approved"].as_u64().unwrap() > 0, "{report}");
+    crate::support::until("the projection to follow", || {
+        let shown = json_of(&world, &["terminal", "show", &tid]);
+        shown["kcv"] == kcv && shown["offered_key"].is_null()
+    });
+    assert_eq!(fetching_sales(&world, &target)["master_keys"], 0, "it is taken once");
+    // A first key for a device whose maker put the transport key in.
+    offered(&world, &tid, &["--under", "transport/1"]);
+    serve.stop();
+    let exported = world.run(&["ledger", "export"]).expect(0).stdout;
+    for record in
+        ["terminal_key_offered", "terminal_key_taken", "terminal_key_withdrawn", "waiting_keys_translated"]
+    {
+        assert!(exported.contains(record), "{record}");
+    }
+    assert!(!exported.contains("wrapped") && !exported.contains("proof"));
+    sales_of_the_first_terminal(&world);
+    world.run(&["ledger", "verify"]).expect(0);
+}
+
+fn kcv_of(key: &[u8]) -> [u8; 4] {
+    kcv(&switchyard_keys::DesKey::from_slice(key).unwrap())
+}

@@ -251,7 +251,10 @@ fn every_command_shows_an_example_of_itself() {
         ("batch", "list show force-close"),
         ("case", "list show resolve"),
         ("card", "list block unblock import"),
-        ("terminal", "add disable enable reset-batch force-sign-on renew-keys inject-key"),
+        (
+            "terminal",
+            "add disable enable reset-batch force-sign-on renew-keys inject-key offer-key withdraw-key",
+        ),
         ("merchant", "add disable enable"),
         ("route", "list add remove diff"),
         ("fee-plan", "list set"),

@@ -6,7 +6,7 @@ use crate::key::{CEREMONIES_MAX, Ceremony, KeyCommand, Translation};
 use crate::machine::{Core, Output};
 use switchyard_domain::{
     Actor, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LinkIndex, LmkChange, Record, TerminalIndex,
-    Timestamp, UserName,
+    Timestamp, UserName, WaitingKey,
 };
 
 const CEREMONY: &str = "a ceremony for this key";
@@ -56,6 +56,14 @@ impl Core {
                 Record::LmkChanged(change)
             }
             KeyCommand::Translate { keys } => return self.translate(actor, keys, now, out),
+            KeyCommand::Offer(new) => return self.offer_key(actor, *new, now, out),
+            KeyCommand::Withdraw { terminal, reason } => {
+                return self.withdraw_key(actor, &terminal, reason, now, out);
+            }
+            KeyCommand::Waiting => {
+                return Ok(CommandOutcome::WaitingKeys(self.state.registry.waiting_keys().collect()));
+            }
+            KeyCommand::TranslateWaiting { keys } => return self.translate_waiting(actor, keys, now, out),
             KeyCommand::RetireLmk { check_values, reason } => {
                 if self.state.registry.lmk.is_some_and(|in_force| check_values.contains(&in_force)) {
                     return Err(CommandError::Invalid { what: "retiring the local master key in force" });
@@ -75,14 +83,8 @@ impl Core {
         Ok(CommandOutcome::Recorded)
     }
 
-    /// Two or three custodians who are no others' bring a component each. Components that wait for others are under the
-    /// key before it: their ceremonies come to their end first.
+    /// Two or three custodians who are no others' bring a component each.
     fn may_change_lmk(&self, change: &LmkChange) -> Result<(), CommandError> {
-        if self.state.registry.ceremonies.iter().any(|(_, open)| !open.components.is_empty()) {
-            return Err(CommandError::NotNow {
-                why: "components of a key wait for others: end the ceremony, or cancel it",
-            });
-        }
         let custodians = &change.custodians;
         if !(CUSTODIANS_MIN..=CUSTODIANS_MAX).contains(&custodians.len()) {
             return Err(CommandError::Invalid { what: "the number of custodians: two or three" });
@@ -117,6 +119,28 @@ impl Core {
         let (count, unchanged) = (keys.len(), all - keys.len());
         if count > 0 {
             self.emit(Record::KeysTranslated { keys }, actor, now, out);
+        }
+        Ok(CommandOutcome::Changed { count, unchanged })
+    }
+
+    /// As [`translate`](Self::translate). A ceremony or an offer that has ended meanwhile has no key to be translated.
+    fn translate_waiting(
+        &mut self,
+        actor: Actor,
+        keys: Vec<Translation<WaitingKey>>,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        let registry = &self.state.registry;
+        let all = keys.len();
+        let same = |key: &Translation<WaitingKey>| {
+            let is_same = key.before.check_value == key.now.check_value;
+            is_same && registry.waiting(&key.key) == Some(&key.before)
+        };
+        let keys: Vec<_> = keys.into_iter().filter(same).map(|key| (key.key, key.now)).collect();
+        let (count, unchanged) = (keys.len(), all - keys.len());
+        if count > 0 {
+            self.emit(Record::WaitingKeysTranslated { keys }, actor, now, out);
         }
         Ok(CommandOutcome::Changed { count, unchanged })
     }

@@ -10,6 +10,7 @@ mod fx;
 mod issuer;
 mod key;
 mod matching;
+mod offer;
 mod order;
 mod original;
 mod postings;
@@ -36,6 +37,7 @@ impl Core {
     pub(crate) fn tick(&mut self, now: Timestamp, out: &mut Output) {
         self.expire_upstream(now, out);
         self.expire_transfer_holds(now, out);
+        self.expire_offers(now, out);
         self.drive_links(now, out);
         self.summarise_refusals(now, out);
         self.state.pack_some();

@@ -57,19 +57,15 @@ impl Core {
             Body::SignOff { stan } => self.sign_off(caller, stan, now, out),
             Body::Status { status } => self.status_upload(caller, status, now, out),
             Body::Download { kind, step } => self.download(caller, kind, &step, now, out),
+            Body::MasterKey(step) => self.master_key(caller, step, now, out),
             Body::ScriptResult(result) => {
                 if self.signed_on(&caller, out) {
                     self.script_result(caller, *result, now, out);
                 }
             }
             Body::Echo => {
-                let reply = Reply {
-                    code: ResponseCode::APPROVED,
-                    body: ReplyBody::Echo { at: now },
-                    requirement: 0,
-                    chip: None,
-                };
-                out.reply(origin, reply);
+                let (code, body) = (ResponseCode::APPROVED, ReplyBody::Echo { at: now });
+                out.reply(origin, Reply { code, body, requirement: 0, chip: None });
             }
             Body::Unsupported { code } => out.refuse(origin, code),
             Body::Financial(financial) => {

@@ -45,6 +45,7 @@ impl Core {
             | Body::ScriptResult(_)
             | Body::BatchTotals { .. }
             | Body::BatchUpload { .. }
+            | Body::MasterKey(_)
             | Body::Unsupported { .. } => {}
         }
     }

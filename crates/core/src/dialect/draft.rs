@@ -3,7 +3,7 @@
 use super::card::DraftCard;
 use super::refusal::Refusal;
 use crate::input::{
-    Body, Card, DownloadStep, Financial, KeyForm, OriginalRef, Reversal, ScriptResult, Upload,
+    Body, Card, DownloadStep, Financial, KeyForm, MasterKeyStep, OriginalRef, Reversal, ScriptResult, Upload,
 };
 use switchyard_domain::{
     Amount, BatchNumber, BatchTotals, CardHash, CardRef, DownloadKind, Echo, Expiry, Fingerprint, MerchantId,
@@ -97,6 +97,8 @@ pub enum Draft {
         /// How far.
         step: DownloadStep,
     },
+    /// A step of the download of the master key.
+    MasterKey(MasterKeyStep),
     /// What a chip made of its issuer's scripts.
     ScriptResult(Box<ScriptResult>),
     /// A transaction.
@@ -227,6 +229,7 @@ impl Draft {
             | Self::Echo
             | Self::Status { .. }
             | Self::Download { .. }
+            | Self::MasterKey(_)
             | Self::ScriptResult(_)
             | Self::BatchTotals { .. }
             | Self::BatchUpload { .. } => {}
@@ -243,6 +246,7 @@ impl Draft {
             | Self::Echo
             | Self::Status { .. }
             | Self::Download { .. }
+            | Self::MasterKey(_)
             | Self::ScriptResult(_)
             | Self::BatchTotals { .. }
             | Self::BatchUpload { .. } => None,
@@ -272,6 +276,7 @@ impl Draft {
             Self::Echo => Body::Echo,
             Self::Status { status } => Body::Status { status },
             Self::Download { kind, step } => Body::Download { kind, step },
+            Self::MasterKey(step) => Body::MasterKey(step),
             Self::ScriptResult(result) => Body::ScriptResult(result),
             Self::Financial(financial) => Body::Financial(Box::new(financial.into_financial(seal)?)),
             Self::Reversal(reversal) => Body::Reversal(Box::new(reversal.into_reversal(hash)?)),

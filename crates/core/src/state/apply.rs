@@ -84,7 +84,11 @@ impl State {
             | Record::KeyMoved { .. }
             | Record::LmkChanged(_)
             | Record::KeysTranslated { .. }
-            | Record::LmkRetired { .. } => self.registry.apply_ceremony(stamped),
+            | Record::LmkRetired { .. }
+            | Record::TerminalKeyOffered { .. }
+            | Record::TerminalKeyTaken { .. }
+            | Record::TerminalKeyWithdrawn { .. }
+            | Record::WaitingKeysTranslated { .. } => self.registry.apply_ceremony(stamped),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
             | Record::MacsFailed { .. }

@@ -45,6 +45,8 @@ impl Registry {
                 }
             }
             KeyUse::TerminalMaster => {
+                // What it may fetch was meant to follow the key before this one.
+                self.offers.remove(&TerminalIndex(name.owner));
                 if let Some(state) = self.terminals.get_mut(owner) {
                     state.terminal.master_key = key.clone();
                 }
@@ -120,6 +122,10 @@ impl Registry {
             Record::KeysTranslated { keys } => {
                 keys.iter().try_for_each(|(name, key)| self.translate(*name, key))?;
             }
+            Record::TerminalKeyOffered { .. }
+            | Record::TerminalKeyTaken { .. }
+            | Record::TerminalKeyWithdrawn { .. }
+            | Record::WaitingKeysTranslated { .. } => self.apply_waiting(&stamped.record)?,
             // What these say is for those who read the ledger.
             Record::KeyComponentDrawn { .. } | Record::KeyMoved { .. } | Record::LmkRetired { .. } => {}
             _ => unreachable!("only records of ceremonies come here"),

@@ -22,6 +22,7 @@ mod saf;
 mod transactions;
 mod users;
 mod view;
+mod waiting;
 
 pub use cases::OpenCase;
 pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};

@@ -3,13 +3,13 @@
 use crate::key::Ceremony;
 use crate::state::ranges::Ranges;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyName, KeyRecord, KeyUse, Link, LinkIndex,
-    LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal, TerminalId,
-    TerminalIndex, TerminalProfile, WorkingKeys,
+    BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyName, KeyOffer, KeyRecord, KeyUse, Link,
+    LinkIndex, LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route, Terminal,
+    TerminalId, TerminalIndex, TerminalProfile, Timestamp, WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -68,6 +68,8 @@ pub struct Registry {
     pub(crate) keys: Vec<(KeyName, KeyRecord)>,
     /// Keys that their custodians have begun to bring together.
     pub(crate) ceremonies: Vec<(KeyName, Ceremony)>,
+    /// Master keys that terminals may fetch.
+    pub(crate) offers: BTreeMap<TerminalIndex, KeyOffer>,
     /// Check value of the local master key, once it was changed.
     pub(crate) lmk: Option<[u8; 4]>,
     pub(crate) cards: Vec<IssuedCard>,
@@ -99,6 +101,10 @@ impl Registry {
     /// Whether a terminal is to sign on for new working keys at its next answer.
     pub fn wants_new_keys(&self, index: TerminalIndex) -> bool {
         self.terminal(index).is_some_and(|state| state.renews_keys)
+    }
+    /// The master key that a terminal may fetch: its check value, and until when.
+    pub fn offered_key(&self, index: TerminalIndex) -> Option<([u8; 4], Timestamp)> {
+        self.offers.get(&index).map(|offer| (offer.key.check_value, offer.until))
     }
     /// Wrong MACs of a terminal in a row, as far as they are recorded.
     pub fn wrong_macs(&self, index: TerminalIndex) -> u32 {

@@ -19,6 +19,7 @@ mod issuer_scripts;
 mod kinds;
 mod link;
 mod matching;
+mod offers;
 mod on_us;
 mod orders;
 mod partial;

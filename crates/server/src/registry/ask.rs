@@ -77,11 +77,14 @@ fn merchant_json(row: &MerchantRow) -> Value {
 fn terminal_json(source: &mut impl Source, row: &TerminalRow) -> Result<Value, Trouble> {
     let merchant = source.row(&super::project::key(b'm', row.merchant.0))?;
     let merchant: Option<MerchantRow> = merchant.map(|bytes| super::decode(&bytes)).transpose()?;
+    let offered = row.offered.map(
+        |offered| json!({"kcv": custody::text(&offered.check_value), "until": offered.until.to_string()}),
+    );
     Ok(json!({
         "number": row.number, "tid": row.id, "mid": merchant.map(|row| row.merchant.id),
         "dialect": row.profile.dialect.name(), "carries_mac": row.profile.carries_mac,
         "takes_partial": row.profile.takes_partial, "mac": row.mac, "kcv": custody::text(&row.check_value), "signed_on": row.signed_on, "key_version": row.key_version,
         "batch": row.batch, "signed_on_at": row.signed_on_at.map(|at| at.to_string()),
-        "disabled": row.disabled, "registered_at": row.registered_at.to_string(),
+        "disabled": row.disabled, "registered_at": row.registered_at.to_string(), "offered_key": offered,
     }))
 }

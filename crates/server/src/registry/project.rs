@@ -16,13 +16,13 @@ use switchyard_ledger::Sequence;
 use switchyard_ledger::projection::{Projection, Tree, Trouble};
 
 use super::Kind;
-use super::rows::{CardRow, FeePlanRow, LinkRow, MerchantRow, RouteRow, TerminalRow};
+use super::rows::{CardRow, FeePlanRow, LinkRow, MerchantRow, OfferedKey, RouteRow, TerminalRow};
 
 /// The projection's name.
 pub const NAME: &str = "registry";
 
 /// Counts up when rows change; they are then made anew.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Projects the registry.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,6 +87,17 @@ impl Projection for RegistryProjection {
                 })
             }
             Record::KeyInstalled { name, key } => install(tree, name, &key, broken),
+            Record::TerminalKeyOffered { terminal, offer } => {
+                let offered = OfferedKey { check_value: offer.key.check_value, until: offer.until };
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.offered = Some(offered))
+            }
+            Record::TerminalKeyTaken { terminal, key } => {
+                let name = KeyName { usage: KeyUse::TerminalMaster, owner: terminal.0 };
+                install(tree, name, &key, broken)
+            }
+            Record::TerminalKeyWithdrawn { terminal, .. } => {
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.offered = None)
+            }
             Record::SignedOff { terminal, .. } => {
                 change(tree, terminal.0, broken, |row: &mut TerminalRow| row.signed_on = false)
             }
@@ -115,8 +126,9 @@ impl Projection for RegistryProjection {
 
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
-/// [`Record::MerchantOrdered`], and [`Record::RouteRemoved`].
-const VARIANTS: [RangeInclusive<u32>; 3] = [2..=11, 34..=35, 42..=42];
+/// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], and from [`Record::TerminalKeyOffered`] to
+/// [`Record::TerminalKeyWithdrawn`].
+const VARIANTS: [RangeInclusive<u32>; 4] = [2..=11, 34..=35, 42..=42, 72..=74];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {
@@ -132,6 +144,7 @@ fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
         batch: None,
         signed_on_at: None,
         disabled: false,
+        offered: None,
     }
 }
 
@@ -179,9 +192,10 @@ fn change<T: Kind + Serialize>(
 fn install(tree: &mut Tree<'_>, name: KeyName, key: &KeyRecord, broken: Trouble) -> Result<(), Trouble> {
     let check_value = key.check_value;
     match name.usage {
-        KeyUse::TerminalMaster => {
-            change(tree, name.owner, broken, |row: &mut TerminalRow| row.check_value = check_value)
-        }
+        KeyUse::TerminalMaster => change(tree, name.owner, broken, |row: &mut TerminalRow| {
+            row.check_value = check_value;
+            row.offered = None;
+        }),
         KeyUse::ZonePin => {
             change(tree, name.owner, broken, |row: &mut LinkRow| row.check_value = check_value)
         }
@@ -219,13 +233,19 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use switchyard_domain::{Actor, CardClass, MerchantIndex, RouteTarget, TerminalIndex};
+    use switchyard_domain::{
+        Actor, CardClass, KeyOffer, LineKey, MerchantIndex, RouteTarget, TerminalIndex, WrappedKey,
+    };
 
     #[test]
     fn the_projection_wants_what_it_applies() {
         let reason = || "because".parse().unwrap();
         let route = Route { low: 1, high: 2, class: CardClass::Debit, target: RouteTarget::OnUs, issuer: 1 };
         let order = TerminalOrder::Disable;
+        let key = KeyRecord { wrapped: WrappedKey("D".into()), check_value: [0; 4] };
+        let line = LineKey { wrapped: vec![0; 20], proof: [0; 8] };
+        let (until, reason_of_offer) = (Timestamp(0), reason());
+        let offer = KeyOffer { key: key.clone(), under: None, line, until, reason: reason_of_offer };
         for record in [
             Record::RouteAdded(route.clone()),
             Record::TerminalOrdered { terminal: TerminalIndex(0), order, reason: reason() },
@@ -235,6 +255,9 @@ mod tests {
                 reason: reason(),
             },
             Record::RouteRemoved { route, reason: reason() },
+            Record::TerminalKeyOffered { terminal: TerminalIndex(0), offer: Box::new(offer) },
+            Record::TerminalKeyTaken { terminal: TerminalIndex(0), key },
+            Record::TerminalKeyWithdrawn { terminal: TerminalIndex(0), check_value: [0; 4], reason: None },
         ] {
             let mut bytes = Vec::new();
             Stamped { at: Timestamp(0), actor: Actor::Switch, record }.encode(&mut bytes);

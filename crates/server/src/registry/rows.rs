@@ -48,6 +48,17 @@ pub struct TerminalRow {
     pub signed_on_at: Option<Timestamp>,
     /// Whether an operator disabled it.
     pub disabled: bool,
+    /// The master key that it may fetch.
+    pub offered: Option<OfferedKey>,
+}
+
+/// A master key that a terminal may fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedKey {
+    /// Its check value.
+    pub check_value: [u8; 4],
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// A link.

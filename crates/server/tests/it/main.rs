@@ -11,6 +11,7 @@ mod end_to_end;
 mod intake;
 mod links;
 mod listening;
+mod master_key;
 mod metrics;
 mod snapshots;
 mod threats;

@@ -180,6 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
 pub struct Client {
     pub stream: Box<dyn Wire>,
     pub batch: u64,
+    /// Its master key.
+    pub tmk: [u8; 16],
     pik: Option<TdesCipher>,
     mak: Option<MacKey>,
     tdk: Option<TdesCipher>,
@@ -194,7 +196,7 @@ impl Client {
 
     /// A terminal on a connection that is there.
     pub fn over(stream: impl Wire + 'static) -> Self {
-        Self { stream: Box::new(stream), batch: 1, pik: None, mak: None, tdk: None }
+        Self { stream: Box::new(stream), batch: 1, tmk: TMK, pik: None, mak: None, tdk: None }
     }
 
     /// A connection that has signed on.
@@ -219,7 +221,7 @@ impl Client {
         let answer = self.read().await;
         let message = dialect().parse(&answer.body).unwrap();
         if let Some(block) = message.bytes(62) {
-            let tmk = DesKey::from_slice(&TMK).unwrap();
+            let tmk = DesKey::from_slice(&self.tmk).unwrap();
             let keys = WorkingKeyBlock::open(&tmk, block, MakLength::Single).unwrap();
             self.pik = Some(TdesCipher::new(&keys.pik));
             self.mak = Some(MacKey::new(MacAlgorithm::CupEcb, keys.mak.expose()).unwrap());

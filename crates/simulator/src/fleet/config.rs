@@ -1,8 +1,11 @@
 //! What a fleet does.
 
-use crate::world::DemoWorld;
+use crate::error::SimError;
+use crate::world::{DemoKey, DemoWorld};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use switchyard_domain::TerminalId;
 
 /// How often each kind of work is done, relative to the others. Work that needs an original for which
 /// there is none becomes a sale.
@@ -176,6 +179,27 @@ pub struct FleetConfig {
     pub connect_patience: Duration,
     /// Whether batches are closed and terminals signed off at the end.
     pub close_at_end: bool,
+    /// Terminals fetch master keys that wait for them before they sign on, and keep them here.
+    pub keys: Option<KeyKeeper>,
+}
+
+/// The world file, which terminals with new master keys change one after the other.
+#[derive(Debug, Clone)]
+pub struct KeyKeeper {
+    path: PathBuf,
+    turn: Arc<Mutex<()>>,
+}
+
+impl KeyKeeper {
+    /// For the world file at `path`.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, turn: Arc::default() }
+    }
+    /// Keeps a terminal's master key.
+    pub(super) fn keep(&self, tid: TerminalId, key: &DemoKey) -> Result<(), SimError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        DemoWorld::keep_master_key(&self.path, tid, key)
+    }
 }
 
 impl FleetConfig {
@@ -198,6 +222,7 @@ impl FleetConfig {
             answer_timeout: Duration::from_secs(30),
             connect_patience: Duration::from_secs(30),
             close_at_end: true,
+            keys: None,
         }
     }
 }

@@ -8,7 +8,7 @@ mod run;
 mod scenario;
 mod worker;
 
-pub use config::{FleetConfig, Mischief, Mix};
+pub use config::{FleetConfig, KeyKeeper, Mischief, Mix};
 pub use report::{FAULTS_KEPT_MAX, FleetFault, FleetOutcome, FleetReport, Percentiles};
 pub use run::run_fleet;
 pub use scenario::Scenario;

@@ -90,6 +90,8 @@ pub struct FleetReport {
     pub repeats: u64,
     /// Requests of a journal that were ended after a restart.
     pub recovered: u64,
+    /// Master keys that were fetched.
+    pub master_keys: u64,
     /// Messages of every kind.
     pub messages: u64,
     /// Batches closed.
@@ -117,6 +119,7 @@ pub(super) struct Part {
     pub(super) errors_count: u64,
     pub(super) repeats: u64,
     pub(super) recovered: u64,
+    pub(super) master_keys: u64,
     pub(super) echoes: u64,
     pub(super) script_results: u64,
     pub(super) messages: u64,
@@ -140,6 +143,7 @@ impl FleetReport {
             unknown: 0,
             repeats: 0,
             recovered: 0,
+            master_keys: 0,
             messages: 0,
             batches: Vec::new(),
             errors: Vec::new(),
@@ -180,6 +184,7 @@ impl FleetReport {
         self.batches.extend(part.batches);
         self.repeats += part.repeats;
         self.recovered += part.recovered;
+        self.master_keys += part.master_keys;
         self.messages += part.messages;
         self.errors_count += part.errors_count;
         let room = FAULTS_KEPT_MAX.saturating_sub(self.errors.len());

@@ -84,6 +84,9 @@ impl Worker {
     async fn recover(&mut self) -> Result<(), SimError> {
         let mut failures = 0;
         loop {
+            if let (0, Err(error)) = (failures, self.fetch_key().await) {
+                self.fault("master key", None, "a key, or none", &error.to_string());
+            }
             match self.terminal.recover().await {
                 Ok(recovered) => {
                     for done in recovered.ended {
@@ -102,6 +105,19 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// The master key that waits, where the fleet is told to look for one. UnionPay terminals only.
+    async fn fetch_key(&mut self) -> Result<(), SimError> {
+        let Some(keeper) = self.config.keys.as_ref().filter(|_| !self.terminal.spec().speech.is_generic())
+        else {
+            return Ok(());
+        };
+        if let Some(key) = self.terminal.fetch_master_key().await? {
+            keeper.keep(self.terminal.spec().tid, &key)?;
+            self.part.master_keys += 1;
+        }
+        Ok(())
     }
 
     async fn end(&mut self) -> Result<(), SimError> {

@@ -91,6 +91,12 @@ impl Terminal {
     }
 
     async fn exchange(&mut self, mti: u16, code: &str, de62: &[u8]) -> Result<Reply, SimError> {
+        let reply = self.asked(mti, code, de62).await?;
+        if reply.is_approved() { Ok(reply) } else { Err(refused("download", reply.code)) }
+    }
+
+    /// The answer to a step of a download, whatever it says.
+    pub(super) async fn asked(&mut self, mti: u16, code: &str, de62: &[u8]) -> Result<Reply, SimError> {
         for attempt in 1..=ADMIN_ATTEMPTS_MAX {
             let stan = self.state.take_stan();
             let (composer, asking) = (self.composer(self.state.batch), Asking::Download(mti));
@@ -99,7 +105,6 @@ impl Terminal {
             let line = self.admin_line(AdminKind::Download, stan, asking);
             match self.converse(&frame, line, &expected).await {
                 Err(error) if is_line_trouble(&error) && attempt < ADMIN_ATTEMPTS_MAX => {}
-                Ok(reply) if !reply.is_approved() => return Err(refused("download", reply.code)),
                 other => return other,
             }
         }

@@ -13,6 +13,7 @@ mod keys;
 mod line;
 mod machine;
 mod manage;
+mod master_key;
 mod order;
 mod record;
 mod recover;

@@ -5,6 +5,8 @@ use crate::error::SimError;
 use crate::hex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use switchyard_domain::{
     AcquirerId, BankAccount, BatchNumber, CardClass, Expiry, LinkDialect, MaskedPan, Merchant, MerchantId,
@@ -278,6 +280,27 @@ impl DemoWorld {
         let bytes =
             std::fs::read(path).map_err(|source| SimError::Io { what: "read the world file", source })?;
         serde_json::from_slice(&bytes).map_err(|source| SimError::Json { what: "world file", source })
+    }
+    /// Puts a terminal's next master key into `DATA/demo.json`, in the place of the one before.
+    ///
+    /// # Errors
+    /// As [`DemoWorld::read`], and [`SimError::World`] when the terminal is not in it.
+    pub fn keep_master_key(path: &Path, tid: TerminalId, key: &DemoKey) -> Result<(), SimError> {
+        let mut world = Self::read(path)?;
+        let own = world.terminals.iter_mut().find(|terminal| terminal.tid == tid);
+        let own = own.ok_or(SimError::World { what: "terminal" })?;
+        (own.tmk, own.kcv) = (key.clone(), CheckValue(key.check_value()));
+        let json = serde_json::to_vec_pretty(&world);
+        let json = json.map_err(|source| SimError::Json { what: "world file", source })?;
+        let temporary = path.with_extension("json-next");
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = options.open(&temporary).and_then(|mut file| {
+            file.write_all(&json)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, path)
+        });
+        written.map_err(|source| SimError::Io { what: "write the world file", source })
     }
     /// The link with this name.
     ///

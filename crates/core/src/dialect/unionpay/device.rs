@@ -1,8 +1,8 @@
-//! DE 62 of downloads and DE 55 of script results.
+//! DE 62 of downloads, of the master key too, and DE 55 of script results.
 
 use super::read::Reader;
 use crate::dialect::Refusal;
-use crate::input::DownloadStep;
+use crate::input::{DownloadStep, MasterKeyStep};
 use switchyard_domain::{DownloadKind, name_of};
 
 /// Bytes of the result of one script.
@@ -36,6 +36,14 @@ impl Reader<'_, '_, '_> {
             Step::List => DownloadStep::List { seen: seen(de62)? },
             Step::One => DownloadStep::One { name: name_of(kind, de62).map_err(|_| Refusal::malformed(62))? },
         })
+    }
+
+    /// 60.3 = 401: check value and proof.
+    pub(super) fn master_key_taken(&self) -> Result<MasterKeyStep, Refusal> {
+        let parts = self.0.raw(62).and_then(|de62| de62.split_first_chunk::<4>());
+        let (check_value, proof) = parts.ok_or(Refusal::malformed(62))?;
+        let proof = proof.try_into().map_err(|_| Refusal::malformed(62))?;
+        Ok(MasterKeyStep::Confirm { check_value: *check_value, proof })
     }
 
     pub(super) fn scripts(&self) -> Result<Scripts, Refusal> {

@@ -9,7 +9,7 @@ use crate::dialect::draft::{
 };
 use crate::dialect::elements::Elements;
 use crate::dialect::{Refusal, wipe};
-use crate::input::{OriginalRef, ScriptResult};
+use crate::input::{MasterKeyStep, OriginalRef, ScriptResult};
 use std::ops::Range;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, PinBlock, ReversalReason,
@@ -119,6 +119,8 @@ impl<'a> Reader<'_, '_, 'a> {
             Action::Echo => Draft::Echo,
             Action::Status => Draft::Status { status: self.required_bytes(62)?.to_vec() },
             Action::Download(kind, step) => Draft::Download { kind, step: self.download(kind, step)? },
+            Action::MasterKey => Draft::MasterKey(MasterKeyStep::Fetch),
+            Action::MasterKeyTaken => Draft::MasterKey(self.master_key_taken()?),
             Action::ScriptResult => {
                 let Scripts { results, verification, counter } = self.scripts()?;
                 let (stan, batch, original) = (self.stan()?, de60.batch, self.original()?);

@@ -34,6 +34,8 @@ pub(super) enum Action {
     Echo,
     Status,
     Download(DownloadKind, Step),
+    MasterKey,
+    MasterKeyTaken,
     ScriptResult,
     BatchTotals,
     UploadItems,
@@ -149,6 +151,8 @@ pub(super) const ROWS: &[Row] = &[
     management(0x0800, &[4], Action::SignOn(KeyForm::DoubleWithTrack), &[11, 41, 42, 60, 63], SIGNED_ON),
     management(0x0820, &[2], Action::SignOff, &[11, 41, 42, 60], &[11, 12, 13, 32, 37, 39, 41, 42, 60]),
     management(0x0820, &[301], Action::Echo, &[41, 42, 60], &[11, 12, 13, 39, 41, 42, 60]),
+    management(0x0800, &[400], Action::MasterKey, &[41, 42, 60], GIVEN),
+    management(0x0800, &[401], Action::MasterKeyTaken, &[41, 42, 60, 62], ENDED),
     download(0x0800, &[360], DownloadKind::Parameter, Step::Parameters, &[41, 42, 60]),
     download(0x0800, &[361], DownloadKind::Parameter, Step::End, &[41, 42, 60]),
     download(0x0820, &[372], DownloadKind::CaKey, Step::List, &[41, 42, 60, 62]),
@@ -204,6 +208,8 @@ impl Row {
             | Action::Echo
             | Action::Status
             | Action::Download(..)
+            | Action::MasterKey
+            | Action::MasterKeyTaken
             | Action::ScriptResult
             | Action::BatchTotals
             | Action::UploadItems
@@ -233,6 +239,8 @@ impl Row {
             | Action::Echo
             | Action::Status
             | Action::Download(..)
+            | Action::MasterKey
+            | Action::MasterKeyTaken
             | Action::ScriptResult
             | Action::BatchTotals
             | Action::UploadItems
@@ -267,7 +275,7 @@ fn refusal(selector: Selector) -> Refusal {
         (0x0200 | 0x0220, 60, _) => "a code payment",
         (0x0320 | 0x0800 | 0x0820, 7 | 8, _) | (0x0800 | 0x0820, _, Some(800..=809)) => "a signature upload",
         (0x0800 | 0x0820, _, Some(5 | 6)) => "a sign-on with SM4 keys",
-        (0x0800 | 0x0820, _, Some(400..=402 | 420)) => "a master key download",
+        (0x0800 | 0x0820, _, Some(400..=402 | 420)) => "a master key download of this form",
         (0x0800 | 0x0820, _, Some(101 | 373 | 390..=399 | 960 | 961)) => "a download",
         _ => return Refusal::unknown(),
     };

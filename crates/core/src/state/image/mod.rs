@@ -21,10 +21,9 @@ use crate::state::rows::check;
 use crate::state::transactions::{CardKeyUse, Transaction};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules,
-    Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, Timestamp, TransactionId,
+    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, Timestamp, TransactionId, KeyOffer, TerminalIndex,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
@@ -203,6 +202,7 @@ struct Terms {
     keys: Vec<(KeyName, KeyRecord)>,
     fee_plans: Vec<FeePlan>,
     ceremonies: Vec<(KeyName, Ceremony)>,
+    offers: BTreeMap<TerminalIndex, KeyOffer>,
     lmk: Option<[u8; 4]>,
 }
 

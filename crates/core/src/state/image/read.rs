@@ -294,6 +294,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         keys,
         fee_plans,
         ceremonies,
+        offers,
         lmk,
     } = terms;
     if [link_modes.len(), link_terms.len()] != [links.len(); 2] {
@@ -310,6 +311,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         keys,
         fee_plans,
         ceremonies,
+        offers,
         lmk,
         ..before
     };

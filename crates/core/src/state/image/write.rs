@@ -97,6 +97,7 @@ impl State {
             keys: registry.keys.clone(),
             fee_plans: registry.fee_plans.clone(),
             ceremonies: registry.ceremonies.clone(),
+            offers: registry.offers.clone(),
             lmk: registry.lmk,
         };
         one(SectionKind::Head, pack(&self.head()))

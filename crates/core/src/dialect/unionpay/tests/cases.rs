@@ -18,6 +18,8 @@ pub(super) enum Expected {
     Status,
     Download,
     DownloadEnd,
+    MasterKey,
+    MasterKeyTaken,
     Script,
     BatchTotals,
     Items,
@@ -25,7 +27,7 @@ pub(super) enum Expected {
     End,
 }
 use Expected::{BatchTotals, Detail, Echo, End, Financial, Items, Reversal, Script, SignOff, SignOn, Status};
-use Expected::{Download, DownloadEnd};
+use Expected::{Download, DownloadEnd, MasterKey, MasterKeyTaken};
 
 /// MTI, DE 3, DE 25, DE 60.1, DE 60.3, what it is, elements of request and reply.
 type Case = (u16, Option<u64>, u64, u8, &'static [u16], Expected, &'static str, &'static str);
@@ -133,6 +135,12 @@ pub(super) const CASES: &[Case] = &[
         "11 12 13 39 41 42 60 62"),
     (0x0800, None, 0, 0, &[361, 371, 381], DownloadEnd,
         "41 42 60",
+        "11 12 13 39 41 42 60"),
+    (0x0800, None, 0, 0, &[400], MasterKey,
+        "41 42 60",
+        "11 12 13 39 41 42 60 62"),
+    (0x0800, None, 0, 0, &[401], MasterKeyTaken,
+        "41 42 60 62",
         "11 12 13 39 41 42 60"),
     (0x0620, None, 0, 0, &[951], Script,
         "11 41 42 55 60 64",

@@ -101,6 +101,7 @@ impl Request {
             Some("370") => b"\x9F\x06\x05\xA0\x00\x00\x03\x33\x9F\x22\x01\x0B",
             Some("380") => b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01\x01",
             Some("372" | "382") => b"100",
+            Some("401") => b"\x01\x02\x03\x04\x11\x12\x13\x14\x15\x16\x17\x18",
             _ => b"status",
         }
     }

@@ -48,8 +48,10 @@ fn reply(expected: Expected, request: &Request, code: ResponseCode) -> Reply {
         },
         Expected::SignOn => ReplyBody::SignOn { facts, batch: batch(727), key_block: vec![0xAB; 40] },
         Expected::SignOff => ReplyBody::SignOff { facts },
-        Expected::Echo | Expected::Status | Expected::DownloadEnd => ReplyBody::Echo { at: AT },
-        Expected::Download => ReplyBody::Download { at: AT, data: b"1".to_vec() },
+        Expected::Echo | Expected::Status | Expected::DownloadEnd | Expected::MasterKeyTaken => {
+            ReplyBody::Echo { at: AT }
+        }
+        Expected::Download | Expected::MasterKey => ReplyBody::Download { at: AT, data: b"1".to_vec() },
         Expected::Script => ReplyBody::ScriptResult { facts },
         Expected::BatchTotals => {
             let debit = Side { amount_minor: 7, count: 7 };
@@ -85,7 +87,12 @@ fn written(
 fn complete(expected: Expected, request: Request) -> Request {
     match expected {
         Expected::Financial(_) | Expected::Reversal(_) => request.with(2).with(14).with(53),
-        Expected::Echo | Expected::Status | Expected::Download | Expected::DownloadEnd => request.with(11),
+        Expected::Echo
+        | Expected::Status
+        | Expected::Download
+        | Expected::DownloadEnd
+        | Expected::MasterKey
+        | Expected::MasterKeyTaken => request.with(11),
         Expected::Script => request.with(3).with(4),
         _ => request,
     }

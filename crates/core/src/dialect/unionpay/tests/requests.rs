@@ -4,7 +4,7 @@ use super::cases::{Expected, ITEM};
 use super::*;
 use crate::dialect::unionpay::device::Step;
 use crate::dialect::unionpay::table::{Action, ROWS};
-use crate::input::{Financial, KeyForm, Reversal, Upload};
+use crate::input::{Financial, KeyForm, MasterKeyStep, Reversal, Upload};
 use switchyard_domain::{
     Currency, DownloadKind, MessageClass, ReversalReason, TransactionKind as Kind, UploadedItem,
 };
@@ -18,6 +18,8 @@ fn matches(expected: Expected, draft: &Draft) -> bool {
         | (Expected::Echo, Draft::Echo)
         | (Expected::Status, Draft::Status { .. })
         | (Expected::Download | Expected::DownloadEnd, Draft::Download { .. })
+        | (Expected::MasterKey, Draft::MasterKey(MasterKeyStep::Fetch))
+        | (Expected::MasterKeyTaken, Draft::MasterKey(MasterKeyStep::Confirm { .. }))
         | (Expected::Script, Draft::ScriptResult(_))
         | (Expected::BatchTotals, Draft::BatchTotals { .. }) => true,
         (Expected::Items | Expected::Detail, Draft::BatchUpload { upload, .. }) => {
@@ -88,7 +90,11 @@ fn the_table_says_what_the_wire_dialect_says() {
             // DE 55 is there only when the issuer answers a chip.
             let row_reply: Vec<De> = row.reply.iter().copied().filter(|de| *de != 55).collect();
             let same_reply = match row.action {
-                Action::Echo | Action::Status | Action::Download(..) => row_reply[1..] == reply,
+                Action::Echo
+                | Action::Status
+                | Action::Download(..)
+                | Action::MasterKey
+                | Action::MasterKeyTaken => row_reply[1..] == reply,
                 Action::UploadDetail => reply.is_empty(),
                 _ => row_reply == reply,
             };
@@ -123,8 +129,6 @@ fn selectors_that_fit_no_row() {
         (0x0200, "27000003000"),
         (0x0800, "00000003390"),
         (0x0820, "00000003373"),
-        (0x0800, "00000003400"),
-        (0x0800, "00000003401"),
         (0x0800, "00000003402"),
         (0x0800, "00000003420"),
         (0x0820, "00000003400"),
