@@ -255,6 +255,8 @@ pub enum Record {
     LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
     /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
+    /// How many PIN blocks of a terminal did not open since a moment: the first of them, or of those after a day.
+    PinsMalformed { terminal: TerminalIndex, count: u32, since: Timestamp },
 }
 
 impl Record {
@@ -337,7 +339,8 @@ impl Record {
             | Self::LmkChanged(_)
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
-            | Self::MacsFailed { .. } => None,
+            | Self::MacsFailed { .. }
+            | Self::PinsMalformed { .. } => None,
         }
     }
 }

@@ -341,6 +341,7 @@ fn ceremonies() -> Vec<Record> {
         Record::KeysTranslated { keys: vec![(name, key())] },
         Record::LmkRetired { check_values: vec![[1, 2, 3, 4]], reason: reason() },
         Record::MacsFailed { terminal: TerminalIndex(2), in_a_row: 3 },
+        Record::PinsMalformed { terminal: TerminalIndex(2), count: 4, since: Timestamp(5) },
     ]
 }
 

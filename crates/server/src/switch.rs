@@ -181,6 +181,7 @@ impl Switch {
             module,
             cards,
             lmk: data.lmk(),
+            demo: state.is_demo(),
             acquirer,
             offset: state.offset(),
             phase,
