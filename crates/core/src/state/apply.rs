@@ -291,7 +291,8 @@ impl State {
             | TransactionKind::CardRepayment
             | TransactionKind::TopUp
             | TransactionKind::BalanceInquiry
-            | TransactionKind::PreAuth => {}
+            | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice => {}
         }
         Ok(())
     }
