@@ -103,7 +103,10 @@ fn init_puts_the_keys_where_the_configuration_has_them() {
     std::fs::write(&config, &text).unwrap();
     let (data, config) = (data.to_str().unwrap(), config.to_str().unwrap());
     let init = ["init", "--data", data, "--acquirer", "48720000", "--config", config];
-    assert!(run(init).expect(2).stderr.contains("hsm.accept_software"), "production is told of its key store");
+    assert!(
+        run(init).expect(2).stderr.contains("hsm.accept_software"),
+        "production is told of its key store"
+    );
     std::fs::write(config, format!("{text}[hsm]\naccept_software = true\n")).unwrap();
     assert!(run(init).expect(0).stderr.contains("not PCI PIN compliant"));
     assert!(keys.join("card-hash").is_file());

@@ -82,7 +82,8 @@ fn nobody_brings_a_whole_key(made: &Empty, commands: &[&[&str]]) {
     };
     refuse();
     let config = made.0.path().join("switchyard.toml");
-    std::fs::write(&config, "[terminals]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n").unwrap();
+    std::fs::write(&config, "[terminals]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n")
+        .unwrap();
     let mut command = switchyard(["--data"]);
     command.arg(made.0.path().join("data")).args(["serve", "--config"]).arg(&config);
     let serve = crate::support::Serve::start(command);
@@ -91,7 +92,8 @@ fn nobody_brings_a_whole_key(made: &Empty, commands: &[&[&str]]) {
         (json!({"command": "wrap-key", "usage": "terminal_master", "key": TMK}), "key init"),
         (json!({"command": "install-key"}), "not a request"),
     ] {
-        let mut socket = std::os::unix::net::UnixStream::connect(made.0.path().join("data/admin.sock")).unwrap();
+        let mut socket =
+            std::os::unix::net::UnixStream::connect(made.0.path().join("data/admin.sock")).unwrap();
         socket.write_all(format!("{request}\n").as_bytes()).unwrap();
         let mut answer = String::new();
         BufReader::new(socket).read_line(&mut answer).unwrap();
