@@ -79,7 +79,7 @@ fn wrapping_checks_the_key_against_its_algorithm() {
         (KeyAlgorithm::Hmac, 8),
         (KeyAlgorithm::Sm4, 24),
     ] {
-        let refused = lmk.wrap(&vec![1; bytes], KeyUsage::Mak, KeyAttributes::new(algorithm));
+        let refused = lmk.wrap(&TRIPLE[..bytes], KeyUsage::Mak, KeyAttributes::new(algorithm));
         assert!(matches!(refused, Err(KeyError::Length { .. })));
     }
     let attributes = KeyAttributes { version: 100, ..tdes() };
