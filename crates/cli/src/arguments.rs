@@ -10,7 +10,7 @@ mod rules;
 mod user;
 
 pub(crate) use download::{DownloadCommand, DownloadKindName};
-pub(crate) use key::{DrawKey, InitKey, LmkCommand, MovedKey, NamedKey, RotateLmk};
+pub(crate) use key::{BroughtKey, DrawKey, InitKey, LmkCommand, MovedKey, NamedKey, RotateLmk};
 pub(crate) use ledger::{ExportFormat, LedgerCommand, QueryOptions, StatementOptions, VerifyOptions};
 pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
@@ -275,9 +275,10 @@ pub(crate) enum MerchantCommand {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TerminalCommand {
-    /// Register a terminal. Its master key comes on stdin, 32 or 48 hexadecimal digits, and is kept under the local
-    /// master key; its check value is printed, to be compared with the terminal's.
-    #[command(after_help = "Example: switchyard terminal add T0000001 --merchant M00000000000001 < tmk")]
+    /// Register a terminal. Its master key comes afterwards: `terminal inject-key`, `key import-tr31` or a ceremony
+    /// (`key init`). A demonstration takes it on stdin, 32 or 48 hexadecimal digits, and prints its check value.
+    #[command(after_help = "Example: switchyard terminal add T0000001 --merchant M00000000000001\n\
+                            then:    switchyard terminal inject-key T0000001 --under transport/1")]
     Add(AddTerminal),
     /// In the order of registration.
     List {
@@ -634,7 +635,7 @@ pub(crate) enum KeyCommand {
     #[command(
         after_help = "Example: switchyard key import-tr31 pin-verification --under transport/1 < block"
     )]
-    ImportTr31(MovedKey),
+    ImportTr31(BroughtKey),
     /// The keys that seal cards: the period of each, and which are shredded, by whom and why.
     List {
         #[command(flatten)]

@@ -15,8 +15,8 @@ use switchyard_domain::{
 use switchyard_keys::lmk::{Lmk, aes_kcv};
 use switchyard_keys::pin::{self, Pin};
 use switchyard_keys::{KeyError, SecretBytes, TdesCipher, components};
-use switchyard_server::config::Config;
-use switchyard_server::{InitPlan, Tools, initialise, initialise_under};
+use switchyard_server::config::{Config, HsmBackend};
+use switchyard_server::{InitPlan, SOFTWARE_NOTICE, Tools, initialise, initialise_under};
 use switchyard_simulator::world::{DemoCard, DemoSize, DemoWorld, KeySource};
 
 /// Where the demo world stands in a data directory.
@@ -27,6 +27,9 @@ pub(crate) fn world_path(data: &Path) -> PathBuf {
 pub(crate) fn run(options: &InitOptions, data: &Path, form: Output) -> Result<Verdict> {
     // Where the keys go and how large a segment is, `serve` reads from the same file.
     let config = crate::serve::load(&options.config)?;
+    if config.hsm.backend == HsmBackend::Software {
+        eprintln!("{SOFTWARE_NOTICE}");
+    }
     if !options.demo {
         let acquirer = options
             .acquirer

@@ -29,6 +29,10 @@ pub struct CoreConfig {
     pub unkeyed_per_minute_max: u32,
     /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled; 0 is never.
     pub mac_failures_max: u32,
+    /// PIN blocks of a terminal that do not open, in so many hours, after which it is disabled; 0 is never.
+    pub malformed_pins_max: u32,
+    /// Hours in which they are counted together.
+    pub malformed_pins_hours: u32,
     /// Records about wrong MACs of one terminal in a minute. Those above it are counted in memory, and recorded when the
     /// minute is over: a crash forgets those of a minute then, and no more.
     pub mac_records_per_minute_max: u32,
@@ -56,6 +60,8 @@ impl Default for CoreConfig {
             link_rest_ms: 30_000,
             unkeyed_per_minute_max: 1_500,
             mac_failures_max: 100,
+            malformed_pins_max: 20,
+            malformed_pins_hours: 24,
             mac_records_per_minute_max: 20,
             mac_records_of_all_per_minute_max: 1_000,
             rate_age_hours_max: 96,

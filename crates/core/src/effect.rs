@@ -7,7 +7,9 @@ use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
-    FxError, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError, RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WorkingKeys, KeyRecord, WaitingKey,
+    FxError, KeyRecord, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError,
+    RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile,
+    Timestamp, TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
 };
 
 /// One thing to do.
@@ -456,6 +458,12 @@ pub enum CommandError {
         /// What is in the way, and what to do.
         why: &'static str,
     },
+    /// One person would bring a whole key. Demonstrations take it, because their keys are known anyway.
+    #[error(
+        "a whole key in clear is one person's, and only a demonstration takes it: add it without a key, then bring the key \
+         by a ceremony (`switchyard key init`), `switchyard key import-tr31` or `switchyard terminal inject-key`"
+    )]
+    OnePersonsKey,
     /// The registry changed since somebody looked at it.
     #[error("the registry is at version {have}, not {need}: look again, then decide again")]
     Moved {

@@ -60,6 +60,20 @@ pub struct KeyRecord {
     pub check_value: [u8; 4],
 }
 
+impl KeyRecord {
+    /// In the place of a key that has not come yet: a ceremony or a key block brings it.
+    #[must_use]
+    pub const fn to_come() -> Self {
+        Self { wrapped: WrappedKey(String::new()), check_value: [0; 4] }
+    }
+
+    /// Whether there is no key yet.
+    #[must_use]
+    pub fn is_to_come(&self) -> bool {
+        *self == Self::to_come()
+    }
+}
+
 /// The working keys that a sign-on gave a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkingKeys {

@@ -269,6 +269,8 @@ pub enum Record {
     TerminalKeyWithdrawn { terminal: TerminalIndex, check_value: [u8; 4], reason: Option<Reason> },
     /// Keys that wait, the same as before, under the local master key in force.
     WaitingKeysTranslated { keys: Vec<(WaitingKey, KeyRecord)> },
+    /// How many PIN blocks of a terminal did not open since a moment: the first of them, or of those after a day.
+    PinsMalformed { terminal: TerminalIndex, count: u32, since: Timestamp },
 }
 
 impl Record {
@@ -357,7 +359,8 @@ impl Record {
             | Self::TerminalKeyOffered { .. }
             | Self::TerminalKeyTaken { .. }
             | Self::TerminalKeyWithdrawn { .. }
-            | Self::WaitingKeysTranslated { .. } => None,
+            | Self::WaitingKeysTranslated { .. }
+            | Self::PinsMalformed { .. } => None,
         }
     }
 }

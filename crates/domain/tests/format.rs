@@ -342,6 +342,7 @@ fn ceremonies() -> Vec<Record> {
         Record::LmkRetired { check_values: vec![[1, 2, 3, 4]], reason: reason() },
         Record::MacsFailed { terminal: TerminalIndex(2), in_a_row: 3 },
         Record::SafTried { id: SafId(4), count: 8 },
+        Record::PinsMalformed { terminal: TerminalIndex(2), count: 4, since: Timestamp(5) },
     ]
 }
 
@@ -448,7 +449,8 @@ fn format_one_is_written_and_read_as_it_was() {
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
     let newest = newest.chain(what_terminals_are_given_and_say()).chain(ceremonies());
-    let newest = newest.chain(billing_in_another_currency()).chain(scripts_for_issuers()).chain(keys_that_wait());
+    let newest =
+        newest.chain(billing_in_another_currency()).chain(scripts_for_issuers()).chain(keys_that_wait());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

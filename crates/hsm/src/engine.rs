@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use switchyard_keys::dukpt::tdes::{self, Variant};
 use switchyard_keys::emv::{arpc_method1, arqc_of};
-use switchyard_keys::lmk::{KeyAlgorithm, KeyUsage};
+use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage};
 use switchyard_keys::mac::{Mac, MacKey};
 use switchyard_keys::pin::{self, Pin};
-use switchyard_keys::tr31::{self, Header, Unwrapped, Version};
+use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{
     DesKey, KeyError, SecretBytes, TdesCipher, card_values, constant_time_eq, wrap_des_ecb,
 };
@@ -210,14 +210,12 @@ impl<S: Store> Engine<S> {
         let transport = self.held(transport, TRANSPORTS)?;
         let refused = |source| HsmError::Key { id: format!("imported {}", usage.name()), source };
         let (kbpk, bytes) = transport.parts().aes().map_err(refused)?;
-        let Unwrapped { header, key } = tr31::unwrap_with(kbpk, bytes, block).map_err(refused)?;
-        if header.usage != usage.tr31_code() {
-            return Err(refused(KeyError::Usage { need: usage.name(), have: header.usage }));
-        }
-        let algorithm = KeyAlgorithm::from_code(header.algorithm);
-        let algorithm = algorithm.ok_or(refused(KeyError::Malformed { offset: 7 }))?;
-        let exportable = header.exportability == b'E';
-        let spec = KeySpec { exportable, ..KeySpec::new(usage, algorithm, key.len()) };
+        let unwrapped = tr31::unwrap_with(kbpk, bytes, block).map_err(refused)?;
+        let under = (KeyAlgorithm::Aes, bytes);
+        let KeyAttributes { algorithm, version, exportable } =
+            KeyAttributes::of_import(&unwrapped, under, usage).map_err(refused)?;
+        let key = unwrapped.key;
+        let spec = KeySpec { version, exportable, ..KeySpec::new(usage, algorithm, key.len()) };
         self.0.keep(spec, &key)
     }
 

@@ -25,6 +25,25 @@ pub enum KeyError {
         /// Usage in the key block, two ASCII characters.
         have: UsageCode,
     },
+    /// The key block grants another mode of use than the key needs: ask its sender for one that does.
+    #[error("key block of mode of use {have} where {need} or N is needed")]
+    ModeOfUse {
+        /// Mode that the usage needs.
+        need: char,
+        /// Mode in the key block.
+        have: char,
+    },
+    /// The key block holds a component, which is no key.
+    #[error("the key block holds a component of a key, not the key")]
+    Component,
+    /// The key is stronger than the one that it came under, or is to go under.
+    #[error("a key of {key_bits} bits does not travel under one of {under_bits}")]
+    Stronger {
+        /// Strength of the key.
+        key_bits: u16,
+        /// Strength of the key that carries it.
+        under_bits: u16,
+    },
     /// The text is no key block of a version this library reads.
     #[error("key block malformed at byte {offset}")]
     Malformed {

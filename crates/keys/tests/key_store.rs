@@ -7,8 +7,9 @@ use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk, WrappedKe
 use switchyard_keys::tr31::{self, Header, OptionalBlock, Version};
 use switchyard_keys::{DesKey, KeyError, Weakness, components, kcv, set_odd_parity};
 
-const KEY: &[u8] = b"0123456789ABCDEF";
-const TRIPLE: &[u8] = b"0123456789ABCDEFGHIJKLMN";
+/// Keys of odd parity.
+const KEY: &[u8] = b"12478CEFIJLOQRTW";
+const TRIPLE: &[u8] = b"12478CEFIJLOQRTWXabdghkm";
 
 fn tdes() -> KeyAttributes {
     KeyAttributes::new(KeyAlgorithm::Tdes)
@@ -78,13 +79,18 @@ fn wrapping_checks_the_key_against_its_algorithm() {
         (KeyAlgorithm::Hmac, 8),
         (KeyAlgorithm::Sm4, 24),
     ] {
-        let refused = lmk.wrap(&vec![1; bytes], KeyUsage::Mak, KeyAttributes::new(algorithm));
+        let refused = lmk.wrap(&TRIPLE[..bytes], KeyUsage::Mak, KeyAttributes::new(algorithm));
         assert!(matches!(refused, Err(KeyError::Length { .. })));
     }
     let attributes = KeyAttributes { version: 100, ..tdes() };
     assert!(matches!(lmk.wrap(KEY, KeyUsage::Mak, attributes), Err(KeyError::Input(_))));
     assert!(matches!(lmk.wrap(&[1; 16], KeyUsage::Mak, tdes()), Err(KeyError::Weak(_))));
     assert!(matches!(lmk.wrap(&[0x22; 16], KeyUsage::Mak, tdes()), Err(KeyError::Weak(_))));
+    let typed_wrong = [b"0", &KEY[1..]].concat();
+    for usage in [KeyUsage::Tmk, KeyUsage::Zpk, KeyUsage::Component] {
+        let refused = lmk.wrap(&typed_wrong, usage, tdes());
+        assert_eq!(refused, Err(KeyError::Weak(Weakness::Parity)), "{usage:?}");
+    }
 }
 
 #[test]
@@ -102,9 +108,12 @@ fn only_an_exportable_key_leaves_and_under_its_public_code() {
     assert_eq!(opened.header.key_version, *b"42");
     assert!(matches!(lmk.export(&free, KeyUsage::Tmk, &kbpk), Err(KeyError::Usage { .. })));
     let other = Lmk::generate().unwrap();
-    let imported = other.import(&kbpk, &block, KeyUsage::Zpk).unwrap();
+    let imported = other.import((KeyAlgorithm::Aes, &kbpk), &block, KeyUsage::Zpk).unwrap();
     assert_eq!(other.unwrap(&imported, KeyUsage::Zpk).unwrap().expose(), KEY);
-    assert!(matches!(other.import(&kbpk, &block, KeyUsage::Zmk), Err(KeyError::Usage { .. })));
+    assert!(matches!(
+        other.import((KeyAlgorithm::Aes, &kbpk), &block, KeyUsage::Zmk),
+        Err(KeyError::Usage { .. })
+    ));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use switchyard_core::{Command, CommandOutcome, Order};
+use switchyard_core::{Command, CommandError, CommandOutcome, Order};
 use switchyard_domain::Actor;
 use switchyard_ledger::projection::{Rows, Trouble};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -224,6 +224,9 @@ async fn give(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: 
         }
         Request::UnblockCard { pan, reason } => {
             Command::Order(Order::UnblockCard { card: shared.cards.hash(pan.pan()), reason })
+        }
+        Request::WrapKey { .. } if !shared.demo => {
+            return failure(&CommandError::OnePersonsKey.to_string());
         }
         Request::WrapKey { usage, key } => {
             return told("record", shared.store.wrap(usage, key.expose()));

@@ -19,6 +19,9 @@ pub enum NoKey {
     /// A key that gives no protection.
     #[error("the key is weak: all zeros, or halves that are alike")]
     Weak,
+    /// Odd parity shows a digit that was typed wrong.
+    #[error("a byte of the key has even parity: a digit may be wrong")]
+    Parity,
 }
 
 impl ClearKey {
@@ -31,8 +34,10 @@ impl ClearKey {
             return Err(NoKey::Digits);
         }
         let key = from_digits(text).ok_or(NoKey::Digits)?;
-        let quality = DesKey::from_slice(key.expose()).and_then(|key| key.check_quality());
-        if quality.is_ok() { Ok(Self(key)) } else { Err(NoKey::Weak) }
+        let des = DesKey::from_slice(key.expose()).map_err(|_| NoKey::Digits)?;
+        des.check_quality().map_err(|_| NoKey::Weak)?;
+        des.check_parity().map_err(|_| NoKey::Parity)?;
+        Ok(Self(key))
     }
 
     /// The key's bytes, to be wrapped or sent to where it is wrapped.
@@ -72,6 +77,7 @@ mod tests {
             ("0123456789ABCDEF0123456789ABCDEX", NoKey::Digits),
             ("0123456789ABCDEF0123456789ABCDEF", NoKey::Weak),
             ("00000000000000000000000000000000", NoKey::Weak),
+            ("1123456789ABCDEFFEDCBA9876543210", NoKey::Parity),
         ] {
             assert_eq!(ClearKey::from_hex(text.as_bytes()).err(), Some(why), "{text}");
         }

@@ -19,7 +19,7 @@ use switchyard_keys::{DesKey, KeyError, SecretBytes, TdesCipher, components, set
 
 use crate::clear_key::from_digits;
 use crate::data::DataError;
-use crate::keystore::{CardKeyError, KeyStore, usage_of, wipe};
+use crate::keystore::{CardKeyError, KeyStore, is_ours, usage_of, wipe};
 use crate::login::LoginError;
 use crate::shared::Shared;
 
@@ -73,6 +73,10 @@ pub enum KeyRequest {
         under: KeyName,
         /// A TR-31 key block.
         block: String,
+        /// Whether a terminal's master key of wrong parity is taken and put right: the field has such keys, and DES does
+        /// not look at parity.
+        #[serde(default)]
+        set_parity: bool,
     },
     /// Draws a terminal's next master key, and takes it out under a transport key.
     Inject {
@@ -175,8 +179,24 @@ pub enum CustodyError {
     #[error("{0} is not exportable")]
     NotExportable(KeyName),
     /// The transport key is weaker than what it is to carry.
-    #[error("{0} is a triple DES key, and does not carry an AES key")]
-    Weaker(KeyName),
+    #[error("{under}: {source}")]
+    Weaker {
+        /// The transport key.
+        under: KeyName,
+        /// By how much.
+        #[source]
+        source: KeyError,
+    },
+    /// The key in force is of a later version than the one that is brought in.
+    #[error("version {have} of {key} is in force, and {brought} is older")]
+    Older {
+        /// The key.
+        key: KeyName,
+        /// Version in force.
+        have: u8,
+        /// Version brought in.
+        brought: u8,
+    },
     /// The key cannot carry another over the line.
     #[error("{0} is no triple DES key: offer the next one under a transport key")]
     NotTdes(KeyName),
@@ -238,7 +258,7 @@ impl KeyRequest {
             }
             Self::Load { key, .. } => vec![facts(key)],
             Self::Export { key, under } => vec![facts(under), facts(key)],
-            Self::Import { under, .. } => vec![facts(under)],
+            Self::Import { key, under, .. } => vec![facts(under), facts(key)],
             Self::Inject { terminal, under } => {
                 vec![facts(under), KeyCommand::TerminalFacts { terminal: *terminal }]
             }
@@ -267,8 +287,9 @@ impl KeyRequest {
             (Self::Export { key, under }, [transport, facts]) => {
                 export(store, &Transport::open(store, under, transport)?, key, facts)
             }
-            (Self::Import { key, under, block }, [transport]) => {
-                import(store, &Transport::open(store, under, transport)?, key, &block)
+            (Self::Import { key, under, block, set_parity }, [transport, facts]) => {
+                let transport = Transport::open(store, under, transport)?;
+                import(store, &transport, facts, key, &Brought { block, set_parity })
             }
             (Self::Inject { under, .. }, [transport, facts]) => {
                 inject(store, &Transport::open(store, under, transport)?, facts.key)
@@ -327,21 +348,25 @@ fn combine<'c>(
     let mut parts: Vec<&[u8]> = before.iter().map(SecretBytes::expose).collect();
     parts.push(last.expose());
     let sum = components::combine(&parts)?;
-    let mut bytes = sum.expose().to_vec();
-    if plan.cipher == KeyCipher::Tdes {
-        // The sum of components with odd parity has even parity.
-        set_odd_parity(&mut bytes);
-    }
-    let clear = SecretBytes::from(bytes);
+    // The sum of components with odd parity has even parity.
+    let clear = if plan.cipher == KeyCipher::Tdes { with_odd_parity(&sum) } else { sum };
     let attributes =
         KeyAttributes { exportable: plan.exportable, ..KeyAttributes::new(algorithm_of(plan.cipher)) };
     Ok(store.wrap_with(key.usage, attributes, clear.expose())?)
+}
+
+/// The same DES key with its parity put right.
+pub(crate) fn with_odd_parity(key: &SecretBytes) -> SecretBytes {
+    let mut bytes = key.expose().to_vec();
+    set_odd_parity(&mut bytes);
+    SecretBytes::from(bytes)
 }
 
 /// A transport key, open.
 struct Transport {
     name: KeyName,
     key: SecretBytes,
+    algorithm: KeyAlgorithm,
     version: Version,
 }
 
@@ -349,11 +374,9 @@ impl Transport {
     fn open(store: &KeyStore, name: KeyName, facts: &KeyFacts) -> Result<Self, CustodyError> {
         let record = facts.record.as_ref().ok_or(CustodyError::Missing(name))?;
         let key = store.unwrap(KeyUse::Transport, record)?;
-        let version = match store.attributes(record)?.algorithm {
-            KeyAlgorithm::Aes => Version::D,
-            _ => Version::B,
-        };
-        Ok(Self { name, key, version })
+        let algorithm = store.attributes(record)?.algorithm;
+        let version = if algorithm == KeyAlgorithm::Aes { Version::D } else { Version::B };
+        Ok(Self { name, key, algorithm, version })
     }
 
     /// As key loaders of terminals, and terminals, use one of triple DES.
@@ -362,9 +385,8 @@ impl Transport {
     }
 
     fn block(&self, usage: KeyUse, algorithm: KeyAlgorithm, key: &[u8]) -> Result<String, CustodyError> {
-        if self.version == Version::B && algorithm == KeyAlgorithm::Aes {
-            return Err(CustodyError::Weaker(self.name));
-        }
+        let carried = algorithm.check_under(key.len(), self.algorithm, self.key.expose().len());
+        carried.map_err(|source| CustodyError::Weaker { under: self.name, source })?;
         let usage = usage_of(usage);
         let header =
             Header::new(self.version, usage.tr31_code(), algorithm.code(), usage.mode_of_use(), b'N');
@@ -392,25 +414,39 @@ fn export(
     Ok((KeyCommand::Move { key, under, way, check_value, record: None }, shown))
 }
 
+/// A key block that somebody brought.
+struct Brought {
+    block: String,
+    set_parity: bool,
+}
+
 fn import(
     store: &KeyStore,
     transport: &Transport,
+    facts: &KeyFacts,
     key: KeyName,
-    block: &str,
+    brought: &Brought,
 ) -> Result<(KeyCommand, Shown), CustodyError> {
-    let out = tr31::unwrap(transport.key.expose(), block.trim().as_bytes())?;
-    let usage = usage_of(key.usage);
-    if out.header.usage != usage.tr31_code() {
-        return Err(KeyError::Usage { need: usage.name(), have: out.header.usage }.into());
-    }
-    let algorithm = KeyAlgorithm::from_code(out.header.algorithm).ok_or(KeyError::Malformed { offset: 7 })?;
-    let attributes =
-        KeyAttributes { exportable: out.header.exportability == b'E', ..KeyAttributes::new(algorithm) };
-    let record = store.wrap_with(key.usage, attributes, out.key.expose())?;
+    let out = tr31::unwrap(transport.key.expose(), brought.block.trim().as_bytes())?;
+    let under = (transport.algorithm, transport.key.expose().len());
+    let attributes = KeyAttributes::of_import(&out, under, usage_of(key.usage))?;
+    not_older(store, facts, key, attributes.version)?;
+    let is_des = matches!(attributes.algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes);
+    let sets = brought.set_parity && is_des && key.usage == KeyUse::TerminalMaster;
+    let clear = if sets { with_odd_parity(&out.key) } else { out.key };
+    let record = store.wrap_with(key.usage, attributes, clear.expose())?;
     let check_value = record.check_value;
     let shown = Shown { kcv: Some(text(&check_value)), ..Shown::default() };
     let (under, way) = (transport.name, KeyMove::Imported);
     Ok((KeyCommand::Move { key, under, way, check_value, record: Some(record) }, shown))
+}
+
+/// A key block that is brought again must not put a key back that was replaced. Without versions nothing is said.
+fn not_older(store: &KeyStore, facts: &KeyFacts, key: KeyName, brought: u8) -> Result<(), CustodyError> {
+    let Some(record) = facts.record.as_ref().filter(|record| is_ours(record)) else { return Ok(()) };
+    let have = store.attributes(record)?.version;
+    let is_older = brought > 0 && brought < have;
+    if is_older { Err(CustodyError::Older { key, have, brought }) } else { Ok(()) }
 }
 
 fn inject(

@@ -22,9 +22,13 @@ use switchyard_keys::tr31::{self, Header, Version};
 use switchyard_keys::{KeyError, SecretBytes};
 
 use crate::config::{Config, HsmBackend, Profile};
+use crate::custody::with_odd_parity;
 use crate::data::{DataDir, DataError, KeptTransport};
 use crate::keystore::{KeyStore, is_ours, usage_of};
 use crate::shared::{Phase, Shared};
+
+/// What whoever keeps keys in software is told, at `init` and at every start.
+pub const SOFTWARE_NOTICE: &str = "keys are in the software key store, which is not PCI PIN compliant";
 
 /// Why there is no HSM.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub enum HsmStartError {
     /// The configuration does not say enough.
     #[error("hsm.{0} is not set")]
     NotSet(&'static str),
+    /// The profile is production, and nobody has said that the software key store will do.
+    #[error("{SOFTWARE_NOTICE}: profile \"production\" takes it with hsm.accept_software = true only")]
+    Software,
 }
 
 /// The transport key: known to the module by its handle, and to the switch.
@@ -78,7 +85,11 @@ impl Module {
             Ok::<_, HsmStartError>(Self { hsm, transport, own, is_well: AtomicBool::new(false) })
         };
         match config.hsm.backend {
-            HsmBackend::Software => Ok(Self::software(Arc::clone(&lmk))),
+            HsmBackend::Software if !config.accepts_its_backend() => Err(HsmStartError::Software),
+            HsmBackend::Software => {
+                tracing::warn!("{SOFTWARE_NOTICE}");
+                Ok(Self::software(lmk))
+            }
             HsmBackend::PayShield => external(Arc::new(PayShield::start(&settings(config))?)),
             HsmBackend::Pkcs11 => {
                 let hsm = open_token(config, data)?;
@@ -121,6 +132,9 @@ impl Module {
         let key = store.unwrap(usage, record).map_err(refused)?;
         let algorithm =
             KeyAlgorithm::from_code(reference.as_bytes()[7]).ok_or(HsmError::Input("algorithm of a key"))?;
+        // A ledger may hold a DES key of wrong parity, from when that was not asked: it is the same key with the right one.
+        let is_des = matches!(algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes);
+        let key = if is_des { with_odd_parity(&key) } else { key };
         let (code, mode) = (key_usage.tr31_code(), key_usage.mode_of_use());
         let header = Header::new(Version::D, code, algorithm.code(), mode, b'N');
         let block = tr31::wrap(transport.key.expose(), &header, key.expose()).map_err(refused)?;

@@ -62,6 +62,7 @@ impl KeyRing {
         if zones.len() <= index {
             zones.resize(index + 1, None);
         }
-        zones[index] = Some(Arc::new(HsmKey::new(KeyUse::ZonePin, key.clone())));
+        let is_there = !key.is_to_come();
+        zones[index] = is_there.then(|| Arc::new(HsmKey::new(KeyUse::ZonePin, key.clone())));
     }
 }

@@ -74,7 +74,7 @@ pub use data::{
 };
 pub use harden::{keep_from_swap, refuse_core_dumps};
 pub use hot_cards::{CardToBlock, ClearPan};
-pub use hsm::HsmStartError;
+pub use hsm::{HsmStartError, SOFTWARE_NOTICE};
 pub use install::{
     InitError, InitPlan, Tools, add_user_alone, cards_of, carry_out_alone, carry_out_alone_with,
     custody_alone, initialise, initialise_under, rotate_card_key_alone, set_password_alone,

@@ -54,6 +54,8 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         saf_retry_ms_max: u64::from(core.reversal_retry_ms_max),
         saf_attempts_max: core.reversal_attempts_max,
         mac_failures_max: core.mac_failures_max,
+        malformed_pins_max: core.malformed_pins_max,
+        malformed_pins_hours: core.malformed_pins_hours,
         rate_age_hours_max: core.rate_age_hours_max,
         in_flight_max: core.in_flight_max as usize,
         ..CoreConfig::default()

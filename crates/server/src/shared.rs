@@ -108,6 +108,8 @@ pub(crate) struct Shared {
     pub(crate) module: Arc<Module>,
     pub(crate) cards: Cards,
     pub(crate) lmk: LmkDesk,
+    /// Whether the ledger is a demonstration's.
+    pub(crate) demo: bool,
     pub(crate) keys: KeyRing,
     pub(crate) jobs: JobQueue,
     pub(crate) connections: Connections,
@@ -146,6 +148,7 @@ pub(crate) struct Parts {
     pub(crate) module: Arc<Module>,
     pub(crate) cards: Cards,
     pub(crate) lmk: LmkFiles,
+    pub(crate) demo: bool,
     pub(crate) acquirer: AcquirerId,
     pub(crate) offset: UtcOffset,
     pub(crate) phase: watch::Sender<Phase>,
@@ -155,7 +158,8 @@ pub(crate) struct Parts {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, metrics, store, module, cards, lmk, acquirer, offset, phase, tls, hooks } = parts;
+        let Parts { config, metrics, store, module, cards, lmk, demo, acquirer, offset, phase, tls, hooks } =
+            parts;
         let core = &config.core;
         Self {
             queue: CoreQueue::new(core.queue_requests_max as usize, core.queue_reserved_max as usize),
@@ -180,6 +184,7 @@ impl Shared {
             module,
             cards,
             lmk: LmkDesk::new(lmk),
+            demo,
             acquirer,
             offset,
             phase,
@@ -299,6 +304,7 @@ pub(crate) mod tests {
             ))),
             cards,
             lmk: LmkFiles::new("no files".into()),
+            demo: true,
             acquirer: "48720000".parse().unwrap(),
             offset: UtcOffset::CHINA,
             phase: watch::channel(Phase::Serving).0,

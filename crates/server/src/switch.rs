@@ -183,6 +183,7 @@ impl Switch {
             module,
             cards,
             lmk: data.lmk(),
+            demo: state.is_demo(),
             acquirer,
             offset: state.offset(),
             phase,

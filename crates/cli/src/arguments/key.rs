@@ -81,6 +81,15 @@ pub(crate) struct MovedKey {
     pub(crate) config: ConfigOption,
 }
 
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BroughtKey {
+    #[command(flatten)]
+    pub(crate) moved: MovedKey,
+    /// Take a terminal's master key whose parity is wrong and put it right: terminals in the field have such keys.
+    #[arg(long)]
+    pub(crate) set_parity: bool,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LmkCommand {
     /// Put another one in force, out of the components of two or three custodians, each of whom types a password and a

@@ -17,9 +17,10 @@ pub(crate) struct Because {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LinkCommand {
-    /// Register a link. The key under which PIN blocks travel on it comes on stdin, 32 or 48 hexadecimal digits; its
-    /// check value is printed.
-    #[command(after_help = "Example: switchyard link add harbour --address 10.0.0.7:8600 < zpk")]
+    /// Register a link. The key under which PIN blocks travel on it comes afterwards: `key import-tr31` or a ceremony
+    /// (`key init`). A demonstration takes it on stdin, 32 or 48 hexadecimal digits, and prints its check value.
+    #[command(after_help = "Example: switchyard link add harbour --address 10.0.0.7:8600\n\
+                            then:    switchyard key import-tr31 zone-pin/0 --under transport/1 < block")]
     Add(AddLink),
     /// Every link: what it is for, whether its host has signed it on, what is under way and what waits.
     #[command(after_help = "Example: switchyard link status --output json")]

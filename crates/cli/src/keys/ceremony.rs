@@ -1,7 +1,9 @@
 //! Key ceremonies, transport of keys, and master keys for terminals. docs/keys.md tells how a day with them goes.
 
 use crate::admin::{self, Admin};
-use crate::arguments::{DrawKey, InitKey, InjectKey, MovedKey, Named, NamedKey, OfferKey, Output};
+use crate::arguments::{
+    BroughtKey, DrawKey, InitKey, InjectKey, MovedKey, Named, NamedKey, OfferKey, Output,
+};
 use crate::hex::hex;
 use crate::operate::{nothing, object, rows, state};
 use crate::{Verdict, login, output, serve};
@@ -114,7 +116,8 @@ pub(super) fn export(moved: &MovedKey, data: &Path, form: Output) -> Result<Verd
     tell(moved.key, &Admin::open(data, &config)?.custody(request)?, form)
 }
 
-pub(super) fn import(moved: &MovedKey, data: &Path, form: Output) -> Result<Verdict> {
+pub(super) fn import(brought: &BroughtKey, data: &Path, form: Output) -> Result<Verdict> {
+    let BroughtKey { moved, set_parity } = brought;
     let config = serve::load(&moved.config)?;
     let mut block = String::new();
     std::io::stdin().take(BLOCK_BYTES_MAX).read_to_string(&mut block)?;
@@ -122,7 +125,7 @@ pub(super) fn import(moved: &MovedKey, data: &Path, form: Output) -> Result<Verd
     if block.is_empty() {
         bail!("the key block comes on standard input");
     }
-    let request = KeyRequest::Import { key: moved.key, under: moved.under, block };
+    let request = KeyRequest::Import { key: moved.key, under: moved.under, block, set_parity: *set_parity };
     tell(moved.key, &Admin::open(data, &config)?.custody(request)?, form)
 }
 

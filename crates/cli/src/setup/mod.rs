@@ -12,19 +12,28 @@ use crate::{Verdict, serve};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
-use switchyard_core::Command;
+use switchyard_core::{Command, CommandError};
 use switchyard_domain::{
     BankAccount, BusinessDate, FeePlan, KeyRecord, KeyUse, Link, LinkDialect, Merchant, MerchantId, Terminal,
 };
 use switchyard_server::{ClearKey, LinkAddress};
 use switchyard_wire::Framing;
+use zeroize::Zeroizing;
+
+/// Room for a key with its spaces.
+const KEY_TEXT_BYTES_MAX: usize = 256;
 
 /// Has a change recorded, when the registry is still what the person looked at.
 pub(crate) fn change(command: Command, change: &Change, data: &Path, form: Output) -> Result<Verdict> {
     let admin = Admin::open(data, &serve::load(&change.config)?)?;
     told(&admin.command(expecting(command, change))?, form)
+}
+
+fn change_recorded(command: Command, change: &Change, data: &Path) -> Result<()> {
+    let admin = Admin::open(data, &serve::load(&change.config)?)?;
+    admin.command(expecting(command, change)).map(drop)
 }
 
 fn expecting(command: Command, change: &Change) -> Command {
@@ -34,15 +43,19 @@ fn expecting(command: Command, change: &Change) -> Command {
     }
 }
 
-/// Registers something with a key that comes on stdin, and shows the key's check value.
+/// Registers something without its key, which others bring. A demonstration takes a key on stdin and shows its check
+/// value.
 fn with_key(
-    usage: KeyUse,
+    (usage, is_demo): (KeyUse, bool),
     options: &Change,
     data: &Path,
     form: Output,
     make: impl FnOnce(KeyRecord) -> Command,
 ) -> Result<Verdict> {
-    let key = key_from_stdin()?;
+    let Some(key) = key_from_stdin(is_demo)? else {
+        change_recorded(make(KeyRecord::to_come()), options, data)?;
+        return object(&json!({"recorded": true, "kcv": null}), form);
+    };
     let check_value = Cell::new([0; 4]);
     let admin = Admin::open(data, &serve::load(&options.config)?)?;
     admin.with_wrapped(usage, &key, |record| {
@@ -52,12 +65,19 @@ fn with_key(
     object(&json!({"recorded": true, "kcv": hex(&check_value.get()[..3])}), form)
 }
 
-fn key_from_stdin() -> Result<ClearKey> {
-    let mut text = Vec::new();
-    std::io::stdin().take(256).read_to_end(&mut text)?;
-    let key = ClearKey::from_hex(text.trim_ascii());
-    text.fill(0);
-    key.context("the key comes on stdin")
+/// A key that came on stdin. Outside a demonstration it is refused before it goes anywhere: it has been one person's.
+fn key_from_stdin(is_demo: bool) -> Result<Option<ClearKey>> {
+    let stdin = std::io::stdin();
+    if !is_demo && stdin.is_terminal() {
+        return Ok(None);
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(KEY_TEXT_BYTES_MAX));
+    stdin.take(KEY_TEXT_BYTES_MAX as u64).read_to_end(&mut text)?;
+    match text.trim_ascii() {
+        [] => Ok(None),
+        _ if !is_demo => Err(CommandError::OnePersonsKey.into()),
+        digits => ClearKey::from_hex(digits).map(Some).context("the key comes on stdin"),
+    }
 }
 
 pub(crate) fn add_merchant(options: &AddMerchant, data: &Path, form: Output) -> Result<Verdict> {
@@ -104,7 +124,8 @@ pub(crate) fn add_terminal(options: &AddTerminal, data: &Path, form: Output) -> 
         bail!("{merchant} is not registered: add it with `switchyard merchant add {merchant} …`");
     };
     let (id, mac) = (options.id.parse()?, options.mac.into());
-    with_key(KeyUse::TerminalMaster, &options.change, data, form, |master_key| {
+    let key = (KeyUse::TerminalMaster, state.is_demo());
+    with_key(key, &options.change, data, form, |master_key| {
         Command::Bind(Box::new(Terminal { id, merchant: owner, mac, master_key }))
     })
 }
@@ -121,7 +142,8 @@ pub(crate) fn add_link(options: &AddLink, data: &Path, form: Output) -> Result<V
             && (1..=32).contains(&options.name.len()),
         "a link's name has 1 to 32 letters, digits, '-', '_' and '.'"
     );
-    with_key(KeyUse::ZonePin, &options.change, data, form, |pin_key| {
+    let key = (KeyUse::ZonePin, state(data)?.is_demo());
+    with_key(key, &options.change, data, form, |pin_key| {
         Command::AddLink(Box::new(Link {
             name: options.name.clone(),
             address: options.address.clone(),

@@ -75,7 +75,9 @@ fn production_refuses_the_keys_of_a_demonstration() {
     let stderr = refused(&format!("{keys}{text}"));
     assert!(stderr.contains("settlement.account_number") && stderr.contains("the demo's"), "{stderr}");
     let account = "[settlement]\naccount_number = \"6222000000009999\"\n";
-    let whole = format!("{keys}{account}{text}");
+    let stderr = refused(&format!("{keys}{account}{text}"));
+    assert!(stderr.contains("hsm.accept_software") && stderr.contains("not PCI PIN compliant"), "{stderr}");
+    let whole = format!("{keys}{account}[hsm]\naccept_software = true\n{text}");
     let stderr = refused(&whole);
     assert!(stderr.contains("demo key") && stderr.contains("production"), "{stderr}");
     // Other marks on the key files make no other ledger of it.
@@ -98,13 +100,20 @@ fn init_puts_the_keys_where_the_configuration_has_them() {
          [keys]\ncard_hash_file = {:?}\n",
         keys.join("card-hash").to_str().unwrap()
     );
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, &text).unwrap();
     let (data, config) = (data.to_str().unwrap(), config.to_str().unwrap());
-    run(["init", "--data", data, "--acquirer", "48720000", "--config", config]).expect(0);
+    let init = ["init", "--data", data, "--acquirer", "48720000", "--config", config];
+    assert!(
+        run(init).expect(2).stderr.contains("hsm.accept_software"),
+        "production is told of its key store"
+    );
+    std::fs::write(config, format!("{text}[hsm]\naccept_software = true\n")).unwrap();
+    assert!(run(init).expect(0).stderr.contains("not PCI PIN compliant"));
     assert!(keys.join("card-hash").is_file());
     assert!(!std::path::Path::new(data).join("keys/card-hash").exists());
-    crate::support::Serve::start(crate::support::switchyard(["serve", "--data", data, "--config", config]))
-        .stop();
+    let serve = crate::support::switchyard(["serve", "--data", data, "--config", config]);
+    let stderr = crate::support::Serve::start(serve).stop();
+    assert!(stderr.contains("not PCI PIN compliant"), "{stderr}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::support::{Process, Ran, World, run, switchyard};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
 
 const TMK: &str = "0123456789ABCDEFFEDCBA9876543210";
 
@@ -55,23 +56,50 @@ fn a_switch_is_set_up_without_the_demo() {
     assert_eq!(made.json(&MERCHANT, ""), json!({"recorded": true}));
     assert!(made.run(&MERCHANT).expect(2).stderr.contains("merchant is registered already"));
     let terminal = ["terminal", "add", "T0000001", "--merchant", "M00000000000001", "--mac", "x919"];
-    assert!(made.with(&terminal, "00").expect(2).stderr.contains("32 or 48 hexadecimal digits"));
-    let weak = made.with(&terminal, &"0123456789ABCDEF".repeat(2)).expect(2);
-    assert!(weak.stderr.contains("weak") && !weak.stderr.contains("0123"), "{weak:?}");
-    let added = made.json(&terminal, &format!("{TMK}\n"));
-    assert_eq!(added, json!({"recorded": true, "kcv": "08D7B4"}));
+    let link = ["link", "add", "harbour", "--address", "127.0.0.1:1"];
+    nobody_brings_a_whole_key(&made, &[&terminal, &link]);
+    assert_eq!(made.json(&terminal, ""), json!({"recorded": true, "kcv": null}));
     let shown = made.json(&["terminal", "show", "T0000001"], "");
     assert_eq!(
         (&shown["mid"], &shown["mac"], &shown["kcv"]),
-        (&json!("M00000000000001"), &json!("x919"), &json!("08D7B4"))
+        (&json!("M00000000000001"), &json!("x919"), &Value::Null)
     );
     let stray = ["terminal", "add", "T0000002", "--merchant", "NOBODY"];
-    assert!(made.with(&stray, TMK).expect(2).stderr.contains("merchant add NOBODY"));
-    let link = ["link", "add", "harbour", "--address", "127.0.0.1:1"];
-    assert_eq!(made.json(&link, TMK)["kcv"], "08D7B4");
-    made.with(&["link", "add", "quay", "--address", "nowhere"], TMK).expect(2);
+    assert!(made.run(&stray).expect(2).stderr.contains("merchant add NOBODY"));
+    assert_eq!(made.json(&link, ""), json!({"recorded": true, "kcv": null}));
+    made.run(&["link", "add", "quay", "--address", "nowhere"]).expect(2);
     routes_and_limits(&made);
     made.run(&["ledger", "verify"]).expect(0);
+}
+
+/// Neither on the data nor at a running switch, and the refusal says how keys come.
+fn nobody_brings_a_whole_key(made: &Empty, commands: &[&[&str]]) {
+    let refuse = || {
+        for command in commands {
+            let refused = made.with(command, &format!("{TMK}\n")).expect(2);
+            assert!(refused.stderr.contains("key init") && !refused.stderr.contains(TMK), "{refused:?}");
+        }
+    };
+    refuse();
+    let config = made.0.path().join("switchyard.toml");
+    std::fs::write(&config, "[terminals]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n")
+        .unwrap();
+    let mut command = switchyard(["--data"]);
+    command.arg(made.0.path().join("data")).args(["serve", "--config"]).arg(&config);
+    let serve = crate::support::Serve::start(command);
+    refuse();
+    for (request, why) in [
+        (json!({"command": "wrap-key", "usage": "terminal_master", "key": TMK}), "key init"),
+        (json!({"command": "install-key"}), "not a request"),
+    ] {
+        let mut socket =
+            std::os::unix::net::UnixStream::connect(made.0.path().join("data/admin.sock")).unwrap();
+        socket.write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(socket).read_line(&mut answer).unwrap();
+        assert!(answer.contains(why) && !answer.contains(TMK), "{answer}");
+    }
+    assert!(serve.stop().contains("not PCI PIN compliant"));
 }
 
 fn routes_and_limits(made: &Empty) {
@@ -119,7 +147,17 @@ fn what_is_registered_while_the_switch_runs_is_in_force_at_once() {
     let serve = world.serve();
     let with = |arguments: &[&str], input: &str| Process::start(world.command(arguments), input).finish();
     let mid = world.made["merchants"][0]["mid"].as_str().unwrap();
-    with(&["terminal", "add", "T0009999", "--merchant", mid], TMK).expect(0);
+    // A demonstration takes its keys as they come, and looks at them all the same.
+    for (digits, why) in [
+        ("00".to_owned(), "32 or 48 hexadecimal digits"),
+        ("0123456789ABCDEF".repeat(2), "weak"),
+        (TMK.replace("0123", "1123"), "parity"),
+    ] {
+        let refused = with(&["terminal", "add", "T0009999", "--merchant", mid], &digits).expect(2);
+        assert!(refused.stderr.contains(why) && !refused.stderr.contains("123456"), "{refused:?}");
+    }
+    let add = ["terminal", "add", "T0009999", "--merchant", mid, "--output", "json"];
+    assert_eq!(with(&add, TMK).expect(0).json(), json!({"recorded": true, "kcv": "08D7B4"}));
     assert!(
         with(&["terminal", "add", "T0009999", "--merchant", mid], TMK).expect(2).stderr.contains("already")
     );

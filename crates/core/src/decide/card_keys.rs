@@ -2,7 +2,7 @@
 
 use crate::effect::CommandError;
 use crate::machine::Core;
-use switchyard_domain::{Actor, KeyName, KeyUse};
+use switchyard_domain::{Actor, KeyName, KeyRecord, KeyUse};
 
 /// Longest reason for destroying keys, characters.
 const REASON_CHARACTERS_MAX: usize = 200;
@@ -11,13 +11,13 @@ const CARD_KEY: &str = "card data key";
 impl Core {
     /// A key for card data is new and the next in order: replacing one would close every card that it sealed, and
     /// a number that was destroyed must not come back.
-    /// A transport key is nobody's alone: it comes out of a ceremony.
+    /// Other keys are nobody's alone outside a demonstration: they come out of a ceremony, or under a transport key.
     pub(super) fn check_key(&self, name: KeyName, actor: &Actor) -> Result<(), CommandError> {
         if name.usage == KeyUse::Transport && *actor != Actor::Installer {
             return Err(CommandError::Invalid { what: "installing a transport key without a ceremony" });
         }
         if name.usage != KeyUse::CardData {
-            return Ok(());
+            return self.check_one_persons_key(actor);
         }
         let Some(last) = self.state.registry.card_keys().map(|(number, _)| number).max() else {
             return Ok(());
@@ -27,6 +27,19 @@ impl Core {
         }
         let next = name.owner == last + 1 && u16::try_from(name.owner).is_ok();
         if next { Ok(()) } else { Err(CommandError::Invalid { what: CARD_KEY }) }
+    }
+
+    /// Whether a key may come along with what it is for.
+    pub(super) fn check_brought(&self, key: &KeyRecord, actor: &Actor) -> Result<(), CommandError> {
+        if key.is_to_come() { Ok(()) } else { self.check_one_persons_key(actor) }
+    }
+
+    /// Split knowledge and dual control (PCI DSS 3.7.6): nobody brings a whole key, unless everybody knows it anyway.
+    fn check_one_persons_key(&self, actor: &Actor) -> Result<(), CommandError> {
+        if self.state.is_demo() || *actor == Actor::Installer {
+            return Ok(());
+        }
+        Err(CommandError::OnePersonsKey)
     }
 
     /// Keys can go once they seal no more, the ledger holds no wrapped copy of them, and no message that may have to

@@ -63,6 +63,7 @@ impl Core {
                 Record::MerchantRegistered(*merchant)
             }
             Command::AddLink(link) => {
+                self.check_brought(&link.pin_key, &actor)?;
                 self.check_link(&link.name)?;
                 Record::LinkRegistered(*link)
             }
@@ -155,6 +156,7 @@ impl Core {
         if registry.merchant(terminal.merchant).is_none() {
             return Err(CommandError::Missing { what: "merchant" });
         }
+        self.check_brought(&terminal.master_key, &actor)?;
         let index = TerminalIndex(registry.terminals.len() as u32);
         self.emit(Record::TerminalRegistered(terminal.clone()), actor, now, out);
         out.effects.push(Effect::UseTerminal { index, terminal: Box::new(terminal) });

@@ -328,6 +328,9 @@ impl Core {
             return self.rerouted_pin(reroute, request, outcome, now, out);
         }
         let Some((wait, caller)) = self.waited_for_keys(slot, out) else { return };
+        if matches!(outcome, PinOutcome::Malformed) {
+            self.malformed_pin(caller.terminal, now, out);
+        }
         let target = wait.target;
         let plan = self.plan(&caller, &request, Some(target), now);
         if target == RouteTarget::OnUs {

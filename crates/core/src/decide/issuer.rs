@@ -52,7 +52,8 @@ impl Core {
         issued.map_or([0; 4], |(_, issued)| issued.card.pvv)
     }
 
-    /// Counts a wrong PIN, and forgets the wrong ones after a right one, unless the card is locked by then.
+    /// Counts a wrong PIN, and forgets the wrong ones after a right one, unless the card is locked by then. A block that
+    /// does not open is a try: whoever sends another card's block learns from that whether digits fit.
     /// Nothing but a PIN moves the count: neither a sale without one nor a refund buys new tries.
     pub(crate) fn pin_tried(
         &mut self,
@@ -64,8 +65,8 @@ impl Core {
     ) {
         let right = match outcome {
             PinOutcome::Verified => true,
-            PinOutcome::Wrong => false,
-            PinOutcome::Malformed | PinOutcome::Failed | PinOutcome::Translated(_) => return,
+            PinOutcome::Wrong | PinOutcome::Malformed => false,
+            PinOutcome::Failed | PinOutcome::Translated(_) => return,
         };
         let Some(card) = request.card.as_ref().map(|c| c.reference.hash) else { return };
         let Some((_, issued)) = self.state.registry.issued(&card) else { return };

@@ -134,6 +134,9 @@ impl Core {
         out: &mut Output,
     ) {
         let Some(opened) = self.pending(id).map(|transaction| transaction.opened.clone()) else { return };
+        if matches!(outcome, PinOutcome::Malformed) {
+            self.malformed_pin(opened.key.terminal, now, out);
+        }
         match outcome {
             PinOutcome::Translated(block) if self.is_healthy(link, now) => {
                 let again = self.upstream_request(&opened, request, None, None);

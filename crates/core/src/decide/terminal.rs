@@ -6,11 +6,15 @@ use crate::flight::SignOnWait;
 use crate::input::{Body, KeyForm, MacCheck, MadeKeys, Origin, Request, SlotId};
 use crate::machine::{Core, Output};
 use switchyard_domain::{
-    Actor, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, TerminalOrder, Timestamp,
+    Actor, KeyName, KeyUse, MerchantIndex, Record, ResponseCode, Stan, TerminalIndex, TerminalOrder,
+    Timestamp,
 };
 
 /// Why a terminal was disabled without an operator.
 const LOCKED_OUT: &str = "too many wrong MACs in a row";
+const PINS_LOCKED_OUT: &str = "too many PIN blocks that do not open";
+/// Microseconds in an hour.
+const HOUR_MICROS: u64 = 3_600_000_000;
 
 /// A terminal that may speak.
 #[derive(Debug, Clone, Copy)]
@@ -149,9 +153,31 @@ impl Core {
             return;
         }
         self.flight.wrong_macs.remove(&terminal);
-        let reason = LOCKED_OUT.parse().expect("one line of words");
+        self.lock_out(terminal, LOCKED_OUT, now, out);
+    }
+
+    /// Nobody answers for it: the switch disables a terminal until an operator has looked at it.
+    fn lock_out(&mut self, terminal: TerminalIndex, why: &str, now: Timestamp, out: &mut Output) {
+        let reason = why.parse().expect("one line of words");
         let record = Record::TerminalOrdered { terminal, order: TerminalOrder::Disable, reason };
         self.emit(record, Actor::Switch, now, out);
+    }
+
+    /// A PIN block that does not open says something of the PIN in it to whoever sends it with one card number after
+    /// another. A terminal gets so many of them in a time, whatever else it sends between them: a right PIN of a card of
+    /// one's own must not buy new tries. Each is recorded before its answer leaves.
+    pub(super) fn malformed_pin(&mut self, terminal: TerminalIndex, now: Timestamp, out: &mut Output) {
+        if self.config.malformed_pins_max == 0 {
+            return;
+        }
+        let (count, since) = self.state.registry.malformed_pins(terminal);
+        let window = u64::from(self.config.malformed_pins_hours) * HOUR_MICROS;
+        let is_over = count == 0 || now >= since.plus_micros(window);
+        let (count, since) = if is_over { (1, now) } else { (count.saturating_add(1), since) };
+        self.emit(Record::PinsMalformed { terminal, count, since }, Actor::Switch, now, out);
+        if count >= self.config.malformed_pins_max {
+            self.lock_out(terminal, PINS_LOCKED_OUT, now, out);
+        }
     }
 
     /// Whoever has the keys ends the count. There are no more of these records than of those above.
@@ -204,6 +230,11 @@ impl Core {
     fn sign_on(&mut self, caller: Caller, stan: Stan, form: KeyForm, out: &mut Output) {
         if self.flight.sign_ons.len() + self.flight.pins.len() >= self.config.in_flight_max {
             return out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
+        }
+        let master = KeyName { usage: KeyUse::TerminalMaster, owner: caller.terminal.0 };
+        if self.state.registry.key(master).is_none() {
+            // Working keys could not travel: its master key is still to be brought.
+            return out.refuse(caller.origin, ResponseCode::SECURITY_FAILURE);
         }
         let recorded = self
             .state

@@ -92,6 +92,7 @@ impl State {
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
             | Record::MacsFailed { .. }
+            | Record::PinsMalformed { .. }
             | Record::MerchantOrdered { .. }
             | Record::BatchForceClosed { .. }
             | Record::CaseResolved { .. }
@@ -173,6 +174,7 @@ impl State {
                     disabled: false,
                     profile: TerminalProfile::default(),
                     wrong_macs: 0,
+                    malformed_pins: (0, Timestamp(0)),
                     renews_keys: false,
                 });
                 self.batches.by_terminal.push(Default::default());

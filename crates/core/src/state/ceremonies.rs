@@ -14,9 +14,9 @@ impl Registry {
         self.ceremonies.iter().find(|(name, _)| *name == key).map(|(_, open)| open)
     }
 
-    /// A key by its name, wherever it stands.
+    /// A key by its name, wherever it stands; nothing where it is still to come.
     pub(crate) fn key(&self, key: KeyName) -> Option<&KeyRecord> {
-        match key.usage {
+        let found = match key.usage {
             KeyUse::ZonePin => {
                 u16::try_from(key.owner).ok().and_then(|link| self.link(LinkIndex(link))).map(|l| &l.pin_key)
             }
@@ -31,7 +31,8 @@ impl Registry {
             | KeyUse::CardHash
             | KeyUse::IssuerCryptogram
             | KeyUse::Transport => self.keys.iter().find(|(name, _)| *name == key).map(|(_, record)| record),
-        }
+        };
+        found.filter(|record| !record.is_to_come())
     }
 
     /// Puts a key in the place of the one before it; a ceremony for it has ended with that.

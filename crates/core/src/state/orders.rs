@@ -4,7 +4,7 @@ use crate::state::apply::missing_number;
 use crate::state::{ApplyError, LastClose, State};
 use switchyard_domain::{
     BatchVerdict, LinkIndex, LinkMode, LinkOrder, MerchantOrder, Record, ResponseCode, SafFinding, SafId,
-    SafKind, Stamped, TerminalIndex, TerminalOrder, TransactionId,
+    SafKind, Stamped, TerminalIndex, TerminalOrder, Timestamp, TransactionId,
 };
 
 impl State {
@@ -30,6 +30,9 @@ impl State {
             }
             Record::TerminalOrdered { terminal, order, .. } => self.order_terminal(*terminal, *order)?,
             Record::MacsFailed { terminal, in_a_row } => self.terminal_mut(*terminal)?.wrong_macs = *in_a_row,
+            Record::PinsMalformed { terminal, count, since } => {
+                self.terminal_mut(*terminal)?.malformed_pins = (*count, *since);
+            }
             Record::MerchantOrdered { merchant, order, .. } => {
                 let number = u64::from(merchant.0);
                 self.registry.merchant(*merchant).ok_or(missing_number("merchant", number))?;
@@ -105,6 +108,7 @@ impl State {
                 let state = self.terminal_mut(terminal)?;
                 state.disabled = order == TerminalOrder::Disable;
                 state.wrong_macs = 0;
+                state.malformed_pins = (0, Timestamp(0));
                 self.registry.version += 1;
             }
             TerminalOrder::ForceSignOn => self.terminal_mut(terminal)?.signed_on = false,

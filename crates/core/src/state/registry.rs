@@ -26,6 +26,8 @@ pub(crate) struct TerminalState {
     pub(crate) profile: TerminalProfile,
     /// Wrong MACs in a row, as far as they are recorded.
     pub(crate) wrong_macs: u32,
+    /// PIN blocks that did not open, and since when they are counted.
+    pub(crate) malformed_pins: (u32, Timestamp),
     /// An operator wants it to have new working keys, and it has not signed on since.
     pub(crate) renews_keys: bool,
 }
@@ -109,6 +111,10 @@ impl Registry {
     /// Wrong MACs of a terminal in a row, as far as they are recorded.
     pub fn wrong_macs(&self, index: TerminalIndex) -> u32 {
         self.terminal(index).map_or(0, |state| state.wrong_macs)
+    }
+    /// PIN blocks of a terminal that did not open, and since when they are counted.
+    pub fn malformed_pins(&self, index: TerminalIndex) -> (u32, Timestamp) {
+        self.terminal(index).map_or((0, Timestamp(0)), |state| state.malformed_pins)
     }
     /// Whether an operator disabled a merchant.
     pub fn is_merchant_disabled(&self, index: MerchantIndex) -> bool {

@@ -175,7 +175,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut bench = Bench::with(CoreConfig { saf_attempts_max: 1_000_000, ..CoreConfig::default() });
+        let config = CoreConfig {
+            saf_attempts_max: 1_000_000,
+            malformed_pins_max: 1_000_000,
+            ..CoreConfig::default()
+        };
+        let mut bench = Bench::with(config);
         let rule = RiskRule {
             number: 1,
             reason: "a day's limit of a card".into(),

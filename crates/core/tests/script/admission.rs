@@ -259,6 +259,65 @@ fn wrong_macs_do_not_fill_the_ledger() {
 }
 
 #[test]
+fn pin_blocks_that_do_not_open_disable_a_terminal_whatever_comes_between() {
+    let mut bench = Bench::with(CoreConfig { malformed_pins_max: 6, ..CoreConfig::default() });
+    let mut next = 10;
+    let mut sale = |bench: &mut Bench, card, pins| {
+        next += 1;
+        bench.pins = pins;
+        bench.code(&Ask::sale(next, 1).card(Some(card)).pin())
+    };
+    let count = |bench: &Bench| bench.core.state().registry().malformed_pins(TerminalIndex(0)).0;
+    for (round, card) in [ON_US, ON_US_OTHER, CARD_A, CARD_A_OTHER, CARD_A].into_iter().enumerate() {
+        assert_eq!(sale(&mut bench, card, Pins::Malformed), "99");
+        assert_eq!(count(&bench), round as u32 + 1, "a link's cards count as well");
+        // The right PIN of a card of one's own, a wrong one and a crash buy nothing.
+        assert_eq!(sale(&mut bench, ON_US, Pins::Right), "00");
+        assert_eq!(sale(&mut bench, ON_US_OTHER, Pins::Right), "00");
+        bench.crash();
+        bench.connect(LINK_A);
+        bench.sign_on(0);
+    }
+    assert_eq!(sale(&mut bench, CARD_A, Pins::Malformed), "99", "the last one");
+    assert_eq!(sale(&mut bench, ON_US, Pins::Right), "58");
+    bench.crash();
+    assert_eq!(bench.code(&Ask::sale(90, 1)), "58", "after a restart as well");
+    let enable = Order::Terminal {
+        terminal: TERMINALS[0].0.parse().unwrap(),
+        what: TerminalOrder::Enable,
+        reason: "its PIN pad was exchanged".parse().unwrap(),
+    };
+    bench.order(enable).unwrap();
+    bench.sign_on(0);
+    assert_eq!((sale(&mut bench, ON_US, Pins::Right), count(&bench)), ("00".to_owned(), 0));
+}
+
+#[test]
+fn pin_blocks_that_do_not_open_are_counted_by_the_day() {
+    let config = CoreConfig { malformed_pins_max: 3, ..CoreConfig::default() };
+    let malformed = |bench: &mut Bench, stan| {
+        bench.pins = Pins::Malformed;
+        bench.code(&Ask::sale(stan, 1).card(Some(if stan % 2 == 0 { ON_US } else { ON_US_OTHER })).pin())
+    };
+    let mut bench = Bench::with(config.clone());
+    for day in 0..3 {
+        assert_eq!(malformed(&mut bench, 10 + 2 * day), "99");
+        assert_eq!(malformed(&mut bench, 11 + 2 * day), if day < 3 { "99" } else { "75" });
+        bench.pass(24 * 3_600_000);
+        bench.pins = Pins::Right;
+        for (beside, card) in [ON_US, ON_US_OTHER].into_iter().enumerate() {
+            let sale = Ask::sale(50 + 2 * day + beside as u32, 1).card(Some(card)).pin();
+            assert_eq!(bench.code(&sale), "00", "day {day}");
+        }
+    }
+    let mut never = Bench::with(CoreConfig { malformed_pins_max: 0, ..config });
+    for stan in 10..40 {
+        assert!(["99", "75"].contains(&malformed(&mut never, stan).as_str()));
+    }
+    assert!(never.records.iter().all(|stamped| !matches!(stamped.record, Record::PinsMalformed { .. })));
+}
+
+#[test]
 fn a_wish_for_new_working_keys_outlives_a_crash_and_ends_with_a_sign_on() {
     let mut bench = Bench::new();
     let wants = |bench: &Bench| {

@@ -2,11 +2,12 @@
 
 use crate::support::*;
 use switchyard_core::{
-    Act, Command, CommandError, CommandOutcome, KeyCommand, KeyFacts, Translation, UserCommand,
+    Act, Body, Command, CommandError, CommandOutcome, CoreConfig, KeyCommand, KeyFacts, KeyForm, MacCheck,
+    Translation, UserCommand,
 };
 use switchyard_domain::{
-    Actor, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, LmkChange, PasswordRecord, Reason,
-    Record, Role, Roles, TerminalIndex, WaitingKey, WrappedKey,
+    Actor, BusinessDate, KeyCipher, KeyMove, KeyName, KeyPlan, KeyRecord, KeyUse, Link, LmkChange,
+    PasswordRecord, Reason, Record, Role, Roles, Terminal, TerminalIndex, UtcOffset, WaitingKey, WrappedKey,
 };
 
 const TRANSPORT: KeyName = KeyName { usage: KeyUse::Transport, owner: 1 };
@@ -299,4 +300,50 @@ fn every_key_is_given_to_be_translated_and_only_what_is_still_the_same_is() {
     assert_eq!(anew, all - 2);
     let by_hand = KeyCommand::Translate { keys: Vec::new() };
     ask(&mut bench, root(), by_hand).unwrap_err();
+}
+
+#[test]
+fn nobody_brings_a_whole_key_outside_a_demonstration() {
+    let mut bench = Bench::empty(CoreConfig::default());
+    let genesis = Record::Genesis {
+        partition: 0,
+        acquirer: "48020000".parse().unwrap(),
+        offset: UtcOffset::CHINA,
+        day: BusinessDate(20_000),
+        demo: false,
+    };
+    bench.command(Command::Genesis(Box::new(genesis))).unwrap();
+    bench.command(Command::Register(Box::new(merchant_named(MERCHANTS[0])))).unwrap();
+    let (id, _) = TERMINALS[0];
+    let bind = |master_key| Command::Bind(Box::new(Terminal { master_key, ..terminal_named(id, 0) }));
+    let add = |pin_key| Command::AddLink(Box::new(Link { pin_key, ..link_named("a") }));
+    let install = |usage| Command::InstallKey { name: KeyName { usage, owner: 0 }, key: key() };
+    for whole in [bind(key()), add(key()), install(KeyUse::PinVerification), install(KeyUse::TerminalMaster)]
+    {
+        assert_eq!(bench.command(whole), Err(CommandError::OnePersonsKey));
+    }
+    bench.command(bind(KeyRecord::to_come())).unwrap();
+    bench.command(add(KeyRecord::to_come())).unwrap();
+    bench.command(install(KeyUse::CardData)).unwrap();
+    for usage in [KeyUse::TerminalMaster, KeyUse::ZonePin] {
+        assert_eq!(facts(&mut bench, KeyName { usage, owner: 0 }).record, None);
+    }
+    bench.start();
+    let sign_on = |bench: &mut Bench| {
+        let body = Body::SignOn { stan: stan(1), form: KeyForm::Double };
+        let ticket = bench.request_as(id, MERCHANTS[0], MacCheck::NotRequired, body);
+        bench.code_of(ticket)
+    };
+    assert_eq!(sign_on(&mut bench), "A7", "working keys could not travel");
+    // Whoever installs a product may bring what it is made with; people bring keys under another.
+    bench.command_as(Actor::Installer, Command::InstallKey { name: TRANSPORT, key: record(1) }).unwrap();
+    let injected = KeyCommand::Move {
+        key: KeyName { usage: KeyUse::TerminalMaster, owner: 0 },
+        under: TRANSPORT,
+        way: KeyMove::Injected,
+        check_value: [5; 4],
+        record: Some(record(5)),
+    };
+    ask(&mut bench, root(), injected).unwrap();
+    assert_eq!(sign_on(&mut bench), "00");
 }

@@ -51,8 +51,12 @@ fn three_wrong_pins_lock_the_card_and_a_right_one_forgets_them() {
         (Pins::Wrong, "55"),
         (Pins::Malformed, "99"),
         (Pins::Failed, "A7"),
+        (Pins::Right, "00"),
+        (Pins::Malformed, "99"),
         (Pins::Wrong, "55"),
-        (Pins::Wrong, "55"),
+        (Pins::Failed, "A7"),
+        (Pins::Malformed, "99"),
+        (Pins::Malformed, "75"),
         (Pins::Right, "75"),
         (Pins::Wrong, "75"),
     ] {

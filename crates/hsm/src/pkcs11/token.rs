@@ -212,7 +212,8 @@ impl Store for TokenStore {
             return Err(refused(KeyError::Length { need: "as its algorithm says", have: key.len() }));
         }
         if matches!(spec.algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes) {
-            DesKey::from_slice(key.expose()).and_then(|key| key.check_quality()).map_err(refused)?;
+            let key = DesKey::from_slice(key.expose()).map_err(refused)?;
+            key.check_quality().and_then(|()| key.check_parity()).map_err(refused)?;
         }
         if spec.version > 99 {
             return Err(HsmError::Input("key version"));

@@ -3,6 +3,7 @@
 //! The caller stores what [`Lmk::wrap`] gives and brings the LMK back at start from its
 //! components; this crate touches no file.
 
+mod import;
 mod ring;
 mod usage;
 
@@ -133,9 +134,24 @@ impl Lmk {
     ///
     /// # Errors
     /// [`KeyError::Length`] when `key` does not fit its algorithm, [`KeyError::Weak`] for a DES
-    /// key that [`DesKey::check_quality`] refuses, [`KeyError::Input`] for a version over 99,
-    /// [`KeyError::Entropy`] without randomness.
+    /// key that [`DesKey::check_quality`] or [`DesKey::check_parity`] refuses, [`KeyError::Input`] for a
+    /// version over 99, [`KeyError::Entropy`] without randomness.
     pub fn wrap(
+        &self,
+        key: &[u8],
+        usage: KeyUsage,
+        attributes: KeyAttributes,
+    ) -> Result<WrappedKey, KeyError> {
+        if matches!(attributes.algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes) {
+            let key = DesKey::from_slice(key)?;
+            key.check_quality()?;
+            key.check_parity()?;
+        }
+        self.wrap_known(key, usage, attributes)
+    }
+
+    /// As [`Lmk::wrap`], for a key that was taken in before: whatever may be said against it, it is in use.
+    pub(super) fn wrap_known(
         &self,
         key: &[u8],
         usage: KeyUsage,
@@ -143,9 +159,6 @@ impl Lmk {
     ) -> Result<WrappedKey, KeyError> {
         if !attributes.algorithm.takes(key.len()) {
             return Err(KeyError::Length { need: "as its algorithm says", have: key.len() });
-        }
-        if matches!(attributes.algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes) {
-            DesKey::from_slice(key)?.check_quality()?;
         }
         if attributes.version > 99 {
             return Err(KeyError::Input("key version"));
@@ -194,20 +207,20 @@ impl Lmk {
         Ok(KeyInfo { usage, attributes, check_value: [a, b, c] })
     }
 
-    /// Takes a key in from a TR-31 block under `kbpk`, if the block says it is for `usage`.
+    /// Takes a key in from a TR-31 block under `kbpk`, a key for the cipher `kbpk_algorithm`, if the block says
+    /// that it is for `usage`.
     ///
     /// # Errors
-    /// As [`tr31::unwrap`] and [`Lmk::wrap`], and [`KeyError::Usage`] when the block is for
-    /// something else.
-    pub fn import(&self, kbpk: &[u8], block: &[u8], usage: KeyUsage) -> Result<WrappedKey, KeyError> {
-        let Unwrapped { header, key } = tr31::unwrap(kbpk, block)?;
-        if header.usage != usage.tr31_code() {
-            return Err(KeyError::Usage { need: usage.name(), have: header.usage });
-        }
-        let algorithm = KeyAlgorithm::from_code(header.algorithm).ok_or(KeyError::Malformed { offset: 7 })?;
-        let attributes =
-            KeyAttributes { exportable: header.exportability == b'E', ..KeyAttributes::new(algorithm) };
-        self.wrap(key.expose(), usage, attributes)
+    /// As [`tr31::unwrap`], [`KeyAttributes::of_import`] and [`Lmk::wrap`].
+    pub fn import(
+        &self,
+        (kbpk_algorithm, kbpk): (KeyAlgorithm, &[u8]),
+        block: &[u8],
+        usage: KeyUsage,
+    ) -> Result<WrappedKey, KeyError> {
+        let unwrapped = tr31::unwrap(kbpk, block)?;
+        let attributes = KeyAttributes::of_import(&unwrapped, (kbpk_algorithm, kbpk.len()), usage)?;
+        self.wrap(unwrapped.key.expose(), usage, attributes)
     }
 
     /// Exports a stored key as a TR-31 version D block under the AES key `kbpk`, if it was

@@ -116,7 +116,7 @@ impl LmkRing {
             return Ok(None);
         }
         let key = all[place].unwrap(wrapped, info.usage)?;
-        all[0].wrap(key.expose(), info.usage, info.attributes).map(Some)
+        all[0].wrap_known(key.expose(), info.usage, info.attributes).map(Some)
     }
 
     fn opened<T>(&self, open: impl Fn(&Lmk) -> Result<T, KeyError>) -> Result<(usize, T), KeyError> {

@@ -186,6 +186,27 @@ impl KeyAlgorithm {
         })
     }
 
+    /// Strength of a key of so many bytes, in bits (NIST SP 800-57: triple DES has 80 with two keys and 112 with three).
+    #[must_use]
+    pub fn strength_bits(self, bytes: usize) -> u16 {
+        match (self, bytes) {
+            (Self::Des, _) => 56,
+            (Self::Tdes, 24) => 112,
+            (Self::Tdes, _) => 80,
+            (Self::Sm4, _) => 128,
+            (Self::Aes | Self::Hmac, bytes) => u16::try_from(8 * bytes.min(32)).unwrap_or(256),
+        }
+    }
+
+    /// Whether a key may travel under another: no key goes under a weaker one.
+    ///
+    /// # Errors
+    /// [`KeyError::Stronger`].
+    pub fn check_under(self, bytes: usize, under: Self, under_bytes: usize) -> Result<(), KeyError> {
+        let (key_bits, under_bits) = (self.strength_bits(bytes), under.strength_bits(under_bytes));
+        if key_bits > under_bits { Err(KeyError::Stronger { key_bits, under_bits }) } else { Ok(()) }
+    }
+
     /// Whether a key of this many bytes fits.
     #[must_use]
     pub fn takes(self, bytes: usize) -> bool {

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 use switchyard_core::{Act, Command, Order, UserCommand};
 use switchyard_domain::{
-    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyName, KeyRecord, KeyUse, Link, Merchant, Reason,
-    Record, RiskRules, Roles, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer, UserName,
-    UserOrder,
+    AccountId, AccountRules, Actor, CardIssued, FeePlan, KeyUse, Link, Merchant, Reason, Record, RiskRules,
+    Roles, Route, RoutingRules, StandInRules, Terminal, TransactionId, Transfer, UserName, UserOrder,
 };
 use switchyard_keys::password::Password;
 
@@ -37,10 +36,6 @@ pub(super) enum Request {
     Digest,
     TrialBalance,
     DayCut,
-    InstallKey {
-        name: KeyName,
-        key: KeyRecord,
-    },
     RotateCardKey,
     ShredCardKeys {
         keys: Vec<u16>,
@@ -146,7 +141,6 @@ impl Request {
             Self::Digest => Act::Digest,
             Self::TrialBalance => Act::TrialBalance,
             Self::DayCut => Act::CutDay,
-            Self::InstallKey { .. } => Act::InstallKey,
             Self::RotateCardKey => Act::RotateCardKey,
             Self::ShredCardKeys { .. } => Act::ShredCardKeys,
             Self::RegisterMerchant { .. } => Act::RegisterMerchant,
@@ -190,7 +184,6 @@ impl Request {
             Self::Digest => Command::Digest,
             Self::TrialBalance => Command::TrialBalance,
             Self::DayCut => Command::CutDay,
-            Self::InstallKey { name, key } => Command::InstallKey { name, key },
             Self::ShredCardKeys { keys, reason } => Command::ShredCardKeys { keys, reason },
             Self::RegisterMerchant { merchant } => Command::Register(merchant),
             Self::BindTerminal { terminal } => Command::Bind(terminal),

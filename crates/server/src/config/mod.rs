@@ -154,6 +154,13 @@ impl Config {
         changes
     }
 
+    /// Whether keys may be where they are: production takes the software key store when it is told to only.
+    pub(crate) fn accepts_its_backend(&self) -> bool {
+        let is_production = self.general.profile == Profile::Production;
+        let is_software = self.hsm.backend == HsmBackend::Software;
+        !is_production || !is_software || self.hsm.accept_software
+    }
+
     fn sections(&mut self) -> [(&'static str, &mut dyn Section); 10] {
         [
             ("terminals", &mut self.terminals),
@@ -206,6 +213,11 @@ impl Config {
                     "production pays merchants from an account of its own, not from the demo's".to_owned();
                 reading.fault_at("settlement.account_number", reason);
             }
+        }
+        if !self.accepts_its_backend() {
+            let reason = "production wants a hardware security module: the software key store is not PCI PIN \
+                          compliant; set it to true to take it all the same";
+            reading.fault_at("hsm.accept_software", reason.to_owned());
         }
         let cnaps = &self.settlement.account_cnaps;
         if cnaps.len() != 12 || !cnaps.bytes().all(|b| b.is_ascii_digit()) {
@@ -359,7 +371,20 @@ mod tests {
                         0,
                         "production pays merchants from an account of its own, not from the demo's",
                     ),
+                    (
+                        "hsm.accept_software",
+                        0,
+                        "production wants a hardware security module: the software key store is not PCI PIN compliant; set it to true to take it all the same",
+                    ),
                 ],
+            ),
+            (
+                "profile = \"production\"\n[keys]\ncard_hash_file = \"h\"\n[settlement]\naccount_number = \"1\"\n[hsm]\naccept_software = true",
+                vec![],
+            ),
+            (
+                "profile = \"production\"\n[keys]\ncard_hash_file = \"h\"\n[settlement]\naccount_number = \"1\"\n[hsm]\nbackend = \"pkcs11\"",
+                vec![],
             ),
             ("[core]\nqueue_requests_max = -1", vec![("core.queue_requests_max", 2, "-1 is out of range")]),
         ] {

@@ -165,6 +165,11 @@ section!(
         /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled and hears 58, until
         /// `terminal enable`; 0 is never.
         mac_failures_max: u32 = 100, in 0..=1_000_000;
+        /// PIN blocks of a terminal that do not open under its key and card number, in core.malformed_pins_hours, after which
+        /// it is disabled and hears 58, until `terminal enable`; 0 is never.
+        malformed_pins_max: u32 = 20, in 0..=1_000_000;
+        /// Hours in which such blocks are counted together, from the first of them.
+        malformed_pins_hours: u32 = 24, in 1..=720;
         /// Wrong PINs in a row before a card of the embedded issuer answers 75.
         pin_tries_max: u32 = 3, in 1..=9;
         /// Minor units up to which the embedded issuer approves without a PIN.
@@ -221,6 +226,9 @@ section!(
         /// "software": the key library in this process, which is not PCI PIN compliant. "payshield": modules with
         /// the payShield command set, over TCP. "pkcs11": a module behind its own PKCS#11 library.
         backend: HsmBackend = HsmBackend::Software;
+        /// Whether profile "production" takes the software backend all the same. It is not PCI PIN compliant: keys and
+        /// PINs are in this process's memory while they are used.
+        accept_software: bool = false;
         /// For "payshield": HOST:PORT of the modules, with commas between them; they hold one local master key.
         addresses: String = "127.0.0.1:1500".to_owned();
         /// Connections to each module.

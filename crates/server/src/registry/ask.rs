@@ -74,6 +74,11 @@ fn merchant_json(row: &MerchantRow) -> Value {
     })
 }
 
+/// What is shown of a key: nothing while it is still to come.
+fn kcv(check_value: &[u8; 4]) -> Option<String> {
+    (*check_value != [0; 4]).then(|| custody::text(check_value))
+}
+
 fn terminal_json(source: &mut impl Source, row: &TerminalRow) -> Result<Value, Trouble> {
     let merchant = source.row(&super::project::key(b'm', row.merchant.0))?;
     let merchant: Option<MerchantRow> = merchant.map(|bytes| super::decode(&bytes)).transpose()?;
@@ -83,7 +88,7 @@ fn terminal_json(source: &mut impl Source, row: &TerminalRow) -> Result<Value, T
     Ok(json!({
         "number": row.number, "tid": row.id, "mid": merchant.map(|row| row.merchant.id),
         "dialect": row.profile.dialect.name(), "carries_mac": row.profile.carries_mac,
-        "takes_partial": row.profile.takes_partial, "mac": row.mac, "kcv": custody::text(&row.check_value), "signed_on": row.signed_on, "key_version": row.key_version,
+        "takes_partial": row.profile.takes_partial, "mac": row.mac, "kcv": kcv(&row.check_value), "signed_on": row.signed_on, "key_version": row.key_version,
         "batch": row.batch, "signed_on_at": row.signed_on_at.map(|at| at.to_string()),
         "disabled": row.disabled, "registered_at": row.registered_at.to_string(), "offered_key": offered,
     }))

@@ -93,8 +93,8 @@ impl HsmDevice {
         }
         let usage = if fields.skip(b'&') { usage_of(fields.take(2)?)? } else { usage_of(&block[5..7])? };
         fields.end()?;
-        let wrapped =
-            self.lmk.import(transport.bytes.expose(), block, usage).map_err(|_| Code::SECOND_KEY)?;
+        let under = (transport.algorithm, transport.bytes.expose());
+        let wrapped = self.lmk.import(under, block, usage).map_err(|_| Code::SECOND_KEY)?;
         let mut answer = [b"S", wrapped.as_bytes()].concat();
         let key = self.open(&answer, &[usage], Code::SECOND_KEY)?;
         answer.extend_from_slice(&short_check_value(key.algorithm, &key.bytes)?);

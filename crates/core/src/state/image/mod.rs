@@ -23,7 +23,9 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyRecord, Link, LinkMode, MerchantIndex, RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, Timestamp, TransactionId, KeyOffer, TerminalIndex,
+    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyOffer, KeyRecord, Link, LinkMode, MerchantIndex,
+    RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, TerminalIndex, Timestamp,
+    TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
