@@ -255,6 +255,8 @@ pub enum Record {
     LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
     /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
+    /// A terminal took back what still stands: the reversal of the record before was refused, and somebody has to look.
+    CaseRaised { transaction: TransactionId, terminal: TerminalIndex, batch: BatchNumber, case: BatchCase },
 }
 
 impl Record {
@@ -337,7 +339,8 @@ impl Record {
             | Self::LmkChanged(_)
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
-            | Self::MacsFailed { .. } => None,
+            | Self::MacsFailed { .. }
+            | Self::CaseRaised { .. } => None,
         }
     }
 }

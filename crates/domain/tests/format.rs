@@ -341,6 +341,17 @@ fn ceremonies() -> Vec<Record> {
         Record::KeysTranslated { keys: vec![(name, key())] },
         Record::LmkRetired { check_values: vec![[1, 2, 3, 4]], reason: reason() },
         Record::MacsFailed { terminal: TerminalIndex(2), in_a_row: 3 },
+        Record::CaseRaised {
+            transaction: TransactionId(11),
+            terminal: TerminalIndex(2),
+            batch: BatchNumber::FIRST,
+            case: BatchCase {
+                kind: BatchCaseKind::Reversal,
+                stan: Stan::try_from(42).unwrap(),
+                terminal_minor: 499,
+                host_minor: 500,
+            },
+        },
     ]
 }
 

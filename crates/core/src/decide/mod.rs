@@ -25,6 +25,8 @@ mod unbatched;
 mod upstream;
 mod user;
 
+pub use routing::Turns;
+
 use crate::machine::{Core, Output};
 use switchyard_domain::{Actor, Record, Timestamp};
 

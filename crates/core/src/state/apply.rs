@@ -87,6 +87,7 @@ impl State {
             | Record::MacsFailed { .. }
             | Record::MerchantOrdered { .. }
             | Record::BatchForceClosed { .. }
+            | Record::CaseRaised { .. }
             | Record::CaseResolved { .. }
             | Record::CardBlocked { .. }
             | Record::CardUnblocked { .. }
