@@ -169,6 +169,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         | Record::RiskFlagged { transaction, .. }
         | Record::Converted { transaction, .. }
         | Record::IssuerBilled { transaction, .. }
+        | Record::CaseRaised { transaction, .. }
         | Record::PayoutReleased { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::Resolved { transaction, saf, .. } => {
             keys.push(of_transaction(*transaction));
@@ -317,7 +318,7 @@ pub fn story(index: &Index, id: TransactionId) -> Result<Vec<(Sequence, Stamped)
 fn queued_by(record: &Record) -> Option<SafId> {
     match record {
         Record::Resolved { saf, .. } | Record::ReversalTaken { saf, .. } => saf.as_ref().map(|saf| saf.id),
-        Record::ReversalQueued { saf } => Some(saf.id),
+        Record::ReversalQueued { saf } | Record::Advised { saf, .. } => Some(saf.id),
         _ => None,
     }
 }
