@@ -290,7 +290,8 @@ impl State {
             | TransactionKind::CardRepayment
             | TransactionKind::TopUp
             | TransactionKind::BalanceInquiry
-            | TransactionKind::PreAuth => {}
+            | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice => {}
         }
         Ok(())
     }
