@@ -5,7 +5,7 @@ use super::words::{effect_of, named, postings, why_refused, word};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use switchyard_domain::{
-    Actor, AdviceReason, Amount, Billing, Entry, LinkIndex, MerchantId, MessageClass, Outcome, Phase, Record,
+    Actor, AdviceReason, Amount, Billing, LinkIndex, MerchantId, MessageClass, Outcome, Record,
     ReplyFacts, ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, Stamped, TerminalId,
     TransactionOpened, UpstreamRef,
 };

@@ -1,6 +1,6 @@
 //! What operators, the installer and settlement want recorded.
 
-use crate::decide::{Turns, postings};
+use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
 use crate::machine::{Core, Output};
@@ -76,7 +76,6 @@ impl Core {
             }
             Command::SetRoutingRules(rules) => {
                 self.check_routing(&rules)?;
-                self.flight.turns = Turns::default();
                 Record::RoutingRulesSet(*rules)
             }
             Command::SetStandInRules(rules) => {

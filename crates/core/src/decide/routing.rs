@@ -156,8 +156,8 @@ impl Core {
         out.effects.push(Effect::Send { link, generation, message });
     }
 
-    /// A new set of rules follows the one in force and names links that exist.
-    pub(crate) fn check_routing(&self, rules: &RoutingRules) -> Result<(), CommandError> {
+    /// A new set of rules follows the one in force and names links that exist. With it begins a new round of weights.
+    pub(crate) fn check_routing(&mut self, rules: &RoutingRules) -> Result<(), CommandError> {
         if rules.version != self.state.routing.version.wrapping_add(1) {
             return Err(CommandError::Invalid { what: "the version of the routing rules" });
         }
@@ -166,6 +166,7 @@ impl Core {
         if links.any(|destination| self.state.registry.link(destination.link).is_none()) {
             return Err(CommandError::Missing { what: "link" });
         }
+        self.flight.turns = Turns::default();
         Ok(())
     }
 }

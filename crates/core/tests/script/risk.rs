@@ -275,7 +275,7 @@ fn refunds_have_limits_and_counters_of_their_own() {
             let name = format!("{name} {window:?}");
             let mut b = bench(vec![of_refunds(sum(of, window, 500))]);
             let sale = Ask::sale(10, 900);
-            let mut asked = |b: &mut Bench, ask: &Ask| {
+            let asked = |b: &mut Bench, ask: &Ask| {
                 let ticket = b.ask(ask);
                 assert_eq!(b.code_of(ticket), "00", "{name}: sales do not count");
                 b.facts(ticket).rrn
