@@ -2,15 +2,21 @@
 //! decision with its reason, every posting. What left no record (a repeat that heard the stored answer, a message
 //! that could not be read) is not in it.
 
+pub(crate) mod rules;
 mod tell;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use crate::arguments::{ExplainCommand, Output};
 use crate::ledger::open_index;
 use crate::operate::{cell, nothing};
 use crate::{Verdict, output};
 use anyhow::Result;
+use rules::Rules;
 use serde_json::{Value, json};
 use std::path::Path;
+use switchyard_core::State;
 use switchyard_domain::{Record, Rrn, Stamped, TransactionId, TransactionOpened};
 use switchyard_ledger::Sequence;
 use switchyard_ledger::index::{Index, Query};
@@ -23,19 +29,7 @@ pub(crate) fn run(command: &ExplainCommand, data: &Path, form: Output) -> Result
     let Some(opened) = rrn.parse().ok().map(|rrn| newest(&index, &rrn)).transpose()?.flatten() else {
         return nothing("there is no transaction under this reference", form);
     };
-    let links = links(data)?;
-    let mut names = Names::new(&index);
-    let mut teller = Teller::new(&opened, &links, &mut names)?;
-    let mut events = Vec::new();
-    for (sequence, stamped) in story(&index, &opened)? {
-        events.push(teller.event(sequence, &stamped));
-    }
-    let story = json!({
-        "transaction": teller.head(),
-        "original": opened.original.map(|id| reference(&index, id)).transpose()?.flatten(),
-        "followed_by": followers(&index, opened.id)?,
-        "events": events,
-    });
+    let story = tell(&index, &opened, data)?;
     match form {
         Output::Json => output::json(&story)?,
         Output::Text => print(&story)?,
@@ -43,8 +37,29 @@ pub(crate) fn run(command: &ExplainCommand, data: &Path, form: Output) -> Result
     Ok(Verdict::Fine)
 }
 
+/// The story of a transaction.
+fn tell(index: &Index, opened: &TransactionOpened, data: &Path) -> Result<Value> {
+    let state = crate::operate::state(data)?;
+    let story_of = story(index, opened)?;
+    let findings = story_of.iter().filter_map(|(_, stamped)| rules::found_in(&stamped.record));
+    let rules = Rules::of(data, state.risk_rules(), findings.map(|(_, finding)| finding))?;
+    let links = links(&state);
+    let mut names = Names::new(index);
+    let mut teller = Teller::new(opened, &links, &rules, &mut names)?;
+    let mut events = Vec::new();
+    for (sequence, stamped) in story_of {
+        events.push(teller.event(sequence, &stamped));
+    }
+    Ok(json!({
+        "transaction": teller.head(),
+        "original": opened.original.map(|id| reference(index, id)).transpose()?.flatten(),
+        "followed_by": followers(index, opened.id)?,
+        "events": events,
+    }))
+}
+
 /// The newest transaction under a reference: one is given again after 400 days.
-fn newest(index: &Index, rrn: &Rrn) -> Result<Option<TransactionOpened>> {
+pub(crate) fn newest(index: &Index, rrn: &Rrn) -> Result<Option<TransactionOpened>> {
     let found = keys::records(index, keys::by_rrn(rrn))?;
     Ok(found.into_iter().rev().find_map(|(_, stamped)| opened_by(stamped.record)))
 }
@@ -59,9 +74,8 @@ fn opened_by(record: Record) -> Option<TransactionOpened> {
 }
 
 /// Names of the links, in the order of registration.
-fn links(data: &Path) -> Result<Vec<String>> {
-    let state = crate::operate::state(data)?;
-    Ok(state.registry().links().map(|(_, link)| link.name.clone()).collect())
+fn links(state: &State) -> Vec<String> {
+    state.registry().links().map(|(_, link)| link.name.clone()).collect()
 }
 
 /// Every record that tells of the transaction, a terminal's reversals of its place included.

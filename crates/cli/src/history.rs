@@ -90,6 +90,10 @@ impl Story {
             | Record::SafTried { .. }
             | Record::SafResolved { .. }
             | Record::Rerouted { .. }
+            | Record::RiskFlagged { .. }
+            | Record::PayoutReleased { .. }
+            | Record::CaseRaised { .. }
+            | Record::HoldExpired { .. }
             | Record::Converted { .. }
             | Record::IssuerBilled { .. }
             | Record::LateAnswer { .. } => {}
@@ -187,6 +191,10 @@ impl History {
             }
             Record::LateAnswer { transaction, .. }
             | Record::Rerouted { transaction, .. }
+            | Record::RiskFlagged { transaction, .. }
+            | Record::PayoutReleased { transaction, .. }
+            | Record::CaseRaised { transaction, .. }
+            | Record::HoldExpired { transaction, .. }
             | Record::Converted { transaction, .. }
             | Record::IssuerBilled { transaction, .. }
             | Record::PartlyApproved { transaction, .. } => {

@@ -5,6 +5,7 @@ mod saf;
 
 pub(crate) use saf::{Backoff, SafLine};
 
+use crate::decide::Turns;
 use crate::input::{Origin, SlotId};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -151,6 +152,8 @@ pub(crate) struct Flight {
     pub(crate) mac_records_count: u32,
     /// Messages without a MAC in the current minute, by terminal.
     pub(crate) unkeyed: HashMap<TerminalIndex, u32, FixedState>,
+    /// Whose turn it is by rules that choose by weight.
+    pub(crate) turns: Turns,
     /// Store-and-forward entries below this were queued by an earlier process: whether they were sent is
     /// not known, so their first send is a repeat.
     pub(crate) saf_from_before: u64,

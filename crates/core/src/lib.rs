@@ -25,6 +25,7 @@ mod user;
 pub use access::Act;
 pub use clock::Clock;
 pub use config::CoreConfig;
+pub use decide::Turns;
 pub use machine::{Core, Output};
 pub use order::Order;
 pub use state::{

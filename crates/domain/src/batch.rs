@@ -106,6 +106,9 @@ pub enum BatchCaseKind {
     Amount,
     /// Both have it, with other cards.
     Card,
+    /// The terminal took it back, but with another amount or kind, too late, or after something had followed it: it
+    /// stands at the host.
+    Reversal,
 }
 
 /// One difference that an operator resolves.

@@ -271,6 +271,8 @@ pub enum Record {
     WaitingKeysTranslated { keys: Vec<(WaitingKey, KeyRecord)> },
     /// How many PIN blocks of a terminal did not open since a moment: the first of them, or of those after a day.
     PinsMalformed { terminal: TerminalIndex, count: u32, since: Timestamp },
+    /// A terminal took back what still stands: the reversal of the record before was refused, and somebody has to look.
+    CaseRaised { transaction: TransactionId, terminal: TerminalIndex, batch: BatchNumber, case: BatchCase },
 }
 
 impl Record {
@@ -360,7 +362,8 @@ impl Record {
             | Self::TerminalKeyTaken { .. }
             | Self::TerminalKeyWithdrawn { .. }
             | Self::WaitingKeysTranslated { .. }
-            | Self::PinsMalformed { .. } => None,
+            | Self::PinsMalformed { .. }
+            | Self::CaseRaised { .. } => None,
         }
     }
 }

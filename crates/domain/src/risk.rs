@@ -63,7 +63,8 @@ pub struct Scope {
     /// Cards of these classes.
     #[serde(default)]
     pub classes: Vec<CardClass>,
-    /// Transactions of these kinds.
+    /// Transactions of these kinds. A risk rule that names none is about all that take a cardholder's money: refunds have to
+    /// be named.
     #[serde(default)]
     pub kinds: Vec<TransactionKind>,
     /// Merchant category codes, from and to.
@@ -135,7 +136,7 @@ pub enum RiskTest {
         /// Minor units.
         multiple_minor: u64,
     },
-    /// With this transaction the sum is above this.
+    /// With this transaction the sum is above this. Each currency is added up by itself, refunds apart from payments.
     Sum {
         /// Of whom.
         of: RiskSubject,
@@ -144,7 +145,7 @@ pub enum RiskTest {
         /// Minor units that are still in order.
         minor_max: u64,
     },
-    /// With this transaction there are more than this.
+    /// With this transaction there are more than this, in any currency; refunds apart from payments.
     Count {
         /// Of whom.
         of: RiskSubject,
@@ -156,7 +157,7 @@ pub enum RiskTest {
         #[serde(default)]
         attempts: bool,
     },
-    /// With this transaction there are more than this of the very same amount.
+    /// With this transaction there are more than this of the very same amount and currency.
     SameAmount {
         /// Of whom.
         of: RiskSubject,
@@ -207,7 +208,7 @@ pub enum RiskVerdict {
 pub struct RiskFinding {
     /// Version of the rules.
     pub version: u32,
-    /// Numbers of the rules that spoke, in their order: the reasons.
+    /// Numbers of the rules that spoke, in their order: the reasons. [`RiskRule::HOT_CARD`] is the hot-card list.
     pub rules: Vec<u32>,
     /// The sum of their scores.
     pub score: u32,
@@ -227,6 +228,22 @@ pub enum RiskError {
     /// A rule contradicts itself.
     #[error("risk rule {0} contradicts itself")]
     Contradiction(u32),
+    /// Its number stands for the hot-card list in what is found.
+    #[error("risk rule {0}: this number is the hot-card list's")]
+    Reserved(u32),
+    /// A rule is about a kind that none is ever asked about, so it would never speak.
+    #[error(
+        "risk rule {rule} is about {kind:?}: rules are asked about payments, pre-authorizations and refunds only"
+    )]
+    NeverAsked {
+        /// The rule.
+        rule: u32,
+        /// The kind.
+        kind: TransactionKind,
+    },
+    /// A refund gains a merchant nothing that could be held.
+    #[error("risk rule {0} is about refunds alone: they have no payout to hold")]
+    NothingToHold(u32),
 }
 
 impl RiskRules {
@@ -242,15 +259,41 @@ impl RiskRules {
             if self.rules[..index].iter().any(|earlier| earlier.number == rule.number) {
                 return Err(RiskError::Twice(rule.number));
             }
-            if !(rule.test.is_in_order() && rule.then.is_in_order() && rule.about.is_in_order()) {
-                return Err(RiskError::Contradiction(rule.number));
-            }
+            rule.check()?;
         }
         Ok(())
     }
 }
 
 impl RiskRule {
+    /// What stands in the place of a rule's number where the hot-card list spoke.
+    pub const HOT_CARD: u32 = u32::MAX;
+
+    fn check(&self) -> Result<(), RiskError> {
+        let Self { number: rule, about, test, then, .. } = self;
+        if *rule == Self::HOT_CARD {
+            return Err(RiskError::Reserved(*rule));
+        }
+        if !(test.is_in_order() && then.is_in_order() && about.is_in_order()) {
+            return Err(RiskError::Contradiction(*rule));
+        }
+        if let Some(kind) = about.kinds.iter().find(|kind| !kind.is_assessed()) {
+            return Err(RiskError::NeverAsked { rule: *rule, kind: *kind });
+        }
+        let refunds = !about.kinds.is_empty() && about.kinds.iter().all(|kind| !kind.is_limited());
+        if refunds && *then == RiskAction::HoldPayout {
+            return Err(RiskError::NothingToHold(*rule));
+        }
+        Ok(())
+    }
+
+    /// Whether it is asked about transactions of this kind: about refunds only where it names them, because what is
+    /// given back is no spending.
+    pub fn asks_about(&self, kind: TransactionKind) -> bool {
+        let kinds = &self.about.kinds;
+        if kinds.is_empty() { kind.is_limited() } else { kind.is_assessed() && kinds.contains(&kind) }
+    }
+
     /// Whether this rule counts what `other` counts, so that what was counted stays true.
     pub fn counts_as(&self, other: &Self) -> bool {
         self.number == other.number && self.about == other.about && self.test.meter() == other.test.meter()
@@ -337,12 +380,30 @@ mod tests {
                 Err(RiskError::Contradiction(1)),
             ),
             (
+                "the hot-card list's number",
+                vec![rule(RiskRule::HOT_CARD, RiskTest::Always, alert)],
+                Err(RiskError::Reserved(u32::MAX)),
+            ),
+            (
                 "multiples of nothing",
                 vec![rule(1, RiskTest::RoundAmount { multiple_minor: 0 }, alert)],
                 Err(RiskError::Contradiction(1)),
             ),
         ] {
             assert_eq!(set(rules).check(), expected, "{name}");
+        }
+        use TransactionKind::{CompletionAdvice, Refund, Sale, Tip, Void};
+        for (kinds, then, expected) in [
+            (vec![Refund], alert, Ok(())),
+            (vec![Sale, Refund], RiskAction::HoldPayout, Ok(())),
+            (vec![Refund], RiskAction::HoldPayout, Err(RiskError::NothingToHold(1))),
+            (vec![Sale, Void], alert, Err(RiskError::NeverAsked { rule: 1, kind: Void })),
+            (vec![Tip], alert, Err(RiskError::NeverAsked { rule: 1, kind: Tip })),
+            (vec![CompletionAdvice], alert, Err(RiskError::NeverAsked { rule: 1, kind: CompletionAdvice })),
+        ] {
+            let about = Scope { kinds: kinds.clone(), ..Scope::default() };
+            let rules = set(vec![RiskRule { about, ..rule(1, RiskTest::Always, then) }]);
+            assert_eq!(rules.check(), expected, "{kinds:?}");
         }
         let json = r#"{"version":1,"rules":[{"number":7,"reason":"day","test":
             {"sum":{"of":"card","window":"day","minor_max":100}},"then":{"decline":"61"}}]}"#;

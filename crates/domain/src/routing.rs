@@ -2,6 +2,7 @@
 
 use crate::ids::LinkIndex;
 use crate::risk::Scope;
+use crate::transaction::TransactionKind;
 use serde::{Deserialize, Serialize};
 
 /// Most rules of a set.
@@ -113,6 +114,27 @@ pub enum RoutingError {
     /// A rule's scope contradicts itself.
     #[error("rule {0} contradicts itself")]
     Contradiction(u32),
+    /// A rule is about a kind that none is ever asked about, so it would never choose.
+    #[error("rule {rule} is about {kind:?}, which {why}")]
+    NeverAsked {
+        /// The rule.
+        rule: u32,
+        /// The kind.
+        kind: TransactionKind,
+        /// What becomes of it.
+        why: &'static str,
+    },
+}
+
+/// The first kind in a scope that is never asked about.
+fn never_asked(
+    rule: u32,
+    about: &Scope,
+    asked: fn(TransactionKind) -> bool,
+    why: &'static str,
+) -> Result<(), RoutingError> {
+    let kind = about.kinds.iter().find(|kind| !asked(**kind));
+    kind.map_or(Ok(()), |kind| Err(RoutingError::NeverAsked { rule, kind: *kind, why }))
 }
 
 impl RoutingRules {
@@ -138,6 +160,8 @@ impl RoutingRules {
             if !rule.about.is_in_order() {
                 return Err(RoutingError::Contradiction(rule.number));
             }
+            let why = "goes where its original went";
+            never_asked(rule.number, &rule.about, |kind| !kind.follows_another(), why)?;
         }
         Ok(())
     }
@@ -152,7 +176,13 @@ impl StandInRules {
         if self.rules.len() > ROUTING_RULES_MAX {
             return Err(RoutingError::TooMany);
         }
-        let bad = self.rules.iter().find(|rule| !rule.about.is_in_order());
-        bad.map_or(Ok(()), |rule| Err(RoutingError::Contradiction(rule.number)))
+        for rule in &self.rules {
+            if !rule.about.is_in_order() {
+                return Err(RoutingError::Contradiction(rule.number));
+            }
+            let why = "is not approved in an issuer's place";
+            never_asked(rule.number, &rule.about, TransactionKind::is_limited, why)?;
+        }
+        Ok(())
     }
 }

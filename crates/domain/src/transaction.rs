@@ -69,9 +69,14 @@ impl TransactionKind {
             None => 0,
         }
     }
-    /// Whether limits and risk rules look at it and count it: it takes a cardholder's money and follows nothing.
+    /// Whether it takes a cardholder's money and follows nothing: limits, risk rules and stand-in look at it.
     pub fn is_limited(self) -> bool {
         !self.follows_another() && self != Self::BalanceInquiry
+    }
+    /// Whether limits and risk rules look at it and count it. A void, a completion and a tip are not asked about again:
+    /// what they follow was, and they are bound to it.
+    pub fn is_assessed(self) -> bool {
+        self.is_limited() || self == Self::Refund
     }
     /// Whether it reports what has taken place already: it is acknowledged, not decided.
     pub fn is_advice(self) -> bool {

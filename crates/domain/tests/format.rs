@@ -343,6 +343,17 @@ fn ceremonies() -> Vec<Record> {
         Record::MacsFailed { terminal: TerminalIndex(2), in_a_row: 3 },
         Record::SafTried { id: SafId(4), count: 8 },
         Record::PinsMalformed { terminal: TerminalIndex(2), count: 4, since: Timestamp(5) },
+        Record::CaseRaised {
+            transaction: TransactionId(11),
+            terminal: TerminalIndex(2),
+            batch: BatchNumber::FIRST,
+            case: BatchCase {
+                kind: BatchCaseKind::Reversal,
+                stan: Stan::try_from(42).unwrap(),
+                terminal_minor: 499,
+                host_minor: 500,
+            },
+        },
     ]
 }
 

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use switchyard_core::{Clock, Core, Input, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, KeyName, KeyUse, LinkIndex, LinkOrder, Record, Stamped, TerminalOrder, Timestamp,
+    Actor, BusinessDate, KeyName, KeyUse, LinkIndex, LinkOrder, Record, RiskFinding, RiskVerdict, Stamped,
+    TerminalOrder, Timestamp, TransactionId,
 };
 use switchyard_ledger::{Error, Measure, RecordBatch, Refused, Sequence, Submitter};
 
+use crate::metrics::Finding;
 use crate::release::{Pending, Registered};
 use crate::shared::{Fatal, Shared, now};
 
@@ -209,7 +211,27 @@ impl CoreThread {
                 self.shared.metrics.terminals_locked_out.increment(1);
                 tracing::warn!(terminal = terminal.0, %reason, "a terminal is disabled");
             }
+            Record::RiskFlagged { transaction, finding, .. } => self.tell_found(*transaction, finding),
             _ => {}
+        }
+    }
+
+    /// Somebody is told of what the rules found: in the log, too, for those who are woken by it.
+    fn tell_found(&self, transaction: TransactionId, finding: &RiskFinding) {
+        let verdict = Finding::of(finding.verdict).label();
+        let state = self.core.state();
+        let Some((opened, ..)) = state.transaction(transaction) else { return };
+        let merchant = state.registry().merchant(opened.key.merchant);
+        let merchant = merchant.map(|merchant| merchant.id.to_string()).unwrap_or_default();
+        let RiskFinding { rules, score, .. } = finding;
+        let (rrn, amount) = (opened.rrn, opened.amount);
+        match finding.verdict {
+            RiskVerdict::Alert | RiskVerdict::HoldPayout => {
+                tracing::warn!(%rrn, %merchant, %amount, verdict, ?rules, score, "the risk rules found something");
+            }
+            RiskVerdict::Approve | RiskVerdict::Decline(_) => {
+                tracing::debug!(%rrn, %merchant, %amount, verdict, ?rules, score, "the risk rules found something");
+            }
         }
     }
 

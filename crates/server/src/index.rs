@@ -169,6 +169,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         | Record::RiskFlagged { transaction, .. }
         | Record::Converted { transaction, .. }
         | Record::IssuerBilled { transaction, .. }
+        | Record::CaseRaised { transaction, .. }
         | Record::PayoutReleased { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::Resolved { transaction, saf, .. } => {
             keys.push(of_transaction(*transaction));

@@ -50,6 +50,8 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         no_pin_minor_max: core.no_pin_minor_max,
         refund_days_max: core.refund_days_max,
         hold_days_max: core.hold_days_max,
+        link_timeouts_max: core.link_timeouts_max,
+        link_rest_ms: u64::from(core.link_rest_ms),
         saf_retry_ms: u64::from(core.reversal_retry_ms),
         saf_retry_ms_max: u64::from(core.reversal_retry_ms_max),
         saf_attempts_max: core.reversal_attempts_max,

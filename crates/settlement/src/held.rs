@@ -36,6 +36,8 @@ impl Held {
     pub(crate) fn moved(&mut self, movement: &Movement) {
         if let Some(hold) = self.0.get_mut(&movement.transaction) {
             hold.stands = movement.gain;
+            // What its issuer approved may be a part of what the rules had looked at.
+            hold.amount = movement.amount;
         }
     }
     /// Minor units held, by merchant and currency.

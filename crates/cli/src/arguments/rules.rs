@@ -1,6 +1,6 @@
 //! Risk rules, rules that choose among links, and what is approved while an issuer is away, as people type them.
 
-use super::ConfigOption;
+use super::{Because, ConfigOption};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use switchyard_domain::BusinessDate;
@@ -91,6 +91,30 @@ pub(crate) enum RiskCommand {
     /// Take rules out.
     #[command(after_help = "Example: switchyard risk remove 1 2")]
     Remove(RemoveRules),
+    /// What the rules found: declines, held payouts, alerts, with the reasons.
+    #[command(after_help = "Example: switchyard risk flagged --since 2026-11-20 --output json")]
+    Flagged {
+        /// From this business day on; without it, the one that is open.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        since: Option<BusinessDate>,
+        /// Also what had no more than a score below every threshold.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Payouts that wait until somebody has looked.
+    #[command(after_help = "Example: switchyard risk held")]
+    Held,
+    /// Let a held payout go: the next settlement pays it.
+    #[command(
+        after_help = "Example: switchyard risk release 326500000042 --reason 'the cardholder confirmed'"
+    )]
+    Release {
+        /// The transaction's reference, DE 37.
+        #[arg(value_name = "RRN")]
+        rrn: String,
+        #[command(flatten)]
+        because: Because,
+    },
     /// Replay a day under other rules: what they would have found in each transaction. Nothing is changed; exit 1 when
     /// something would have been declined or held. What was declined back then counts as it did.
     #[command(after_help = "Example: switchyard risk test --file rules.toml --date 2026-11-22")]
@@ -194,6 +218,23 @@ pub(crate) enum RoutingCommand {
     /// Take rules out.
     #[command(after_help = "Example: switchyard routing remove 1")]
     Remove(RemoveRules),
+    /// Replay a day under other rules, another table of ranges, or both: what would go elsewhere, from which link to which.
+    /// Every link counts as in health on both sides. Nothing is changed; exit 1 when something would go elsewhere. Reads
+    /// the keys that open sealed cards.
+    #[command(after_help = "Example: switchyard routing test --file routing.toml --date 2026-11-22")]
+    Test {
+        /// The other rules, all there are to be; without it those in force.
+        #[arg(long, value_name = "FILE", required_unless_present = "against")]
+        file: Option<PathBuf>,
+        /// The other table, in the form of `route list --output json`; without it the one in force.
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+        /// The business day; without it the last that was cut, or the open one when none was.
+        #[arg(long, visible_alias = "day", value_name = "YYYY-MM-DD")]
+        date: Option<BusinessDate>,
+        #[command(flatten)]
+        config: ConfigOption,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

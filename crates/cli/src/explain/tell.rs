@@ -1,10 +1,12 @@
 //! Records as sentences: what came in, what was decided and why, what was posted, what went out.
 
+use super::rules::Rules;
+use super::words::{effect_of, named, postings, why_refused, word};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use switchyard_domain::{
-    Actor, AdviceReason, Amount, Billing, Entry, LinkIndex, MerchantId, MessageClass, Outcome, Phase, Record,
-    ReplyFacts, ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, SafKind, Stamped, TerminalId,
+    Actor, AdviceReason, Amount, Billing, LinkIndex, MerchantId, MessageClass, Outcome, Record, ReplyFacts,
+    ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, SafKind, Stamped, TerminalId,
     TransactionOpened, UpstreamRef,
 };
 use switchyard_ledger::Sequence;
@@ -14,6 +16,10 @@ use switchyard_server::index::Names;
 pub(super) struct Teller<'t> {
     opened: &'t TransactionOpened,
     links: &'t [String],
+    rules: &'t Rules,
+    /// How it went to its issuer in the end, and about how much.
+    upstream: Option<UpstreamRef>,
+    amount: Amount,
     terminal: TerminalId,
     merchant: MerchantId,
     outcome: Outcome,
@@ -40,6 +46,7 @@ impl<'t> Teller<'t> {
     pub(super) fn new(
         opened: &'t TransactionOpened,
         links: &'t [String],
+        rules: &'t Rules,
         names: &mut Names<'_>,
     ) -> Result<Self> {
         let terminal =
@@ -50,6 +57,9 @@ impl<'t> Teller<'t> {
         Ok(Self {
             opened,
             links,
+            rules,
+            upstream: opened.upstream,
+            amount: opened.amount,
             terminal,
             merchant,
             outcome: Outcome::Pending,
@@ -67,11 +77,12 @@ impl<'t> Teller<'t> {
         let opened = self.opened;
         json!({
             "rrn": opened.rrn, "transaction": opened.id.0, "kind": opened.kind,
-            "amount_minor": opened.amount.minor, "currency": opened.amount.currency.to_string(),
+            "amount_minor": self.amount.minor, "currency": opened.amount.currency.to_string(),
+            "asked_minor": (self.amount != opened.amount).then_some(opened.amount.minor),
             "card": opened.card.as_ref().map(|card| card.masked.to_string()), "card_class": opened.card_class,
             "merchant": self.merchant, "terminal": self.terminal, "batch": opened.key.batch,
             "stan": opened.key.stan, "day": opened.day.to_string(),
-            "link": opened.upstream.map(|upstream| self.link(upstream.link)),
+            "link": self.upstream.map(|upstream| self.link(upstream.link)),
             "outcome": self.outcome, "code": self.reply.map(|reply| reply.code),
             "billed": self.billing.map(|billing| billing.amount.to_string()),
             "rate": self.billing.map(|billing| billing.rate),
@@ -90,6 +101,10 @@ impl<'t> Teller<'t> {
         })
     }
 
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one arm a kind of record, so that a new one does not compile without"
+    )]
     fn told(&mut self, record: &Record) -> Told {
         match record {
             Record::Opened(opened) => Told {
@@ -156,12 +171,108 @@ impl<'t> Teller<'t> {
                 decision: vec![format!("kept: {} bytes of results", report.results.len())],
                 ..Told::default()
             },
-            Record::HoldExpired { .. } => Told {
-                decision: vec!["nobody completed the pre-authorization in time: its hold ends".into()],
-                ..Told::default()
-            },
-            _ => Told::default(),
+            Record::Rerouted { .. }
+            | Record::PartlyApproved { .. }
+            | Record::RiskFlagged { .. }
+            | Record::PayoutReleased { .. }
+            | Record::CaseRaised { .. }
+            | Record::HoldExpired { .. } => self.noted(record),
+            // None of these tells of one transaction; a new kind of record has to say whether it does.
+            Record::Genesis { .. }
+            | Record::Started { .. }
+            | Record::KeyInstalled { .. }
+            | Record::MerchantRegistered(_)
+            | Record::TerminalRegistered(_)
+            | Record::LinkRegistered(_)
+            | Record::RouteAdded(_)
+            | Record::FeePlanSet(_)
+            | Record::CardIssued(_)
+            | Record::AccountFunded { .. }
+            | Record::SignedOn { .. }
+            | Record::SignedOff { .. }
+            | Record::BatchReconciled { .. }
+            | Record::BatchUploaded { .. }
+            | Record::BatchUploadEnded { .. }
+            | Record::Refusals { .. }
+            | Record::DayCut { .. }
+            | Record::MerchantNetted { .. }
+            | Record::FilesRendered { .. }
+            | Record::PinTried { .. }
+            | Record::AccountRulesSet { .. }
+            | Record::Transferred(_)
+            | Record::HoldsExpired { .. }
+            | Record::CardKeysShredded { .. }
+            | Record::LinkOrdered { .. }
+            | Record::TerminalOrdered { .. }
+            | Record::MerchantOrdered { .. }
+            | Record::BatchForceClosed { .. }
+            | Record::CaseResolved { .. }
+            | Record::CardBlocked { .. }
+            | Record::CardUnblocked { .. }
+            | Record::RouteRemoved { .. }
+            | Record::RiskRulesSet(_)
+            | Record::RoutingRulesSet(_)
+            | Record::StandInRulesSet(_)
+            | Record::UserAdded { .. }
+            | Record::UserOrdered { .. }
+            | Record::PasswordSet { .. }
+            | Record::LoginTried { .. }
+            | Record::DownloadSet(_)
+            | Record::DownloadRemoved { .. }
+            | Record::Downloaded { .. }
+            | Record::TerminalReported { .. }
+            | Record::KeyCeremonyBegun { .. }
+            | Record::KeyComponentDrawn { .. }
+            | Record::KeyComponentLoaded { .. }
+            | Record::KeyCeremonyCancelled { .. }
+            | Record::KeyMoved { .. }
+            | Record::RateSet { .. }
+            | Record::LmkChanged(_)
+            | Record::KeysTranslated { .. }
+            | Record::LmkRetired { .. }
+            | Record::MacsFailed { .. }
+            | Record::PinsMalformed { .. }
+            | Record::TerminalKeyOffered { .. }
+            | Record::TerminalKeyTaken { .. }
+            | Record::TerminalKeyWithdrawn { .. }
+            | Record::WaitingKeysTranslated { .. } => Told::default(),
         }
+    }
+
+    /// What happened to it beside messages.
+    fn noted(&mut self, record: &Record) -> Told {
+        let mut told = Told::default();
+        match record {
+            Record::Rerouted { upstream, .. } => {
+                let before = self.upstream.replace(*upstream).map(|before| self.link(before.link));
+                let before = before.unwrap_or_default();
+                told.decision.push(format!("not a byte had left over link {before}: it goes another way"));
+                told.went.push(self.upstream("request", upstream));
+            }
+            Record::PartlyApproved { amount, .. } => {
+                self.amount = *amount;
+                told.came.push(format!("the issuer approves {amount} of {}", self.opened.amount));
+                told.decision.push("the terminal takes a part: postings and limits are about this".into());
+            }
+            Record::RiskFlagged { finding, .. } => told.decision = self.rules.tell(finding),
+            Record::PayoutReleased { reason, .. } => {
+                told.decision.push(format!("what its merchant gained may be paid out after all: {reason}"));
+            }
+            Record::CaseRaised { case, .. } => told.decision.push(format!(
+                "a case for an operator: the terminal took back {}, {} stands here",
+                self.minor(case.terminal_minor),
+                self.minor(case.host_minor)
+            )),
+            Record::HoldExpired { .. } => {
+                told.decision.push("nobody completed the pre-authorization in time: its hold ends".into());
+            }
+            _ => {}
+        }
+        told
+    }
+
+    fn minor(&self, minor: u64) -> Amount {
+        Amount::new(minor, self.opened.amount.currency)
     }
 
     fn resolved(&mut self, outcome: Outcome, reply: &ReplyFacts, saf: Option<&SafEntry>) -> Told {
@@ -347,91 +458,6 @@ impl<'t> Teller<'t> {
             Actor::Operator(login) => login.clone(),
             Actor::User(user) => user.to_string(),
             Actor::Installer => "the installer".into(),
-        }
-    }
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pending => "pending",
-        Outcome::Approved => "approved",
-        Outcome::Declined => "declined",
-        Outcome::Unknown => "unknown",
-        Outcome::Reversed => "reversed",
-    }
-}
-
-/// A code with what it means.
-fn named(code: ResponseCode) -> String {
-    match code.meaning() {
-        Some((_, meaning)) => format!("{code} ({meaning})"),
-        None => code.to_string(),
-    }
-}
-
-/// Which of the switch's own rules gives this code.
-fn why_refused(code: ResponseCode) -> String {
-    let rule = match code {
-        ResponseCode::LOST_CARD | ResponseCode::STOLEN_CARD => "the card is on the hot-card list",
-        ResponseCode::RESTRICTED_CARD => "the card is on the hot-card list, or its account is closed",
-        ResponseCode::NO_SUCH_ISSUER => "no route holds the card number",
-        ResponseCode::INVALID_CARD => "the embedded issuer has no such card, or it is not the original's",
-        ResponseCode::EXPIRED_CARD => "the card has expired",
-        ResponseCode::WRONG_PIN => "the PIN is wrong, or there is none where one is needed",
-        ResponseCode::PIN_TRIES_EXCEEDED => "too many wrong PINs in a row",
-        ResponseCode::PIN_FORMAT => "the PIN block is malformed",
-        ResponseCode::INSUFFICIENT_FUNDS => "the account does not hold the amount",
-        ResponseCode::INVALID_AMOUNT => "the amount is zero, or larger than any can be",
-        ResponseCode::ISSUER_INOPERATIVE => "the issuer's link is not signed on, or takes nothing by order",
-        ResponseCode::NO_ROUTE => "the issuer's link is not registered",
-        ResponseCode::ORIGINAL_NOT_FOUND => "there is no original that allows this",
-        ResponseCode::ORIGINAL_AMOUNT => "the amount is not the original's",
-        ResponseCode::AMOUNT_LIMIT => "more than the original, or than a limit, allows",
-        ResponseCode::MALFUNCTION => "the related transaction is in doubt",
-        ResponseCode::SECURITY_FAILURE => "the PIN could not be worked on",
-        _ => return named(code),
-    };
-    format!("{rule}: {}", named(code))
-}
-
-fn effect_of(effect: ReversalEffect) -> &'static str {
-    match effect {
-        ReversalEffect::Tombstone => {
-            "there is no original yet: one that comes later under the key is refused"
-        }
-        ReversalEffect::WhenResolved => "the issuer has not answered yet: it is undone when it has",
-        ReversalEffect::Undone => "the original was approved and is undone",
-        ReversalEffect::Nothing => "there is nothing to undo",
-        ReversalEffect::Refused => {
-            "refused: another amount, a closed day, or something followed the original"
-        }
-    }
-}
-
-fn postings(entry: &Entry) -> Vec<String> {
-    let told = entry.0.iter().map(|posting| {
-        let phase = match posting.phase {
-            Phase::Posted => String::new(),
-            Phase::Pending(hold) => format!(" (hold {})", hold.0),
-            Phase::PostPending(hold) => format!(" (ends hold {})", hold.0),
-            Phase::VoidPending(hold) => format!(" (frees hold {})", hold.0),
-        };
-        format!("debit {} credit {}: {}{phase}", posting.debit, posting.credit, posting.amount_minor)
-    });
-    told.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_names_its_rule_and_its_code() {
-        for (code, rule) in
-            [("41", "hot-card"), ("91", "link"), ("51", "account"), ("25", "original"), ("05", "honour")]
-        {
-            let text = why_refused(code.parse().unwrap());
-            assert!(text.contains(rule) && text.contains(code), "{text}");
         }
     }
 }

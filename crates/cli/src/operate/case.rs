@@ -1,4 +1,4 @@
-//! `case`: differences between terminals' batches and the host's.
+//! `case`: differences between terminals' batches and the host's, and reversals that were refused.
 
 use super::{give, nothing, object, rows, state};
 use crate::Verdict;
@@ -8,7 +8,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::{OpenCase, Order};
-use switchyard_domain::{CaseId, Record, Stamped, TerminalId, TerminalIndex};
+use switchyard_domain::{
+    BatchCase, BatchNumber, CaseId, Record, Stamped, TerminalId, TerminalIndex, Timestamp,
+};
 
 const COLUMNS: [&str; 9] =
     ["case", "terminal", "batch", "stan", "differs", "terminal_minor", "host_minor", "since", "finding"];
@@ -65,13 +67,10 @@ impl Told {
             Record::TerminalRegistered(terminal) => self.terminals.push(terminal.id),
             Record::BatchUploadEnded { terminal, batch, cases, .. }
             | Record::BatchForceClosed { terminal, batch, cases, .. } => {
-                let TerminalIndex(index) = *terminal;
-                let name = self.terminals.get(index as usize).copied();
-                for case in cases {
-                    let id = CaseId(self.cases.len() as u64);
-                    let open = OpenCase { terminal: *terminal, batch: *batch, case: *case, at: stamped.at };
-                    self.cases.push(row(id, &open, name));
-                }
+                cases.iter().for_each(|case| self.arise(*terminal, *batch, *case, stamped.at));
+            }
+            Record::CaseRaised { terminal, batch, case, .. } => {
+                self.arise(*terminal, *batch, *case, stamped.at)
             }
             Record::CaseResolved { case, finding, reason } => {
                 let known = usize::try_from(case.0).ok().and_then(|number| self.cases.get_mut(number));
@@ -84,5 +83,10 @@ impl Told {
             }
             _ => {}
         }
+    }
+    fn arise(&mut self, terminal: TerminalIndex, batch: BatchNumber, case: BatchCase, at: Timestamp) {
+        let name = self.terminals.get(terminal.0 as usize).copied();
+        let id = CaseId(self.cases.len() as u64);
+        self.cases.push(row(id, &OpenCase { terminal, batch, case, at }, name));
     }
 }

@@ -2,6 +2,7 @@
 
 mod flags;
 mod form;
+mod found;
 mod replay;
 
 use crate::admin::Admin;
@@ -9,12 +10,14 @@ use crate::arguments::{
     Output, RemoveRules, RiskCommand, RoutingCommand, RulesChange, RulesFile, StandInCommand,
 };
 use crate::operate::{cell, nothing, state, told};
+use crate::setup::diff;
 use crate::{Verdict, output, serve};
 use anyhow::{Context, Result, bail, ensure};
 use form::{Kind, named, typed};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use switchyard_core::State;
+use switchyard_core::{Command, State};
+use switchyard_domain::RoutingRules;
 
 pub(crate) fn risk(command: &RiskCommand, data: &Path, form: Output) -> Result<Verdict> {
     let set = |state| Set::of(Kind::Risk, state);
@@ -36,6 +39,9 @@ pub(crate) fn risk(command: &RiskCommand, data: &Path, form: Output) -> Result<V
             next.store(&state, &options.change, data, form)
         }
         RiskCommand::Remove(options) => remove(Kind::Risk, options, data, form),
+        RiskCommand::Flagged { since, all } => found::flagged(*since, *all, data, form),
+        RiskCommand::Held => found::held(data, form),
+        RiskCommand::Release { rrn, because } => found::release(rrn, because, data, form),
         RiskCommand::Test { file, date } => replay::run(file.as_deref(), *date, data, form),
     }
 }
@@ -53,7 +59,23 @@ pub(crate) fn routing(command: &RoutingCommand, data: &Path, form: Output) -> Re
             next.store(&state, &options.change, data, form)
         }
         RoutingCommand::Remove(options) => remove(Kind::Routing, options, data, form),
+        RoutingCommand::Test { file, against, date, config } => {
+            let rules = file.as_deref().map(|path| other_routing(path, &state(data)?)).transpose()?;
+            let against = diff::Against { table: against.as_deref(), rules, date: *date };
+            diff::run(against, config, data, form)
+        }
     }
+}
+
+/// The rules of a file, and no others.
+fn other_routing(path: &Path, state: &State) -> Result<RoutingRules> {
+    let (rules, mut whole) = form::read(path)?;
+    whole.insert("rules".to_owned(), rules.into());
+    let Command::SetRoutingRules(rules) = typed(Kind::Routing, whole.into(), 1, state)? else {
+        bail!("these are no routing rules")
+    };
+    rules.check()?;
+    Ok(*rules)
 }
 
 pub(crate) fn stand_in(command: &StandInCommand, data: &Path, form: Output) -> Result<Verdict> {

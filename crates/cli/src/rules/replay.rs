@@ -2,6 +2,7 @@
 
 use super::form::{Kind, read, typed};
 use crate::arguments::Output;
+use crate::explain::rules::verdict;
 use crate::history::each_record;
 use crate::operate::{cell, state};
 use crate::{Verdict, output};
@@ -10,9 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use switchyard_core::{Command, State};
-use switchyard_domain::{
-    BusinessDate, Record, RiskFinding, RiskRules, RiskVerdict, Stamped, TransactionOpened,
-};
+use switchyard_domain::{BusinessDate, Record, RiskFinding, RiskRules, Stamped, TransactionOpened};
 
 /// Transactions that are named one by one; the sums count all.
 const LISTED_MAX: usize = 50;
@@ -54,7 +53,7 @@ pub(super) fn run(
         if let Record::Opened(opened) | Record::Decided { opened, .. } | Record::Advised { opened, .. } =
             &stamped.record
             && opened.day == day
-            && opened.kind.is_limited()
+            && opened.kind.is_assessed()
         {
             findings.look(opened, replayed.assess_opened(opened, stamped.at).as_deref());
         }
@@ -83,12 +82,7 @@ impl Findings {
         for number in &found.rules {
             *self.spoke.entry(*number).or_default() += 1;
         }
-        let verdict = match found.verdict {
-            RiskVerdict::Approve => "approve",
-            RiskVerdict::Alert => "alert",
-            RiskVerdict::HoldPayout => "hold_payout",
-            RiskVerdict::Decline(_) => "decline",
-        };
+        let verdict = verdict(found.verdict);
         *self.verdicts.entry(verdict).or_default() += 1;
         if self.listed.len() < LISTED_MAX {
             self.listed.push(json!({

@@ -28,7 +28,10 @@ pub(crate) fn run(command: &RouteCommand, data: &Path, form: Output) -> Result<V
             let order = Order::RemoveRoute { low, high, reason: reason.clone() };
             change(Command::Order(order), options, data, form)
         }
-        RouteCommand::Diff { against, date, config } => diff::run(against, *date, config, data, form),
+        RouteCommand::Diff { against, date, config } => {
+            let against = diff::Against { table: Some(against), rules: None, date: *date };
+            diff::run(against, config, data, form)
+        }
     }
 }
 

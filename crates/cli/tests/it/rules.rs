@@ -80,6 +80,9 @@ fn wrong_rules_are_refused_with_what_is_wrong_in_them() {
     refused(&risk("--round-amount", "0", "alert"), 2, "risk rule 1 contradicts itself");
     refused(&risk("--amount-over", "5", "decline=00"), 2, "risk rule 1 contradicts itself");
     refused(&risk("--amount-over", "5", "shout"), 2, "none of decline=CODE");
+    let about = |kind| [&risk("--amount-over", "5", "hold")[..], &["--kind", kind]].concat();
+    refused(&about("void"), 2, "risk rule 1 is about Void");
+    refused(&about("refund"), 2, "risk rule 1 is about refunds alone");
     refused(&risk("--merchant", "NOBODY", "alert"), 2, "there is no merchant \"NOBODY\"");
     refused(&["risk", "set"], 2, "name a rule by its number");
     refused(&["risk", "set", "1", "--then", "alert"], 64, "--reason");
@@ -161,6 +164,47 @@ fn a_day_is_replayed_under_rules_that_are_not_in_force() {
         world.run(&["risk", "test", "--date", "2001-01-01"]).expect(0).stdout,
         "2001-01-01: 0 transactions looked at\n"
     );
+}
+
+#[test]
+fn what_rules_find_is_listed_counted_and_its_payout_let_go() {
+    let world = World::make(&[]);
+    json_of(&world, &["risk", "set", "1", "--reason", "every one", "--then", "hold"]);
+    json_of(
+        &world,
+        &["risk", "set", "2", "--reason", "too much", "--amount-over", "99999", "--then", "decline=61"],
+    );
+    let serve = world.serve();
+    let target = serve.terminals.to_string();
+    let sim = ["sim", "terminals", "--target", &target, "--transactions", "80", "--terminals", "4"];
+    world.run(&sim).expect(0);
+    let counted = |verdict: &str| serve.metric(&format!("switch_risk_total{{verdict=\"{verdict}\"}}"));
+    let flagged = json_of(&world, &["risk", "flagged"]);
+    let flagged = flagged.as_array().unwrap();
+    let of = |verdict: &str| flagged.iter().filter(|row| row["verdict"] == verdict).count() as u64;
+    assert!(of("hold_payout") > 5, "{flagged:?}");
+    assert_eq!((of("hold_payout"), of("decline")), (counted("hold_payout"), counted("decline")));
+    assert!(flagged.iter().all(|row| row["why"].as_str().unwrap().starts_with("rule 1: every one")));
+    assert_eq!(json_of(&world, &["risk", "flagged", "--since", "2099-01-01"]), json!([]));
+    let held = json_of(&world, &["risk", "held"]);
+    let held = held.as_array().unwrap();
+    assert!(!held.is_empty() && held.len() as u64 <= of("hold_payout"), "{held:?}");
+    assert!(held.iter().all(|row| row["outcome"] != "declined" && row["outcome"] != "reversed"), "{held:?}");
+    let rrn = held[0]["rrn"].as_str().unwrap();
+    let release = ["risk", "release", rrn, "--reason", "the cardholder confirmed"];
+    assert_eq!(json_of(&world, &release), json!({"recorded": true}));
+    world.run(&release).expect(1);
+    world.run(&["risk", "release", "000000000000", "--reason", "x"]).expect(1);
+    let left = json_of(&world, &["risk", "held"]);
+    assert_eq!(left.as_array().unwrap().len(), held.len() - 1);
+    assert!(left.as_array().unwrap().iter().all(|row| row["rrn"] != rrn), "{left}");
+    let explained = json_of(&world, &["explain", "transaction", rrn]).to_string();
+    for words in ["rule 1: every one", "not paid out until it is released", "the cardholder confirmed"] {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+    let log = serve.stop();
+    assert!(log.contains("the risk rules found something") && log.contains("hold_payout"), "{log}");
+    world.run(&["ledger", "verify"]).expect(0);
 }
 
 #[test]

@@ -190,9 +190,76 @@ fn a_day_is_replayed_against_another_table() {
     let moved = diff(&other).expect(1).json();
     let row = &moved["moved"][0];
     assert_eq!((&row["from"], &row["to"]), (&json!("the embedded issuer"), &json!("nowhere (15)")));
+    let count = |whole: &Value| {
+        let rows = whole["moved"].as_array().unwrap().iter();
+        rows.map(|row| row["count"].as_u64().unwrap()).sum::<u64>()
+    };
     assert_eq!(
-        row["count"].as_u64().unwrap() + moved["same"].as_u64().unwrap(),
-        moved["compared"].as_u64().unwrap()
+        count(&moved) + moved["same"].as_u64().unwrap(),
+        moved["compared"].as_u64().unwrap(),
+        "{moved}"
     );
+    assert!(moved["moved"].as_array().unwrap().iter().all(|row| row["currency"] == "CNY"), "{moved}");
+    assert!(moved["moved"].as_array().unwrap().iter().any(|row| row["kind"] == "sale"), "{moved}");
     assert_eq!(diff(&json!({"routes": [{"from": "x"}]})).expect(2).stdout, "");
+}
+
+#[test]
+fn a_day_is_replayed_under_other_rules_that_choose_among_links() {
+    let world = crate::support::busy_world("150");
+    let links: Vec<&str> =
+        world.made["links"].as_array().unwrap().iter().map(|link| link["name"].as_str().unwrap()).collect();
+    let file = world.root().join("routing.toml");
+    let test = |rules: &str, more: &[&str]| {
+        std::fs::write(&file, rules).unwrap();
+        let arguments = ["routing", "test", "--file", file.to_str().unwrap(), "--output", "json"];
+        world.run(&[&arguments[..], more].concat())
+    };
+    let same = test("", &[]).expect(0).json();
+    assert!(same["compared"].as_u64().unwrap() > 20 && same["compared"] == same["same"], "{same}");
+    let rule = |rest: &str| {
+        format!(
+            "[[rules]]\nnumber = 1\nchoose = \"first\"\n{rest}\n[[rules.destinations]]\nlink = \"{}\"\n",
+            links[1]
+        )
+    };
+    let sum = |whole: &Value| {
+        let rows = whole["moved"].as_array().unwrap().iter();
+        rows.map(|row| row["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    let all = test(&rule(""), &[]).expect(1).json();
+    let rows = all["moved"].as_array().unwrap();
+    assert!(
+        rows.iter().all(|row| (&row["from"], &row["to"]) == (&json!(links[0]), &json!(links[1]))),
+        "{all}"
+    );
+    assert_eq!(sum(&all) + all["same"].as_u64().unwrap(), all["compared"].as_u64().unwrap(), "{all}");
+    // A rule's scope decides: amounts above what nobody paid move nothing, sales are a part of all.
+    let none = test(&rule("about = { minor_min = 99_000_000_000 }"), &[]).expect(0).json();
+    assert_eq!((&none["same"], sum(&none)), (&none["compared"], 0));
+    let sales = test(&rule("about = { kinds = [\"sale\"] }"), &[]).expect(1).json();
+    assert!(sales["moved"].as_array().unwrap().iter().all(|row| row["kind"] == "sale"), "{sales}");
+    assert!(sum(&sales) > 0 && sum(&sales) < sum(&all), "{sales} of {all}");
+    // Halves by weight, to one transaction.
+    let halves = rule("").replace("first", "weight")
+        + &format!("[[rules.destinations]]\nlink = \"{}\"\nweight = 1\n", links[0]);
+    let halves = test(&halves, &[]).expect(1).json();
+    let went = |from: usize, to: usize| {
+        let rows = halves["moved"].as_array().unwrap().iter();
+        let rows = rows.filter(|row| row["from"] == links[from] && row["to"] == links[to]);
+        rows.map(|row| row["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert!(went(0, 1) > 0 && went(1, 0) > 0, "{halves}");
+    // With another table beside: nobody is the embedded issuer's any more, and rules do not say otherwise.
+    let mut table = world.run(&["route", "list", "--output", "json"]).expect(0).json();
+    table["routes"].as_array_mut().unwrap().retain(|route| !route["link"].is_null());
+    let path = world.root().join("table.json");
+    std::fs::write(&path, table.to_string()).unwrap();
+    let both = test(&rule(""), &["--against", path.to_str().unwrap()]).expect(1).json();
+    assert!(sum(&both) > sum(&all), "{both}");
+    assert_eq!(test("", &["--day", "2001-01-01"]).expect(0).json()["compared"], 0);
+    assert!(test(&rule("about = { kinds = [\"void\"] }"), &[]).expect(2).stderr.contains("Void"));
+    world.run(&["routing", "test"]).expect(64);
+    let rules = world.run(&["routing", "list", "--output", "json"]).expect(0).json();
+    assert_eq!(rules["version"], 0, "nothing is set");
 }

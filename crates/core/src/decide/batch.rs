@@ -153,6 +153,8 @@ impl Core {
                 host_minor: opened.amount.minor,
             })
         }));
+        // A refused reversal was a case of its own, which may be settled by now: it is not told twice.
+        cases.retain(|case| !state.refused_reversals.contains(&case.stan));
         cases
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) issuer: u64,
     pub(crate) original: Option<TransactionId>,
     pub(crate) target: RouteTarget,
+    /// The routing rule whose turn it takes.
+    pub(crate) turn: Option<usize>,
     pub(crate) card: Option<CardRef>,
     /// The issuer is away, and a rule lets the switch approve in its place.
     pub(crate) stands_in: bool,
@@ -130,6 +132,8 @@ impl Core {
             Ok(plan) => plan,
             Err(decline) => return self.decline(&origins, &request, *decline, now, out),
         };
+        // Before a PIN is brought there, so that those who come meanwhile are not all sent the same way.
+        self.flight.turns.take(plan.turn);
         let advice = request.kind.is_advice();
         if let (RouteTarget::Link(link), true) = (plan.target, plan.stands_in || advice) {
             let why = if advice { AdviceReason::Offline } else { AdviceReason::IssuerAway };
@@ -171,6 +175,7 @@ impl Core {
             issuer: route.map_or(0, |r| r.issuer),
             original: None,
             target: route.map_or(RouteTarget::OnUs, |r| r.target),
+            turn: None,
             card: request.card.as_ref().map(|c| c.reference.clone()),
             stands_in: false,
             risk: None,
@@ -196,6 +201,7 @@ impl Core {
         if request.amount.minor > Amount::MINOR_MAX {
             return Err(ResponseCode::INVALID_AMOUNT);
         }
+        let hot = plan.card.as_ref().and_then(|card| self.state.registry.blocked.get(&card.hash));
         if request.kind.follows_another() {
             let id = original::find(&self.state, &self.config, &plan.key, request)?;
             let original = self.state.transactions.get(id).expect("just found");
@@ -206,8 +212,7 @@ impl Core {
         } else {
             route.ok_or(ResponseCode::NO_SUCH_ISSUER)?;
             // A hot card is refused wherever it belongs; what gives its holder money back is not.
-            let hot = plan.card.as_ref().and_then(|card| self.state.registry.blocked.get(&card.hash));
-            if let Some(cause) = hot {
+            if let Some(cause) = hot.filter(|_| !request.kind.is_advice()) {
                 return Err(cause.code());
             }
             let expiry = request.card.as_ref().and_then(|c| c.expiry);
@@ -217,17 +222,15 @@ impl Core {
         }
         let seen = self.seen_asked(plan, request, now);
         if let Some(seen) = seen.as_ref().filter(|_| !request.kind.follows_another()) {
-            plan.target = self.destination(seen, plan.issuer, plan.target, &[], prefer);
+            let way = self.destination(seen, plan.issuer, plan.target, &[], prefer);
+            (plan.target, plan.turn) = (way.target, way.turn);
         }
         plan.risk = seen.as_ref().and_then(|seen| self.state.assess(seen));
-        if let Some(finding) = &mut plan.risk
-            && let RiskVerdict::Decline(code) = finding.verdict
-        {
-            if !request.kind.is_advice() {
-                return Err(code);
-            }
-            // It has taken place: it is not declined any more, but nobody is paid before somebody has looked.
-            finding.verdict = RiskVerdict::HoldPayout;
+        if request.kind.is_advice() {
+            let is_hot = hot.is_some() && !request.kind.follows_another();
+            plan.risk = self.state.assess_taken_place(plan.risk.take(), is_hot);
+        } else if let Some(RiskVerdict::Decline(code)) = plan.risk.as_ref().map(|found| found.verdict) {
+            return Err(code);
         }
         let RouteTarget::Link(link) = plan.target else {
             return self.card_in_order(plan, request, now);

@@ -26,6 +26,8 @@ mod unbatched;
 mod upstream;
 mod user;
 
+pub use routing::Turns;
+
 use crate::machine::{Core, Output};
 use switchyard_domain::{Actor, Record, Timestamp};
 

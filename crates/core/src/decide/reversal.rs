@@ -9,8 +9,8 @@ use crate::input::Reversal;
 use crate::machine::{Core, Output};
 use crate::state::{Known, Transaction};
 use switchyard_domain::{
-    Actor, Entry, MessageClass, Movement, Outcome, Record, RequestKey, ResponseCode, ReversalEffect,
-    SafEntry, Timestamp, TransactionId,
+    Actor, BatchCase, BatchCaseKind, Entry, MessageClass, Movement, Outcome, Record, RequestKey,
+    ResponseCode, ReversalEffect, SafEntry, Timestamp, TransactionId,
 };
 
 /// What the table says about the original at hand.
@@ -85,6 +85,8 @@ impl Core {
             _ => (Entry::NONE, None, None),
         };
         let facts = self.facts(verdict.code, now);
+        let case = id.filter(|_| verdict.effect == ReversalEffect::Refused);
+        let case = case.and_then(|id| self.case_of(id, reversal));
         let record = Record::ReversalTaken {
             key,
             fingerprint: reversal.fingerprint,
@@ -98,9 +100,27 @@ impl Core {
             saf,
         };
         self.emit(record, Actor::Terminal(caller.terminal), now, out);
+        if let Some(case) = case {
+            self.emit(case, Actor::Switch, now, out);
+        }
         let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer, approved: None };
         out.reply(caller.origin, Reply::recorded(&facts, body));
         self.hurry(saf.as_ref(), now, out);
+    }
+
+    /// What a terminal takes back and the host does not is for an operator: the cardholder has paid or may have, and the
+    /// terminal does not know. Nothing where the close of the batch found the same before.
+    fn case_of(&self, id: TransactionId, reversal: &Reversal) -> Option<Record> {
+        let transaction = self.state.transactions.get(id)?;
+        let opened = &transaction.opened;
+        let RequestKey { terminal, batch, stan, .. } = opened.key;
+        let may_stand = matches!(transaction.outcome, Outcome::Approved | Outcome::Pending);
+        if !may_stand || self.state.cases.is_open(terminal, batch, stan) {
+            return None;
+        }
+        let (terminal_minor, host_minor) = (reversal.amount.minor, opened.amount.minor);
+        let case = BatchCase { kind: BatchCaseKind::Reversal, stan, terminal_minor, host_minor };
+        Some(Record::CaseRaised { transaction: id, terminal, batch, case })
     }
 
     /// The original waits for PIN work: nothing is recorded of it, so that it is enough to let it end in

@@ -5,10 +5,10 @@ use crate::decide::financial::Plan;
 use crate::effect::CommandError;
 use crate::input::Financial;
 use crate::machine::{Core, Output};
-use crate::state::{RiskSeen, State, about};
+use crate::state::{RiskSeen, State, asks};
 use switchyard_domain::{
     Actor, Record, ResponseCode, RiskAction, RiskFinding, RiskRule, RiskRules, RiskTest, RiskVerdict,
-    Timestamp, TransactionId, TransactionOpened,
+    Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 impl Core {
@@ -82,11 +82,40 @@ impl State {
     /// What the rules find in a request; `None` when none of them speaks.
     pub(crate) fn assess(&self, seen: &RiskSeen) -> Option<Box<RiskFinding>> {
         let rules = &self.risk.rules;
-        if rules.rules.is_empty() || !seen.kind.is_limited() {
+        if rules.rules.is_empty() || !seen.kind.is_assessed() {
             return None;
         }
-        let spoke = rules.rules.iter().filter(|rule| about(&rule.about, seen) && self.speaks(rule, seen));
-        finding(rules, spoke)
+        let spoke = rules.rules.iter().filter(|rule| asks(rule, seen) && self.speaks(rule, seen));
+        let mut found = finding(rules, spoke)?;
+        if seen.kind == TransactionKind::Refund && found.verdict == RiskVerdict::HoldPayout {
+            // A refund gains the merchant nothing that could be held: somebody is told instead.
+            found.verdict = RiskVerdict::Alert;
+        }
+        Some(found)
+    }
+
+    /// What the rules found in something that has taken place, and what the hot-card list says: it is not declined any
+    /// more, but nobody is paid before somebody has looked.
+    pub(crate) fn assess_taken_place(
+        &self,
+        found: Option<Box<RiskFinding>>,
+        is_hot: bool,
+    ) -> Option<Box<RiskFinding>> {
+        let mut found = match found {
+            Some(found) => found,
+            None if is_hot => {
+                let (version, rules) = (self.risk.rules.version, Vec::new());
+                Box::new(RiskFinding { version, rules, score: 0, verdict: RiskVerdict::HoldPayout })
+            }
+            None => return None,
+        };
+        if is_hot {
+            found.rules.push(RiskRule::HOT_CARD);
+        }
+        if is_hot || matches!(found.verdict, RiskVerdict::Decline(_)) {
+            found.verdict = RiskVerdict::HoldPayout;
+        }
+        Some(found)
     }
 
     fn speaks(&self, rule: &RiskRule, seen: &RiskSeen) -> bool {

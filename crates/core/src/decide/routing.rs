@@ -5,15 +5,16 @@ use crate::effect::{CommandError, Effect, PinJob, Upstream, UpstreamRequest};
 use crate::flight::Asked;
 use crate::input::PinOutcome;
 use crate::machine::{Core, Output};
-use crate::state::{RiskSeen, about};
+use crate::state::{RiskSeen, State, about};
+use std::collections::BTreeMap;
 use switchyard_domain::{
-    Actor, Choice, Destination, LinkIndex, LinkMode, PinBlock, Record, ResponseCode, RouteTarget,
+    Actor, Choice, Destination, LinkIndex, LinkMode, PinBlock, Record, ResponseCode, Route, RouteTarget,
     RoutingRules, Timestamp, TransactionId, TransactionOpened, UpstreamRef,
 };
 
 impl Core {
-    /// The target of a transaction that follows nothing: a rule's choice, or else what the range says. `prefer` is
-    /// where its PIN has been brought already.
+    /// The way of a transaction that follows nothing: a rule's choice, or else what the range says. `prefer` is where its
+    /// PIN has been brought already.
     pub(crate) fn destination(
         &self,
         seen: &RiskSeen,
@@ -21,29 +22,10 @@ impl Core {
         base: RouteTarget,
         tried: &[LinkIndex],
         prefer: Option<RouteTarget>,
-    ) -> RouteTarget {
-        let rules = &self.state.routing.rules;
-        if rules.is_empty() || base == RouteTarget::OnUs {
-            return base;
-        }
-        let now = seen.around.at;
-        for rule in rules {
-            let fits = (rule.issuers.is_empty() || rule.issuers.contains(&issuer))
-                && rule.minor_max.is_none_or(|max| seen.amount.minor <= max)
-                && about(&rule.about, seen);
-            if !fits {
-                continue;
-            }
-            let healthy = |d: &&Destination| !tried.contains(&d.link) && self.is_healthy(d.link, now);
-            let healthy: Vec<&Destination> = rule.destinations.iter().filter(healthy).collect();
-            if let Some(kept) = prefer.filter(|p| healthy.iter().any(|d| RouteTarget::Link(d.link) == *p)) {
-                return kept;
-            }
-            if let Some(link) = choose(rule.choose, &healthy, seen, self.state.references) {
-                return RouteTarget::Link(link);
-            }
-        }
-        base
+    ) -> Way {
+        let healthy = |link| !tried.contains(&link) && self.is_healthy(link, seen.around.at);
+        let turns = &self.flight.turns;
+        way(&self.state.routing, seen, issuer, base, Links { healthy: &healthy, prefer, turns })
     }
 
     /// Signed on, and not resting after too many requests without an answer.
@@ -93,13 +75,15 @@ impl Core {
         let (issuer, tried) = (wait.issuer, wait.tried.clone());
         let base = RouteTarget::Link(before.link);
         let seen = self.state.seen(opened, now);
-        let link = match self.destination(&seen, issuer, base, &tried, None) {
+        let way = self.destination(&seen, issuer, base, &tried, None);
+        let link = match way.target {
             RouteTarget::Link(link) if !tried.contains(&link) => link,
             RouteTarget::Link(_) | RouteTarget::OnUs => return Err(request),
         };
         if self.billing(opened.kind, opened.amount, None, link, now).is_err() {
             return Err(request);
         }
+        self.flight.turns.take(way.turn);
         if request.request.pin.is_none() {
             self.send_again(link, request, None, now, out);
             return Ok(());
@@ -176,8 +160,8 @@ impl Core {
         out.effects.push(Effect::Send { link, generation, message });
     }
 
-    /// A new set of rules follows the one in force and names links that exist.
-    pub(crate) fn check_routing(&self, rules: &RoutingRules) -> Result<(), CommandError> {
+    /// A new set of rules follows the one in force and names links that exist. With it begins a new round of weights.
+    pub(crate) fn check_routing(&mut self, rules: &RoutingRules) -> Result<(), CommandError> {
         if rules.version != self.state.routing.version.wrapping_add(1) {
             return Err(CommandError::Invalid { what: "the version of the routing rules" });
         }
@@ -186,18 +170,96 @@ impl Core {
         if links.any(|destination| self.state.registry.link(destination.link).is_none()) {
             return Err(CommandError::Missing { what: "link" });
         }
+        self.flight.turns = Turns::default();
         Ok(())
     }
 }
 
-fn choose(choice: Choice, healthy: &[&Destination], seen: &RiskSeen, references: u64) -> Option<LinkIndex> {
+/// Where a transaction goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) target: RouteTarget,
+    /// The place of the rule in its set, where weights chose: its turn is taken by whoever goes this way.
+    pub(crate) turn: Option<usize>,
+}
+
+/// How many times weights have chosen, by the place of their rule: so each rule's shares are exact over a round of its
+/// own, whatever goes by other rules meanwhile. It says nothing that a record depends on, so it is not state: a start and
+/// a new set of rules begin a new round.
+#[derive(Debug, Clone, Default)]
+pub struct Turns(BTreeMap<usize, u64>);
+
+impl Turns {
+    fn of(&self, rule: usize) -> u64 {
+        self.0.get(&rule).copied().unwrap_or_default()
+    }
+    pub(crate) fn take(&mut self, rule: Option<usize>) {
+        if let Some(rule) = rule {
+            let turn = self.0.entry(rule).or_default();
+            *turn = turn.wrapping_add(1);
+        }
+    }
+}
+
+/// What is known of links when a rule chooses among them.
+struct Links<'l> {
+    healthy: &'l dyn Fn(LinkIndex) -> bool,
+    prefer: Option<RouteTarget>,
+    turns: &'l Turns,
+}
+
+fn way(rules: &RoutingRules, seen: &RiskSeen, issuer: u64, base: RouteTarget, links: Links<'_>) -> Way {
+    let fixed = |target| Way { target, turn: None };
+    if base == RouteTarget::OnUs {
+        return fixed(base);
+    }
+    for (place, rule) in rules.rules.iter().enumerate() {
+        let fits = (rule.issuers.is_empty() || rule.issuers.contains(&issuer))
+            && rule.minor_max.is_none_or(|max| seen.amount.minor <= max)
+            && about(&rule.about, seen);
+        if !fits {
+            continue;
+        }
+        let healthy = |d: &&Destination| (links.healthy)(d.link);
+        let healthy: Vec<&Destination> = rule.destinations.iter().filter(healthy).collect();
+        let kept = |kept: &RouteTarget| healthy.iter().any(|d| RouteTarget::Link(d.link) == *kept);
+        if let Some(kept) = links.prefer.filter(kept) {
+            return fixed(kept);
+        }
+        if let Some(link) = choose(rule.choose, &healthy, seen, links.turns.of(place)) {
+            let turn = (rule.choose == Choice::Weight).then_some(place);
+            return Way { target: RouteTarget::Link(link), turn };
+        }
+    }
+    fixed(base)
+}
+
+impl State {
+    /// Where a transaction would go by this range of a card and these rules, were every link in health; `turns` goes on
+    /// with it. For those who try routes and rules out.
+    pub fn way(
+        &self,
+        rules: &RoutingRules,
+        route: &Route,
+        opened: &TransactionOpened,
+        at: Timestamp,
+        turns: &mut Turns,
+    ) -> RouteTarget {
+        let seen = RiskSeen { class: route.class, ..self.seen(opened, at) };
+        let links = Links { healthy: &|_| true, prefer: None, turns };
+        let Way { target, turn } = way(rules, &seen, route.issuer, route.target, links);
+        turns.take(turn);
+        target
+    }
+}
+
+fn choose(choice: Choice, healthy: &[&Destination], seen: &RiskSeen, turn: u64) -> Option<LinkIndex> {
     match choice {
         Choice::First => healthy.first().map(|d| d.link),
         Choice::Cost => healthy.iter().min_by_key(|d| cost(d, seen.amount.minor)).map(|d| d.link),
         Choice::Weight => {
             let total: u64 = healthy.iter().map(|d| u64::from(d.weight)).sum();
-            // References count up by one with each transaction, so the shares are exact over a round.
-            let mut left = references.checked_rem(total)?;
+            let mut left = turn.checked_rem(total)?;
             let mut chosen = healthy.iter().filter(|d| d.weight > 0);
             chosen
                 .find(|d| {

@@ -8,8 +8,9 @@ use crate::input::{Financial, Origin};
 use crate::machine::{Core, Output};
 use crate::state::{RiskSeen, about};
 use switchyard_domain::{
-    AccountId, AccountKind, Actor, AdviceReason, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode,
-    ReversalReason, SafEntry, SafKind, StandInRule, StandInRules, Timestamp, TransactionOpened, UpstreamRef,
+    AccountId, AccountKind, Actor, AdviceReason, Amount, LinkIndex, Outcome, Record, ReplyFacts,
+    ResponseCode, ReversalReason, SafEntry, SafKind, StandInRule, StandInRules, Timestamp, TransactionOpened,
+    UpstreamRef,
 };
 
 impl Core {
@@ -24,11 +25,12 @@ impl Core {
             (rule.issuers.is_empty() || rule.issuers.contains(&issuer)) && about(&rule.about, seen)
         };
         let Some(rule) = rules.iter().find(fits) else { return false };
-        let spent = self.state.risk.stood_in.get(&card).copied().unwrap_or_default();
-        let minor = request.amount.minor;
+        let Amount { minor, currency } = request.amount;
+        let spent = self.state.risk.stood_in.get(&card);
+        let (spent, count) = spent.map_or((0, 0), |spent| (spent.minor(currency), spent.count));
         minor <= rule.minor_max
-            && spent.minor.saturating_add(minor) <= rule.day_minor_max
-            && spent.count < rule.day_count_max
+            && spent.saturating_add(minor) <= rule.day_minor_max
+            && count < rule.day_count_max
             && !(rule.refuses_pin && request.pin.is_some())
     }
 

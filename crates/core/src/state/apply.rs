@@ -95,6 +95,7 @@ impl State {
             | Record::PinsMalformed { .. }
             | Record::MerchantOrdered { .. }
             | Record::BatchForceClosed { .. }
+            | Record::CaseRaised { .. }
             | Record::CaseResolved { .. }
             | Record::CardBlocked { .. }
             | Record::CardUnblocked { .. }

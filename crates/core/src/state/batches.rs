@@ -1,7 +1,7 @@
 //! Each terminal's batch.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
     BatchNumber, BatchSide, BatchTotals, BatchVerdict, CardClass, ReplyFacts, Side, Stan, TerminalIndex,
     TransactionId, TransactionKind, UploadedItem,
@@ -43,6 +43,8 @@ pub(crate) struct Batch {
     pub(crate) last: Option<LastClose>,
     /// Its transactions in order of arrival: the upload is compared with these, not with the whole history.
     pub(crate) transactions: Vec<TransactionId>,
+    /// Trace numbers of those that the terminal took back in vain: each is a case already.
+    pub(crate) refused_reversals: BTreeSet<Stan>,
 }
 
 impl Default for Batch {
@@ -53,6 +55,7 @@ impl Default for Batch {
             stage: BatchStage::Open,
             last: None,
             transactions: Vec::new(),
+            refused_reversals: BTreeSet::new(),
         }
     }
 }
@@ -64,6 +67,7 @@ impl Batch {
         self.totals = BatchTotals::default();
         self.stage = BatchStage::Open;
         self.transactions.clear();
+        self.refused_reversals.clear();
     }
     fn side(&mut self, class: CardClass, side: BatchSide) -> &mut Side {
         let sums = match class {

@@ -1,8 +1,8 @@
-//! Differences between terminals' batches and the host's, until an operator settles them.
+//! Differences between terminals' batches and the host's, and reversals that were refused, until an operator settles them.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use switchyard_domain::{BatchCase, BatchNumber, CaseId, TerminalIndex, Timestamp};
+use switchyard_domain::{BatchCase, BatchNumber, CaseId, Stan, TerminalIndex, Timestamp};
 
 /// A case that nobody has settled yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub(crate) struct Cases {
 }
 
 impl Cases {
+    /// Whether a transaction has a case that nobody has settled.
+    pub(crate) fn is_open(&self, terminal: TerminalIndex, batch: BatchNumber, stan: Stan) -> bool {
+        let mut open = self.open.values();
+        open.any(|case| (case.terminal, case.batch, case.case.stan) == (terminal, batch, stan))
+    }
+
     /// Numbers the differences of a batch in their order.
     pub(crate) fn arise(
         &mut self,

@@ -88,7 +88,7 @@ impl State {
         let opened = transaction.opened.clone();
         let today = opened.day == self.day();
         if let Some(card) = opened.card.as_ref().filter(|_| why == AdviceReason::IssuerAway && today) {
-            self.risk.stood_in.get_or_default(card.hash).change(opened.amount.minor, what);
+            self.risk.stood_in.get_or_default(card.hash).change(opened.amount, what);
         }
     }
 
@@ -98,7 +98,7 @@ impl State {
             return;
         }
         let Some(transaction) = self.transactions.get(id) else { return };
-        if transaction.opened.kind.is_limited() {
+        if transaction.opened.kind.is_assessed() {
             let (seen, today) = (self.seen(&transaction.opened, transaction.at), self.day());
             self.risk.count(&seen, today, what);
         }

@@ -33,7 +33,7 @@ pub(crate) use devices::Devices;
 
 pub(crate) use batches::{BatchStage, LastClose};
 pub(crate) use requests::{Known, ReversalTaken};
-pub(crate) use risk::{Seen as RiskSeen, about};
+pub(crate) use risk::{Seen as RiskSeen, about, asks};
 pub(crate) use saf::Lane;
 pub(crate) use transactions::Transaction;
 pub(crate) use users::{User, Users};

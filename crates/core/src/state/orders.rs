@@ -57,6 +57,13 @@ impl State {
                 });
                 state.advance();
             }
+            Record::CaseRaised { terminal, batch, case, .. } => {
+                self.cases.arise(*terminal, *batch, std::slice::from_ref(case), stamped.at);
+                let open = self.batch_mut(*terminal)?;
+                if open.number == *batch {
+                    open.refused_reversals.insert(case.stan);
+                }
+            }
             Record::CaseResolved { case, .. } => {
                 self.cases.open.remove(case).ok_or(missing_number("case", case.0))?;
             }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use switchyard_book::{SHARDS, Sharded};
 use switchyard_domain::{
-    Amount, BusinessDate, CardClass, CardHash, MerchantIndex, RISK_SLIDING_MAX, RiskRule, RiskRules,
-    RiskSubject, RiskTest, RiskWindow, Scope, StandInRules, TerminalIndex, Timestamp, TransactionId,
-    TransactionKind,
+    Amount, BusinessDate, CardClass, CardHash, Currency, MerchantIndex, RISK_SLIDING_MAX, RiskRule,
+    RiskRules, RiskSubject, RiskTest, RiskWindow, Scope, StandInRules, TerminalIndex, Timestamp,
+    TransactionId, TransactionKind,
 };
 
 /// Microseconds in a minute.
@@ -48,6 +48,10 @@ pub(crate) struct Meter {
     owner: Owner,
     /// Of a rule that counts equal amounts.
     minor: u64,
+    /// Of a rule about amounts: those of different currencies are not added up.
+    currency: Option<Currency>,
+    /// Refunds are counted apart from what cardholders pay.
+    refunds: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +69,32 @@ enum Owner {
 pub(crate) struct Sum {
     pub(crate) minor: u64,
     pub(crate) count: u32,
+}
+
+/// What a card spent while its issuer was away.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+pub(crate) struct StoodIn {
+    /// Sums by currency, in the order in which the card used them.
+    sums: Vec<(Currency, u64)>,
+    /// How many, in any currency.
+    pub(crate) count: u32,
+}
+
+impl StoodIn {
+    /// Minor units of a currency.
+    pub(crate) fn minor(&self, currency: Currency) -> u64 {
+        self.sums.iter().find(|(known, _)| *known == currency).map_or(0, |(_, minor)| *minor)
+    }
+    pub(crate) fn change(&mut self, amount: Amount, what: Count) {
+        let place = self.sums.iter().position(|(known, _)| *known == amount.currency);
+        let place = place.unwrap_or_else(|| {
+            self.sums.push((amount.currency, 0));
+            self.sums.len() - 1
+        });
+        let mut sum = Sum { minor: self.sums[place].1, count: self.count };
+        sum.change(amount.minor, what);
+        (self.sums[place].1, self.count) = (sum.minor, sum.count);
+    }
 }
 
 /// One transaction in a sliding window.
@@ -88,7 +118,7 @@ pub(crate) struct Risk {
     /// What is approved while an issuer is away.
     pub(crate) stand_in: StandInRules,
     /// What each card spent so today.
-    pub(crate) stood_in: Sharded<CardHash, Sum>,
+    pub(crate) stood_in: Sharded<CardHash, StoodIn>,
     /// Transactions whose payout is held.
     pub(crate) held: BTreeMap<TransactionId, (MerchantIndex, Amount)>,
 }
@@ -137,7 +167,7 @@ impl Risk {
         let Self { rules, since, day, month: months, sliding, .. } = self;
         for rule in &rules.rules {
             let Some((of, window, attempts)) = rule.test.meter() else { continue };
-            if attempts != (what == Count::Attempt) || !about(&rule.about, seen) {
+            if attempts != (what == Count::Attempt) || !asks(rule, seen) {
                 continue;
             }
             if since.get(&rule.number).is_none_or(|first| seen.id < *first) {
@@ -200,7 +230,7 @@ impl Risk {
             day: self.day.shard(shard).copied().collect(),
             month: self.month.shard(shard).copied().collect(),
             sliding: self.sliding.shard(shard).cloned().collect(),
-            stood_in: self.stood_in.shard(shard).copied().collect(),
+            stood_in: self.stood_in.shard(shard).cloned().collect(),
         };
         tables.stood_in.sort_unstable_by_key(|(card, _)| *card);
         tables.day.sort_unstable_by_key(order);
@@ -208,6 +238,7 @@ impl Risk {
         tables.sliding.sort_unstable_by_key(order);
         tables
     }
+
     /// Puts the counters of a table back.
     pub(crate) fn set_shard(&mut self, shard: usize, tables: RiskShard) -> Option<()> {
         self.day.set_table(shard, Sharded::table(shard, tables.day)?)?;
@@ -231,7 +262,7 @@ pub(crate) struct RiskShard {
     day: Vec<(Meter, Sum)>,
     month: Vec<(Meter, Sum)>,
     sliding: Vec<(Meter, Vec<Slid>)>,
-    stood_in: Vec<(CardHash, Sum)>,
+    stood_in: Vec<(CardHash, StoodIn)>,
 }
 
 impl RiskShard {
@@ -240,7 +271,7 @@ impl RiskShard {
     }
 }
 
-fn order<V>((meter, _): &(Meter, V)) -> (u32, u64, [u8; 24]) {
+fn order<V>((meter, _): &(Meter, V)) -> (u32, u64, Option<u16>, bool, [u8; 24]) {
     let mut owner = [0; 24];
     let mut put = |at: usize, bytes: &[u8]| owner[at..at + bytes.len()].copy_from_slice(bytes);
     match meter.owner {
@@ -257,7 +288,7 @@ fn order<V>((meter, _): &(Meter, V)) -> (u32, u64, [u8; 24]) {
         }
         Owner::Class(class) => put(0, &[class as u8]),
     }
-    (meter.rule, meter.minor, owner)
+    (meter.rule, meter.minor, meter.currency.map(Currency::numeric), meter.refunds, owner)
 }
 
 /// Why a transaction is counted.
@@ -321,10 +352,17 @@ fn meter(rule: &RiskRule, of: RiskSubject, seen: &Seen) -> Option<Meter> {
         RiskSubject::Class => Owner::Class(seen.class),
     };
     let minor = if matches!(rule.test, RiskTest::SameAmount { .. }) { seen.amount.minor } else { 0 };
-    Some(Meter { rule: rule.number, owner, minor })
+    let amounts = matches!(rule.test, RiskTest::Sum { .. } | RiskTest::SameAmount { .. });
+    let currency = amounts.then_some(seen.amount.currency);
+    Some(Meter { rule: rule.number, owner, minor, currency, refunds: !seen.kind.is_limited() })
 }
 
-/// Whether a rule is about this transaction.
+/// Whether a risk rule looks at this transaction.
+pub(crate) fn asks(rule: &RiskRule, seen: &Seen) -> bool {
+    rule.asks_about(seen.kind) && about(&rule.about, seen)
+}
+
+/// Whether a scope holds this transaction.
 pub(crate) fn about(scope: &Scope, seen: &Seen) -> bool {
     fn among<T: PartialEq>(list: &[T], value: &T) -> bool {
         list.is_empty() || list.contains(value)

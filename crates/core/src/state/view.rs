@@ -74,6 +74,21 @@ impl State {
         })
     }
 
+    /// A transaction as it stands, how it ended so far, and when it began. Nothing where it is not kept any more.
+    pub fn transaction(&self, id: TransactionId) -> Option<(&TransactionOpened, Outcome, Timestamp)> {
+        let transaction = self.transactions.get(id)?;
+        Some((&transaction.opened, transaction.outcome, transaction.at))
+    }
+
+    /// Payouts that are held and would take place: not those of what was declined or reversed.
+    pub fn held_transactions(&self) -> impl Iterator<Item = TransactionId> {
+        let stands = |id: &TransactionId| {
+            let outcome = self.transactions.get(*id).map(|transaction| transaction.outcome);
+            !matches!(outcome, Some(Outcome::Declined | Outcome::Reversed))
+        };
+        self.risk.held.keys().copied().filter(stands)
+    }
+
     /// Differences that nobody has settled, in the order in which they arose.
     pub fn open_cases(&self) -> impl Iterator<Item = (CaseId, &OpenCase)> {
         self.cases.open.iter().map(|(id, case)| (*id, case))

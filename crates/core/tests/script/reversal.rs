@@ -1,8 +1,11 @@
 //! 冲正, row by row of the table, and that undoing restores exactly what was.
 
 use crate::support::*;
-use switchyard_core::{OriginalRef, ReplyBody};
-use switchyard_domain::{BatchVerdict, Outcome, Record, ReversalEffect, TransactionKind};
+use switchyard_core::{Order, OriginalRef, ReplyBody, Upload};
+use switchyard_domain::{
+    BatchCaseKind, BatchTotals, BatchVerdict, CaseFinding, CaseId, Outcome, Record, ReversalEffect,
+    TransactionKind,
+};
 
 fn effect(bench: &Bench) -> ReversalEffect {
     let last = bench.records.iter().rev().find_map(|s| match s.record {
@@ -142,8 +145,26 @@ fn nothing_is_undone_where_nothing_stands() {
     assert_eq!((effect(&bench), bench.core.state().saf_waiting()), (ReversalEffect::Nothing, 0));
 }
 
+/// The cases that nobody has settled: number, what it is, and the amounts of terminal and host.
+fn cases(bench: &Bench) -> Vec<(u64, BatchCaseKind, u64, u64)> {
+    let open = bench.core.state().open_cases();
+    open.map(|(id, open)| (id.0, open.case.kind, open.case.terminal_minor, open.case.host_minor)).collect()
+}
+
+fn settle(bench: &mut Bench, case: u64) {
+    let (case, finding) = (CaseId(case), CaseFinding::Adjusted);
+    bench.order(Order::ResolveCase { case, finding, reason: reason() }).unwrap();
+}
+
+/// The terminal closes its batch and has nothing in it.
+fn close_empty(bench: &mut Bench) {
+    bench.totals(0, 1, BatchTotals::default());
+    assert_eq!(bench.upload(0, 1, Upload::End { count: 0 }).code.as_str(), "00");
+}
+
 #[test]
 fn another_amount_or_kind_or_a_closed_day_is_an_operators_case() {
+    let case = |terminal_minor| vec![(0, BatchCaseKind::Reversal, terminal_minor, 500)];
     for sale in [Ask::sale(10, 500), Ask::sale_a(10, 500)] {
         let approved = || {
             let mut bench = Bench::new();
@@ -151,15 +172,82 @@ fn another_amount_or_kind_or_a_closed_day_is_an_operators_case() {
             bench
         };
         let mut bench = approved();
-        assert_eq!(bench.reverse_code(&Back { minor: 499, ..Back::of(&sale) }), "25");
+        let less = Back { minor: 499, ..Back::of(&sale) };
+        assert_eq!(bench.reverse_code(&less), "25");
         assert_eq!((effect(&bench), bench.payable(0)), (ReversalEffect::Refused, 500));
+        assert_eq!(cases(&bench), case(499));
+        // Its repeat, and another reversal under the key, are told the same and no second time to an operator.
+        assert_eq!([bench.reverse_code(&less), bench.reverse_code(&Back::of(&sale))], ["25", "25"]);
+        bench.crash();
+        assert_eq!(cases(&bench), case(499));
         let mut bench = approved();
         assert_eq!(bench.reverse_code(&Back { kind: TransactionKind::Refund, ..Back::of(&sale) }), "25");
+        assert_eq!(cases(&bench), case(500));
         let mut bench = approved();
         bench.pass_days(1);
         assert_eq!(bench.reverse_code(&Back::of(&sale)), "25");
         assert_eq!((effect(&bench), bench.payable(0)), (ReversalEffect::Refused, 500));
+        assert_eq!(cases(&bench), case(500));
+        // What was given back meanwhile is not given back again.
+        let mut bench = approved();
+        let rrn = bench.model.last().opened.rrn;
+        assert_eq!(bench.link_code(&sale.follow(TransactionKind::Void, 11, rrn, None), "00").1, "00");
+        assert_eq!(bench.reverse_code(&Back::of(&sale)), "25");
+        assert_eq!(cases(&bench), case(500));
+        // The issuer has not answered yet: it may stand.
+        if sale.card == Some(CARD_A) {
+            let mut bench = Bench::new();
+            bench.ask(&sale);
+            assert_eq!(bench.reverse_code(&less), "25");
+            assert_eq!(cases(&bench), case(499));
+        }
+        let mut bench = Bench::new();
+        assert_eq!(bench.link_code(&Ask { card: Some(CARD_B), ..sale }, "51").1, "51");
+        assert_eq!(bench.reverse_code(&Back { of: Ask { card: Some(CARD_B), ..sale }, ..less }), "25");
+        assert_eq!(cases(&bench), []);
+        // Where there is nothing to undo, or it is undone, there is nothing to look at.
+        let mut bench = approved();
+        assert_eq!(bench.reverse_code(&Back::of(&sale)), "00");
+        assert_eq!(bench.reverse_code(&Back::of(&sale.stan(77))), "00");
+        assert_eq!(cases(&bench), []);
     }
+}
+
+#[test]
+fn a_refused_reversal_is_one_case_whenever_its_batch_is_compared() {
+    for settled_before in [false, true] {
+        let mut bench = Bench::new();
+        let sale = Ask::sale(10, 500);
+        assert_eq!([bench.code(&sale), bench.code(&Ask::sale(11, 70))], ["00", "00"]);
+        assert_eq!(bench.reverse_code(&Back { minor: 499, ..Back::of(&sale) }), "25");
+        if settled_before {
+            settle(&mut bench, 0);
+        }
+        // The terminal has neither in its batch: the other is the difference that nobody knew of.
+        close_empty(&mut bench);
+        let mut expected = vec![(1, BatchCaseKind::HostOnly, 0, 70)];
+        if !settled_before {
+            expected.insert(0, (0, BatchCaseKind::Reversal, 499, 500));
+        }
+        assert_eq!(cases(&bench), expected, "settled before: {settled_before}");
+    }
+    // The batch was compared first: its case stands for both until it is settled.
+    let mut bench = Bench::new();
+    let sale = Ask::sale(10, 500);
+    assert_eq!(bench.code(&sale), "00");
+    bench.pass_days(1);
+    close_empty(&mut bench);
+    let found = vec![(0, BatchCaseKind::HostOnly, 0, 500)];
+    assert_eq!(cases(&bench), found);
+    assert_eq!(bench.reverse_code(&Back::of(&sale)), "25");
+    assert_eq!(cases(&bench), found);
+    let mut bench = Bench::new();
+    assert_eq!(bench.code(&sale), "00");
+    bench.pass_days(1);
+    close_empty(&mut bench);
+    settle(&mut bench, 0);
+    assert_eq!(bench.reverse_code(&Back::of(&sale)), "25");
+    assert_eq!(cases(&bench), vec![(1, BatchCaseKind::Reversal, 500, 500)], "what was settled did not know");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Limits and risk rules: exact at the boundary, and after a restart what they were before.
 
 use crate::support::*;
-use switchyard_core::{Command, CommandError};
+use switchyard_core::{Command, CommandError, Order};
 use switchyard_domain::*;
 
 const DAY: RiskWindow = RiskWindow::Day;
@@ -255,4 +255,154 @@ fn a_new_set_keeps_what_a_rule_counted_and_forgets_what_it_no_longer_counts() {
     assert!(set(&mut b, vec![declines(RiskTest::Always), declines(RiskTest::Always)]).is_err());
     set(&mut b, Vec::new()).unwrap();
     assert_eq!(b.code(&Ask::sale(17, 90_000)), "00");
+}
+
+/// About refunds alone.
+fn of_refunds(rule: RiskRule) -> RiskRule {
+    RiskRule { about: Scope { kinds: vec![TransactionKind::Refund], ..Scope::default() }, ..rule }
+}
+
+#[test]
+fn refunds_have_limits_and_counters_of_their_own() {
+    use RiskSubject::*;
+    use TransactionKind::Refund;
+    for (name, of, elsewhere) in [
+        ("card", Card, Ask::sale(11, 900).card(Some(ON_US_OTHER))),
+        ("terminal", Terminal, Ask::sale(11, 900).terminal(1)),
+        ("merchant", Merchant, Ask::sale(11, 900).terminal(2)),
+    ] {
+        for window in [DAY, MONTH, RiskWindow::Minutes(60)] {
+            let name = format!("{name} {window:?}");
+            let mut b = bench(vec![of_refunds(sum(of, window, 500))]);
+            let sale = Ask::sale(10, 900);
+            let asked = |b: &mut Bench, ask: &Ask| {
+                let ticket = b.ask(ask);
+                assert_eq!(b.code_of(ticket), "00", "{name}: sales do not count");
+                b.facts(ticket).rrn
+            };
+            let (here, there) = (asked(&mut b, &sale), asked(&mut b, &elsewhere));
+            let back = |stan, minor| sale.follow(Refund, stan, here, None).minor(minor);
+            assert_eq!(codes(&mut b, &[back(12, 300), back(13, 201)]), ["00", "61"], "{name}");
+            assert_eq!(b.code(&elsewhere.follow(Refund, 14, there, None).minor(500)), "00", "{name}");
+            b.crash();
+            assert_eq!(
+                codes(&mut b, &[back(15, 201), back(16, 200), back(17, 1)]),
+                ["61", "00", "61"],
+                "{name}"
+            );
+            // Taken back, a refund is no refund any more.
+            assert_eq!(b.reverse_code(&Back::of(&back(16, 200))), "00", "{name}");
+            assert_eq!(codes(&mut b, &[back(18, 201), back(19, 200)]), ["61", "00"], "{name}");
+            assert_eq!(b.code(&sale.stan(20)), "00", "{name}: sales have no limit");
+        }
+    }
+    // How many, and how much at once.
+    for rule in [count(Terminal, DAY, 1), declines(RiskTest::AmountOver { minor_max: 100 })] {
+        let mut b = bench(vec![of_refunds(rule)]);
+        let sale = Ask::sale(10, 900);
+        let ticket = b.ask(&sale);
+        let rrn = b.facts(ticket).rrn;
+        let back = |stan, minor| sale.follow(Refund, stan, rrn, None).minor(minor);
+        assert_eq!(codes(&mut b, &[back(12, 100), back(13, 101)]), ["00", "61"]);
+        b.pass_days(1);
+        assert_eq!(b.code(&back(14, 100)), "00", "the next day");
+    }
+}
+
+#[test]
+fn refunds_and_payments_are_not_mixed_in_one_rule() {
+    let about = Scope { kinds: vec![TransactionKind::Sale, TransactionKind::Refund], ..Scope::default() };
+    let mut b = bench(vec![RiskRule { about, ..sum(RiskSubject::Terminal, DAY, 500) }]);
+    let sale = Ask::sale_a(10, 500);
+    let (ticket, code) = b.link_code(&sale, "00");
+    assert_eq!(code, "00");
+    let back = sale.follow(TransactionKind::Refund, 12, b.facts(ticket).rrn, None);
+    // Declined by the issuer it is given back; on its way it counts.
+    assert_eq!(b.link_code(&back, "51").1, "51");
+    b.ask(&back.stan(13).minor(300));
+    assert_eq!(b.code(&back.stan(14).minor(201)), "61");
+    b.pass(LINK_TIMEOUT_MS);
+    b.drain();
+    assert_eq!(b.link_code(&back.stan(15), "00").1, "00", "what was unknown is reversed by now");
+    assert_eq!(b.code(&Ask::sale(16, 1)), "61", "sales have reached their own");
+    // A rule that names no kind says nothing of refunds.
+    let mut b = bench(vec![rule(1, RiskTest::Always, RiskAction::HoldPayout)]);
+    let sale = Ask::sale(10, 500);
+    let ticket = b.ask(&sale);
+    let back = sale.follow(TransactionKind::Refund, 12, b.facts(ticket).rrn, None);
+    assert_eq!(b.code(&back), "00");
+    assert_eq!(b.core.state().held_payouts().count(), 1);
+    // What a score would hold of a refund somebody is told of.
+    let rules = vec![of_refunds(rule(1, RiskTest::Always, RiskAction::Score(9)))];
+    let rules = RiskRules { version: 2, rules, hold_score: Some(9), ..RiskRules::default() };
+    b.command(Command::SetRiskRules(Box::new(rules))).unwrap();
+    let other = sale.stan(13);
+    let ticket = b.ask(&other);
+    assert_eq!(b.code(&other.follow(TransactionKind::Refund, 14, b.facts(ticket).rrn, None)), "00");
+    let Record::RiskFlagged { finding, .. } = &b.records.last().unwrap().record else {
+        panic!("what was found is recorded")
+    };
+    assert_eq!(finding.verdict, RiskVerdict::Alert);
+    // Nobody is asked about what only follows.
+    for kind in [TransactionKind::Void, TransactionKind::Completion, TransactionKind::BalanceInquiry] {
+        let about = Scope { kinds: vec![kind], ..Scope::default() };
+        let refused = set(&mut b, vec![RiskRule { about, ..declines(RiskTest::Always) }]);
+        assert_eq!(refused, Err(CommandError::Rules(RiskError::NeverAsked { rule: 1, kind })));
+    }
+}
+
+#[test]
+fn amounts_of_different_currencies_are_not_added_up() {
+    let usd = |stan, minor| Ask { currency: Currency::USD, ..Ask::sale_a(stan, minor) };
+    for window in [DAY, MONTH, RiskWindow::Minutes(60)] {
+        let mut b = bench(vec![sum(RiskSubject::Card, window, 1_000)]);
+        assert_eq!(codes(&mut b, &[Ask::sale_a(10, 900), usd(11, 900)]), ["00", "00"], "{window:?}");
+        b.crash();
+        b.connect(LINK_A);
+        let asks = [Ask::sale_a(12, 101), usd(13, 101), Ask::sale_a(14, 100), usd(15, 100)];
+        assert_eq!(codes(&mut b, &asks), ["61", "61", "00", "00"], "{window:?}");
+        // A count is of all, whatever they are paid in.
+        let mut b = bench(vec![count(RiskSubject::Card, window, 2)]);
+        assert_eq!(codes(&mut b, &[Ask::sale_a(10, 9), usd(11, 9), usd(12, 9)]), ["00", "00", "61"]);
+    }
+    let mut b =
+        bench(vec![declines(RiskTest::SameAmount { of: RiskSubject::Card, minutes: 5, count_max: 1 })]);
+    assert_eq!(codes(&mut b, &[Ask::sale_a(10, 9), usd(11, 9), usd(12, 9)]), ["00", "00", "61"]);
+}
+
+#[test]
+fn what_has_taken_place_with_a_hot_card_is_taken_and_its_payout_held() {
+    use TransactionKind::OfflineSale;
+    let block = |b: &mut Bench, pan| {
+        let blocked = BlockedCard { card: card_hash(pan), masked: None, cause: BlockCause::Lost };
+        b.order(Order::BlockCards { cards: vec![blocked], reason: reason() }).unwrap();
+    };
+    let always = rule(7, RiskTest::Always, RiskAction::Decline(ResponseCode::SUSPECTED_FRAUD));
+    for (name, pan, rules, spoke) in [
+        ("on us", ON_US, vec![], vec![RiskRule::HOT_CARD]),
+        ("over a link", CARD_A, vec![], vec![RiskRule::HOT_CARD]),
+        ("with a rule", CARD_A, vec![always], vec![7, RiskRule::HOT_CARD]),
+    ] {
+        let mut b = Bench::new();
+        if !rules.is_empty() {
+            set(&mut b, rules).unwrap();
+        }
+        block(&mut b, pan);
+        assert_eq!(b.code(&Ask::new(TransactionKind::Sale, 9, 70, pan)), "41", "{name}: it asks");
+        assert_eq!(b.code(&Ask::new(OfflineSale, 10, 500, pan)), "00", "{name}: it tells");
+        let Record::RiskFlagged { finding, stands, .. } = &b.records.last().unwrap().record else {
+            panic!("{name}: what was found is recorded")
+        };
+        assert_eq!(
+            (&finding.rules, finding.verdict, *stands),
+            (&spoke, RiskVerdict::HoldPayout, true),
+            "{name}"
+        );
+        b.crash();
+        let (transaction, merchant, amount) = b.core.state().held_payouts().next().unwrap();
+        assert_eq!((merchant, amount.minor, b.payable(0)), (MerchantIndex(0), 500, 500), "{name}");
+        let reason = "the cardholder confirmed".to_owned();
+        b.command(Command::ReleasePayout { transaction, reason }).unwrap();
+        assert_eq!(b.core.state().held_payouts().count(), 0, "{name}");
+    }
 }

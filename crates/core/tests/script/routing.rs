@@ -1,7 +1,7 @@
 //! Where transactions go: by rule, by health, and another way when not a byte had left.
 
 use crate::support::*;
-use switchyard_core::{Command, CommandError, Input};
+use switchyard_core::{Command, CommandError, Input, PinJob};
 use switchyard_domain::*;
 
 fn to(link: LinkIndex) -> Destination {
@@ -66,6 +66,31 @@ fn weights_share_exactly_and_cost_finds_the_cheapest() {
     let mut b = bench(vec![rule(Choice::Weight, vec![weigh(LINK_A, 3), weigh(LINK_B, 1)])]);
     let links: Vec<LinkIndex> = (0..40).map(|n| went(&mut b, &Ask::sale_a(10 + n, 5).pin())).collect();
     assert_eq!(links.iter().filter(|link| **link == LINK_A).count(), 30);
+    // Reversals, sign-ons and what goes by other rules take no turn: without a counter of its own each rule here would see
+    // even turns alone.
+    let other = Scope { kinds: vec![TransactionKind::CashAdvance], ..Scope::default() };
+    let half = || rule(Choice::Weight, vec![weigh(LINK_A, 1), weigh(LINK_B, 1)]);
+    let mut b = bench(vec![RoutingRule { about: other, ..half() }, RoutingRule { number: 2, ..half() }]);
+    let mut counts = [[0; 2]; 2];
+    for n in 0..20 {
+        let sale = Ask::sale_a(10 + 2 * n, 5);
+        let cash = Ask::new(TransactionKind::CashAdvance, 11 + 2 * n, 5, CARD_A);
+        for (place, ask) in [sale, cash].iter().enumerate() {
+            counts[place][usize::from(went(&mut b, ask).0)] += 1;
+        }
+        assert_eq!(b.reverse_code(&Back::of(&sale)), "00");
+        b.sign_on(0);
+        b.drain();
+    }
+    assert_eq!(counts, [[10, 10], [10, 10]]);
+    // Those whose PINs are at work at the same time share, too.
+    let mut b = bench(vec![half()]);
+    b.pins = Pins::Held;
+    for n in 0..10 {
+        b.ask(&Ask::sale_a(10 + n, 5).pin());
+    }
+    let to_a = |(_, _, job): &&(_, _, PinJob)| matches!(job, PinJob::Translate { link: LINK_A });
+    assert_eq!(b.held_pins.iter().filter(to_a).count(), 5);
     let a = Destination { cost_ppm: 6_000, ..to(LINK_A) };
     let fixed = Destination { cost_minor: 30, ..to(LINK_B) };
     let mut b = bench(vec![rule(Choice::Cost, vec![a, fixed])]);

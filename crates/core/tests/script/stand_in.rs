@@ -41,6 +41,18 @@ fn limits_are_the_products_own_and_exact() {
             vec![Ask::sale_a(10, 500), Ask::sale_a(11, 401), Ask::sale_a(12, 400), other],
             vec!["00", "91", "00", "00"],
         ),
+        (
+            "day's sum of each currency, count of all",
+            rule(),
+            vec![
+                Ask::sale_a(10, 500),
+                Ask { currency: Currency::USD, ..Ask::sale_a(11, 500) },
+                Ask::sale_a(12, 401),
+                Ask { currency: Currency::USD, ..Ask::sale_a(13, 400) },
+                Ask::sale_a(14, 400),
+            ],
+            vec!["00", "00", "91", "00", "91"],
+        ),
         ("day's count", rule(), (10..14).map(|n| Ask::sale_a(n, 1)).collect(), vec!["00", "00", "00", "91"]),
         ("issuer", StandInRule { issuers: vec![1], ..rule() }, vec![Ask::sale_a(10, 1)], vec!["91"]),
         (

@@ -202,6 +202,14 @@ impl Model {
                 assert_eq!(self.recount(*terminal, *batch), *totals, "totals are those of what stands");
                 self.arise(cases.len());
             }
+            Record::CaseRaised { transaction, terminal, batch, case } => {
+                let told = &self.transactions[transaction];
+                let key = &told.opened.key;
+                assert_eq!((key.terminal, key.batch, key.stan), (*terminal, *batch, case.stan));
+                assert_eq!(told.opened.amount.minor, case.host_minor);
+                assert!(matches!(told.outcome, Outcome::Approved | Outcome::Pending), "what may stand");
+                self.arise(1);
+            }
             Record::CaseResolved { case, .. } => {
                 assert!(self.cases.remove(case), "a case is settled once");
             }

@@ -178,6 +178,11 @@ section!(
         refund_days_max: u32 = 30, in 0..=365;
         /// Days after a pre-authorization in which it can be completed or voided.
         hold_days_max: u32 = 30, in 1..=365;
+        /// Requests in a row that nobody answers in time, after which a link rests: what could go over it goes elsewhere, is
+        /// stood in for, or hears 91.
+        link_timeouts_max: u32 = 10, in 1..=1_000;
+        /// Milliseconds that such a link rests; then one request tries it.
+        link_rest_ms: u32 = 30_000, in 1_000..=3_600_000;
         /// Milliseconds between the first two sends of a reversal or an advice that waits for an issuer; each wait is twice the
         /// one before.
         reversal_retry_ms: u32 = 2_000, in 50..=3_600_000;

@@ -1,7 +1,7 @@
 //! Labels: closed sets, so that no input makes a new series.
 
 use switchyard_core::Stray;
-use switchyard_domain::{Outcome, ResponseCode, TransactionKind};
+use switchyard_domain::{Outcome, ResponseCode, RiskVerdict, TransactionKind};
 
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
@@ -123,6 +123,35 @@ labels!(
         Reversed = "reversed",
     }
 );
+
+labels!(
+    /// What follows from what the risk rules found.
+    Finding {
+        /// As [`RiskVerdict::Approve`].
+        Approve = "approve",
+        /// As [`RiskVerdict::Alert`].
+        Alert = "alert",
+        /// As [`RiskVerdict::HoldPayout`].
+        HoldPayout = "hold_payout",
+        /// As [`RiskVerdict::Decline`].
+        Decline = "decline",
+    }
+);
+
+impl Finding {
+    pub(crate) fn of(verdict: RiskVerdict) -> Self {
+        match verdict {
+            RiskVerdict::Approve => Self::Approve,
+            RiskVerdict::Alert => Self::Alert,
+            RiskVerdict::HoldPayout => Self::HoldPayout,
+            RiskVerdict::Decline(_) => Self::Decline,
+        }
+    }
+    /// For the log.
+    pub(crate) fn label(self) -> &'static str {
+        Self::LABELS[self as usize]
+    }
+}
 
 labels!(
     /// Why an issuer's answer led to nothing.

@@ -16,7 +16,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use switchyard_domain::{Outcome, Record, ResponseCode};
 
-pub(crate) use labels::{Closed, CodeClass, KeyOutcome};
+pub(crate) use labels::{Closed, CodeClass, Finding, KeyOutcome};
 use latency::Latency;
 pub use latency::LatencyCounts;
 pub(crate) use link::{Codes, LinkMetrics};
@@ -75,6 +75,8 @@ pub const HSM_UP: &str = "switch_hsm_up";
 pub const TRANSACTIONS: &str = "switch_transactions_total";
 /// Outcomes of transactions, by `outcome`.
 pub const OUTCOMES: &str = "switch_outcomes_total";
+/// What the risk rules found, by `verdict`.
+pub const RISK: &str = "switch_risk_total";
 /// Transactions whose outcome nobody knows yet.
 pub const UNRESOLVED: &str = "switch_transactions_unresolved";
 /// Reversals, advices and results of scripts that wait for an issuer.
@@ -135,6 +137,7 @@ pub(crate) struct Handles {
     pub(crate) hsm_up: Gauge,
     transactions: Vec<Counter>,
     outcomes: Vec<Counter>,
+    risk: Vec<Counter>,
     pub(crate) unresolved: Gauge,
     pub(crate) saf_waiting: Gauge,
     pub(crate) saf_dead: Gauge,
@@ -183,6 +186,7 @@ impl Metrics {
                 hsm_up: gauge!(HSM_UP),
                 transactions: labelled(TRANSACTIONS, "kind", labels::Kind::LABELS),
                 outcomes: labelled(OUTCOMES, "outcome", labels::Ended::LABELS),
+                risk: labelled(RISK, "verdict", Finding::LABELS),
                 unresolved: gauge!(UNRESOLVED),
                 saf_waiting: gauge!(SAF_WAITING),
                 saf_dead: gauge!(SAF_DEAD),
@@ -230,6 +234,10 @@ impl Metrics {
             Record::Decided { opened, outcome, .. } => (Some(opened), Some(*outcome)),
             Record::Advised { opened, .. } => (Some(opened), Some(Outcome::Approved)),
             Record::Resolved { outcome, .. } => (None, Some(*outcome)),
+            Record::RiskFlagged { finding, .. } => {
+                self.risk[Finding::of(finding.verdict) as usize].increment(1);
+                return;
+            }
             _ => return,
         };
         if let Some(opened) = opened {
@@ -295,6 +303,7 @@ fn describe() {
     describe_gauge!(HSM_UP, Unit::Count, "1 when the HSM takes commands");
     describe_counter!(TRANSACTIONS, Unit::Count, "transactions begun, by kind");
     describe_counter!(OUTCOMES, Unit::Count, "outcomes of transactions");
+    describe_counter!(RISK, Unit::Count, "transactions in which a risk rule spoke, by what follows");
     describe_gauge!(UNRESOLVED, Unit::Count, "transactions whose outcome nobody knows yet");
     describe_gauge!(
         SAF_WAITING,

@@ -45,7 +45,7 @@ impl State {
         digest_of_whole(small.chain(tables).chain(pages).chain(blocked).chain(risk).chain(newer))
     }
 
-    /// Limits and risk rules; nothing where there never were any.
+    /// Limits and risk rules and what they hold; nothing where there never was anything.
     fn risk_sections(&self) -> impl Iterator<Item = Section<'_>> {
         let risk = &self.risk;
         let image = RiskImage {
@@ -56,7 +56,9 @@ impl State {
             held: risk.held.iter().map(|(id, what)| (*id, *what)).collect(),
         };
         let versions = [image.rules.version, image.routing.version, image.stand_in.version];
-        let head = (versions != [0; 3]).then(|| section(SectionKind::Risk, 0, pack(&image).into()));
+        // The hot-card list holds payouts without any rule.
+        let any = versions != [0; 3] || !image.held.is_empty();
+        let head = any.then(|| section(SectionKind::Risk, 0, pack(&image).into()));
         let counters = risk.shards().filter_map(|shard| {
             let tables = risk.shard(shard);
             (!tables.is_empty()).then(|| section(SectionKind::RiskCounters, shard, pack(&tables).into()))
