@@ -4,6 +4,7 @@ use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ceremony::{KeyMove, KeyPlan, LmkChange};
+use crate::change::{Changed, LinkSettings, TerminalSettings};
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
@@ -255,6 +256,12 @@ pub enum Record {
     LmkRetired { check_values: Vec<[u8; 4]>, reason: Reason },
     /// How many wrong MACs came for a terminal in a row; none, when a right one came after wrong ones.
     MacsFailed { terminal: TerminalIndex, in_a_row: u32 },
+    /// A link is reached or spoken to in another way from here on.
+    LinkChanged { link: LinkIndex, change: Box<Changed<LinkSettings>>, reason: Reason },
+    /// A merchant has another name, category, account or fee plan from here on.
+    MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
+    /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
+    TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
 }
 
 impl Record {
@@ -337,7 +344,10 @@ impl Record {
             | Self::LmkChanged(_)
             | Self::KeysTranslated { .. }
             | Self::LmkRetired { .. }
-            | Self::MacsFailed { .. } => None,
+            | Self::MacsFailed { .. }
+            | Self::LinkChanged { .. }
+            | Self::MerchantChanged { .. }
+            | Self::TerminalChanged { .. } => None,
         }
     }
 }

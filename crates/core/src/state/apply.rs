@@ -91,6 +91,9 @@ impl State {
             | Record::CardBlocked { .. }
             | Record::CardUnblocked { .. }
             | Record::RouteRemoved { .. } => self.apply_order(stamped),
+            Record::LinkChanged { .. } | Record::MerchantChanged { .. } | Record::TerminalChanged { .. } => {
+                self.apply_change(stamped)
+            }
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
             | Record::CardKeysShredded { .. }
@@ -167,6 +170,7 @@ impl State {
                     profile: TerminalProfile::default(),
                     wrong_macs: 0,
                     renews_keys: false,
+                    keys_spent: 0,
                 });
                 self.batches.by_terminal.push(Default::default());
             }

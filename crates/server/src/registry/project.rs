@@ -22,7 +22,7 @@ use super::rows::{CardRow, FeePlanRow, LinkRow, MerchantRow, RouteRow, TerminalR
 pub const NAME: &str = "registry";
 
 /// Counts up when rows change; they are then made anew.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Projects the registry.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,6 +65,7 @@ impl Projection for RegistryProjection {
                 framing: link.framing,
                 check_value: link.pin_key.check_value,
                 answer_timeout_ms: link.answer_timeout_ms,
+                credit_max: None,
             })
             .map(drop),
             Record::RouteAdded(route) => {
@@ -108,6 +109,15 @@ impl Projection for RegistryProjection {
                 })
             }
             Record::RouteRemoved { route, .. } => remove_route(tree, &route, broken),
+            Record::LinkChanged { link, change: changed, .. } => {
+                change(tree, u32::from(link.0), broken, |row: &mut LinkRow| row.set(changed.after))
+            }
+            Record::MerchantChanged { merchant, change: changed, .. } => {
+                change(tree, merchant.0, broken, |row: &mut MerchantRow| row.merchant = changed.after)
+            }
+            Record::TerminalChanged { terminal, change: changed, .. } => {
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.set(&changed.after))
+            }
             _ => Ok(()),
         }
     }
@@ -115,8 +125,8 @@ impl Projection for RegistryProjection {
 
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
-/// [`Record::MerchantOrdered`], and [`Record::RouteRemoved`].
-const VARIANTS: [RangeInclusive<u32>; 3] = [2..=11, 34..=35, 42..=42];
+/// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], and [`Record::LinkChanged`] to [`Record::TerminalChanged`].
+const VARIANTS: [RangeInclusive<u32>; 4] = [2..=11, 34..=35, 42..=42, 72..=74];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {
@@ -219,13 +229,25 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use switchyard_domain::{Actor, CardClass, MerchantIndex, RouteTarget, TerminalIndex};
+    use switchyard_domain::{
+        Actor, CardClass, Changed, LinkDialect, LinkIndex, LinkSettings, MerchantIndex, RouteTarget,
+        TerminalIndex, TerminalMac, TerminalSettings,
+    };
 
     #[test]
     fn the_projection_wants_what_it_applies() {
         let reason = || "because".parse().unwrap();
         let route = Route { low: 1, high: 2, class: CardClass::Debit, target: RouteTarget::OnUs, issuer: 1 };
         let order = TerminalOrder::Disable;
+        let link = LinkSettings {
+            address: "10.0.0.7:8600".into(),
+            dialect: LinkDialect::Iso87Binary,
+            framing: "len2-be".into(),
+            answer_timeout_ms: 10_000,
+            credit_max: None,
+        };
+        let terminal =
+            TerminalSettings { merchant: MerchantIndex(0), mac: TerminalMac::CupEcb, takes_partial: false };
         for record in [
             Record::RouteAdded(route.clone()),
             Record::TerminalOrdered { terminal: TerminalIndex(0), order, reason: reason() },
@@ -235,6 +257,16 @@ mod tests {
                 reason: reason(),
             },
             Record::RouteRemoved { route, reason: reason() },
+            Record::LinkChanged {
+                link: LinkIndex(0),
+                change: Box::new(Changed { before: link.clone(), after: link }),
+                reason: reason(),
+            },
+            Record::TerminalChanged {
+                terminal: TerminalIndex(0),
+                change: Changed { before: terminal, after: terminal },
+                reason: reason(),
+            },
         ] {
             let mut bytes = Vec::new();
             Stamped { at: Timestamp(0), actor: Actor::Switch, record }.encode(&mut bytes);

@@ -9,6 +9,7 @@ mod derived;
 mod disk;
 mod end_to_end;
 mod intake;
+mod link_change;
 mod listening;
 mod metrics;
 mod snapshots;

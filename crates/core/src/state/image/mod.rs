@@ -29,7 +29,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -202,6 +202,7 @@ struct Terms {
     fee_plans: Vec<FeePlan>,
     ceremonies: Vec<(KeyName, Ceremony)>,
     lmk: Option<[u8; 4]>,
+    merchant_changes: u64,
 }
 
 /// The order of fields is the format.

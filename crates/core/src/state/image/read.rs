@@ -295,6 +295,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         fee_plans,
         ceremonies,
         lmk,
+        merchant_changes,
     } = terms;
     if [link_modes.len(), link_terms.len()] != [links.len(); 2] {
         return None;
@@ -311,6 +312,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         fee_plans,
         ceremonies,
         lmk,
+        merchant_changes,
         ..before
     };
     Some(())

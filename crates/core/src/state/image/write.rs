@@ -98,6 +98,7 @@ impl State {
             fee_plans: registry.fee_plans.clone(),
             ceremonies: registry.ceremonies.clone(),
             lmk: registry.lmk,
+            merchant_changes: registry.merchant_changes,
         };
         one(SectionKind::Head, pack(&self.head()))
             .chain(list(SectionKind::Merchants, &registry.merchants))
