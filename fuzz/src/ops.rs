@@ -12,7 +12,7 @@ const OPS_MAX: usize = 200;
 
 const CARDS: [&str; 8] =
     [ON_US, ON_US_OTHER, ON_US_EXPIRED, ON_US_EMPTY, ON_US_UNKNOWN, CARD_A, CARD_B, CARD_NOWHERE];
-const KINDS: [TransactionKind; 14] = [
+const KINDS: [TransactionKind; 15] = [
     TransactionKind::Sale,
     TransactionKind::PreAuth,
     TransactionKind::BalanceInquiry,
@@ -27,6 +27,7 @@ const KINDS: [TransactionKind; 14] = [
     TransactionKind::CashAdvance,
     TransactionKind::CardRepayment,
     TransactionKind::TopUp,
+    TransactionKind::PreAuthAdvice,
 ];
 const CODES: [&str; 8] = ["00", "10", "51", "98", "91", "25", "55", "ZZ"];
 const MINORS: [u64; 8] = [0, 1, 100, 115, 400_000, 999_999, Amount::MINOR_MAX, 100_001];

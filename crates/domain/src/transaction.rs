@@ -40,6 +40,8 @@ pub enum TransactionKind {
     CardRepayment,
     /// 手机充值: as a sale, of call credit.
     TopUp,
+    /// A hold that the terminal or a voice has approved already.
+    PreAuthAdvice,
 }
 
 impl TransactionKind {
@@ -55,7 +57,7 @@ impl TransactionKind {
             | Self::Completion
             | Self::CompletionAdvice => Some(BatchSide::Debit),
             Self::Void | Self::Refund | Self::CompletionVoid => Some(BatchSide::Credit),
-            Self::BalanceInquiry | Self::PreAuth | Self::PreAuthVoid => None,
+            Self::BalanceInquiry | Self::PreAuth | Self::PreAuthAdvice | Self::PreAuthVoid => None,
         }
     }
     /// What a cardholder pays with it (positive) or gets back (negative); a hold moves nothing.
@@ -73,7 +75,11 @@ impl TransactionKind {
     }
     /// Whether it reports what has taken place already: it is acknowledged, not decided.
     pub fn is_advice(self) -> bool {
-        matches!(self, Self::OfflineSale | Self::CompletionAdvice | Self::Tip)
+        matches!(self, Self::OfflineSale | Self::CompletionAdvice | Self::Tip | Self::PreAuthAdvice)
+    }
+    /// Whether it is a pre-authorization, asked or told.
+    pub fn holds(self) -> bool {
+        matches!(self, Self::PreAuth | Self::PreAuthAdvice)
     }
     /// Whether it captures a pre-authorization.
     pub fn captures(self) -> bool {
@@ -103,7 +109,8 @@ impl TransactionKind {
             | Self::CardRepayment
             | Self::TopUp
             | Self::BalanceInquiry
-            | Self::PreAuth => false,
+            | Self::PreAuth
+            | Self::PreAuthAdvice => false,
         }
     }
 }

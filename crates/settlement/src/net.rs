@@ -149,6 +149,7 @@ impl Sums {
             | TransactionKind::CompletionAdvice
             | TransactionKind::BalanceInquiry
             | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice
             | TransactionKind::PreAuthVoid => {
                 self.sales_count += i64::from(step);
                 self.sales += line.signed_minor();

@@ -93,8 +93,10 @@ impl Core {
             return self.decline(origins, request, decline, now, out);
         };
         let mut entry = postings::approval(&opened, source);
-        if request.kind == TransactionKind::OfflineSale && self.state.book.check(&entry).is_err() {
-            // The goods are gone: what the account does not cover stands in suspense until it is collected.
+        let has_taken_place =
+            matches!(request.kind, TransactionKind::OfflineSale | TransactionKind::PreAuthAdvice);
+        if has_taken_place && self.state.book.check(&entry).is_err() {
+            // The goods are gone, or promised: what the account does not cover stands in suspense until it is collected.
             let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
             entry = postings::approval(&opened, suspense);
         }
@@ -113,7 +115,9 @@ impl Core {
             let minor = u64::try_from(available.unsigned_abs()).unwrap_or(u64::MAX).min(Amount::MINOR_MAX);
             facts.balance = Some((Amount::new(minor, request.amount.currency), available >= 0));
         } else {
-            facts.auth_code = Some(auth_code(opened.id));
+            // What was approved by somebody else already has its code.
+            let told = request.original.auth_code.filter(|_| request.kind == TransactionKind::PreAuthAdvice);
+            facts.auth_code = told.or_else(|| Some(auth_code(opened.id)));
         }
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let echo = opened.echo;

@@ -15,7 +15,7 @@ fn kind_of_original(kind: TransactionKind, original: TransactionKind) -> bool {
         TransactionKind::Tip => original == TransactionKind::Sale,
         TransactionKind::Refund => original.buys() || original.captures(),
         TransactionKind::PreAuthVoid | TransactionKind::Completion | TransactionKind::CompletionAdvice => {
-            original == TransactionKind::PreAuth
+            original.holds()
         }
         TransactionKind::CompletionVoid => original.captures(),
         TransactionKind::Sale
@@ -24,7 +24,8 @@ fn kind_of_original(kind: TransactionKind, original: TransactionKind) -> bool {
         | TransactionKind::CardRepayment
         | TransactionKind::TopUp
         | TransactionKind::BalanceInquiry
-        | TransactionKind::PreAuth => false,
+        | TransactionKind::PreAuth
+        | TransactionKind::PreAuthAdvice => false,
     }
 }
 
@@ -113,7 +114,8 @@ pub(crate) fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial
         | TransactionKind::CardRepayment
         | TransactionKind::TopUp
         | TransactionKind::BalanceInquiry
-        | TransactionKind::PreAuth => None,
+        | TransactionKind::PreAuth
+        | TransactionKind::PreAuthAdvice => None,
     }
 }
 
@@ -181,7 +183,8 @@ fn permitted(
         | TransactionKind::CardRepayment
         | TransactionKind::TopUp
         | TransactionKind::BalanceInquiry
-        | TransactionKind::PreAuth => Ok(()),
+        | TransactionKind::PreAuth
+        | TransactionKind::PreAuthAdvice => Ok(()),
     }
 }
 

@@ -18,11 +18,16 @@ fn hold_of(id: TransactionId) -> HoldId {
     HoldId(id.0)
 }
 
-/// Postings of an approval. `source` is the cardholder or the network; `hold` is whether the original's
-/// hold stands in this book (it does for the switch's own cards).
+/// Whether a hold on this account is one in this book. It is for the switch's own cards, whose holds stand on the
+/// cardholder's account, or on suspense where that does not cover what a terminal has approved already.
+fn holds_here(source: AccountId) -> bool {
+    matches!(source.kind, AccountKind::Cardholder | AccountKind::Suspense)
+}
+
+/// Postings of an approval. `source` is the cardholder, the network, or suspense for what no account covers.
 pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
     let minor = opened.amount.minor;
-    let on_us = source.kind == AccountKind::Cardholder;
+    let on_us = holds_here(source);
     let original_hold = opened.original.map(hold_of);
     match (opened.kind, original_hold) {
         (
@@ -34,7 +39,7 @@ pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
             | TransactionKind::Tip,
             _,
         ) => Entry::one(source, payable(opened), minor, Phase::Posted),
-        (TransactionKind::PreAuth, _) if on_us => {
+        (TransactionKind::PreAuth | TransactionKind::PreAuthAdvice, _) if on_us => {
             Entry::one(source, payable(opened), minor, Phase::Pending(hold_of(opened.id)))
         }
         (TransactionKind::PreAuthVoid, Some(hold)) if on_us => {
@@ -49,9 +54,13 @@ pub(crate) fn approval(opened: &TransactionOpened, source: AccountId) -> Entry {
         (TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid, _) => {
             Entry::one(payable(opened), source, minor, Phase::Posted)
         }
-        (TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry, _) => {
-            Entry::NONE
-        }
+        (
+            TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice
+            | TransactionKind::PreAuthVoid
+            | TransactionKind::BalanceInquiry,
+            _,
+        ) => Entry::NONE,
     }
 }
 
@@ -103,7 +112,7 @@ pub(crate) fn release(transaction: &Transaction) -> Entry {
 pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, book: &Book) -> Entry {
     let opened = &transaction.opened;
     let (source, minor) = (transaction.source, opened.amount.minor);
-    let on_us = source.kind == AccountKind::Cardholder;
+    let on_us = holds_here(source);
     let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
     let entry = match opened.kind {
         TransactionKind::Sale
@@ -112,7 +121,7 @@ pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, bo
         | TransactionKind::CardRepayment
         | TransactionKind::TopUp
         | TransactionKind::Tip => Entry::one(payable(opened), source, minor, Phase::Posted),
-        TransactionKind::PreAuth if on_us => {
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice if on_us => {
             let freed = Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)));
             // A hold that could not be put back when its completion was undone is gone already.
             return if book.check(&freed).is_ok() { freed } else { Entry::NONE };
@@ -125,9 +134,10 @@ pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, bo
         TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
             Entry::one(source, payable(opened), minor, Phase::Posted)
         }
-        TransactionKind::PreAuth | TransactionKind::PreAuthVoid | TransactionKind::BalanceInquiry => {
-            Entry::NONE
-        }
+        TransactionKind::PreAuth
+        | TransactionKind::PreAuthAdvice
+        | TransactionKind::PreAuthVoid
+        | TransactionKind::BalanceInquiry => Entry::NONE,
     };
     if book.check(&entry).is_ok() {
         entry

@@ -351,7 +351,9 @@ impl ReversalDraft {
 /// A hold is an authorization, everything else posts.
 pub(super) fn class_of(kind: TransactionKind) -> MessageClass {
     match kind {
-        TransactionKind::PreAuth | TransactionKind::PreAuthVoid => MessageClass::Authorization,
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice | TransactionKind::PreAuthVoid => {
+            MessageClass::Authorization
+        }
         TransactionKind::Sale
         | TransactionKind::OfflineSale
         | TransactionKind::CashAdvance

@@ -293,7 +293,8 @@ impl State {
             | TransactionKind::CardRepayment
             | TransactionKind::TopUp
             | TransactionKind::BalanceInquiry
-            | TransactionKind::PreAuth => {}
+            | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice => {}
         }
         Ok(())
     }

@@ -31,7 +31,10 @@ impl State {
     /// What an account did not cover of an offline sale was paid by suspense: what is given back goes there too.
     pub(super) fn paid_by(&mut self, id: TransactionId, entry: &Entry) {
         if let (Some(transaction), Some(posting)) = (self.transactions.get_mut(id), entry.0.first())
-            && transaction.opened.kind == TransactionKind::OfflineSale
+            && matches!(
+                transaction.opened.kind,
+                TransactionKind::OfflineSale | TransactionKind::PreAuthAdvice
+            )
         {
             transaction.source = posting.debit;
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchyard_book::Sharded;
 use switchyard_domain::{
     AccountId, AdviceReason, Amount, AuthCode, Billing, BusinessDate, MerchantIndex, Outcome, ReplyFacts,
-    Rrn, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    Rrn, Timestamp, TransactionId, TransactionOpened,
 };
 
 /// A transaction and where it stands.
@@ -158,7 +158,7 @@ impl Transactions {
             used.unresolved = (used.unresolved + more).saturating_sub(less);
             used.day = used.day.max(day);
         }
-        if transaction.opened.kind == TransactionKind::PreAuth
+        if transaction.opened.kind.holds()
             && transaction.outcome == Outcome::Approved
             && let Some(code) = transaction.reply.and_then(|r| r.auth_code)
         {

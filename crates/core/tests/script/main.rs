@@ -27,6 +27,7 @@ mod reversal;
 mod risk;
 mod routing;
 mod stand_in;
+mod told;
 mod transfer;
 mod unbatched;
 mod users;

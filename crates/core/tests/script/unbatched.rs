@@ -9,7 +9,7 @@ use switchyard_domain::{
 
 /// A request and the moment that it carries.
 #[derive(Clone, Copy)]
-struct Timed(Ask, u64);
+pub(crate) struct Timed(pub(crate) Ask, pub(crate) u64);
 
 fn speak(carries_mac: bool) -> Order {
     let dialect = TerminalDialect::Iso(LinkDialect::Iso87Binary);
@@ -18,32 +18,32 @@ fn speak(carries_mac: bool) -> Order {
     Order::Terminal { terminal: TERMINALS[0].0.parse().unwrap(), what, reason: reason() }
 }
 
-fn bench() -> Bench {
+pub(crate) fn bench() -> Bench {
     let mut bench = Bench::new();
     bench.order(speak(true)).unwrap();
     bench
 }
 
-fn ask(bench: &mut Bench, Timed(ask, moment): Timed) -> u64 {
+pub(crate) fn ask(bench: &mut Bench, Timed(ask, moment): Timed) -> u64 {
     let mut financial = ask.batch(0).financial();
     financial.echo.de60 = moment;
     bench.request(0, Body::Financial(financial))
 }
 
-fn code(bench: &mut Bench, timed: Timed) -> String {
+pub(crate) fn code(bench: &mut Bench, timed: Timed) -> String {
     let ticket = ask(bench, timed);
     bench.code_of(ticket)
 }
 
 /// `ask` as a follow-up of the request under this number and moment.
-fn naming(ask: Ask, of: Timed) -> Ask {
+pub(crate) fn naming(ask: Ask, of: Timed) -> Ask {
     let mut ask = ask;
     ask.original.batch_stan = Some((BatchNumber::OPEN, stan(of.0.stan)));
     ask.original.moment = Some(of.1);
     ask
 }
 
-fn reverse(bench: &mut Bench, of: Timed) -> String {
+pub(crate) fn reverse(bench: &mut Bench, of: Timed) -> String {
     let mut reversal = Back::of(&of.0.batch(0)).reversal();
     reversal.original_moment = Some(of.1);
     reversal.echo.de60 = of.1;
@@ -56,7 +56,12 @@ fn reverse(bench: &mut Bench, of: Timed) -> String {
     bench.code_of(ticket)
 }
 
-fn totals(bench: &mut Bench, debit: (u64, u32), credit: (u64, u32), closes: bool) -> Option<BatchVerdict> {
+pub(crate) fn totals(
+    bench: &mut Bench,
+    debit: (u64, u32),
+    credit: (u64, u32),
+    closes: bool,
+) -> Option<BatchVerdict> {
     let mut totals = BatchTotals::default();
     totals.domestic.debit = Side { amount_minor: debit.0, count: debit.1 };
     totals.domestic.credit = Side { amount_minor: credit.0, count: credit.1 };

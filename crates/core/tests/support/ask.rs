@@ -51,6 +51,7 @@ impl Ask {
             TransactionKind::CashAdvance => (10_000, 22),
             TransactionKind::CardRepayment => (500_000, 22),
             TransactionKind::TopUp => (510_000, 22),
+            TransactionKind::PreAuthAdvice => (30_000, 2),
         };
         Self {
             terminal: 0,
@@ -115,7 +116,9 @@ impl Ask {
 
     pub(crate) fn class(&self) -> MessageClass {
         match self.kind {
-            TransactionKind::PreAuth | TransactionKind::PreAuthVoid => MessageClass::Authorization,
+            TransactionKind::PreAuth | TransactionKind::PreAuthAdvice | TransactionKind::PreAuthVoid => {
+                MessageClass::Authorization
+            }
             _ => MessageClass::Financial,
         }
     }

@@ -104,6 +104,8 @@ labels!(
         CardRepayment = "card_repayment",
         /// As [`TransactionKind::TopUp`].
         TopUp = "top_up",
+        /// As [`TransactionKind::PreAuthAdvice`].
+        PreAuthAdvice = "pre_auth_advice",
     }
 );
 labels!(
@@ -159,6 +161,7 @@ impl Kind {
             TransactionKind::CashAdvance => Self::CashAdvance,
             TransactionKind::CardRepayment => Self::CardRepayment,
             TransactionKind::TopUp => Self::TopUp,
+            TransactionKind::PreAuthAdvice => Self::PreAuthAdvice,
         }
     }
 }

@@ -88,6 +88,7 @@ fn kind(kind: TransactionKind) -> &'static str {
         TransactionKind::CashAdvance => "cash_advance",
         TransactionKind::CardRepayment => "card_repayment",
         TransactionKind::TopUp => "top_up",
+        TransactionKind::PreAuthAdvice => "pre_auth_advice",
     }
 }
 

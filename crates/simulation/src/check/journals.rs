@@ -140,6 +140,7 @@ impl Books<'_> {
             // To the issuer a sale that was approved in its place is one that it hears of afterwards.
             let told = match (tale.advised, opened.kind) {
                 (Some(_), TransactionKind::Sale) => TransactionKind::OfflineSale,
+                (_, TransactionKind::PreAuthAdvice) => TransactionKind::PreAuth,
                 (_, kind) => kind,
             };
             let same = entry.is_none_or(|e| !ours || (e.kind, e.amount_minor) == (told, opened.amount.minor));

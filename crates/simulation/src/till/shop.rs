@@ -50,7 +50,7 @@ fn followers(kind: TransactionKind) -> &'static [TransactionKind] {
             &[TransactionKind::Void, TransactionKind::Refund]
         }
         TransactionKind::CardRepayment | TransactionKind::TopUp => &[TransactionKind::Refund],
-        TransactionKind::PreAuth => &[
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice => &[
             TransactionKind::PreAuthVoid,
             TransactionKind::Completion,
             TransactionKind::Completion,

@@ -30,12 +30,14 @@ pub struct Mix {
     pub offline: u32,
     /// Completions that it tells of.
     pub completion_advice: u32,
-    /// Tips on sales of the open batch: sales in a dialect that has none.
+    /// Tips on sales of the open batch.
     pub tip: u32,
     /// Repayments of cards.
     pub card_repayment: u32,
     /// Top-ups of telephones.
     pub top_up: u32,
+    /// Holds that the terminal has approved and tells of: asked for in a dialect that has no such message.
+    pub pre_auth_advice: u32,
     /// Echo tests.
     pub echo: u32,
 }
@@ -56,6 +58,7 @@ impl Default for Mix {
             tip: 0,
             card_repayment: 0,
             top_up: 0,
+            pre_auth_advice: 0,
             echo: 1,
         }
     }
@@ -71,6 +74,7 @@ impl Mix {
             tip: 3,
             card_repayment: 2,
             top_up: 2,
+            pre_auth_advice: 3,
             ..Self::default()
         }
     }

@@ -63,7 +63,8 @@ impl Originals {
             | TransactionKind::CardRepayment
             | TransactionKind::TopUp
             | TransactionKind::BalanceInquiry
-            | TransactionKind::PreAuth => None,
+            | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice => None,
         }
     }
     /// Books how an order ended: a new original, or what is left of the one that it followed.
@@ -91,7 +92,7 @@ impl Originals {
         };
         match order.kind {
             TransactionKind::Sale => push(&mut self.sales, open),
-            TransactionKind::PreAuth => push(&mut self.holds, open),
+            TransactionKind::PreAuth | TransactionKind::PreAuthAdvice => push(&mut self.holds, open),
             TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                 push(&mut self.completions, open)
             }

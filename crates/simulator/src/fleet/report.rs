@@ -199,5 +199,6 @@ fn kind_name(kind: TransactionKind) -> &'static str {
         TransactionKind::CashAdvance => "cash_advance",
         TransactionKind::CardRepayment => "card_repayment",
         TransactionKind::TopUp => "top_up",
+        TransactionKind::PreAuthAdvice => "pre_auth_advice",
     }
 }

@@ -139,9 +139,9 @@ impl Worker {
             self.part.echoes += 1;
             return self.terminal.echo_test().await;
         };
-        // The generic dialects of terminals have no tips.
-        let has_none = kind == TransactionKind::Tip && self.terminal.spec().speech.is_generic();
-        let kind = if has_none { TransactionKind::Sale } else { kind };
+        // UnionPay's dialect of terminals has no hold that is told.
+        let has_none = kind == TransactionKind::PreAuthAdvice && !self.terminal.spec().speech.is_generic();
+        let kind = if has_none { TransactionKind::PreAuth } else { kind };
         let batch = self.terminal.batch();
         match self.originals.take(kind, batch, &mut self.random) {
             Some(open) => {
@@ -234,6 +234,7 @@ impl Worker {
             (Some(TransactionKind::Tip), mix.tip),
             (Some(TransactionKind::CardRepayment), mix.card_repayment),
             (Some(TransactionKind::TopUp), mix.top_up),
+            (Some(TransactionKind::PreAuthAdvice), mix.pre_auth_advice),
             (None, mix.echo),
         ];
         let total: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();

@@ -64,8 +64,7 @@ impl Account {
         held_minor: u64,
     ) -> Result<(), ResponseCode> {
         let freed = if kind.captures() { held_minor } else { 0 };
-        let takes =
-            kind.buys() || kind.captures() || matches!(kind, TransactionKind::PreAuth | TransactionKind::Tip);
+        let takes = kind.buys() || kind.captures() || kind.holds() || kind == TransactionKind::Tip;
         if takes && self.available_minor().saturating_add(freed) < amount_minor {
             return Err(ResponseCode::INSUFFICIENT_FUNDS);
         }
@@ -93,7 +92,7 @@ impl Account {
             TransactionKind::Void | TransactionKind::Refund | TransactionKind::CompletionVoid => {
                 self.balance_minor += amount;
             }
-            TransactionKind::PreAuth => self.held_minor += amount,
+            TransactionKind::PreAuth | TransactionKind::PreAuthAdvice => self.held_minor += amount,
             TransactionKind::PreAuthVoid => self.held_minor -= held,
             TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                 self.held_minor -= held;

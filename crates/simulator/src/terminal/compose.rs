@@ -309,7 +309,8 @@ impl Composer<'_> {
             | TransactionKind::CardRepayment
             | TransactionKind::TopUp
             | TransactionKind::BalanceInquiry
-            | TransactionKind::PreAuth => {}
+            | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice => {}
         }
         Ok(())
     }

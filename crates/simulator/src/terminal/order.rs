@@ -176,6 +176,8 @@ pub fn selector(kind: TransactionKind) -> Selector {
         TransactionKind::CashAdvance => (0x0200, 10_000, 0, 22),
         TransactionKind::CardRepayment => (0x0200, 500_000, 0, 22),
         TransactionKind::TopUp => (0x0200, 510_000, 0, 22),
+        // No message of this dialect: the generic ones have it.
+        TransactionKind::PreAuthAdvice => (0x0120, 30_000, 6, 10),
     };
     Selector { mti: Mti::new(mti), processing_code, condition, type_code }
 }

@@ -9,6 +9,8 @@ use switchyard_wire::{BuildError, Builder, De, Message, typed};
 const AMOUNTS_MAX: usize = 6;
 /// Amount type: available balance.
 pub(super) const AVAILABLE: &[u8; 2] = b"02";
+/// Amount type: the part of an amount that is a tip.
+pub(super) const TIP: &[u8; 2] = b"44";
 /// Most minor units in twelve digits.
 const MINOR_MAX: u64 = 999_999_999_999;
 
@@ -124,6 +126,35 @@ pub(super) fn additional(kind: &[u8; 2], amount: Amount, in_credit: bool, editio
         if edition == Edition::Iso2003 { amount.currency.exponent().to_string() } else { String::new() };
     let (kind, sign) = (String::from_utf8_lossy(kind), if in_credit { 'C' } else { 'D' });
     format!("00{kind}{:03}{exponent}{sign}{:012}", amount.currency.numeric(), amount.minor.min(MINOR_MAX))
+}
+
+/// What a request names in DE 54 of an amount type, whatever its sign; nothing where it names none.
+///
+/// # Errors
+/// The element, where it is not made of whole amounts or names the type twice.
+pub(super) fn part(
+    message: &Message<'_, '_>,
+    edition: Edition,
+    kind: &[u8; 2],
+) -> Result<Option<Amount>, De> {
+    if !message.has(54) {
+        return Ok(None);
+    }
+    let text = message.text(54).ok_or(54)?;
+    let exponent_digits = usize::from(edition == Edition::Iso2003);
+    let amounts = text.trim_end_matches(' ').as_bytes().chunks_exact(20 + exponent_digits);
+    if !amounts.remainder().is_empty() || amounts.len() > AMOUNTS_MAX {
+        return Err(54);
+    }
+    let mut named = amounts.filter(|amount| amount[2..4] == *kind);
+    let Some(first) = named.next() else { return Ok(None) };
+    if named.next().is_some() {
+        return Err(54);
+    }
+    let currency = decimal(&first[4..7]).and_then(Currency::from_numeric).ok_or(54)?;
+    let (sign, minor) = first[7 + exponent_digits..].split_first().ok_or(54)?;
+    let minor = decimal(minor).filter(|_| matches!(sign, b'C' | b'D')).ok_or(54)?;
+    Ok(Some(Amount::new(minor, currency)))
 }
 
 /// The first available balance of DE 54, true where it is in credit. One that cannot be read is none: nothing is

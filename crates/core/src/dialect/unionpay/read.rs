@@ -198,6 +198,7 @@ impl<'a> Reader<'_, '_, 'a> {
             | TransactionKind::Void
             | TransactionKind::Refund
             | TransactionKind::PreAuth
+            | TransactionKind::PreAuthAdvice
             | TransactionKind::PreAuthVoid
             | TransactionKind::Completion
             | TransactionKind::CompletionVoid => Amount::new(self.required_number(4)?, currency),

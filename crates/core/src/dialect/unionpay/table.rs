@@ -7,7 +7,7 @@ use crate::input::KeyForm;
 use switchyard_domain::DownloadKind;
 use switchyard_domain::TransactionKind::{
     self, BalanceInquiry, CardRepayment, CashAdvance, Completion, CompletionAdvice, CompletionVoid,
-    OfflineSale, PreAuth, PreAuthVoid, Refund, Sale, Tip, TopUp, Void,
+    OfflineSale, PreAuth, PreAuthAdvice, PreAuthVoid, Refund, Sale, Tip, TopUp, Void,
 };
 use switchyard_wire::{De, Mti};
 
@@ -240,7 +240,7 @@ impl Row {
             | Action::UploadEnd => return Ok(()),
         };
         let wants_preauth = match kind {
-            PreAuth | PreAuthVoid | Completion | CompletionAdvice | CompletionVoid => true,
+            PreAuth | PreAuthAdvice | PreAuthVoid | Completion | CompletionAdvice | CompletionVoid => true,
             Sale | OfflineSale | CashAdvance | CardRepayment | TopUp | Tip | Void | Refund
             | BalanceInquiry => false,
         };

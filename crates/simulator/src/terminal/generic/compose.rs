@@ -16,6 +16,8 @@ const UPLOAD_END: u64 = 960_000;
 /// Numbers and amounts of a reconciliation: credits, debits; what was reversed is not counted at all.
 const NUMBERS: [u8; 2] = [74, 76];
 const AMOUNTS: [u8; 2] = [86, 88];
+/// Type of an amount in DE 54: a tip.
+const TIP: &str = "44";
 /// Bytes of DE 74 of 2003.
 const PACKED_BYTES: usize = 78;
 
@@ -70,6 +72,9 @@ impl GenericComposer<'_> {
         if let Some(pin) = &order.pin {
             let keys = self.composer.keys.ok_or(SimError::NotSignedOn)?;
             elements.bytes(52, keys.pin_block(pin.expose(), card)?);
+        }
+        if order.kind == TransactionKind::Tip {
+            self.part(&mut elements, TIP, order.amount_minor);
         }
         if is_chip {
             elements.bytes(55, chip::request_tags(self.composer.terminal, order, stan)?);
@@ -191,6 +196,13 @@ impl GenericComposer<'_> {
         } else {
             elements.text(4, format!("{minor:012}")).text(49, format!("{:03}", currency.numeric()));
         }
+    }
+    /// DE 54: what a part of DE 4 is, or all of it.
+    fn part(&self, elements: &mut Elements, kind: &str, minor: u64) {
+        let (code, exponent) = (Currency::CNY.numeric(), Currency::CNY.exponent());
+        let exponent =
+            if self.version() == MtiVersion::Iso2003 { exponent.to_string() } else { String::new() };
+        elements.text(54, format!("00{kind}{code:03}{exponent}D{minor:012}"));
     }
     /// DE 22: three digits; twelve characters; sixteen bytes of bits.
     fn entry_mode(&self, elements: &mut Elements, order: &Order) {

@@ -11,7 +11,7 @@ use switchyard_keys::mac::MacKey;
 use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock};
 use switchyard_keys::{DesKey, TdesCipher};
 
-const KINDS: [TransactionKind; 13] = [
+const KINDS: [TransactionKind; 15] = [
     TransactionKind::Sale,
     TransactionKind::Void,
     TransactionKind::Refund,
@@ -25,6 +25,8 @@ const KINDS: [TransactionKind; 13] = [
     TransactionKind::CashAdvance,
     TransactionKind::CardRepayment,
     TransactionKind::TopUp,
+    TransactionKind::Tip,
+    TransactionKind::PreAuthAdvice,
 ];
 /// 2026-11-18 19:06:40 in China.
 const AT: Timestamp = Timestamp(1_795_000_000_000_000);

@@ -8,7 +8,7 @@ const NETWORK: [(u16, u16); 5] = [(1, 801), (2, 802), (161, 811), (201, 821), (3
 /// DE 24 of a transaction: an authorization, a request of its own, or one that an earlier authorization covers.
 pub(super) fn of_transaction(kind: TransactionKind) -> u64 {
     match kind {
-        TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 100,
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice | TransactionKind::PreAuthVoid => 100,
         TransactionKind::Sale
         | TransactionKind::OfflineSale
         | TransactionKind::CashAdvance

@@ -49,7 +49,7 @@ fn edition_of(dialect: &Dialect) -> Edition {
 /// MTI of a request on a link, 0 to 9999: what [`UpstreamRef::mti`] records.
 pub fn upstream_mti(kind: TransactionKind) -> u16 {
     match kind {
-        TransactionKind::PreAuth | TransactionKind::PreAuthVoid => 100,
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice | TransactionKind::PreAuthVoid => 100,
         TransactionKind::Sale
         | TransactionKind::OfflineSale
         | TransactionKind::CashAdvance
@@ -236,6 +236,9 @@ fn write_advice(
         write_acceptor(b, terminal, merchant)?;
         money::write_currency(b, edition, opened.amount.currency)?;
         money::write_billing_currency(b, edition, billing)?;
+        if opened.kind == TransactionKind::Tip {
+            b.text(54, &money::additional(money::TIP, opened.amount, false, edition))?;
+        }
         if let Some(original) = original {
             write_original(b, edition, original, context)?;
         }
@@ -276,7 +279,7 @@ pub(crate) fn processing_code(kind: TransactionKind) -> u32 {
         TransactionKind::CashAdvance => 10_000,
         TransactionKind::CardRepayment => 500_000,
         TransactionKind::TopUp => 510_000,
-        TransactionKind::PreAuth => 30_000,
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice => 30_000,
         TransactionKind::BalanceInquiry => 310_000,
         TransactionKind::Void
         | TransactionKind::Refund
@@ -301,6 +304,7 @@ fn names_auth_code(kind: TransactionKind) -> bool {
         | TransactionKind::Refund
         | TransactionKind::BalanceInquiry
         | TransactionKind::PreAuth
+        | TransactionKind::PreAuthAdvice
         | TransactionKind::CompletionVoid => false,
     }
 }
@@ -316,6 +320,7 @@ fn condition(kind: TransactionKind, echo: &Echo) -> u8 {
         | TransactionKind::BalanceInquiry => echo.condition.unwrap_or(0),
         TransactionKind::Void | TransactionKind::Refund | TransactionKind::Tip => 0,
         TransactionKind::PreAuth
+        | TransactionKind::PreAuthAdvice
         | TransactionKind::PreAuthVoid
         | TransactionKind::Completion
         | TransactionKind::CompletionAdvice

@@ -3,7 +3,8 @@
 //! | message | DE 3, or 70 and 24 | becomes |
 //! |---|---|---|
 //! | x100 | 00, 03 | a hold (pre-authorization) |
-//! | x100 | 02, 20 and the original | its void |
+//! | x120 | 00, 03 | a hold that was approved already |
+//! | x100, x120 | 02, 20 and the original | the void of either |
 //! | x100, x200 | 30, 31 | a balance inquiry |
 //! | x200 | 00 | a sale; under a hold (DE 25 = 06; DE 24 = 201, 202) its completion |
 //! | x200 | 01 | a cash advance |
@@ -11,6 +12,7 @@
 //! | x200, x220 | 20 and the original | a refund |
 //! | x200 | 500000, 510000 | card repayment, top-up |
 //! | x220 | 00 | an offline sale; under a hold the advice of its completion |
+//! | x220 | 00 and DE 54 = DE 4, a tip | the tip of the sale that it names |
 //! | x400, x420 | as the original, DE 90 or 56 | a reversal of the whole |
 //! | x500 | | reconciliation: compares totals; 960000 in DE 3 ends an upload |
 //! | x520 | | the same as an advice: the batch ends whatever comes out |

@@ -93,7 +93,24 @@ impl Reader<'_, '_, '_> {
             let de = if self.edition.is_first() { 70 } else { 24 };
             return Err(if self.message.has(de) { Refusal::unknown() } else { Refusal::missing(de) });
         }
-        Ok(Selector { mti: self.mti, processing_code: self.optional_number(3)?, is_covered, network_code })
+        let (processing_code, is_tip) = (self.optional_number(3)?, self.is_tip()?);
+        Ok(Selector { mti: self.mti, processing_code, is_covered, is_tip, network_code })
+    }
+    /// The tip that DE 54 names, which DE 4 contains or is.
+    fn tip(&self) -> Result<Option<Amount>, Refusal> {
+        if self.mti / 100 != 2 {
+            return Ok(None);
+        }
+        let Some(tip) = money::part(self.message, self.edition, money::TIP).map_err(Refusal::malformed)?
+        else {
+            return Ok(None);
+        };
+        let contains = |amount: Amount| amount.currency == tip.currency && amount.minor >= tip.minor;
+        if self.amount()?.is_some_and(contains) { Ok(Some(tip)) } else { Err(Refusal::malformed(54)) }
+    }
+    fn is_tip(&self) -> Result<bool, Refusal> {
+        let tip = self.tip()?;
+        Ok(tip.is_some() && tip == self.amount()?)
     }
     fn draft(&self, action: Action) -> Result<Draft, Refusal> {
         let batch = BatchNumber::OPEN;
@@ -167,7 +184,18 @@ impl Reader<'_, '_, '_> {
             TransactionKind::BalanceInquiry => Amount::new(0, self.currency()?),
             _ => self.amount()?.ok_or(Refusal::missing(4))?,
         };
-        let original = if kind.follows_another() { self.original()? } else { OriginalRef::default() };
+        let original = match kind {
+            // Who approved it gave it a code.
+            TransactionKind::PreAuthAdvice => {
+                OriginalRef { auth_code: self.auth_code()?, ..OriginalRef::default() }
+            }
+            _ if kind.follows_another() => self.original()?,
+            _ => OriginalRef::default(),
+        };
+        // A new total of what it names, with the tip in it? To take it for another sale would bill the sale twice.
+        if kind == TransactionKind::OfflineSale && self.tip()?.is_some() && self.named()?.is_some() {
+            return Err(Refusal::malformed(54));
+        }
         Ok(FinancialDraft {
             kind,
             class: self.class(),
@@ -198,8 +226,11 @@ impl Reader<'_, '_, '_> {
             moment: named.map(|named| named.moment),
             date: None,
             rrn,
-            auth_code: self.characters(38, |bytes| AuthCode::try_from(bytes))?,
+            auth_code: self.auth_code()?,
         })
+    }
+    fn auth_code(&self) -> Result<Option<AuthCode>, Refusal> {
+        self.characters(38, |bytes| AuthCode::try_from(bytes))
     }
     fn reversal(&self) -> Result<ReversalDraft, Refusal> {
         let named = self.named()?.ok_or(Refusal::missing(original::element(self.edition)))?;

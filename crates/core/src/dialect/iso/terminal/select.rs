@@ -28,6 +28,8 @@ pub(super) struct Selector {
     pub(super) processing_code: Option<u64>,
     /// Whether an earlier authorization covers it.
     pub(super) is_covered: bool,
+    /// All of DE 4 is a tip: DE 54 says so.
+    pub(super) is_tip: bool,
     /// DE 70, or what DE 24 comes to.
     pub(super) network_code: Option<u16>,
 }
@@ -68,10 +70,12 @@ fn financial(selector: Selector) -> Result<TransactionKind, Refusal> {
     use TransactionKind as Kind;
     let code = selector.processing_code.ok_or(Refusal::missing(3))?;
     match (selector.mti, code / 10_000) {
-        (120, _) => Err(Refusal::not_offered("an authorization by somebody else")),
         (100 | 200, 30 | 31) => Ok(Kind::BalanceInquiry),
         (100, 0 | 3) => Ok(Kind::PreAuth),
-        (100, 2 | 20) => Ok(Kind::PreAuthVoid),
+        (120, 0 | 3) => Ok(Kind::PreAuthAdvice),
+        (100 | 120, 2 | 20) => Ok(Kind::PreAuthVoid),
+        (220, 0) if selector.is_tip => Ok(Kind::Tip),
+        (200, 0) if selector.is_tip => Err(Refusal::not_offered("a tip that asks")),
         (200, 0) if selector.is_covered => Ok(Kind::Completion),
         (220, 0) if selector.is_covered => Ok(Kind::CompletionAdvice),
         (200, 0) => Ok(Kind::Sale),
@@ -81,6 +85,7 @@ fn financial(selector: Selector) -> Result<TransactionKind, Refusal> {
         (200 | 220, 20) => Ok(Kind::Refund),
         (200, 50) => Ok(Kind::CardRepayment),
         (200, 51) => Ok(Kind::TopUp),
+        (120, _) => Err(Refusal::not_offered("this as an authorization by somebody else")),
         (_, 9) => Err(Refusal::not_offered("cash-back")),
         (_, 21..=29) => Err(Refusal::not_offered("a deposit or credit adjustment")),
         (_, 33..=39) => Err(Refusal::not_offered("an inquiry of another kind")),

@@ -13,6 +13,8 @@ use switchyard_domain::{
 };
 use switchyard_wire::{De, Dialect, Message, Mti};
 
+mod parts;
+
 const PAN: &str = "6225880000000008";
 const TERMINAL: &str = "T0000001";
 const MERCHANT: &str = "M00000000000001";
@@ -47,6 +49,8 @@ struct Ask {
     /// MTI and trace number of the original.
     original: Option<(u16, u64)>,
     card: bool,
+    /// Of DE 54: a type and its minor units.
+    part: Option<(&'static str, u64)>,
     extra: Vec<(De, &'static str)>,
 }
 
@@ -59,6 +63,7 @@ fn ask(mti: u16, code: u64) -> Ask {
         network: None,
         original: None,
         card: true,
+        part: None,
         extra: Vec::new(),
     }
 }
@@ -77,6 +82,9 @@ impl Ask {
     fn with(mut self, de: De, text: &'static str) -> Self {
         self.extra.push((de, text));
         self
+    }
+    fn part(self, kind: &'static str, minor: u64) -> Self {
+        Self { part: Some((kind, minor)), ..self }
     }
     fn without_card(self) -> Self {
         Self { card: false, ..self }
@@ -120,6 +128,10 @@ impl Ask {
             Edition::Iso87 => (90, format!("{mti:04}{stan:06}1118110000{:011}{:011}", 48_021_560, 0)),
             Edition::Iso93 => (56, format!("1{mti:03}{stan:06}2611181900000848021560")),
             Edition::Iso2003 => (56, format!("2{mti:03}{stan:012}2026111819000048021560")),
+        }));
+        elements.extend(self.part.map(|(kind, minor)| match edition {
+            Edition::Iso2003 => (54, format!("00{kind}1562D{minor:012}")),
+            Edition::Iso87 | Edition::Iso93 => (54, format!("00{kind}156D{minor:012}")),
         }));
         elements.extend(self.extra.iter().map(|(de, text)| (*de, (*text).to_owned())));
         if edition != Edition::Iso2003 && self.minor.is_some() {
@@ -186,6 +198,9 @@ fn every_transaction_is_recognised() {
         (ask(100, 300_000), Kind::BalanceInquiry, MessageClass::Authorization),
         (ask(100, 0), Kind::PreAuth, MessageClass::Authorization),
         (ask(100, 30_000), Kind::PreAuth, MessageClass::Authorization),
+        (ask(120, 0), Kind::PreAuthAdvice, MessageClass::Authorization),
+        (ask(121, 30_000).with(38, "A1B2C3"), Kind::PreAuthAdvice, MessageClass::Authorization),
+        (ask(120, 200_000).of(120, 41), Kind::PreAuthVoid, MessageClass::Authorization),
         (ask(100, 20_000).of(100, 41), Kind::PreAuthVoid, MessageClass::Authorization),
         (ask(200, 0).covered().with(38, "A1B2C3"), Kind::Completion, MessageClass::Financial),
         (ask(220, 0).covered().with(38, "A1B2C3"), Kind::CompletionAdvice, MessageClass::Financial),
@@ -296,7 +311,7 @@ fn network_management_is_recognised() {
 fn what_is_not_offered_hears_so() {
     for (dialect, edition) in dialects() {
         for (ask, code) in [
-            (ask(120, 0), "40"),
+            (ask(120, 310_000), "40"),
             (ask(200, 90_000), "40"),
             (ask(200, 210_000), "40"),
             (ask(200, 400_000), "40"),
