@@ -211,7 +211,7 @@ impl World {
     fn command(&mut self, script: &mut Script<'_>) {
         let command = match script.below(5) {
             0 | 1 => Command::CutDay,
-            2 => Command::RecordSettlement { records: Vec::new() },
+            2 => Command::RecordSettlement { records: Vec::new(), merchant_changes: 0 },
             3 => issue(script.of(&CARDS), "3012", script.of(&MINORS)),
             _ => Command::TrialBalance,
         };

@@ -219,6 +219,10 @@ fn outcome_of(answer: &Value) -> Result<CommandOutcome> {
         let day = day.map_err(|_| anyhow::anyhow!("the switch answered {answer} as the day"))?;
         return Ok(CommandOutcome::DayCut { day });
     }
+    if let Some(fields) = answer.get("fields") {
+        let fields = serde_json::from_value(fields.clone()).context("the switch answered something else")?;
+        return Ok(CommandOutcome::Altered { recorded: answer["recorded"] == true, fields });
+    }
     Ok(match (number("changed"), number("unchanged")) {
         (Some(count), Some(unchanged)) => CommandOutcome::Changed { count, unchanged },
         _ if answer["repeated"] == true => CommandOutcome::RecordedBefore,
@@ -245,8 +249,8 @@ fn to_json(command: Command) -> Result<Value> {
         Command::SetRoutingRules(rules) => json!({ "command": "set-routing-rules", "rules": rules }),
         Command::SetStandInRules(rules) => json!({ "command": "set-stand-in-rules", "rules": rules }),
         Command::CutDay => json!({ "command": "day-cut" }),
-        Command::RecordSettlement { records } => {
-            json!({ "command": "record-settlement", "records": records })
+        Command::RecordSettlement { records, merchant_changes } => {
+            json!({ "command": "record-settlement", "records": records, "merchant_changes": merchant_changes })
         }
         Command::ShredCardKeys { keys, reason } => {
             json!({ "command": "shred-card-keys", "keys": keys, "reason": reason })

@@ -1,5 +1,6 @@
 //! The command line, as people type it.
 
+mod change;
 mod download;
 mod key;
 mod ledger;
@@ -9,6 +10,7 @@ mod registry;
 mod rules;
 mod user;
 
+pub(crate) use change::{ChangeLink, ChangeMerchant, ChangeTerminal};
 pub(crate) use download::{DownloadCommand, DownloadKindName};
 pub(crate) use key::{BroughtKey, DrawKey, InitKey, LmkCommand, MovedKey, NamedKey, RotateLmk};
 pub(crate) use ledger::{ExportFormat, LedgerCommand, QueryOptions, StatementOptions, VerifyOptions};
@@ -107,14 +109,14 @@ pub(crate) enum Command {
     /// The ledger: verify, checkpoint, prove, backup, restore, archive, stats, export, query, statement, reindex.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Merchants: add, list, show, disable, enable.
+    /// Merchants: add, change, list, show, disable, enable.
     #[command(subcommand)]
     Merchant(MerchantCommand),
-    /// Terminals: add, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key, offer-key,
+    /// Terminals: add, change, list, show, disable, enable, reset-batch, force-sign-on, renew-keys, inject-key, offer-key,
     /// withdraw-key, speak.
     #[command(subcommand)]
     Terminal(TerminalCommand),
-    /// Links to issuers: add, status, up, down, drain, sign-on, bill, match.
+    /// Links to issuers: add, change, status, up, down, drain, sign-on, bill, match.
     #[command(subcommand)]
     Link(LinkCommand),
     /// Which card numbers go where: list, add, remove, diff.
@@ -265,6 +267,11 @@ pub(crate) enum MerchantCommand {
         #[arg(value_name = "MID")]
         id: String,
     },
+    /// Change its name, category, account or fee plan, at once and for what comes after; what it was is recorded too.
+    #[command(
+        after_help = "Example: switchyard merchant change M00000000000001 --fee-plan 2 --reason 'new contract'"
+    )]
+    Change(ChangeMerchant),
     /// Refuse whatever its terminals ask, with 03.
     #[command(after_help = "Example: switchyard merchant disable M00000000000001 --reason 'under review'")]
     Disable(Named),
@@ -295,6 +302,11 @@ pub(crate) enum TerminalCommand {
         #[arg(value_name = "TID")]
         id: String,
     },
+    /// Give it to another merchant, or another MAC algorithm: it hears 77 until it has signed on again.
+    #[command(
+        after_help = "Example: switchyard terminal change T0000001 --mac cmac-aes --reason 'new firmware' --dry-run"
+    )]
+    Change(ChangeTerminal),
     /// Refuse whatever it asks, with 58.
     #[command(after_help = "Example: switchyard terminal disable T0000001 --reason 'stolen from the shop'")]
     Disable(Named),

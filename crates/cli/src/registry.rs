@@ -29,6 +29,7 @@ pub(crate) fn merchant(command: &MerchantCommand, data: &Path, form: Output) -> 
             Err(_) => nobody(form),
         },
         MerchantCommand::Add(options) => setup::add_merchant(options, data, form),
+        MerchantCommand::Change(options) => operate::change::merchant(options, data, form),
         MerchantCommand::Disable(named) => order_merchant(named, MerchantOrder::Disable, data, form),
         MerchantCommand::Enable(named) => order_merchant(named, MerchantOrder::Enable, data, form),
     }
@@ -57,6 +58,7 @@ pub(crate) fn terminal(command: &TerminalCommand, data: &Path, form: Output) -> 
             Err(_) => nobody(form),
         },
         TerminalCommand::Add(options) => setup::add_terminal(options, data, form),
+        TerminalCommand::Change(options) => operate::change::terminal(options, data, form),
         TerminalCommand::Disable(named) => order_terminal(named, TerminalOrder::Disable, data, form),
         TerminalCommand::Enable(named) => order_terminal(named, TerminalOrder::Enable, data, form),
         TerminalCommand::RenewKeys(named) => order_terminal(named, TerminalOrder::RenewKeys, data, form),

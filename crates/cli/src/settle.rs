@@ -68,8 +68,9 @@ pub(crate) fn settle(command: &SettleCommand, data: &Path, config: &Config, form
             }
             let settled = run(data, day, config)?;
             if !settled.records.is_empty() {
-                let records = settled.records.clone();
-                Admin::open(data, config)?.command(Command::RecordSettlement { records })?;
+                let (records, merchant_changes) = (settled.records.clone(), settled.plan.merchant_changes());
+                let record = Command::RecordSettlement { records, merchant_changes };
+                Admin::open(data, config)?.command(record)?;
             }
             print(&settled.plan, Some((&settled.dir, &settled.files)), form)?;
         }

@@ -68,6 +68,14 @@ acts! {
     OrderTerminal = "order-terminal": [Admin Operator];
     /// What a merchant may do.
     OrderMerchant = "order-merchant": [Admin Operator Risk];
+    /// How a link is reached and spoken to.
+    ChangeLink = "change-link": [Admin Operator];
+    /// A merchant's name or category.
+    ChangeMerchant = "change-merchant": [Admin Operator];
+    /// Where a merchant's payouts go, or what it pays.
+    ChangeMerchantTerms = "change-merchant-terms": [Admin Finance];
+    /// Whose a terminal is, or how it authenticates.
+    ChangeTerminal = "change-terminal": [Admin Operator];
     /// Sends out of the store-and-forward queue.
     RetrySaf = "retry-saf": [Admin Operator];
     /// Ends an entry of the queue by the issuer's word, which moves money.
@@ -198,6 +206,10 @@ impl Order {
             Self::Link { .. } => Act::OrderLink,
             Self::Terminal { .. } => Act::OrderTerminal,
             Self::Merchant { .. } => Act::OrderMerchant,
+            Self::ChangeLink { .. } => Act::ChangeLink,
+            Self::ChangeMerchant { change, .. } if change.is_of_terms() => Act::ChangeMerchantTerms,
+            Self::ChangeMerchant { .. } => Act::ChangeMerchant,
+            Self::ChangeTerminal { .. } => Act::ChangeTerminal,
             Self::RetrySaf { .. } => Act::RetrySaf,
             Self::ResolveSaf { .. } => Act::ResolveSaf,
             Self::CloseBatch { .. } => Act::CloseBatch,

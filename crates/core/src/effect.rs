@@ -1,5 +1,6 @@
 //! What the core wants done. Each effect waits until every record before it is durable.
 
+use crate::change::FieldChange;
 use crate::input::{Financial, KeyForm, Origin, SlotId};
 use crate::key::KeyFacts;
 use crate::user::{Passwords, UserView};
@@ -7,9 +8,9 @@ use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
-    FxError, KeyRecord, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode, RiskError,
-    RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalProfile,
-    Timestamp, TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
+    FxError, KeyRecord, LinkDialect, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts, ResponseCode,
+    RiskError, RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalMac,
+    TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
 };
 
 /// One thing to do.
@@ -66,6 +67,13 @@ pub enum Effect {
         terminal: TerminalIndex,
         /// How it speaks.
         profile: TerminalProfile,
+    },
+    /// From now on the terminal's working keys are for this algorithm; those it has stay as they are.
+    UseMac {
+        /// Whose.
+        terminal: TerminalIndex,
+        /// How it authenticates.
+        mac: TerminalMac,
     },
     /// From now on these working keys are in force: published before any reply that follows.
     UseKeys {
@@ -366,6 +374,13 @@ pub enum CommandOutcome {
     Digest(u64),
     /// Debits and credits per currency, minor units.
     TrialBalance(Vec<(u16, u128, u128)>),
+    /// What is another than before, or would be.
+    Altered {
+        /// Whether it has a record now.
+        recorded: bool,
+        /// What differs; nothing where it was so before.
+        fields: Vec<FieldChange>,
+    },
     /// Of the things of one order, how many changed and how many were so before.
     Changed {
         /// How many have a record now.
@@ -392,6 +407,16 @@ pub enum CommandOutcome {
 pub struct LinkFacts {
     /// Its name.
     pub name: String,
+    /// Where its host is.
+    pub address: String,
+    /// What its host speaks.
+    pub dialect: LinkDialect,
+    /// Name of its framing.
+    pub framing: String,
+    /// Milliseconds to wait for an answer.
+    pub answer_timeout_ms: u32,
+    /// Most requests that its host may have unanswered, where it is not what the configuration says.
+    pub credit_max: Option<u32>,
     /// What it is for, by order.
     pub mode: LinkMode,
     /// `down`, `connected`, `signed-off` (by its host) or `signed-on`.
@@ -431,6 +456,14 @@ pub enum CommandError {
     Missing {
         /// Kind of thing.
         what: &'static str,
+    },
+    /// It is not what there can be.
+    #[error("{what}: needs {need}")]
+    Unfit {
+        /// Kind of thing.
+        what: &'static str,
+        /// What it has to be.
+        need: &'static str,
     },
     /// It contradicts itself.
     #[error("{what} contradicts itself")]

@@ -499,6 +499,8 @@ pub enum Command {
     RecordSettlement {
         /// Netting and file records.
         records: Vec<Record>,
+        /// How many changes of merchants the plan knew of: files name the accounts that payouts go to.
+        merchant_changes: u64,
     },
     /// What an account takes from now on.
     SetAccountRules {

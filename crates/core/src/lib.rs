@@ -9,6 +9,7 @@
 //! module [`dialect`] knows that messages are made of bytes, and the state machine does not use it.
 
 mod access;
+mod change;
 mod clock;
 mod config;
 mod decide;
@@ -23,6 +24,7 @@ mod state;
 mod user;
 
 pub use access::Act;
+pub use change::{AccountChange, FieldChange, LinkChange, MerchantChange, TerminalChange};
 pub use clock::Clock;
 pub use config::CoreConfig;
 pub use decide::Turns;

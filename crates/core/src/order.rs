@@ -1,5 +1,6 @@
 //! What operators order. Orders name things as people do, travel as JSON, and each leads to one record a thing.
 
+use crate::change::{LinkChange, MerchantChange, TerminalChange};
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
     BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Download, DownloadKind, ExchangeRate, LinkOrder,
@@ -36,6 +37,42 @@ pub enum Order {
         what: MerchantOrder,
         /// Why.
         reason: Reason,
+    },
+    /// Changes how a link is reached and spoken to, at once. What is so already is not recorded again.
+    ChangeLink {
+        /// Its name.
+        link: String,
+        /// What is to be another.
+        change: LinkChange,
+        /// Why.
+        reason: Reason,
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Changes who a merchant is, where its payouts go, and what it pays, at once.
+    ChangeMerchant {
+        /// DE 42.
+        merchant: MerchantId,
+        /// What is to be another.
+        change: MerchantChange,
+        /// Why.
+        reason: Reason,
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Changes whose a terminal is and how it authenticates, at once; it has to sign on anew.
+    ChangeTerminal {
+        /// DE 41.
+        terminal: TerminalId,
+        /// What is to be another.
+        change: TerminalChange,
+        /// Why.
+        reason: Reason,
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// Sends a store-and-forward entry again: one that had given up, or sooner than it is due.
     RetrySaf {

@@ -19,6 +19,7 @@ mod account;
 mod batch;
 mod card;
 mod ceremony;
+mod change;
 mod code;
 mod currency;
 mod device;
@@ -43,6 +44,7 @@ pub use card::{
     CardClass, CardHash, CardRef, Expiry, MaskedPan, Pan, PinBlock, SealedPan, ServiceAccount, Track2,
 };
 pub use ceremony::{KeyCipher, KeyMove, KeyPlan, LmkChange};
+pub use change::{Changed, LinkSettings, TerminalSettings};
 pub use code::ResponseCode;
 pub use currency::Currency;
 pub use device::{

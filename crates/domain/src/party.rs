@@ -128,6 +128,21 @@ pub enum TerminalMac {
     Sm4,
 }
 
+impl TerminalMac {
+    /// Its name, as people type it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CupEcb => "cup-ecb",
+            Self::CupEcbDouble => "cup-ecb-double",
+            Self::X99 => "x99",
+            Self::X919 => "x919",
+            Self::CmacTdes => "cmac-tdes",
+            Self::CmacAes => "cmac-aes",
+            Self::Sm4 => "sm4",
+        }
+    }
+}
+
 /// A merchant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merchant {

@@ -4,6 +4,7 @@ use crate::account::{AccountId, AccountRules};
 use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ceremony::{KeyMove, KeyPlan, LmkChange};
+use crate::change::{Changed, LinkSettings, TerminalSettings};
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
@@ -273,6 +274,12 @@ pub enum Record {
     PinsMalformed { terminal: TerminalIndex, count: u32, since: Timestamp },
     /// A terminal took back what still stands: the reversal of the record before was refused, and somebody has to look.
     CaseRaised { transaction: TransactionId, terminal: TerminalIndex, batch: BatchNumber, case: BatchCase },
+    /// A link is reached or spoken to in another way from here on.
+    LinkChanged { link: LinkIndex, change: Box<Changed<LinkSettings>>, reason: Reason },
+    /// A merchant has another name, category, account or fee plan from here on.
+    MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
+    /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
+    TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
 }
 
 impl Record {
@@ -363,7 +370,10 @@ impl Record {
             | Self::TerminalKeyWithdrawn { .. }
             | Self::WaitingKeysTranslated { .. }
             | Self::PinsMalformed { .. }
-            | Self::CaseRaised { .. } => None,
+            | Self::CaseRaised { .. }
+            | Self::LinkChanged { .. }
+            | Self::MerchantChanged { .. }
+            | Self::TerminalChanged { .. } => None,
         }
     }
 }

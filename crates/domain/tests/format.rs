@@ -454,14 +454,60 @@ fn keys_that_wait() -> Vec<Record> {
     ]
 }
 
+fn changes_of_what_is_registered() -> Vec<Record> {
+    let reason = || "a test".parse::<Reason>().unwrap();
+    let settings = |address: &str, credit_max| LinkSettings {
+        address: address.into(),
+        dialect: LinkDialect::Iso93Binary,
+        framing: "len2-be".into(),
+        answer_timeout_ms: 10_000,
+        credit_max,
+    };
+    let merchant = |name: &str, fee_plan| Merchant {
+        id: "M00000000000001".parse().unwrap(),
+        name: name.into(),
+        mcc: 5812,
+        account: BankAccount { holder: "h".into(), number: "1".into(), cnaps: "102100099996".into() },
+        fee_plan,
+    };
+    let terminal =
+        |merchant, mac| TerminalSettings { merchant: MerchantIndex(merchant), mac, takes_partial: true };
+    vec![
+        Record::LinkChanged {
+            link: LinkIndex(1),
+            change: Box::new(Changed {
+                before: settings("10.0.0.7:8600", None),
+                after: settings("10.0.0.8:8600", Some(64)),
+            }),
+            reason: reason(),
+        },
+        Record::MerchantChanged {
+            merchant: MerchantIndex(1),
+            change: Box::new(Changed { before: merchant("Tea House", 1), after: merchant("Tea Garden", 2) }),
+            reason: reason(),
+        },
+        Record::TerminalChanged {
+            terminal: TerminalIndex(2),
+            change: Changed {
+                before: terminal(0, TerminalMac::CupEcb),
+                after: terminal(1, TerminalMac::CmacAes),
+            },
+            reason: reason(),
+        },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
     let mut text = String::new();
     let newest = operators_records().into_iter().chain(rules_and_what_they_led_to()).chain(people());
     let newest = newest.chain(what_terminals_are_given_and_say()).chain(ceremonies());
-    let newest =
-        newest.chain(billing_in_another_currency()).chain(scripts_for_issuers()).chain(keys_that_wait());
+    let newest = newest
+        .chain(billing_in_another_currency())
+        .chain(scripts_for_issuers())
+        .chain(keys_that_wait())
+        .chain(changes_of_what_is_registered());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

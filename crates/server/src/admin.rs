@@ -234,6 +234,10 @@ async fn give(shared: &Arc<Shared>, actor: Actor, expect: Option<u64>, request: 
         Request::ReloadConfig => {
             return told("config", crate::reload::reload(shared, actor).await);
         }
+        Request::Order { order } => match crate::links::check_link_change(&order) {
+            Ok(()) => Command::Order(order),
+            Err(error) => return failure(&error.to_string()),
+        },
         recorded => match recorded.command() {
             Some(command) => command,
             None => return failure("that takes another way"),
@@ -296,6 +300,9 @@ fn outcome_json(outcome: &CommandOutcome) -> Value {
         CommandOutcome::RecordedBefore => success("repeated", json!(true)),
         CommandOutcome::Changed { count, unchanged } => {
             json!({"ok": true, "changed": count, "unchanged": unchanged})
+        }
+        CommandOutcome::Altered { recorded, fields } => {
+            json!({"ok": true, "recorded": recorded, "fields": fields})
         }
         CommandOutcome::Users(users) => success("users", json!(users)),
         // What a password is compared with leaves this process for nobody.

@@ -202,6 +202,10 @@ impl CoreThread {
             Record::LinkOrdered { link, order: LinkOrder::Down, .. } => {
                 pending.registered.push(Registered::LinkWanted(*link, false));
             }
+            Record::LinkChanged { link, change, .. } => {
+                let settings = Box::new(change.after.clone());
+                pending.registered.push(Registered::LinkChanged(*link, settings));
+            }
             Record::TerminalOrdered { terminal, order: TerminalOrder::RenewKeys, .. } => {
                 pending.registered.push(Registered::RenewKeys(*terminal));
             }

@@ -39,6 +39,8 @@ mod kind {
     pub(super) const TERMINALS: u8 = 14;
     pub(super) const MERCHANT_ID: u8 = 15;
     pub(super) const TERMINAL_ID: u8 = 16;
+    pub(super) const BATCH_CLOSES: u8 = 17;
+    pub(super) const TERMINAL_BATCH_CLOSES: u8 = 18;
 }
 
 /// Counts up when a record gives other keys than before: sealed indexes are then made anew.
@@ -62,6 +64,16 @@ pub fn merchants() -> Key {
 /// Registrations of terminals, in the order of their numbers.
 pub fn terminals() -> Key {
     Key::new(kind::TERMINALS, &[])
+}
+
+/// What closed batches, and the totals that were compared before.
+pub fn every_batch_close() -> Key {
+    Key::new(kind::BATCH_CLOSES, &[])
+}
+
+/// As [`every_batch_close`], of one terminal.
+pub fn batch_closes(terminal: TerminalIndex) -> Key {
+    Key::new(kind::TERMINAL_BATCH_CLOSES, &[&terminal.0.to_be_bytes()])
 }
 
 /// Registrations of a merchant.
@@ -198,6 +210,12 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         }
         Record::HoldExpired { transaction, .. } => keys.push(of_transaction(*transaction)),
         Record::DayCut { .. } => keys.end_generation(),
+        Record::BatchReconciled { terminal, .. }
+        | Record::BatchUploadEnded { terminal, .. }
+        | Record::BatchForceClosed { terminal, .. } => {
+            keys.push(every_batch_close());
+            keys.push(batch_closes(*terminal));
+        }
         Record::MerchantRegistered(merchant) => {
             keys.push(merchants());
             keys.push(merchant_named(&merchant.id));

@@ -23,7 +23,8 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct TerminalEntry {
     pub(crate) index: TerminalIndex,
-    pub(crate) mac: TerminalMac,
+    /// How it authenticates; its next working keys are for this. Those in force keep what they were made for.
+    mac: ArcSwap<TerminalMac>,
     /// Used for sign-ons only.
     master_key: ArcSwap<HsmKey>,
     /// As recorded. Unwrapping costs more than a request, and most terminals of a registry are asleep, so
@@ -39,7 +40,7 @@ impl TerminalEntry {
     fn new(index: TerminalIndex, terminal: &Terminal) -> Self {
         Self {
             index,
-            mac: terminal.mac,
+            mac: ArcSwap::from_pointee(terminal.mac),
             master_key: ArcSwap::from_pointee(HsmKey::new(
                 KeyUse::TerminalMaster,
                 terminal.master_key.clone(),
@@ -54,6 +55,11 @@ impl TerminalEntry {
     /// How it speaks.
     pub(crate) fn profile(&self) -> TerminalProfile {
         **self.profile.load()
+    }
+
+    /// How it authenticates.
+    pub(crate) fn mac(&self) -> TerminalMac {
+        **self.mac.load()
     }
 
     /// Whether its answers are to ask for a sign-on.
@@ -73,7 +79,7 @@ impl TerminalEntry {
         }
         let wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = wrapped.as_ref()?;
-        match store.unwrap_working(self.mac, keys) {
+        match store.unwrap_working(self.mac(), keys) {
             Ok(keys) => {
                 let keys = Arc::new(keys);
                 // Under the lock: keys that come into force meanwhile wait, and then replace these.
@@ -85,6 +91,13 @@ impl TerminalEntry {
                 None
             }
         }
+    }
+
+    /// Keys in force that were opened already answer what is under way; none is opened for another algorithm.
+    fn use_mac(&self, mac: TerminalMac) {
+        let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
+        *wrapped = None;
+        self.mac.store(Arc::new(mac));
     }
 
     fn use_keys(&self, keys: WorkingKeys) {
@@ -160,6 +173,13 @@ impl KeyTable {
         }
     }
 
+    /// The next working keys are for this algorithm.
+    pub(crate) fn use_mac(&self, index: TerminalIndex, mac: TerminalMac) {
+        if let Some(entry) = self.at(index) {
+            entry.use_mac(mac);
+        }
+    }
+
     /// A terminal speaks like this from now on.
     pub(crate) fn use_profile(&self, index: TerminalIndex, profile: TerminalProfile) {
         if let Some(entry) = self.at(index) {
@@ -220,6 +240,23 @@ pub(crate) mod tests {
             mac: single(KeyUse::TerminalMac),
             track: None,
         }
+    }
+
+    #[test]
+    fn keys_for_another_algorithm_are_never_opened() {
+        let store = store();
+        let table = KeyTable::new();
+        let terminal = terminal(&store, "T0000001");
+        table.use_terminal(TerminalIndex(0), &terminal);
+        let entry = table.find(&terminal.id).unwrap();
+        table.use_keys(TerminalIndex(0), working_keys(&store, 1));
+        table.use_mac(TerminalIndex(0), TerminalMac::X99);
+        assert_eq!(entry.mac(), TerminalMac::X99);
+        assert!(entry.keys(&store).is_none(), "they were never opened, and are not now");
+        table.use_keys(TerminalIndex(0), working_keys(&store, 2));
+        assert_eq!(entry.keys(&store).unwrap().version, 2);
+        table.use_mac(TerminalIndex(0), TerminalMac::CmacAes);
+        assert_eq!(entry.keys(&store).unwrap().version, 2, "what is under way is answered");
     }
 
     #[test]

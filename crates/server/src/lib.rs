@@ -80,7 +80,7 @@ pub use install::{
     custody_alone, initialise, initialise_under, rotate_card_key_alone, set_password_alone,
 };
 pub use keystore::{CardKeyError, Cards, KeyStore};
-pub use links::{LinkAddress, LinkAddressError};
+pub use links::{LinkAddress, LinkAddressError, LinkSettingError, check_link_change};
 pub use lmk::{Custodian, LmkOrder, LmkView};
 pub use lmk_alone::{change_lmk_alone, lmk_view, retire_lmk_alone};
 pub use login::{Login, LoginError, Who};

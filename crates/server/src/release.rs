@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use switchyard_core::{Effect, Input, Upstream};
-use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex, TerminalIndex};
+use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkSettings, TerminalIndex};
 use switchyard_ledger::{Error, Outcome, Position};
 
 use crate::connection::Outbox;
@@ -37,6 +37,8 @@ pub(crate) enum Registered {
     Shredded(Vec<u16>),
     /// A link is to have a connection, or none.
     LinkWanted(LinkIndex, bool),
+    /// A link is reached or spoken to in another way.
+    LinkChanged(LinkIndex, Box<LinkSettings>),
 }
 
 /// Releases effects.
@@ -65,7 +67,7 @@ impl Release {
             for registered in batch.registered {
                 match registered {
                     Registered::Link(index, link) => {
-                        crate::links::start(&self.shared, &self.runtime, index, *link, true);
+                        crate::links::start(&self.shared, &self.runtime, index, *link, None, true);
                     }
                     Registered::Key(name, key) => self.use_key(name, &key),
                     Registered::Translated(keys) => {
@@ -74,6 +76,7 @@ impl Release {
                     Registered::RenewKeys(terminal) => self.shared.table.renew_keys(terminal),
                     Registered::Shredded(ids) => shredded.extend(ids),
                     Registered::LinkWanted(link, wanted) => self.shared.links.want(link, wanted),
+                    Registered::LinkChanged(link, settings) => self.shared.links.change(link, *settings),
                 }
             }
             let effects = self.shred_before(shredded, batch.effects);
@@ -90,6 +93,7 @@ impl Release {
                 Effect::UseProfile { terminal, profile } => {
                     self.shared.table.use_profile(*terminal, *profile);
                 }
+                Effect::UseMac { terminal, mac } => self.shared.table.use_mac(*terminal, *mac),
                 Effect::UseKeys { terminal, keys } => {
                     self.shared.table.use_keys(*terminal, keys.as_ref().clone());
                 }
@@ -136,7 +140,10 @@ impl Release {
                 }
                 Effect::SignOnRefused { link, code } => self.shared.links.sign_on_refused(link, code),
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
-                Effect::UseTerminal { .. } | Effect::UseProfile { .. } | Effect::UseKeys { .. } => {}
+                Effect::UseTerminal { .. }
+                | Effect::UseProfile { .. }
+                | Effect::UseMac { .. }
+                | Effect::UseKeys { .. } => {}
             }
         }
     }

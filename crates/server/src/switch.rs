@@ -418,7 +418,8 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
     }
     let runtime = tokio::runtime::Handle::current();
     for ((index, link), mode) in registry.links().zip(registry.link_modes()) {
-        crate::links::start(shared, &runtime, index, link.clone(), *mode != LinkMode::Down);
+        let credit_max = registry.link_terms(index).credit_max;
+        crate::links::start(shared, &runtime, index, link.clone(), credit_max, *mode != LinkMode::Down);
     }
 }
 

@@ -312,7 +312,7 @@ async fn make_keys(
 ) -> Result<MadeKeys, MakeError> {
     let entry = shared.table.at(terminal).ok_or(MakeError::Terminal)?;
     let Shared { module, store, .. } = shared;
-    let MacProfile { length, cipher: mac_algorithm, .. } = entry.mac.into();
+    let MacProfile { length, cipher: mac_algorithm, .. } = entry.mac().into();
     let mac_bytes = length.bytes();
     let (pin_algorithm, pin_bytes) = match form {
         KeyForm::Single if mac_bytes > 8 => return Err(MakeError::Form),

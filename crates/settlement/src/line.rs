@@ -26,6 +26,8 @@ pub struct Line {
     pub terminal: TerminalIndex,
     /// The business day whose fee plan prices it.
     pub priced: BusinessDate,
+    /// Which of the plans that its merchant has had prices it: how many changes came before it.
+    pub plan_place: u16,
     /// The currency.
     pub currency: Currency,
     /// Its kind.
@@ -38,7 +40,7 @@ pub struct Line {
 const _: () = assert!(std::mem::size_of::<Line>() <= 64);
 
 impl Line {
-    pub(crate) fn new(at: Timestamp, movement: &Movement, priced: BusinessDate) -> Self {
+    pub(crate) fn new(at: Timestamp, movement: &Movement, priced: BusinessDate, plan_place: u16) -> Self {
         Self {
             at,
             transaction: movement.transaction,
@@ -48,6 +50,7 @@ impl Line {
             merchant: movement.merchant,
             terminal: movement.terminal,
             priced,
+            plan_place,
             currency: movement.amount.currency,
             kind: movement.kind,
             class: movement.card_class,

@@ -97,7 +97,7 @@ fn price(
 ) -> Result<PerMerchant<Sums>, SettleError> {
     for (index, remaining) in refunds.lines() {
         let line = lines.get_mut(index);
-        let terms = registry.terms(line.merchant, line.priced)?;
+        let terms = registry.terms(line.merchant, line.plan_place, line.priced)?;
         if !terms.refund_returns_fee {
             continue;
         }
@@ -110,7 +110,7 @@ fn price(
     for line in lines.iter_mut() {
         registry.terminal(line.terminal)?;
         if line.kind != TransactionKind::Refund {
-            let terms = registry.terms(line.merchant, line.priced)?;
+            let terms = registry.terms(line.merchant, line.plan_place, line.priced)?;
             line.fee_minor = signed(fee::price(terms, line.class, line.amount_minor), line)?;
         }
         sums.slot(line.merchant, line.currency).add(line);

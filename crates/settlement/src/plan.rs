@@ -174,6 +174,10 @@ impl DayPlan {
     pub fn offset(&self) -> UtcOffset {
         self.house.offset
     }
+    /// How many changes of merchants the log had: the plan is none to be recorded when there are more by then.
+    pub fn merchant_changes(&self) -> u64 {
+        self.registry.merchant_changes
+    }
     /// The nets, by merchant, then by currency. A merchant without movements and without carry has none.
     pub fn merchants(&self) -> &[MerchantNet] {
         &self.merchants

@@ -115,6 +115,13 @@ impl Planner {
             Record::FilesRendered { day, files } => {
                 self.settled.insert(*day, files.clone());
             }
+            Record::MerchantChanged { merchant, change, .. } => {
+                self.registry.merchant_changes += 1;
+                // A payout goes where the merchant wants it when the day is settled, and files that are recorded stay.
+                if !self.settled.contains_key(&self.target) {
+                    self.registry.merchant_changed(stamped.at, *merchant, change);
+                }
+            }
             record if !fenced => self.before_fence(sequence, stamped.at, record)?,
             _ => {}
         }
@@ -129,7 +136,7 @@ impl Planner {
         self.refunds.may_read_again()
             && self.refunds.lines().any(|(line, remaining)| {
                 let line = self.lines.get(line);
-                let terms = self.registry.terms(line.merchant, line.priced);
+                let terms = self.registry.terms(line.merchant, line.plan_place, line.priced);
                 remaining.is_none() && terms.is_ok_and(|terms| terms.refund_returns_fee)
             })
     }
@@ -282,6 +289,7 @@ impl Planner {
             self.refunds.want(sequence, self.lines.len() as u32, refund, original);
         }
         let priced = self.registry.day_of(movement.priced_at, self.open);
-        self.lines.push(Line::new(at, movement, priced))
+        let place = self.registry.plan_place(movement.merchant, movement.priced_at);
+        self.lines.push(Line::new(at, movement, priced, place))
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::SettleError;
 use std::collections::BTreeMap;
 use switchyard_domain::{
-    BankAccount, BusinessDate, Currency, FeePlan, Merchant, MerchantId, MerchantIndex, TerminalId,
+    BankAccount, BusinessDate, Changed, Currency, FeePlan, Merchant, MerchantId, MerchantIndex, TerminalId,
     TerminalIndex, Timestamp,
 };
 
@@ -29,6 +29,10 @@ pub(crate) struct Registry {
     pub(crate) terminals: Vec<TerminalId>,
     /// The merchants' fee plans, apart from their names: pricing reads one a line.
     plan_numbers: Vec<u32>,
+    /// The plans that merchants changed to, each with the moment after which it prices.
+    plan_changes: BTreeMap<MerchantIndex, Vec<(Timestamp, u32)>>,
+    /// How many changes of merchants the log has.
+    pub(crate) merchant_changes: u64,
     plans: BTreeMap<u32, Vec<Version>>,
     cuts: Vec<(Timestamp, BusinessDate)>,
 }
@@ -41,6 +45,26 @@ impl Registry {
             account: merchant.account.clone(),
         });
         self.plan_numbers.push(merchant.fee_plan);
+    }
+    /// Who a merchant is from here on. What it pays counts for transactions after this moment; those before it, and
+    /// whatever follows them, keep the plan that they were made under.
+    pub(crate) fn merchant_changed(
+        &mut self,
+        at: Timestamp,
+        merchant: MerchantIndex,
+        change: &Changed<Merchant>,
+    ) {
+        let Some(party) = self.parties.get_mut(merchant.0 as usize) else { return };
+        party.name.clone_from(&change.after.name);
+        party.account.clone_from(&change.after.account);
+        if change.before.fee_plan != change.after.fee_plan {
+            self.plan_changes.entry(merchant).or_default().push((at, change.after.fee_plan));
+        }
+    }
+    /// How many times the merchant had changed its fee plan before a transaction of this moment.
+    pub(crate) fn plan_place(&self, merchant: MerchantIndex, at: Timestamp) -> u16 {
+        let changes = self.plan_changes.get(&merchant).map_or(&[][..], Vec::as_slice);
+        u16::try_from(changes.partition_point(|(changed, _)| *changed < at)).unwrap_or(u16::MAX)
     }
     /// A later version never reaches back into a day that was cut before it was recorded: what is priced
     /// stays priced, and a reversal of it comes to the same fee. A plan's first version may reach back,
@@ -70,9 +94,16 @@ impl Registry {
             _ => open,
         }
     }
-    /// The version of the merchant's plan that prices `day`.
-    pub(crate) fn terms(&self, merchant: MerchantIndex, day: BusinessDate) -> Result<&FeePlan, SettleError> {
-        let plan = self.plan_numbers[merchant.0 as usize];
+    /// The version that prices `day` of the merchant's plan at a place among all that it had.
+    pub(crate) fn terms(
+        &self,
+        merchant: MerchantIndex,
+        place: u16,
+        day: BusinessDate,
+    ) -> Result<&FeePlan, SettleError> {
+        let changes = self.plan_changes.get(&merchant);
+        let change = usize::from(place).checked_sub(1).and_then(|place| changes?.get(place));
+        let plan = change.map_or(self.plan_numbers[merchant.0 as usize], |(_, plan)| *plan);
         let versions = self.plans.get(&plan).map_or(&[][..], Vec::as_slice);
         let version = versions.iter().rev().find(|version| version.effective <= day);
         version.map(|version| &version.terms).ok_or(SettleError::NoFeePlan { merchant, plan, day })

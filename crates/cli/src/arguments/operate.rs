@@ -1,6 +1,6 @@
 //! Operators' commands, as people type them.
 
-use super::{AddLink, ConfigOption, QueryOptions};
+use super::{AddLink, ChangeLink, ConfigOption, QueryOptions};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use switchyard_domain::{BlockCause, CaseFinding, Currency, MatchKeys, Reason, SafFinding};
@@ -22,6 +22,11 @@ pub(crate) enum LinkCommand {
     #[command(after_help = "Example: switchyard link add harbour --address 10.0.0.7:8600\n\
                             then:    switchyard key import-tr31 zone-pin/0 --under transport/1 < block")]
     Add(AddLink),
+    /// Change its address, dialect, framing, time-out or credit, at once; what it was is recorded too.
+    #[command(
+        after_help = "Example: switchyard link change harbour --address 10.0.0.8:8600 --reason 'their new data centre'"
+    )]
+    Change(ChangeLink),
     /// Every link: what it is for, whether its host has signed it on, what is under way and what waits.
     #[command(after_help = "Example: switchyard link status --output json")]
     Status,
@@ -141,13 +146,25 @@ pub(crate) enum BatchCommand {
         /// Empty ones too.
         #[arg(long)]
         all: bool,
+        /// Those that were closed, newest first: totals of both sides, verdict, by whom and when.
+        #[arg(long, conflicts_with = "all")]
+        closed: bool,
+        /// Those of one terminal (DE 41).
+        #[arg(long, value_name = "TID", requires = "closed")]
+        terminal: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 20, value_name = "N", requires = "closed", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
     },
     /// A terminal's open batch with its totals and transactions; exit 1 when there is no such terminal.
-    #[command(after_help = "Example: switchyard batch show T0000001")]
+    #[command(after_help = "Example: switchyard batch show T0000001 --batch 41")]
     Show {
         /// Terminal id (DE 41).
         #[arg(value_name = "TID")]
         terminal: String,
+        /// The batch of this number, which was closed: totals of both sides, differences, by whom and when.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999_999))]
+        batch: Option<u32>,
     },
     /// Close a batch whose terminal does not: with the host's totals. The terminal hears 77 and takes the next
     /// number when it signs on.

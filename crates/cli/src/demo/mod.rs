@@ -88,8 +88,9 @@ impl Demo<'_> {
         let outcome = switch.command(operator.clone(), Command::CutDay).await?;
         let CommandOutcome::DayCut { day } = outcome else { bail!("the cut has no day") };
         let settled = settle::run(self.data, day, &config)?;
-        let records = settled.records.clone();
-        switch.command(operator.clone(), Command::RecordSettlement { records }).await?;
+        let (records, merchant_changes) = (settled.records.clone(), settled.plan.merchant_changes());
+        let record = Command::RecordSettlement { records, merchant_changes };
+        switch.command(operator.clone(), record).await?;
         let CommandOutcome::Digest(live_digest) = switch.command(operator, Command::Digest).await? else {
             bail!("the switch has no digest")
         };

@@ -1,6 +1,6 @@
-//! `batch`: terminals' open batches.
+//! `batch`: terminals' batches, of which the open ones are read off the state.
 
-use super::{give, nothing, object, rows, state};
+use super::{closed, give, nothing, object, rows, state};
 use crate::arguments::{BatchCommand, Output};
 use crate::{Verdict, output};
 use anyhow::Result;
@@ -11,8 +11,14 @@ use switchyard_domain::{BatchNumber, TerminalId};
 
 pub(crate) fn run(command: &BatchCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
-        BatchCommand::List { all } => list(*all, data, form),
-        BatchCommand::Show { terminal } => show(terminal, data, form),
+        BatchCommand::List { closed: true, terminal, limit, .. } => {
+            closed::list(terminal.as_deref(), usize::from(*limit), data, form)
+        }
+        BatchCommand::List { all, .. } => list(*all, data, form),
+        BatchCommand::Show { terminal, batch: Some(batch) } => {
+            closed::show(terminal, BatchNumber::try_from(u64::from(*batch))?, data, form)
+        }
+        BatchCommand::Show { terminal, batch: None } => show(terminal, data, form),
         BatchCommand::ForceClose { terminal, batch, because } => {
             let order = Order::CloseBatch {
                 terminal: terminal.parse()?,

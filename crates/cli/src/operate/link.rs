@@ -13,6 +13,7 @@ use switchyard_domain::LinkOrder;
 pub(crate) fn run(command: &LinkCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
         LinkCommand::Add(options) => crate::setup::add_link(options, data, form),
+        LinkCommand::Change(options) => super::change::link(options, data, form),
         LinkCommand::Status => status(data, form),
         LinkCommand::Up(target) => order(target, LinkOrder::Up, data, form),
         LinkCommand::Down(target) => order(target, LinkOrder::Down, data, form),
@@ -33,6 +34,7 @@ fn order(target: &LinkTarget, what: LinkOrder, data: &Path, form: Output) -> Res
 fn status(data: &Path, form: Output) -> Result<Verdict> {
     let columns = [
         "name",
+        "address",
         "mode",
         "status",
         "resting",
@@ -60,7 +62,9 @@ fn recorded(data: &Path) -> Result<Vec<Value>> {
             entries.filter(|view| view.is_dead == dead).count()
         };
         json!({
-            "name": link.name, "mode": mode, "status": "not running", "resting": false, "in_flight": 0,
+            "name": link.name, "address": link.address, "dialect": link.dialect, "framing": link.framing,
+            "answer_timeout_ms": link.answer_timeout_ms, "credit_max": registry.link_terms(index).credit_max,
+            "mode": mode, "status": "not running", "resting": false, "in_flight": 0,
             "saf_waiting": of_link(false), "saf_dead": of_link(true),
             "matches_by": registry.link_terms(index).matching,
             "bills_in": registry.link_terms(index).billing.map(|currency| currency.to_string()),

@@ -3,6 +3,8 @@
 pub(crate) mod batch;
 pub(crate) mod card;
 pub(crate) mod case;
+pub(crate) mod change;
+mod closed;
 pub(crate) mod download;
 pub(crate) mod link;
 pub(crate) mod rate;
@@ -33,6 +35,7 @@ pub(crate) fn told(outcome: &CommandOutcome, form: Output) -> Result<Verdict> {
         ),
         CommandOutcome::Recorded
         | CommandOutcome::DayCut { .. }
+        | CommandOutcome::Altered { .. }
         | CommandOutcome::Digest(_)
         | CommandOutcome::TrialBalance(_)
         | CommandOutcome::Links(_)

@@ -39,7 +39,7 @@ fn hours_max(config: &crate::arguments::ConfigOption) -> Result<u32> {
     Ok(serve::load(config)?.core.rate_age_hours_max)
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod change;
 mod configuration;
 mod copies;
 mod demo;

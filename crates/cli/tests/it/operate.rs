@@ -182,6 +182,7 @@ fn a_batch_is_closed_and_its_money_is_settled() {
         assert_eq!((&now["transactions"], &now["closed_before"]), (&json!(0), &batch["batch"]));
     }
     assert_eq!(json(&world, &["batch", "list"]), json!([]));
+    closed_batches_are_told(&world, open);
     serve.stop();
     let config = world.config();
     let config = ["--config", config.to_str().unwrap()];
@@ -189,6 +190,29 @@ fn a_batch_is_closed_and_its_money_is_settled() {
     let planned = world.run(&[&["settle"], &config[..], &["run", "--dry-run", "--output", "json"]].concat());
     assert_eq!(planned.expect(0).json()["blockers"]["open_batches"], 0);
     world.run(&["ledger", "verify"]).expect(0);
+}
+
+/// Each of them with its totals, by whom it was closed, and why.
+fn closed_batches_are_told(world: &World, were_open: &[Value]) {
+    for was in were_open {
+        let (tid, number) = (was["terminal"].as_str().unwrap(), was["batch"].to_string());
+        let closed = json(world, &["batch", "list", "--closed", "--terminal", tid]);
+        let last = &closed.as_array().unwrap()[0];
+        for field in ["batch", "debit_minor", "credit_minor"] {
+            assert_eq!(last[field], was[field], "{field} of {last}");
+        }
+        assert_eq!((&last["verdict"], &last["reason"]), (&json!("forced"), &json!("a test")));
+        assert!(last["closed_by"]["operator"].is_string(), "{last}");
+        let shown = json(world, &["batch", "show", tid, "--batch", &number]);
+        assert_eq!((&shown["closed_at"], &shown["terminal_totals"]), (&last["closed_at"], &Value::Null));
+        assert!(shown["host_totals"]["domestic"].is_object(), "{shown}");
+        world.run(&["batch", "show", tid, "--batch", "999999"]).expect(1);
+    }
+    let every = json(world, &["batch", "list", "--closed"]);
+    assert!(every.as_array().unwrap().len() >= were_open.len());
+    let one = json(world, &["batch", "list", "--closed", "--limit", "1"]);
+    assert_eq!(one.as_array().unwrap()[..], every.as_array().unwrap()[..1], "the newest");
+    world.run(&["batch", "list", "--closed", "--terminal", "NOBODY"]).expect(1);
 }
 
 #[test]
@@ -245,7 +269,7 @@ fn a_transaction_is_explained_whole_and_masked() {
 #[test]
 fn every_command_shows_an_example_of_itself() {
     for (command, kinds) in [
-        ("link", "add status up down drain sign-on bill match"),
+        ("link", "add change status up down drain sign-on bill match"),
         ("rate", "set list quote"),
         ("saf", "list retry resolve"),
         ("batch", "list show force-close"),
@@ -253,9 +277,9 @@ fn every_command_shows_an_example_of_itself() {
         ("card", "list block unblock import"),
         (
             "terminal",
-            "add disable enable reset-batch force-sign-on renew-keys inject-key offer-key withdraw-key",
+            "add change disable enable reset-batch force-sign-on renew-keys inject-key offer-key withdraw-key",
         ),
-        ("merchant", "add disable enable"),
+        ("merchant", "add change disable enable"),
         ("route", "list add remove diff"),
         ("fee-plan", "list set"),
         ("limit", "list set"),

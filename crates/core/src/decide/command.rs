@@ -41,7 +41,14 @@ impl Core {
                 return self.look(&command, now);
             }
             Command::CutDay => return Ok(self.cut_day(actor, now, out)),
-            Command::RecordSettlement { records } => return self.record_settlement(actor, records, now, out),
+            Command::RecordSettlement { records, merchant_changes } => {
+                if merchant_changes != self.state.registry.merchant_changes() {
+                    return Err(CommandError::NotNow {
+                        why: "a merchant was changed since the day was planned: settle it again",
+                    });
+                }
+                return self.record_settlement(actor, records, now, out);
+            }
             Command::IssueCard { card, balance_minor } => {
                 return self.issue_card(actor, *card, balance_minor, now, out);
             }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod card_keys;
+mod change;
 mod chip;
 mod command;
 mod device;

@@ -1,5 +1,6 @@
 //! Operators' hands: links, terminals, merchants, queues, batches, cases, hot cards.
 
+use crate::decide::change::Change;
 use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect, LinkFacts};
 use crate::flight::LinkStatus;
@@ -14,7 +15,7 @@ use switchyard_domain::{
 };
 
 /// What an order leads to.
-type Verdict = Result<CommandOutcome, CommandError>;
+pub(super) type Verdict = Result<CommandOutcome, CommandError>;
 
 /// Who orders, and when: what every record of an order has besides itself.
 pub(super) struct Desk<'o> {
@@ -26,6 +27,12 @@ pub(super) struct Desk<'o> {
 impl Desk<'_> {
     pub(super) fn now(&self) -> Timestamp {
         self.now
+    }
+    pub(super) fn actor(&self) -> &Actor {
+        &self.actor
+    }
+    pub(super) fn out(&mut self) -> &mut Output {
+        self.out
     }
 }
 
@@ -40,6 +47,15 @@ impl Core {
             }
             Order::Merchant { merchant, what, reason } => {
                 self.order_merchant(&merchant, what, reason, &mut desk)
+            }
+            Order::ChangeLink { link, change, reason, dry_run } => {
+                self.change_link(&link, change, Change { dry_run, reason }, &mut desk)
+            }
+            Order::ChangeMerchant { merchant, change, reason, dry_run } => {
+                self.change_merchant(&merchant, change, Change { dry_run, reason }, &mut desk)
+            }
+            Order::ChangeTerminal { terminal, change, reason, dry_run } => {
+                self.change_terminal(&terminal, change, Change { dry_run, reason }, &mut desk)
             }
             Order::RetrySaf { saf, reason } => self.retry_saf(saf, reason, &mut desk),
             Order::ResolveSaf { saf, finding, reason } => self.resolve_saf(saf, finding, reason, &mut desk),
@@ -309,6 +325,11 @@ impl Core {
             let count = |counts: &BTreeMap<LinkIndex, usize>| counts.get(&index).copied().unwrap_or_default();
             LinkFacts {
                 name: link.name.clone(),
+                address: link.address.clone(),
+                dialect: link.dialect,
+                framing: link.framing.clone(),
+                answer_timeout_ms: link.answer_timeout_ms,
+                credit_max: self.state.registry.link_terms(index).credit_max,
                 mode: self.state.registry.link_mode(index),
                 status: match flight.map_or(LinkStatus::Down, |flight| flight.status) {
                     LinkStatus::Down => "down",

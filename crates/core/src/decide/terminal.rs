@@ -125,6 +125,8 @@ impl Core {
             MacCheck::NotRequired => Ok(()),
             MacCheck::Verified { version } if keys.is_some_and(|k| k.version == version) => Ok(()),
             MacCheck::NoKey => Err(ResponseCode::SIGN_ON_REQUIRED),
+            // Its keys went with their algorithm: they were right, and are of no use any more.
+            MacCheck::Verified { .. } if keys.is_none() => Err(ResponseCode::SIGN_ON_REQUIRED),
             MacCheck::Verified { .. } | MacCheck::Wrong => Err(ResponseCode::MAC_ERROR),
         }
     }
@@ -236,12 +238,7 @@ impl Core {
             // Working keys could not travel: its master key is still to be brought.
             return out.refuse(caller.origin, ResponseCode::SECURITY_FAILURE);
         }
-        let recorded = self
-            .state
-            .registry
-            .terminal(caller.terminal)
-            .and_then(|t| t.keys.as_ref())
-            .map_or(0, |k| k.version);
+        let recorded = self.state.registry.key_version(caller.terminal);
         let asked = self.flight.key_versions.entry(caller.terminal).or_insert(recorded);
         let version = recorded.max(*asked).wrapping_add(1);
         *asked = version;
@@ -263,9 +260,7 @@ impl Core {
         let Some(SignOnWait { origin, terminal, stan }) = self.flight.sign_ons.remove(&slot) else { return };
         let Some(made) = made else { return out.refuse(origin, ResponseCode::SECURITY_FAILURE) };
         let MadeKeys { keys, block } = *made;
-        let in_force =
-            self.state.registry.terminal(terminal).and_then(|t| t.keys.as_ref()).map_or(0, |k| k.version);
-        if keys.version <= in_force {
+        if keys.version <= self.state.registry.key_version(terminal) {
             // Two sign-ons overtook each other; the later one's keys are in force already.
             return out.refuse(origin, ResponseCode::SIGN_ON_REQUIRED);
         }

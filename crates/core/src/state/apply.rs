@@ -100,6 +100,9 @@ impl State {
             | Record::CardBlocked { .. }
             | Record::CardUnblocked { .. }
             | Record::RouteRemoved { .. } => self.apply_order(stamped),
+            Record::LinkChanged { .. } | Record::MerchantChanged { .. } | Record::TerminalChanged { .. } => {
+                self.apply_change(stamped)
+            }
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
             | Record::CardKeysShredded { .. }
@@ -177,6 +180,7 @@ impl State {
                     wrong_macs: 0,
                     malformed_pins: (0, Timestamp(0)),
                     renews_keys: false,
+                    keys_spent: 0,
                 });
                 self.batches.by_terminal.push(Default::default());
             }

@@ -7,6 +7,7 @@ mod apply;
 mod batches;
 mod cases;
 mod ceremonies;
+mod changes;
 mod devices;
 mod image;
 mod limits;

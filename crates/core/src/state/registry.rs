@@ -30,6 +30,8 @@ pub(crate) struct TerminalState {
     pub(crate) malformed_pins: (u32, Timestamp),
     /// An operator wants it to have new working keys, and it has not signed on since.
     pub(crate) renews_keys: bool,
+    /// Version of its last working keys, when they went with the algorithm that they were for.
+    pub(crate) keys_spent: u32,
 }
 
 /// A card of the embedded issuer.
@@ -47,6 +49,8 @@ pub struct LinkTerms {
     pub billing: Option<Currency>,
     /// By which elements its answers find their requests.
     pub matching: MatchKeys,
+    /// Most requests that its host may have unanswered; nothing: as many as the configuration says.
+    pub credit_max: Option<u32>,
 }
 
 /// Everything that an operator registers.
@@ -81,6 +85,8 @@ pub struct Registry {
     pub(crate) blocked: Sharded<CardHash, BlockCause>,
     /// Counts the changes of what operators register, so that one who decides on what is out of date is told.
     pub(crate) version: u64,
+    /// Counts the changes of merchants.
+    pub(crate) merchant_changes: u64,
 }
 
 impl Registry {

@@ -94,7 +94,9 @@ fn a_day_is_settled_once_and_whole() {
     let mut bench = Bench::new();
     assert_eq!(bench.code(&Ask::sale(10, 500)), "00");
     let day = bench.core.state().day();
-    let settle = |bench: &mut Bench, records| bench.command(Command::RecordSettlement { records });
+    let settle = |bench: &mut Bench, records| {
+        bench.command(Command::RecordSettlement { records, merchant_changes: 0 })
+    };
     let good = || vec![netted(day, 500), rendered(day)];
     assert!(matches!(settle(&mut bench, good()), Err(CommandError::Day { .. })), "not cut");
     assert_eq!(bench.command(Command::CutDay), Ok(CommandOutcome::DayCut { day }));

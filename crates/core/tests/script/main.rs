@@ -8,6 +8,7 @@ mod support;
 mod admission;
 mod batch;
 mod card_keys;
+mod change;
 mod chip;
 mod command;
 mod custody;

@@ -277,7 +277,7 @@ impl Bench {
                     next.push(Input::KeysMade { slot, made: Some(Box::new(made_keys(version))) });
                 }
             }
-            Effect::UseTerminal { .. } | Effect::UseProfile { .. } => {}
+            Effect::UseTerminal { .. } | Effect::UseProfile { .. } | Effect::UseMac { .. } => {}
             Effect::UseKeys { terminal, keys } => {
                 self.key_versions[terminal.0 as usize] = keys.version;
             }

@@ -62,6 +62,7 @@ pub(super) enum Request {
     },
     RecordSettlement {
         records: Vec<Record>,
+        merchant_changes: u64,
     },
     Registry {
         ask: Ask,
@@ -191,7 +192,9 @@ impl Request {
             Self::AddRoute { route } => Command::AddRoute(route),
             Self::SetFeePlan { plan } => Command::SetFeePlan(plan),
             Self::IssueCard { card, balance_minor } => Command::IssueCard { card, balance_minor },
-            Self::RecordSettlement { records } => Command::RecordSettlement { records },
+            Self::RecordSettlement { records, merchant_changes } => {
+                Command::RecordSettlement { records, merchant_changes }
+            }
             Self::SetAccountRules { account, rules } => Command::SetAccountRules { account, rules },
             Self::SetRiskRules { rules } => Command::SetRiskRules(rules),
             Self::SetRoutingRules { rules } => Command::SetRoutingRules(rules),

@@ -4,20 +4,24 @@ mod address;
 mod door;
 mod outgoing;
 mod session;
+mod settings;
 mod task;
 
 pub use address::{LinkAddress, LinkAddressError};
+pub use settings::{LinkSettingError, check_link_change};
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use switchyard_core::{Stray, Upstream};
-use switchyard_domain::{Link, LinkIndex, ResponseCode};
+use switchyard_domain::{Link, LinkIndex, LinkSettings, ResponseCode};
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::LinkMetrics;
 use crate::shared::{Phase, Shared, reached, vital};
+
+use self::settings::InForce;
 
 /// Messages on their way to a link's task.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub(crate) struct LinkQueue {
     messages_max: usize,
     /// Whether the link is to have a connection at all: an operator may want it down.
     wanted: watch::Sender<bool>,
+    in_force: InForce,
 }
 
 /// Every link.
@@ -47,6 +52,13 @@ impl LinkQueue {
     async fn until_wanted(&self, wanted: bool) {
         // The sender is this queue's own: the wait does not end in an error.
         let _ = self.wanted.subscribe().wait_for(|now| *now == wanted).await;
+    }
+    /// Resolves when the connection has to go: an operator wants none, or another than `known` says.
+    async fn until_let_go(&self, known: &LinkSettings) {
+        tokio::select! {
+            () = self.until_wanted(false) => {}
+            () = self.in_force.until_other(known) => {}
+        }
     }
     async fn filled(&self) {
         self.notify.notified().await;
@@ -78,6 +90,14 @@ impl LinkTable {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get(usize::from(link.0)) {
             queue.wanted.send_replace(wanted);
+        }
+    }
+
+    /// Reaches or speaks to a link's host in another way from now on. What waits for the link is not touched.
+    pub(crate) fn change(&self, link: LinkIndex, settings: LinkSettings) {
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(usize::from(link.0)) {
+            queue.in_force.change(settings);
         }
     }
 
@@ -143,21 +163,25 @@ pub(crate) fn start(
     runtime: &tokio::runtime::Handle,
     index: LinkIndex,
     link: Link,
+    credit_max: Option<u32>,
     wanted: bool,
 ) {
     shared.keys.use_zone(index, &link.pin_key);
+    let Link { name, address, dialect, framing, answer_timeout_ms, pin_key: _ } = link;
+    let settings = LinkSettings { address, dialect, framing, answer_timeout_ms, credit_max };
     let queue = Arc::new(LinkQueue {
-        metrics: shared.metrics.link(&link.name),
+        metrics: shared.metrics.link(&name),
         waiting: Mutex::default(),
         notify: Notify::new(),
         messages_max: shared.config.links.queue_messages_max as usize,
         wanted: watch::channel(wanted).0,
+        in_force: InForce::new(settings),
     });
     let mut queues = shared.links.queues.write().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(queues.len(), usize::from(index.0), "links are registered in order");
     queues.push(Arc::clone(&queue));
     drop(queues);
     let stop = reached(shared.phase.subscribe(), Phase::Stopping);
-    let task = task::LinkTask::new(Arc::clone(shared), index, link, queue).run(stop);
+    let task = task::LinkTask::new(Arc::clone(shared), index, name, queue).run(stop);
     runtime.spawn(vital(Arc::clone(shared), "link", task));
 }

@@ -48,7 +48,6 @@ pub(super) struct Speech {
     pub(super) index: LinkIndex,
     pub(super) dialect: &'static Dialect,
     pub(super) framing: Framing,
-    pub(super) answer_timeout: Duration,
 }
 
 /// A connection.
@@ -253,7 +252,7 @@ impl<'a> Session<'a> {
 
     /// Encodes what waits, as far as the credit goes.
     fn encode_pending(&mut self) {
-        let credit_max = self.shared.config.links.credit_max as usize;
+        let credit_max = self.queue.in_force.credit_max(self.shared.config.links.credit_max);
         while self.outgoing.rest().len() < OUTGOING_BYTES_MAX {
             // Credit is for requests: what takes something back, and the link's own messages, never wait behind
             // a request that has none. A reversal's own request is overdue by then and does not leave any more.
@@ -288,7 +287,7 @@ impl<'a> Session<'a> {
                 // The core's own time: the wall clock may have been set back since.
                 let now = Timestamp(self.shared.clock.load(Ordering::Relaxed));
                 let waited = now.micros_since(upstream.transmitted_at);
-                Duration::from_micros(waited) >= self.speech.answer_timeout.mul_f32(LEAVES_WITHIN)
+                Duration::from_micros(waited) >= self.queue.in_force.answer_timeout().mul_f32(LEAVES_WITHIN)
             }),
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
@@ -317,7 +316,7 @@ impl<'a> Session<'a> {
 
     fn beat(&mut self, echo_interval: Duration) -> Result<(), Lost> {
         let now = Instant::now();
-        let oldest = now.checked_sub(self.speech.answer_timeout);
+        let oldest = now.checked_sub(self.queue.in_force.answer_timeout());
         while self.outstanding.front().is_some_and(|(.., sent)| oldest.is_some_and(|oldest| *sent < oldest)) {
             self.outstanding.pop_front();
             self.metrics.timeouts.increment(1);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use switchyard_core::{Input, Upstream};
-use switchyard_domain::{Link, LinkIndex};
+use switchyard_domain::{LinkIndex, LinkSettings};
 use switchyard_wire::{Dialect, Framing};
 use tokio::net::TcpStream;
 
@@ -22,73 +22,100 @@ use crate::tls::{self, Stream};
 pub(super) struct LinkTask {
     shared: Arc<Shared>,
     index: LinkIndex,
-    link: Link,
+    name: String,
     queue: Arc<LinkQueue>,
     metrics: Arc<LinkMetrics>,
     generation: u32,
 }
 
 impl LinkTask {
-    pub(super) fn new(shared: Arc<Shared>, index: LinkIndex, link: Link, queue: Arc<LinkQueue>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, index: LinkIndex, name: String, queue: Arc<LinkQueue>) -> Self {
         let metrics = Arc::clone(&queue.metrics);
-        Self { shared, index, link, queue, metrics, generation: 0 }
+        Self { shared, index, name, queue, metrics, generation: 0 }
     }
 
-    /// Connects, or is connected to, and serves until `stop`.
+    /// Connects, or is connected to, and serves until `stop`, as the settings of the moment say.
     pub(super) async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
-        let (Some(speech), Ok(address)) = (self.speech(), self.link.address.parse()) else {
-            tracing::error!(link = %self.link.name, "the link's dialect, framing or address is unknown; it stays down");
-            return self.reject_until(stop, None).await;
-        };
+        loop {
+            let settings = self.queue.in_force.settings();
+            let (Some(speech), Ok(address)) = (self.speech(&settings), settings.address.parse()) else {
+                tracing::error!(link = %self.name, "the link's dialect, framing or address is unknown; it stays down");
+                let queue = Arc::clone(&self.queue);
+                let (ending, stopped) = either(&mut stop, queue.in_force.until_other(&settings));
+                self.reject_until(ending, None).await;
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                continue;
+            };
+            if let Kept::Stopped = self.keep(&settings, &speech, &address, &mut stop).await {
+                return;
+            }
+            tracing::info!(link = %self.name, "the link is reached or spoken to in another way from now on");
+        }
+    }
+
+    /// Keeps the link connected until `stop`, or until it is to be reached or spoken to otherwise.
+    async fn keep(
+        &mut self,
+        settings: &LinkSettings,
+        speech: &Speech,
+        address: &LinkAddress,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Kept {
         let (mut backoff, mut door, mut next) = (Backoff::new(&self.shared), None, None);
         loop {
             if !self.queue.is_wanted() {
                 (door, next) = (None, None);
                 let wanted = self.queue.until_wanted(true);
-                let (ending, stopped) = either(&mut stop, wanted);
+                let (ending, stopped) = either(&mut *stop, wanted);
                 self.reject_until(ending, None).await;
                 if stopped.load(Ordering::Relaxed) {
-                    return;
+                    return Kept::Stopped;
                 }
                 backoff.current = None;
+            }
+            if !self.queue.in_force.is_as(settings) {
+                return Kept::Changed;
             }
             let started = Instant::now();
             let reached = match next.take() {
                 Some(stream) => Reached::Host(stream),
-                None => self.reach(&address, &mut door, &mut stop).await,
+                None => self.reach(settings, address, &mut door, stop).await,
             };
             match reached {
-                Reached::Stopped => return,
+                Reached::Stopped => return Kept::Stopped,
                 Reached::Unwanted => continue,
                 Reached::Host(stream) => {
-                    let (ended, later) = self.serve_until(&speech, stream, door.as_ref(), &mut stop).await;
-                    let Some(lost) = ended else { return };
+                    let (ended, later) =
+                        self.serve_until(settings, speech, stream, door.as_ref(), stop).await;
+                    let Some(lost) = ended else { return Kept::Stopped };
                     if matches!(lost, Lost::Stopped) {
                         let why = if later.is_some() { "its host connected again" } else { "by order" };
-                        tracing::info!(link = %self.link.name, why, "link's connection was let go");
+                        tracing::info!(link = %self.name, why, "link's connection was let go");
                         next = later;
                         continue;
                     }
-                    tracing::warn!(link = %self.link.name, error = %lost, "link lost");
+                    tracing::warn!(link = %self.name, error = %lost, "link lost");
                     if door.is_some() {
                         // It is the host that tries again; there is nothing to hold back.
                         continue;
                     }
                 }
                 Reached::Nobody(error) if backoff.is_fresh() => {
-                    tracing::warn!(link = %self.link.name, %error, "link cannot be connected");
+                    tracing::warn!(link = %self.name, %error, "link cannot be connected");
                 }
                 Reached::Nobody(error) => {
-                    tracing::debug!(link = %self.link.name, %error, "link cannot be connected");
+                    tracing::debug!(link = %self.name, %error, "link cannot be connected");
                 }
             }
             let wait = backoff.next(started.elapsed());
             // An order need not wait for the end of the back-off.
-            let (ending, stopped) = either(&mut stop, self.queue.until_wanted(false));
+            let (ending, stopped) = either(&mut *stop, self.queue.until_let_go(settings));
             self.reject_until(ending, Some(wait)).await;
             if stopped.load(Ordering::Relaxed) {
-                return;
+                return Kept::Stopped;
             }
         }
     }
@@ -96,6 +123,7 @@ impl LinkTask {
     /// The host's connection: made by the switch, or waited for as long as it takes.
     async fn reach(
         &self,
+        settings: &LinkSettings,
         address: &LinkAddress,
         door: &mut Option<Door>,
         stop: &mut (impl Future<Output = ()> + Unpin),
@@ -106,6 +134,7 @@ impl LinkTask {
                 return tokio::select! {
                     biased;
                     () = stop => Reached::Stopped,
+                    () = self.queue.until_let_go(settings) => Reached::Unwanted,
                     stream = connecting => stream.map_or_else(Reached::Nobody, Reached::Host),
                 };
             }
@@ -121,8 +150,8 @@ impl LinkTask {
         let waiting = async {
             tokio::select! {
                 biased;
-                () = self.queue.until_wanted(false) => {}
-                stream = arrival(door.as_ref(), &self.shared, &self.link.name) => arrived = Some(stream),
+                () = self.queue.until_let_go(settings) => {}
+                stream = arrival(door.as_ref(), &self.shared, &self.name) => arrived = Some(stream),
             }
         };
         let (ending, stopped) = either(stop, waiting);
@@ -139,18 +168,18 @@ impl LinkTask {
     /// too. No `Lost` when the switch stops.
     async fn serve_until(
         &mut self,
+        settings: &LinkSettings,
         speech: &Speech,
         stream: Stream,
         door: Option<&Door>,
         stop: &mut (impl Future<Output = ()> + Unpin),
     ) -> (Option<Lost>, Option<Stream>) {
-        let (queue, shared, name) =
-            (Arc::clone(&self.queue), Arc::clone(&self.shared), self.link.name.clone());
+        let (queue, shared, name) = (Arc::clone(&self.queue), Arc::clone(&self.shared), self.name.clone());
         let mut later = None;
         let over = async {
             tokio::select! {
                 biased;
-                () = queue.until_wanted(false) => {}
+                () = queue.until_let_go(settings) => {}
                 stream = arrival(door, &shared, &name) => later = Some(stream),
             }
         };
@@ -159,12 +188,11 @@ impl LinkTask {
         (Some(lost).filter(|_| !stopped.load(Ordering::Relaxed)), later)
     }
 
-    fn speech(&self) -> Option<Speech> {
+    fn speech(&self, settings: &LinkSettings) -> Option<Speech> {
         Some(Speech {
             index: self.index,
-            dialect: Dialect::builtin(self.link.dialect.name())?,
-            framing: self.link.framing.parse::<Framing>().ok()?,
-            answer_timeout: Duration::from_millis(u64::from(self.link.answer_timeout_ms)),
+            dialect: Dialect::builtin(settings.dialect.name())?,
+            framing: settings.framing.parse::<Framing>().ok()?,
         })
     }
 
@@ -190,7 +218,7 @@ impl LinkTask {
     async fn serve(&mut self, speech: &Speech, stream: Stream, stop: impl Future<Output = ()>) -> Lost {
         self.generation += 1;
         let (link, generation) = (self.index, self.generation);
-        tracing::info!(link = %self.link.name, generation, "link connected");
+        tracing::info!(link = %self.name, generation, "link connected");
         self.metrics.up.store(true, Ordering::Relaxed);
         self.shared.queue.push([Input::LinkConnected { link, generation }]);
         let mut session = Session::new(&self.shared, speech, &self.queue, &self.metrics, generation);
@@ -232,11 +260,19 @@ impl LinkTask {
     }
 }
 
+/// Why a link is not kept connected any more.
+enum Kept {
+    /// The switch stops.
+    Stopped,
+    /// It is to be reached or spoken to otherwise.
+    Changed,
+}
+
 /// What came of wanting a connection.
 enum Reached {
     Host(Stream),
     Nobody(std::io::Error),
-    /// An operator wants the link down.
+    /// An operator wants the link down, or otherwise.
     Unwanted,
     /// The switch stops.
     Stopped,

@@ -65,6 +65,7 @@ impl Projection for RegistryProjection {
                 framing: link.framing,
                 check_value: link.pin_key.check_value,
                 answer_timeout_ms: link.answer_timeout_ms,
+                credit_max: None,
             })
             .map(drop),
             Record::RouteAdded(route) => {
@@ -119,6 +120,15 @@ impl Projection for RegistryProjection {
                 })
             }
             Record::RouteRemoved { route, .. } => remove_route(tree, &route, broken),
+            Record::LinkChanged { link, change: changed, .. } => {
+                change(tree, u32::from(link.0), broken, |row: &mut LinkRow| row.set(changed.after))
+            }
+            Record::MerchantChanged { merchant, change: changed, .. } => {
+                change(tree, merchant.0, broken, |row: &mut MerchantRow| row.merchant = changed.after)
+            }
+            Record::TerminalChanged { terminal, change: changed, .. } => {
+                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.set(&changed.after))
+            }
             _ => Ok(()),
         }
     }
@@ -126,9 +136,9 @@ impl Projection for RegistryProjection {
 
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
-/// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], and from [`Record::TerminalKeyOffered`] to
-/// [`Record::TerminalKeyWithdrawn`].
-const VARIANTS: [RangeInclusive<u32>; 4] = [2..=11, 34..=35, 42..=42, 72..=74];
+/// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], from [`Record::TerminalKeyOffered`] to
+/// [`Record::TerminalKeyWithdrawn`], and from [`Record::LinkChanged`] to [`Record::TerminalChanged`].
+const VARIANTS: [RangeInclusive<u32>; 5] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {
@@ -234,7 +244,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
 mod tests {
     use super::*;
     use switchyard_domain::{
-        Actor, CardClass, KeyOffer, LineKey, MerchantIndex, RouteTarget, TerminalIndex, WrappedKey,
+        Actor, CardClass, Changed, KeyOffer, LineKey, LinkDialect, LinkIndex, LinkSettings, MerchantIndex,
+        RouteTarget, TerminalIndex, TerminalMac, TerminalSettings, WrappedKey,
     };
 
     #[test]
@@ -246,6 +257,15 @@ mod tests {
         let line = LineKey { wrapped: vec![0; 20], proof: [0; 8] };
         let (until, reason_of_offer) = (Timestamp(0), reason());
         let offer = KeyOffer { key: key.clone(), under: None, line, until, reason: reason_of_offer };
+        let link = LinkSettings {
+            address: "10.0.0.7:8600".into(),
+            dialect: LinkDialect::Iso87Binary,
+            framing: "len2-be".into(),
+            answer_timeout_ms: 10_000,
+            credit_max: None,
+        };
+        let terminal =
+            TerminalSettings { merchant: MerchantIndex(0), mac: TerminalMac::CupEcb, takes_partial: false };
         for record in [
             Record::RouteAdded(route.clone()),
             Record::TerminalOrdered { terminal: TerminalIndex(0), order, reason: reason() },
@@ -258,6 +278,16 @@ mod tests {
             Record::TerminalKeyOffered { terminal: TerminalIndex(0), offer: Box::new(offer) },
             Record::TerminalKeyTaken { terminal: TerminalIndex(0), key },
             Record::TerminalKeyWithdrawn { terminal: TerminalIndex(0), check_value: [0; 4], reason: None },
+            Record::LinkChanged {
+                link: LinkIndex(0),
+                change: Box::new(Changed { before: link.clone(), after: link }),
+                reason: reason(),
+            },
+            Record::TerminalChanged {
+                terminal: TerminalIndex(0),
+                change: Changed { before: terminal, after: terminal },
+                reason: reason(),
+            },
         ] {
             let mut bytes = Vec::new();
             Stamped { at: Timestamp(0), actor: Actor::Switch, record }.encode(&mut bytes);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
-    BatchNumber, Currency, FeePlan, LinkDialect, MaskedPan, Merchant, MerchantIndex, Route, TerminalId,
-    TerminalMac, TerminalProfile, Timestamp,
+    BatchNumber, Currency, FeePlan, LinkDialect, LinkSettings, MaskedPan, Merchant, MerchantIndex, Route,
+    TerminalId, TerminalMac, TerminalProfile, TerminalSettings, Timestamp,
 };
 
 use super::Kind;
@@ -13,7 +13,7 @@ use super::Kind;
 pub struct MerchantRow {
     /// Its number in the registry.
     pub number: u32,
-    /// As it was registered.
+    /// As it is now.
     pub merchant: Merchant,
     /// When.
     pub registered_at: Timestamp,
@@ -78,6 +78,28 @@ pub struct LinkRow {
     pub check_value: [u8; 4],
     /// Milliseconds to wait for an answer.
     pub answer_timeout_ms: u32,
+    /// Most requests that its host may have unanswered; nothing: as many as the configuration says.
+    pub credit_max: Option<u32>,
+}
+
+impl LinkRow {
+    /// It is reached or spoken to in another way.
+    pub(super) fn set(&mut self, settings: LinkSettings) {
+        let LinkSettings { address, dialect, framing, answer_timeout_ms, credit_max } = settings;
+        (self.address, self.dialect, self.framing) = (address, dialect, framing);
+        (self.answer_timeout_ms, self.credit_max) = (answer_timeout_ms, credit_max);
+    }
+}
+
+impl TerminalRow {
+    /// It is another merchant's, or authenticates in another way: as the core, which wants a sign-on then.
+    pub(super) fn set(&mut self, settings: &TerminalSettings) {
+        let TerminalSettings { merchant, mac, takes_partial } = *settings;
+        if self.merchant != merchant || self.mac != mac {
+            self.signed_on = !self.profile.carries_mac;
+        }
+        (self.merchant, self.mac, self.profile.takes_partial) = (merchant, mac, takes_partial);
+    }
 }
 
 /// A range of card numbers.

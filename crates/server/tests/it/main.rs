@@ -9,6 +9,7 @@ mod derived;
 mod disk;
 mod end_to_end;
 mod intake;
+mod link_change;
 mod links;
 mod listening;
 mod master_key;

@@ -470,7 +470,7 @@ pub async fn answer_all(
     }
 }
 
-fn answer_of(dialect: &Dialect, message: &Message<'_, '_>, out: &mut Vec<u8>) {
+pub fn answer_of(dialect: &Dialect, message: &Message<'_, '_>, out: &mut Vec<u8>) {
     let mut builder = dialect.builder(out, message.mti().reply());
     for de in [2, 3, 4, 7, 11, 37] {
         builder.echo(message, de).unwrap();

@@ -131,6 +131,7 @@ impl Oracle {
             | Effect::MakeKeys { .. }
             | Effect::UseTerminal { .. }
             | Effect::UseProfile { .. }
+            | Effect::UseMac { .. }
             | Effect::UseKeys { .. }
             | Effect::LinkState { .. }
             | Effect::SignOnRefused { .. }

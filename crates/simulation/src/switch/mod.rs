@@ -417,6 +417,7 @@ impl Process {
                 Effect::Send { link, generation, message } => self.send(env, link, generation, message),
                 Effect::UseTerminal { .. }
                 | Effect::UseProfile { .. }
+                | Effect::UseMac { .. }
                 | Effect::UseKeys { .. }
                 | Effect::LinkState { .. }
                 | Effect::SignOnRefused { .. }

@@ -206,6 +206,7 @@ struct Terms {
     ceremonies: Vec<(KeyName, Ceremony)>,
     offers: BTreeMap<TerminalIndex, KeyOffer>,
     lmk: Option<[u8; 4]>,
+    merchant_changes: u64,
 }
 
 /// The order of fields is the format.

@@ -296,6 +296,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         ceremonies,
         offers,
         lmk,
+        merchant_changes,
     } = terms;
     if [link_modes.len(), link_terms.len()] != [links.len(); 2] {
         return None;
@@ -313,6 +314,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         ceremonies,
         offers,
         lmk,
+        merchant_changes,
         ..before
     };
     Some(())

@@ -101,6 +101,7 @@ impl State {
             ceremonies: registry.ceremonies.clone(),
             offers: registry.offers.clone(),
             lmk: registry.lmk,
+            merchant_changes: registry.merchant_changes,
         };
         one(SectionKind::Head, pack(&self.head()))
             .chain(list(SectionKind::Merchants, &registry.merchants))
