@@ -14,7 +14,7 @@ use crate::shared::Shared;
 pub type Reload = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// Keys that the core takes at any time; those of settlement are read at each run anyway.
-const CORE_KEYS: [&str; 9] = [
+const CORE_KEYS: [&str; 12] = [
     "core.pin_tries_max",
     "core.no_pin_minor_max",
     "core.refund_days_max",
@@ -25,6 +25,8 @@ const CORE_KEYS: [&str; 9] = [
     "core.in_flight_max",
     "core.rate_age_hours_max",
     "core.mac_failures_max",
+    "core.link_timeouts_max",
+    "core.link_rest_ms",
 ];
 
 /// What a reload changed, and what it could not.

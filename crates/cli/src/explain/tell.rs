@@ -235,7 +235,10 @@ impl<'t> Teller<'t> {
             | Record::TerminalKeyOffered { .. }
             | Record::TerminalKeyTaken { .. }
             | Record::TerminalKeyWithdrawn { .. }
-            | Record::WaitingKeysTranslated { .. } => Told::default(),
+            | Record::WaitingKeysTranslated { .. }
+            | Record::LinkChanged { .. }
+            | Record::MerchantChanged { .. }
+            | Record::TerminalChanged { .. } => Told::default(),
         }
     }
 

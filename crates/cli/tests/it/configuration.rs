@@ -118,7 +118,7 @@ fn init_puts_the_keys_where_the_configuration_has_them() {
 
 #[test]
 fn a_switch_that_dies_leaves_no_core_file() {
-    let world = crate::support::World::new();
+    let world = World::make(&[]);
     let serve = world.serve();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", serve.process.id())).unwrap();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();

@@ -8,7 +8,7 @@ use crate::machine::Core;
 use crate::state::BatchStage;
 use switchyard_domain::{
     BankAccount, Changed, LinkIndex, LinkMode, LinkSettings, Merchant, MerchantId, Reason, Record,
-    ResponseCode, TerminalId, TerminalIndex, TerminalSettings,
+    ResponseCode, TerminalId, TerminalIndex, TerminalSettings, Timestamp,
 };
 
 /// Longest name of a merchant and of an account's holder, and longest account number, characters: what a payment order
@@ -47,7 +47,7 @@ impl Core {
             return unfit("the credit of a link", "at most 65536 requests");
         }
         if before.dialect != after.dialect {
-            self.may_speak_otherwise(link)?;
+            self.may_speak_otherwise(link, desk.now())?;
         }
         let fields = link_fields(&before, &after);
         let record = Record::LinkChanged { link, change: Box::new(Changed { before, after }), reason };
@@ -55,8 +55,8 @@ impl Core {
     }
 
     /// An answer is told by what its dialect says of its request: nothing may be on its way when the dialect changes.
-    fn may_speak_otherwise(&self, link: LinkIndex) -> Result<(), CommandError> {
-        let facts = self.link_facts();
+    fn may_speak_otherwise(&self, link: LinkIndex, now: Timestamp) -> Result<(), CommandError> {
+        let facts = self.link_facts(now);
         let facts = &facts[usize::from(link.0)];
         let is_quiet = match facts.mode {
             LinkMode::Up => false,

@@ -15,6 +15,7 @@ pub(crate) const SAF_RETRIES_UNDER_WAY_MAX: usize = SAF_WINDOW / 2;
 enum Rank {
     Reversal,
     Advice,
+    Script,
 }
 
 impl Rank {
@@ -22,6 +23,7 @@ impl Rank {
         match entry.kind {
             SafKind::Reversal => Self::Reversal,
             SafKind::Advice => Self::Advice,
+            SafKind::Script => Self::Script,
         }
     }
 }

@@ -6,7 +6,9 @@ use switchyard_domain::*;
 
 fn entries(bench: &Bench) -> Vec<(SafId, bool)> {
     let entry = |s: &Sent| match s.what {
-        SentWhat::Reversal { saf, repeat } | SentWhat::Advice { saf, repeat } => Some((saf.id, repeat)),
+        SentWhat::Reversal { saf, repeat }
+        | SentWhat::Advice { saf, repeat }
+        | SentWhat::Script { saf, repeat } => Some((saf.id, repeat)),
         SentWhat::Request { .. } | SentWhat::Network => None,
     };
     bench.sent.iter().filter_map(entry).collect()
