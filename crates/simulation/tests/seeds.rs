@@ -24,8 +24,15 @@ fn every_invariant_holds_under_every_seed() {
 }
 
 /// Counters that a few short runs may leave at zero.
-const RARE: [&str; 6] =
-    ["torn_writes", "unheard_writes", "cases", "operator_cases", "till_miscounts", "shut_batches"];
+const RARE: [&str; 7] = [
+    "torn_writes",
+    "unheard_writes",
+    "cases",
+    "operator_cases",
+    "till_miscounts",
+    "shut_batches",
+    "rerouted",
+];
 
 #[test]
 fn one_seed_is_one_run() {
