@@ -88,17 +88,9 @@ impl Projection for RegistryProjection {
                 })
             }
             Record::KeyInstalled { name, key } => install(tree, name, &key, broken),
-            Record::TerminalKeyOffered { terminal, offer } => {
-                let offered = OfferedKey { check_value: offer.key.check_value, until: offer.until };
-                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.offered = Some(offered))
-            }
-            Record::TerminalKeyTaken { terminal, key } => {
-                let name = KeyName { usage: KeyUse::TerminalMaster, owner: terminal.0 };
-                install(tree, name, &key, broken)
-            }
-            Record::TerminalKeyWithdrawn { terminal, .. } => {
-                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.offered = None)
-            }
+            record @ (Record::TerminalKeyOffered { .. }
+            | Record::TerminalKeyTaken { .. }
+            | Record::TerminalKeyWithdrawn { .. }) => fetchable(tree, &record, broken),
             Record::SignedOff { terminal, .. } => {
                 change(tree, terminal.0, broken, |row: &mut TerminalRow| row.signed_on = false)
             }
@@ -217,6 +209,23 @@ fn install(tree: &mut Tree<'_>, name: KeyName, key: &KeyRecord, broken: Trouble)
         | KeyUse::CardHash
         | KeyUse::IssuerCryptogram
         | KeyUse::Transport => Ok(()),
+    }
+}
+
+/// A terminal may fetch its next master key, has taken it, or may fetch it no more.
+fn fetchable(tree: &mut Tree<'_>, record: &Record, broken: Trouble) -> Result<(), Trouble> {
+    match record {
+        Record::TerminalKeyOffered { terminal, offer } => {
+            let offered = OfferedKey { check_value: offer.key.check_value, until: offer.until };
+            change(tree, terminal.0, broken, |row: &mut TerminalRow| row.offered = Some(offered))
+        }
+        Record::TerminalKeyTaken { terminal, key } => {
+            install(tree, KeyName { usage: KeyUse::TerminalMaster, owner: terminal.0 }, key, broken)
+        }
+        Record::TerminalKeyWithdrawn { terminal, .. } => {
+            change(tree, terminal.0, broken, |row: &mut TerminalRow| row.offered = None)
+        }
+        _ => Ok(()),
     }
 }
 
