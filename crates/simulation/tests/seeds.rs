@@ -4,6 +4,8 @@ use switchyard_simulation::{Options, Sabotage, Tally, simulate};
 
 /// Seeds of the honest runs in every test run; `cargo xtask test` plays many more in a step of their own.
 const SEEDS: u64 = 24;
+/// Most seeds that something done wrong on purpose may stay hidden for.
+const SEEDS_UNTIL_FOUND: u64 = 60;
 /// Events of each.
 const STEPS: u64 = 6_000;
 
@@ -42,9 +44,9 @@ fn one_seed_is_one_run() {
     }
 }
 
-/// The seeds that every test run plays find it.
+/// A handful of seeds find it; what needs a coincidence, as one seed in ten has it, a few more.
 fn is_found(sabotage: Sabotage, rules: &[&str]) {
-    for seed in 1..=SEEDS {
+    for seed in 1..=SEEDS_UNTIL_FOUND {
         let options = Options { sabotage: Some(sabotage), steps: STEPS, ..Options::seed(seed) };
         let Err(failure) = simulate(&options) else { continue };
         assert!(rules.contains(&failure.rule.as_str()), "{sabotage:?} was found by another rule: {failure}");
@@ -54,7 +56,7 @@ fn is_found(sabotage: Sabotage, rules: &[&str]) {
         assert!(!failure.trace.is_empty());
         return;
     }
-    panic!("{sabotage:?} was not found by {SEEDS} seeds");
+    panic!("{sabotage:?} was not found by {SEEDS_UNTIL_FOUND} seeds");
 }
 
 #[test]
