@@ -114,7 +114,6 @@ impl Story {
                 self.queue(saf.as_ref())
             }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
-            Record::ScriptReported { reply, .. } => self.reference(reply.rrn, reply),
             Record::ScriptQueued { saf, report } => self.tell_script(saf, report),
             Record::SafDelivered { id, .. } => {
                 let entry = self.unqueue(*id)?;
@@ -140,9 +139,9 @@ impl Story {
                 self.cases.extend(cases.iter().map(|case| (*terminal, *batch, case.stan)));
                 self.reference(reply.rrn, reply)
             }
-            Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => {
-                self.reference(reply.rrn, reply)
-            }
+            Record::SignedOn { reply, .. }
+            | Record::SignedOff { reply, .. }
+            | Record::ScriptReported { reply, .. } => self.reference(reply.rrn, reply),
             Record::DayCut { .. }
             | Record::TerminalOrdered { .. }
             | Record::LinkOrdered { .. }
@@ -151,16 +150,15 @@ impl Story {
                 self.ordered(record);
                 Ok(())
             }
-            Record::HoldExpired { transaction, .. } => {
-                let tale = self.tale(*transaction)?;
-                let whole = !tale.ended;
-                tale.ended = true;
-                ensure(whole, "a hold is used once", || {
-                    format!("hold of {transaction} expired after its end")
-                })
-            }
+            Record::HoldExpired { transaction, .. } => self.hold_expired(*transaction),
             _ => Ok(()),
         }
+    }
+
+    /// Nobody completed a pre-authorization in time.
+    fn hold_expired(&mut self, id: TransactionId) -> Checked {
+        let whole = !std::mem::replace(&mut self.tale(id)?.ended, true);
+        ensure(whole, "a hold is used once", || format!("hold of {id} expired after its end"))
     }
 
     /// What an operator wants from here on, and what a terminal says about itself.
