@@ -170,7 +170,10 @@ fn a_day_is_replayed_under_rules_that_are_not_in_force() {
 fn what_rules_find_is_listed_counted_and_its_payout_let_go() {
     let world = World::make(&[]);
     json_of(&world, &["risk", "set", "1", "--reason", "every one", "--then", "hold"]);
-    json_of(&world, &["risk", "set", "2", "--reason", "too much", "--amount-over", "99999", "--then", "decline=61"]);
+    json_of(
+        &world,
+        &["risk", "set", "2", "--reason", "too much", "--amount-over", "99999", "--then", "decline=61"],
+    );
     let serve = world.serve();
     let target = serve.terminals.to_string();
     let sim = ["sim", "terminals", "--target", &target, "--transactions", "80", "--terminals", "4"];
