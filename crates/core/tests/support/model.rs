@@ -294,6 +294,7 @@ impl Model {
             (!undone || self.kept.contains(&t.opened.id))
                 && t.opened.kind.is_limited()
                 && t.opened.day == opened.day
+                && t.opened.amount.currency == opened.amount.currency
                 && t.opened.card.as_ref().map(|c| c.hash) == opened.card.as_ref().map(|c| c.hash)
                 && !voided.contains(&t.opened.id)
         };

@@ -311,7 +311,10 @@ impl Story {
         };
         let (mut count, mut sum) = (1, opened.amount.minor);
         for tale in self.transactions.values().filter(stands) {
-            (count, sum) = (count + 1, sum + tale.opened.amount.minor);
+            count += 1;
+            if tale.opened.amount.currency == opened.amount.currency {
+                sum += tale.opened.amount.minor;
+            }
         }
         let within = opened.amount.minor <= limits.minor_max
             && sum <= limits.day_minor_max
@@ -334,6 +337,7 @@ impl Story {
                 && !tale.ended
                 && tale.opened.kind.is_limited()
                 && tale.opened.day == opened.day
+                && tale.opened.amount.currency == opened.amount.currency
         };
         let spent: u64 = self.transactions.values().filter(stands).map(|tale| tale.opened.amount.minor).sum();
         let sum = spent + opened.amount.minor;
