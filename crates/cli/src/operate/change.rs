@@ -84,11 +84,11 @@ fn tried(order: Order, data: &Path) -> Result<CommandOutcome> {
     };
     let command = Box::new(Command::Order(order));
     core.handle(Input::Command { ticket: 0, actor, command }, super::rate::now(), &mut out);
-    let results = out.effects.into_iter().filter_map(|effect| match effect {
+    let mut results = out.effects.into_iter().filter_map(|effect| match effect {
         Effect::CommandDone { result, .. } => Some(result),
         _ => None,
     });
-    Ok(results.last().context("the core says nothing")??)
+    Ok(results.next().context("the core says nothing")??)
 }
 
 fn told(recorded: bool, fields: &[FieldChange], form: Output) -> Result<Verdict> {

@@ -1,5 +1,6 @@
 //! What operators, the installer and settlement want recorded.
 
+use crate::config::CoreConfig;
 use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
@@ -42,12 +43,7 @@ impl Core {
             }
             Command::CutDay => return Ok(self.cut_day(actor, now, out)),
             Command::RecordSettlement { records, merchant_changes } => {
-                if merchant_changes != self.state.registry.merchant_changes() {
-                    return Err(CommandError::NotNow {
-                        why: "a merchant was changed since the day was planned: settle it again",
-                    });
-                }
-                return self.record_settlement(actor, records, now, out);
+                return self.record_settlement(actor, (records, merchant_changes), now, out);
             }
             Command::IssueCard { card, balance_minor } => {
                 return self.issue_card(actor, *card, balance_minor, now, out);
@@ -97,10 +93,7 @@ impl Core {
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
             Command::SetAccountRules { account, rules } => Record::AccountRulesSet { account, rules },
             Command::Order(order) => return self.order(actor, order, now, out),
-            Command::Configure(config) => {
-                self.config = *config;
-                return Ok(CommandOutcome::RecordedBefore);
-            }
+            Command::Configure(config) => return Ok(self.configure(*config)),
             Command::Key(command) => return self.key(actor, command, now, out),
             Command::User(command) => return self.user(actor, command, now, out),
             Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
@@ -108,6 +101,12 @@ impl Core {
         };
         self.emit(record, actor, now, out);
         Ok(CommandOutcome::Recorded)
+    }
+
+    /// Other rules and limits, which stand in a file and in no record.
+    fn configure(&mut self, config: CoreConfig) -> CommandOutcome {
+        self.config = config;
+        CommandOutcome::RecordedBefore
     }
 
     /// What only looks.
@@ -228,10 +227,15 @@ impl Core {
     fn record_settlement(
         &mut self,
         actor: Actor,
-        records: Vec<Record>,
+        (records, merchant_changes): (Vec<Record>, u64),
         now: Timestamp,
         out: &mut Output,
     ) -> Result<CommandOutcome, CommandError> {
+        if merchant_changes != self.state.registry.merchant_changes() {
+            return Err(CommandError::NotNow {
+                why: "a merchant was changed since the day was planned: settle it again",
+            });
+        }
         let entries = records.iter().filter_map(Record::entry);
         self.state.book.check_all(entries).map_err(|_| CommandError::Entry)?;
         for record in &records {
