@@ -6,7 +6,7 @@ use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
 use crate::machine::{Core, Output};
 use switchyard_domain::{
-    AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Phase, Record, Route, RouteTarget,
+    AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Link, Phase, Record, Route, RouteTarget,
     Terminal, TerminalIndex, Timestamp, TransactionId,
 };
 
@@ -66,8 +66,7 @@ impl Core {
                 Record::MerchantRegistered(*merchant)
             }
             Command::AddLink(link) => {
-                self.check_brought(&link.pin_key, &actor)?;
-                self.check_link(&link.name)?;
+                self.check_link(&link, &actor)?;
                 Record::LinkRegistered(*link)
             }
             Command::AddRoute(route) => {
@@ -120,8 +119,9 @@ impl Core {
         }
     }
 
-    fn check_link(&self, name: &str) -> Result<(), CommandError> {
-        let known = self.state.registry.links.iter().any(|known| known.name == name);
+    fn check_link(&self, link: &Link, actor: &Actor) -> Result<(), CommandError> {
+        self.check_brought(&link.pin_key, actor)?;
+        let known = self.state.registry.links.iter().any(|known| known.name == link.name);
         if known { Err(CommandError::Exists { what: "link" }) } else { Ok(()) }
     }
 
