@@ -173,7 +173,6 @@ impl Switch {
             .map_err(|source| StartError::Listen { address: admin_socket.display().to_string(), source })?;
         let Loaded { opened: Opened { log, recovery, core, from }, store, cards } = loaded;
         let state = core.state();
-        let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
         let shared = Arc::new(Shared::new(Parts {
             config,
             metrics,
@@ -182,7 +181,7 @@ impl Switch {
             cards,
             lmk: data.lmk(),
             demo: state.is_demo(),
-            acquirer,
+            acquirer: state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?,
             offset: state.offset(),
             phase,
             tls,
