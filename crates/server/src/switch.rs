@@ -395,7 +395,7 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
             shared.table.use_profile(index, profile);
         }
         if let Some(keys) = keys {
-            shared.table.use_keys(index, keys.clone());
+            shared.table.use_keys(index, keys.clone(), Duration::ZERO);
         }
         if registry.wants_new_keys(index) {
             shared.table.renew_keys(index);

@@ -316,6 +316,7 @@ impl FinancialDraft {
             amount: self.amount,
             card,
             pin: self.pin,
+            key_version: None,
             track2: self.track2,
             emv: self.emv,
             card_sequence: self.card_sequence,
