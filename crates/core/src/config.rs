@@ -29,6 +29,8 @@ pub struct CoreConfig {
     pub unkeyed_per_minute_max: u32,
     /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled; 0 is never.
     pub mac_failures_max: u32,
+    /// Milliseconds for which what came under a terminal's working keys is taken once it has others; 0 is not at all.
+    pub key_overlap_ms: u64,
     /// PIN blocks of a terminal that do not open, in so many hours, after which it is disabled; 0 is never.
     pub malformed_pins_max: u32,
     /// Hours in which they are counted together.
@@ -60,6 +62,7 @@ impl Default for CoreConfig {
             link_rest_ms: 30_000,
             unkeyed_per_minute_max: 1_500,
             mac_failures_max: 100,
+            key_overlap_ms: 30_000,
             malformed_pins_max: 20,
             malformed_pins_hours: 24,
             mac_records_per_minute_max: 20,

@@ -139,6 +139,9 @@ pub(crate) struct Flight {
     pub(crate) reroutes: HashMap<SlotId, (TransactionId, LinkIndex), FixedState>,
     pub(crate) sign_ons: HashMap<SlotId, SignOnWait, FixedState>,
     pub(crate) key_versions: HashMap<TerminalIndex, u32, FixedState>,
+    /// The version of a terminal's working keys before its last sign-on, and until when it counts. A restart forgets it: it
+    /// has ended every connection on which something was under way.
+    pub(crate) keys_before: HashMap<TerminalIndex, (u32, Timestamp), FixedState>,
     pub(crate) upstream: HashMap<TransactionId, UpstreamWait, FixedState>,
     pub(crate) deadlines: BTreeSet<(Timestamp, TransactionId)>,
     pub(crate) links: Vec<LinkFlight>,

@@ -326,6 +326,8 @@ pub struct Financial {
     pub card: Option<Card>,
     /// DE 52, under the terminal's PIN key.
     pub pin: Option<PinBlock>,
+    /// Version of the working keys that its MAC was right under, and that its PIN block is under; none without a MAC.
+    pub key_version: Option<u32>,
     /// DE 35 in clear, for the issuer.
     pub track2: Option<Track2>,
     /// DE 48 of a value-added payment, for whoever renders the service.

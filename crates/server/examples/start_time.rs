@@ -307,6 +307,7 @@ impl World {
             amount: Amount::new(minor, Currency::CNY),
             card: Some(Card { pan: pan(card), reference, expiry: None }),
             pin: None,
+            key_version: None,
             track2: None,
             service: None,
             emv: None,

@@ -158,6 +158,7 @@ mod tests {
             amount: Amount::new(minor, Currency::CNY),
             card: Some(Card { pan, reference, expiry: None }),
             pin: None,
+            key_version: None,
             track2: None,
             service: None,
             emv: Some(emv),

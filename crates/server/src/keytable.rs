@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use switchyard_domain::{
@@ -29,11 +30,26 @@ pub(crate) struct TerminalEntry {
     master_key: ArcSwap<HsmKey>,
     /// As recorded. Unwrapping costs more than a request, and most terminals of a registry are asleep, so
     /// it waits for the first use.
-    wrapped: Mutex<Option<WorkingKeys>>,
+    wrapped: Mutex<Wrapped>,
     ready: ArcSwapOption<TerminalKeys>,
     profile: ArcSwap<TerminalProfile>,
     /// An operator wants it to have new working keys: answers ask it to sign on until it has.
     renew: AtomicBool,
+}
+
+/// Working keys as they are recorded.
+#[derive(Debug, Default)]
+struct Wrapped {
+    now: Option<WorkingKeys>,
+    before: Option<Before>,
+}
+
+/// Working keys of before the last sign-on, for what was under way then.
+#[derive(Debug)]
+struct Before {
+    wrapped: WorkingKeys,
+    ready: Option<Arc<TerminalKeys>>,
+    until: Instant,
 }
 
 impl TerminalEntry {
@@ -45,7 +61,7 @@ impl TerminalEntry {
                 KeyUse::TerminalMaster,
                 terminal.master_key.clone(),
             )),
-            wrapped: Mutex::new(None),
+            wrapped: Mutex::default(),
             ready: ArcSwapOption::empty(),
             profile: ArcSwap::from_pointee(TerminalProfile::default()),
             renew: AtomicBool::new(false),
@@ -78,7 +94,7 @@ impl TerminalEntry {
             return Some(ready);
         }
         let wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = wrapped.as_ref()?;
+        let keys = wrapped.now.as_ref()?;
         match store.unwrap_working(self.mac(), keys) {
             Ok(keys) => {
                 let keys = Arc::new(keys);
@@ -96,14 +112,35 @@ impl TerminalEntry {
     /// Keys in force that were opened already answer what is under way; none is opened for another algorithm.
     fn use_mac(&self, mac: TerminalMac) {
         let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
-        *wrapped = None;
+        (wrapped.now, wrapped.before) = (None, None);
         self.mac.store(Arc::new(mac));
     }
 
-    fn use_keys(&self, keys: WorkingKeys) {
+    /// The working keys of before the last sign-on, while what was under way then may still come.
+    pub(crate) fn keys_before(&self, store: &KeyStore) -> Option<Arc<TerminalKeys>> {
         let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
-        *wrapped = Some(keys);
-        self.ready.store(None);
+        if wrapped.before.as_ref().is_some_and(|before| Instant::now() >= before.until) {
+            wrapped.before = None;
+        }
+        let before = wrapped.before.as_mut()?;
+        if before.ready.is_none() {
+            // Keys that were not used since the start; what is wrong with them was said when they were to be.
+            before.ready = store.unwrap_working(self.mac(), &before.wrapped).ok().map(Arc::new);
+        }
+        before.ready.clone()
+    }
+
+    /// The working keys of this version, in force or just before.
+    pub(crate) fn keys_of(&self, store: &KeyStore, version: u32) -> Option<Arc<TerminalKeys>> {
+        let is_it = |keys: &Arc<TerminalKeys>| keys.version == version;
+        self.keys(store).filter(is_it).or_else(|| self.keys_before(store).filter(is_it))
+    }
+
+    fn use_keys(&self, keys: WorkingKeys, overlap: Duration) {
+        let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = self.ready.swap(None);
+        let before = wrapped.now.replace(keys).filter(|_| !overlap.is_zero());
+        wrapped.before = before.map(|wrapped| Before { wrapped, ready, until: Instant::now() + overlap });
         self.renew.store(false, Ordering::Release);
     }
 }
@@ -116,7 +153,7 @@ impl TerminalEntry {
             return;
         }
         let mut wrapped = self.wrapped.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(keys) = wrapped.as_mut() else { return };
+        let Some(keys) = wrapped.now.as_mut() else { return };
         if let Some(place) = keys.of_mut(usage).filter(|place| place.check_value == key.check_value) {
             *place = key.clone();
             self.ready.store(None);
@@ -166,10 +203,10 @@ impl KeyTable {
         shard.insert(terminal.id, entry);
     }
 
-    /// Working keys are in force from now on.
-    pub(crate) fn use_keys(&self, index: TerminalIndex, keys: WorkingKeys) {
+    /// Working keys are in force from now on, and for so long those before them for what is under way.
+    pub(crate) fn use_keys(&self, index: TerminalIndex, keys: WorkingKeys, overlap: Duration) {
         if let Some(entry) = self.at(index) {
-            entry.use_keys(keys);
+            entry.use_keys(keys, overlap);
         }
     }
 
@@ -269,13 +306,38 @@ pub(crate) mod tests {
         let entry = table.find(&terminal.id).unwrap();
         assert!(entry.keys(&store).is_none());
         for version in [1, 2] {
-            table.use_keys(TerminalIndex(0), working_keys(&store, version));
+            table.use_keys(TerminalIndex(0), working_keys(&store, version), Duration::ZERO);
             assert_eq!(entry.keys(&store).unwrap().version, version);
             assert_eq!(table.at(TerminalIndex(0)).unwrap().keys(&store).unwrap().version, version);
         }
         let mut broken = working_keys(&store, 3);
         broken.mac.check_value = [0; 4];
-        table.use_keys(TerminalIndex(0), broken);
+        table.use_keys(TerminalIndex(0), broken, Duration::ZERO);
         assert!(entry.keys(&store).is_none());
+    }
+
+    #[test]
+    fn keys_of_before_a_sign_on_are_there_for_a_time() {
+        let store = store();
+        let table = KeyTable::new();
+        let terminal = terminal(&store, "T0000001");
+        table.use_terminal(TerminalIndex(0), &terminal);
+        let entry = table.find(&terminal.id).unwrap();
+        let long = Duration::from_secs(3_600);
+        let versions = || {
+            [1, 2, 3].map(|version| entry.keys_of(&store, version).map(|keys| keys.version) == Some(version))
+        };
+        table.use_keys(TerminalIndex(0), working_keys(&store, 1), long);
+        assert_eq!(versions(), [true, false, false]);
+        // Whether or not they were used before.
+        table.use_keys(TerminalIndex(0), working_keys(&store, 2), long);
+        table.use_keys(TerminalIndex(0), working_keys(&store, 3), long);
+        assert_eq!(versions(), [false, true, true]);
+        table.use_keys(TerminalIndex(0), working_keys(&store, 4), Duration::from_millis(1));
+        while entry.keys_before(&store).is_some() {
+            std::thread::yield_now();
+        }
+        assert_eq!(versions(), [false; 3]);
+        assert_eq!(entry.keys(&store).unwrap().version, 4);
     }
 }

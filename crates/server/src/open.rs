@@ -56,6 +56,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         saf_retry_ms_max: u64::from(core.reversal_retry_ms_max),
         saf_attempts_max: core.reversal_attempts_max,
         mac_failures_max: core.mac_failures_max,
+        key_overlap_ms: u64::from(core.key_overlap_s) * 1_000,
         malformed_pins_max: core.malformed_pins_max,
         malformed_pins_hours: core.malformed_pins_hours,
         rate_age_hours_max: core.rate_age_hours_max,

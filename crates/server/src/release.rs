@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use switchyard_core::{Effect, Input, Upstream};
 use switchyard_domain::{KeyName, KeyRecord, KeyUse, Link, LinkIndex, LinkSettings, TerminalIndex};
@@ -95,7 +96,8 @@ impl Release {
                 }
                 Effect::UseMac { terminal, mac } => self.shared.table.use_mac(*terminal, *mac),
                 Effect::UseKeys { terminal, keys } => {
-                    self.shared.table.use_keys(*terminal, keys.as_ref().clone());
+                    let overlap = Duration::from_secs(u64::from(self.shared.config.core.key_overlap_s));
+                    self.shared.table.use_keys(*terminal, keys.as_ref().clone(), overlap);
                 }
                 Effect::Reply { .. }
                 | Effect::PinWork { .. }

@@ -175,7 +175,6 @@ impl Switch {
             .map_err(|source| StartError::Listen { address: admin_socket.display().to_string(), source })?;
         let Loaded { opened: Opened { log, recovery, core, from }, store, cards } = loaded;
         let state = core.state();
-        let acquirer = state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?;
         let shared = Arc::new(Shared::new(Parts {
             config,
             metrics,
@@ -184,7 +183,7 @@ impl Switch {
             cards,
             lmk: data.lmk(),
             demo: state.is_demo(),
-            acquirer,
+            acquirer: state.acquirer().ok_or(DataError::NotInitialised { path: data_dir.to_path_buf() })?,
             offset: state.offset(),
             phase,
             tls,
@@ -407,7 +406,7 @@ fn publish(shared: &Arc<Shared>, core: &Core) {
             shared.table.use_profile(index, profile);
         }
         if let Some(keys) = keys {
-            shared.table.use_keys(index, keys.clone());
+            shared.table.use_keys(index, keys.clone(), Duration::ZERO);
         }
         if registry.wants_new_keys(index) {
             shared.table.renew_keys(index);

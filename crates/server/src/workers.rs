@@ -211,9 +211,9 @@ async fn pin_work(
     request: &Financial,
     job: &PinJob,
 ) -> PinOutcome {
-    let keys = shared.table.at(terminal).and_then(|entry| entry.keys(&shared.store));
-    // A sign-on in between has changed the key: the block cannot be read any more.
-    let Some(keys) = keys.filter(|keys| keys.version == version) else { return PinOutcome::Failed };
+    let keys = shared.table.at(terminal).and_then(|entry| entry.keys_of(&shared.store, version));
+    // Sign-ons of long ago have changed the key: the block cannot be read any more.
+    let Some(keys) = keys else { return PinOutcome::Failed };
     let (Some(card), Some(block)) = (&request.card, &request.pin) else { return PinOutcome::Failed };
     let digits = Digits::of(&card.pan);
     let work = PinWork {

@@ -262,7 +262,7 @@ impl Core {
         out: &mut Output,
     ) {
         let keys = self.state.registry.terminal(caller.terminal).and_then(|t| t.keys.as_ref());
-        let Some(version) = keys.map(|k| k.version) else {
+        let Some(version) = request.key_version.or(keys.map(|k| k.version)) else {
             return origins.iter().for_each(|o| out.refuse(*o, ResponseCode::SIGN_ON_REQUIRED));
         };
         if request.card.is_none() {

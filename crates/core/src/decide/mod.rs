@@ -55,6 +55,7 @@ impl Core {
         }
         self.flight.refusals_minute = minute;
         self.flight.unkeyed.clear();
+        self.flight.keys_before.retain(|_, (_, until)| now < *until);
         self.record_wrong_macs(now, out);
         for ((terminal, code), count) in std::mem::take(&mut self.flight.refusals) {
             self.emit(Record::Refusals { terminal, code, count }, Actor::Switch, now, out);

@@ -93,9 +93,10 @@ impl Core {
             return Err(request);
         };
         // The block is under the first link's key: it is made anew from the terminal's.
-        let version = keys.version;
+        let in_force = keys.version;
         let slot = self.flight.slot();
         let UpstreamRequest { request, .. } = *request;
+        let version = request.key_version.unwrap_or(in_force);
         self.flight.reroutes.insert(slot, (opened.id, link));
         let terminal = opened.key.terminal;
         out.effects.push(Effect::PinWork {

@@ -32,7 +32,7 @@ impl Core {
             Ok(caller) => caller,
             Err(code) => return out.refuse(origin, code),
         };
-        if let Err(code) = self.authentic(&caller, request.mac) {
+        if let Err(code) = self.authentic(&caller, request.mac, now) {
             if code == ResponseCode::MAC_ERROR {
                 *self.flight.refusals.entry((caller.terminal, code)).or_default() += 1;
             }
@@ -44,17 +44,15 @@ impl Core {
         if matches!(request.mac, MacCheck::Verified { .. }) {
             self.right_mac(caller.terminal, now, out);
         }
-        if request.mac == MacCheck::NotRequired {
-            let trusted = self.is_trusted_unkeyed(caller.terminal);
-            if !trusted && matches!(request.body, Body::Financial(_) | Body::Reversal(_)) {
-                return out.refuse(origin, ResponseCode::MAC_ERROR);
-            }
-            let is_free = trusted && !matches!(request.body, Body::SignOn { .. });
-            if !is_free && !self.may_send_unkeyed(caller.terminal) {
-                return out.refuse(origin, ResponseCode::SYSTEM_MALFUNCTION);
-            }
+        if request.mac == MacCheck::NotRequired
+            && let Err(code) = self.admit_unkeyed(caller.terminal, &request.body)
+        {
+            return out.refuse(origin, code);
         }
         let mut body = request.body;
+        if let (MacCheck::Verified { version }, Body::Financial(financial)) = (request.mac, &mut body) {
+            financial.key_version = Some(version);
+        }
         self.place(&caller, &mut body);
         match body {
             Body::SignOn { stan, form } => self.sign_on(caller, stan, form, out),
@@ -119,16 +117,23 @@ impl Core {
         (registry.is_disabled(terminal) == Some(true)).then_some(ResponseCode::TERMINAL_NOT_PERMITTED)
     }
 
-    fn authentic(&self, caller: &Caller, mac: MacCheck) -> Result<(), ResponseCode> {
+    fn authentic(&self, caller: &Caller, mac: MacCheck, now: Timestamp) -> Result<(), ResponseCode> {
         let keys = self.state.registry.terminal(caller.terminal).and_then(|t| t.keys.as_ref());
         match mac {
             MacCheck::NotRequired => Ok(()),
             MacCheck::Verified { version } if keys.is_some_and(|k| k.version == version) => Ok(()),
+            MacCheck::Verified { version } if self.were_in_force(caller.terminal, version, now) => Ok(()),
             MacCheck::NoKey => Err(ResponseCode::SIGN_ON_REQUIRED),
             // Its keys went with their algorithm: they were right, and are of no use any more.
             MacCheck::Verified { .. } if keys.is_none() => Err(ResponseCode::SIGN_ON_REQUIRED),
             MacCheck::Verified { .. } | MacCheck::Wrong => Err(ResponseCode::MAC_ERROR),
         }
+    }
+
+    /// Whether a terminal had these keys until a sign-on of a moment ago: what was under way then ends under them.
+    fn were_in_force(&self, terminal: TerminalIndex, version: u32, now: Timestamp) -> bool {
+        let before = self.flight.keys_before.get(&terminal);
+        before.is_some_and(|(known, until)| *known == version && now < *until)
     }
 
     /// Whether a terminal's transactions carry no MAC, as its profile says: whoever reaches its listener is believed.
@@ -209,6 +214,20 @@ impl Core {
         }
     }
 
+    /// Whether something without a MAC is looked at.
+    fn admit_unkeyed(&mut self, terminal: TerminalIndex, body: &Body) -> Result<(), ResponseCode> {
+        let trusted = self.is_trusted_unkeyed(terminal);
+        if !trusted && matches!(body, Body::Financial(_) | Body::Reversal(_)) {
+            return Err(ResponseCode::MAC_ERROR);
+        }
+        let is_free = trusted && !matches!(body, Body::SignOn { .. });
+        if is_free || self.may_send_unkeyed(terminal) {
+            Ok(())
+        } else {
+            Err(ResponseCode::SYSTEM_MALFUNCTION)
+        }
+    }
+
     /// Messages without a MAC can come from anybody who knows a terminal's number: there is a limit to the keys, the
     /// records and the work that they cause.
     fn may_send_unkeyed(&mut self, terminal: TerminalIndex) -> bool {
@@ -266,6 +285,10 @@ impl Core {
         }
         let facts = self.facts(ResponseCode::APPROVED, now);
         let Some(batch) = self.state.batches.get(terminal).map(|b| b.number) else { return };
+        if in_force > 0 && self.config.key_overlap_ms > 0 {
+            let until = now.plus_micros(self.config.key_overlap_ms * 1_000);
+            self.flight.keys_before.insert(terminal, (in_force, until));
+        }
         let record = Record::SignedOn { terminal, stan, keys: keys.clone(), batch, reply: facts };
         self.emit(record, Actor::Terminal(terminal), now, out);
         out.effects.push(Effect::UseKeys { terminal, keys: Box::new(keys) });

@@ -323,6 +323,7 @@ impl FinancialDraft {
             amount: self.amount,
             card,
             pin: self.pin,
+            key_version: None,
             track2: self.track2,
             service: self.service,
             emv: self.emv,

@@ -206,6 +206,41 @@ fn wrong(bench: &mut Bench, terminal: usize) -> String {
     bench.code_of(ticket)
 }
 
+#[test]
+fn what_is_under_way_at_a_sign_on_ends_under_its_keys_and_no_later() {
+    let ask = |bench: &mut Bench, stan, version| {
+        let in_force = std::mem::replace(&mut bench.key_versions[0], version);
+        let code = bench.code(&Ask::sale(stan, 100).pin());
+        bench.key_versions[0] = in_force;
+        code
+    };
+    let mut bench = Bench::new();
+    bench.pins = Pins::Held;
+    let before = bench.ask(&Ask::sale(10, 100).pin());
+    bench.sign_on(0);
+    bench.pin_done(Pins::Right);
+    assert_eq!(bench.code_of(before), "00", "its PIN was looked at when the new keys came");
+    bench.pins = Pins::Right;
+    assert_eq!(ask(&mut bench, 11, 1), "00");
+    assert_eq!(ask(&mut bench, 12, 2), "00");
+    assert_eq!(ask(&mut bench, 13, 3), "A0", "keys of the future");
+    bench.pass(29_999);
+    assert_eq!(ask(&mut bench, 14, 1), "00");
+    bench.pass(1);
+    assert_eq!(ask(&mut bench, 15, 1), "A0", "the overlap is over");
+    assert_eq!(bench.core.state().registry().wrong_macs(TerminalIndex(0)), 0, "and it is no guess");
+    bench.sign_on(0);
+    bench.sign_on(0);
+    assert_eq!(ask(&mut bench, 16, 2), "A0", "two sign-ons ago");
+    assert_eq!(ask(&mut bench, 17, 3), "00");
+    bench.crash();
+    assert_eq!(ask(&mut bench, 18, 3), "A0", "a crash has ended every connection");
+    assert_eq!(ask(&mut bench, 19, 4), "00");
+    let mut none = Bench::with(CoreConfig { key_overlap_ms: 0, ..CoreConfig::default() });
+    none.sign_on(0);
+    assert_eq!(ask(&mut none, 11, 1), "A0");
+}
+
 /// What was recorded about wrong MACs, in order.
 fn recorded(bench: &Bench) -> Vec<(u32, u32)> {
     let told = bench.records.iter().filter_map(|stamped| match stamped.record {

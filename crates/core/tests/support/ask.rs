@@ -159,6 +159,7 @@ impl Ask {
                 expiry: self.expiry.map(|e| e.parse().unwrap()),
             }),
             pin: self.pin.then_some(PinBlock([5; 8])),
+            key_version: None,
             track2: None,
             service: None,
             emv: self.chip.then(|| vec![0x9F, 0x26, 0]),

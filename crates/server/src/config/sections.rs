@@ -165,6 +165,9 @@ section!(
         /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled and hears 58, until
         /// `terminal enable`; 0 is never.
         mac_failures_max: u32 = 100, in 0..=1_000_000;
+        /// Seconds for which what comes under a terminal's working keys is taken once a sign-on has given it others: what was
+        /// under way then ends. 0: not at all.
+        key_overlap_s: u32 = 30, in 0..=3_600;
         /// PIN blocks of a terminal that do not open under its key and card number, in core.malformed_pins_hours, after which
         /// it is disabled and hears 58, until `terminal enable`; 0 is never.
         malformed_pins_max: u32 = 20, in 0..=1_000_000;

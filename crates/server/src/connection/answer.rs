@@ -47,7 +47,9 @@ fn encode(
     // These two say that there is no key to trust.
     let unkeyed = matches!(reply.code, ResponseCode::MAC_ERROR | ResponseCode::UNKNOWN_TERMINAL);
     let keys = match &request.terminal {
-        Some(terminal) if request.mac && !unkeyed => terminal.keys(&shared.store),
+        Some(terminal) if request.mac && !unkeyed => {
+            request.keys.clone().or_else(|| terminal.keys(&shared.store))
+        }
         Some(_) | None => None,
     };
     let compute = keys.as_ref().map(|keys| |covered: &[u8]| *keys.mac.compute(covered).as_bytes());

@@ -73,6 +73,7 @@ impl Intake {
                     envelope,
                     terminal,
                     mac: message.has(64) || message.has(128),
+                    keys: None,
                     card: None,
                     read_at,
                 };
@@ -89,6 +90,7 @@ impl Intake {
             envelope,
             terminal,
             mac: request.needs_mac,
+            keys: request.keys,
             card: request.card,
             read_at,
         };
@@ -151,6 +153,7 @@ impl Intake {
 struct Ready {
     admitted: Admitted,
     needs_mac: bool,
+    keys: Option<Arc<TerminalKeys>>,
     card: Option<Pan>,
 }
 
@@ -175,12 +178,11 @@ fn admit(
         // It is registered for another listener: what it would mean here is not what it says there.
         let body = Body::Unsupported { code: ResponseCode::TERMINAL_NOT_PERMITTED };
         let admitted = Admitted { terminal: id, merchant, mac: MacCheck::NotRequired, body };
-        return Ready { admitted, needs_mac: false, card: None };
+        return Ready { admitted, needs_mac: false, keys: None, card: None };
     }
     let mac = if profile.carries_mac { mac } else { MacRequirement::NotRequired };
     let needs_mac = mac != MacRequirement::NotRequired;
-    let keys = if needs_mac { terminal.and_then(|terminal| terminal.keys(&shared.store)) } else { None };
-    let mac = check_mac(message.body(), &mac, keys.as_deref());
+    let (mac, keys) = check_mac(shared, message.body(), &mac, terminal);
     let (body, card) = match mac {
         MacCheck::Verified { .. } | MacCheck::NotRequired => body_of(shared, draft, keys.as_deref()),
         // The core refuses it before it looks at what is asked: no card is worth sealing.
@@ -189,19 +191,30 @@ fn admit(
             (Body::Unsupported { code: ResponseCode::MAC_ERROR }, None)
         }
     };
-    Ready { admitted: Admitted { terminal: id, merchant, mac, body }, needs_mac, card }
+    Ready { admitted: Admitted { terminal: id, merchant, mac, body }, needs_mac, keys, card }
 }
 
-fn check_mac(body: &[u8], requirement: &MacRequirement, keys: Option<&TerminalKeys>) -> MacCheck {
+/// Whether the MAC is right, and under which keys: those in force, or, for what was under way at a sign-on, those before.
+fn check_mac(
+    shared: &Shared,
+    body: &[u8],
+    requirement: &MacRequirement,
+    terminal: Option<&TerminalEntry>,
+) -> (MacCheck, Option<Arc<TerminalKeys>>) {
     let MacRequirement::Required { covered, received } = requirement else {
-        return MacCheck::NotRequired;
+        return (MacCheck::NotRequired, None);
     };
-    let Some(keys) = keys else { return MacCheck::NoKey };
-    match (received, body.get(..*covered)) {
-        (Some(received), Some(covered)) if is_right(keys, covered, received.as_slice()) => {
-            MacCheck::Verified { version: keys.version }
-        }
-        _ => MacCheck::Wrong,
+    let Some((terminal, keys)) = terminal.and_then(|entry| Some((entry, entry.keys(&shared.store)?))) else {
+        return (MacCheck::NoKey, None);
+    };
+    let (Some(received), Some(covered)) = (received, body.get(..*covered)) else {
+        return (MacCheck::Wrong, None);
+    };
+    let right = |keys: &Arc<TerminalKeys>| is_right(keys, covered, received.as_slice());
+    let found = Some(keys).filter(right).or_else(|| terminal.keys_before(&shared.store).filter(right));
+    match found {
+        Some(keys) => (MacCheck::Verified { version: keys.version }, Some(keys)),
+        None => (MacCheck::Wrong, None),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use switchyard_domain::Pan;
 use switchyard_wire::Envelope;
 
-use crate::keystore::wipe;
+use crate::keystore::{TerminalKeys, wipe};
 use crate::keytable::TerminalEntry;
 
 /// What an answer needs of its request.
@@ -20,6 +20,8 @@ pub(super) struct Retained {
     pub(super) terminal: Option<Arc<TerminalEntry>>,
     /// Whether the answer carries a MAC.
     pub(super) mac: bool,
+    /// The keys that its MAC was right under: its answer ends under them, whatever sign-on came between.
+    pub(super) keys: Option<Arc<TerminalKeys>>,
     /// The card number, where the request has it only in an enciphered track.
     pub(super) card: Option<Pan>,
     /// When the request was read.
@@ -105,6 +107,7 @@ mod tests {
             envelope: Envelope::default(),
             terminal: None,
             mac: false,
+            keys: None,
             card: None,
             read_at: Instant::now(),
         }

@@ -236,10 +236,65 @@ async fn an_enciphered_track_is_read_and_its_card_named_in_the_answer() {
     assert_eq!((answer.code.as_str(), answer.mac_is_right), ("00", Some(true)));
     let message = crate::support::dialect().parse(&answer.body).unwrap();
     assert_eq!(message.text(2).unwrap(), CARD);
-    // The new keys have no track key, and the old track key is gone with the old keys.
-    let stale = client.sale_by_track(CARD, 3, 100);
+    // The new keys have no track key: what was under way is read under the old one.
+    let before = client.sale_by_track(CARD, 3, 100);
+    let frame = client.sign_on_frame(b"00000001003");
+    let signed_on = client.ask(&frame).await;
+    let answer = client.ask(&before).await;
+    assert_eq!((answer.code.as_str(), answer.mac_is_right), ("00", Some(true)));
+    client.take_keys(&signed_on);
+    assert_eq!(client.ask(&client.sale(CARD, 4, 100)).await.code, "00");
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_way_while_a_terminal_signs_on_ends_under_the_keys_that_it_came_with() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let mut config = config();
+    config.core.key_overlap_s = 3_600;
+    let (switch, _) = start(dir.path(), config).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    for round in 0..5 {
+        // Sales with PINs before and behind a sign-on, none of which waits for an answer.
+        let (first, sign_on) = (100 + 100 * round, client.sign_on_frame(b"00000001003"));
+        let mut bytes = Vec::new();
+        (first..first + 20).for_each(|stan| bytes.extend(client.sale(CARD, stan, 1)));
+        bytes.extend(&sign_on);
+        (first + 20..first + 40).for_each(|stan| bytes.extend(client.sale(CARD, stan, 1)));
+        client.stream.write_all(&bytes).await.unwrap();
+        let mut signed_on = None;
+        for _ in 0..41 {
+            let answer = client.read().await;
+            assert_eq!(answer.code, "00", "{answer:?}");
+            if answer.mti == 0x0810 {
+                signed_on = Some(answer);
+            } else {
+                assert_eq!(answer.mac_is_right, Some(true), "{answer:?}");
+            }
+        }
+        // The new keys are in force by now, for certain: one more that was on its way.
+        let late = client.ask(&client.sale(CARD, first + 40, 1)).await;
+        assert_eq!((late.code.as_str(), late.mac_is_right), ("00", Some(true)));
+        client.take_keys(&signed_on.unwrap());
+        let answer = client.ask(&client.sale(CARD, first + 41, 1)).await;
+        assert_eq!((answer.code.as_str(), answer.mac_is_right), ("00", Some(true)));
+    }
+    switch.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_under_keys_of_before_when_they_count_no_more_has_a_wrong_mac() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), None);
+    let mut config = config();
+    config.core.key_overlap_s = 0;
+    let (switch, _) = start(dir.path(), config).await;
+    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let stale = client.sale(CARD, 2, 100);
     assert_eq!(client.sign_on().await.code, "00");
     assert_eq!(client.ask(&stale).await.code, "A0");
+    assert_eq!(client.ask(&client.sale(CARD, 3, 100)).await.code, "00");
     switch.shutdown().await.unwrap();
 }
 

@@ -213,12 +213,22 @@ impl Client {
     }
 
     pub async fn sign_on_as(&mut self, de60: &[u8; 11]) -> Answer {
-        let frame = self.frame(0x0800, |b| {
-            b.number(11, 1).unwrap().text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
-            b.digits(60, de60).unwrap().text(63, "01 ").unwrap();
-        });
+        let frame = self.sign_on_frame(de60);
         self.stream.write_all(&frame).await.unwrap();
         let answer = self.read().await;
+        self.take_keys(&answer);
+        answer
+    }
+
+    pub fn sign_on_frame(&self, de60: &[u8; 11]) -> Vec<u8> {
+        self.frame(0x0800, |b| {
+            b.number(11, 1).unwrap().text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap();
+            b.digits(60, de60).unwrap().text(63, "01 ").unwrap();
+        })
+    }
+
+    /// Has the working keys of an answer from now on.
+    pub fn take_keys(&mut self, answer: &Answer) {
         let message = dialect().parse(&answer.body).unwrap();
         if let Some(block) = message.bytes(62) {
             let tmk = DesKey::from_slice(&self.tmk).unwrap();
@@ -227,7 +237,6 @@ impl Client {
             self.mak = Some(MacKey::new(MacAlgorithm::CupEcb, keys.mak.expose()).unwrap());
             self.tdk = keys.tdk.as_ref().map(TdesCipher::new);
         }
-        answer
     }
 
     /// A sale with PIN, as a frame.

@@ -91,6 +91,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         amount: opened.amount,
         card: Some(Card { pan, reference, expiry: "3012".parse().ok() }),
         pin: None,
+        key_version: None,
         track2: is_first.then(|| Track2::new(b"6225880000000008=30121010000000000").unwrap()),
         service: kind.serves_an_account().then(|| ServiceAccount::new("13800138000".into()).unwrap()),
         emv: is_first.then(|| vec![0x9F, 0x26, 0x01, 0xFF]),
