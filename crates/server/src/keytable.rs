@@ -286,11 +286,11 @@ pub(crate) mod tests {
         let terminal = terminal(&store, "T0000001");
         table.use_terminal(TerminalIndex(0), &terminal);
         let entry = table.find(&terminal.id).unwrap();
-        table.use_keys(TerminalIndex(0), working_keys(&store, 1));
+        table.use_keys(TerminalIndex(0), working_keys(&store, 1), Duration::ZERO);
         table.use_mac(TerminalIndex(0), TerminalMac::X99);
         assert_eq!(entry.mac(), TerminalMac::X99);
         assert!(entry.keys(&store).is_none(), "they were never opened, and are not now");
-        table.use_keys(TerminalIndex(0), working_keys(&store, 2));
+        table.use_keys(TerminalIndex(0), working_keys(&store, 2), Duration::ZERO);
         assert_eq!(entry.keys(&store).unwrap().version, 2);
         table.use_mac(TerminalIndex(0), TerminalMac::CmacAes);
         assert_eq!(entry.keys(&store).unwrap().version, 2, "what is under way is answered");

@@ -279,7 +279,8 @@ impl Core {
         let Some(SignOnWait { origin, terminal, stan }) = self.flight.sign_ons.remove(&slot) else { return };
         let Some(made) = made else { return out.refuse(origin, ResponseCode::SECURITY_FAILURE) };
         let MadeKeys { keys, block } = *made;
-        if keys.version <= self.state.registry.key_version(terminal) {
+        let in_force = self.state.registry.key_version(terminal);
+        if keys.version <= in_force {
             // Two sign-ons overtook each other; the later one's keys are in force already.
             return out.refuse(origin, ResponseCode::SIGN_ON_REQUIRED);
         }
