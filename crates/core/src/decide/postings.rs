@@ -107,6 +107,17 @@ pub(crate) fn release(transaction: &Transaction) -> Entry {
     )
 }
 
+/// Gives an amount back from the merchant to where it came from, or to suspense when that is closed: a reversal has to end.
+fn back_to(source: AccountId, opened: &TransactionOpened, book: &Book) -> Entry {
+    let minor = opened.amount.minor;
+    let entry = Entry::one(payable(opened), source, minor, Phase::Posted);
+    if book.check(&entry).is_ok() {
+        return entry;
+    }
+    let suspense = AccountId::own(AccountKind::Suspense, opened.amount.currency);
+    Entry::one(payable(opened), suspense, minor, Phase::Posted)
+}
+
 /// Postings that undo an approved transaction. What a cardholder has spent meanwhile cannot be taken
 /// back from the account: it goes to suspense, where an operator sees it, because a reversal has to end.
 pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, book: &Book) -> Entry {
@@ -120,14 +131,14 @@ pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, bo
         | TransactionKind::CashAdvance
         | TransactionKind::CardRepayment
         | TransactionKind::TopUp
-        | TransactionKind::Tip => Entry::one(payable(opened), source, minor, Phase::Posted),
+        | TransactionKind::Tip => return back_to(source, opened, book),
         TransactionKind::PreAuth | TransactionKind::PreAuthAdvice if on_us => {
             let freed = Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)));
             // A hold that could not be put back when its completion was undone is gone already.
             return if book.check(&freed).is_ok() { freed } else { Entry::NONE };
         }
         TransactionKind::Completion | TransactionKind::CompletionAdvice => {
-            let back = Entry::one(payable(opened), source, minor, Phase::Posted);
+            let back = back_to(source, opened, book);
             return with_hold_again(back, original.filter(|_| on_us), book);
         }
         TransactionKind::PreAuthVoid if on_us => return with_hold_again(Entry::NONE, original, book),

@@ -1,10 +1,10 @@
 //! 冲正, row by row of the table, and that undoing restores exactly what was.
 
 use crate::support::*;
-use switchyard_core::{Order, OriginalRef, ReplyBody, Upload};
+use switchyard_core::{Command, Order, OriginalRef, ReplyBody, Upload};
 use switchyard_domain::{
-    BatchCaseKind, BatchTotals, BatchVerdict, CaseFinding, CaseId, Outcome, Record, ReversalEffect,
-    TransactionKind,
+    AccountId, AccountKind, AccountRules, BatchCaseKind, BatchTotals, BatchVerdict, CaseFinding, CaseId,
+    Currency, Outcome, Record, ReversalEffect, TransactionKind,
 };
 
 fn effect(bench: &Bench) -> ReversalEffect {
@@ -398,4 +398,30 @@ fn a_follow_up_named_by_its_place_is_found_too() {
     let void = Ask { original: place, ..Ask::new(TransactionKind::Void, 11, 500, ON_US) };
     assert_eq!(bench.code(&void), "00");
     assert_eq!(bench.payable(0), 0);
+}
+
+#[test]
+fn what_goes_back_to_an_account_that_was_closed_stands_in_suspense() {
+    let close = |bench: &mut Bench| {
+        let account = AccountId::of(AccountKind::Cardholder, 0, Currency::CNY);
+        let rules = AccountRules { closed: true, ..AccountRules::of(AccountKind::Cardholder) };
+        bench.command(Command::SetAccountRules { account, rules }).unwrap();
+    };
+    let sale = Ask::sale(10, 500);
+    let mut bench = Bench::new();
+    assert_eq!(bench.code(&sale), "00");
+    close(&mut bench);
+    assert_eq!(bench.reverse_code(&Back::of(&sale)), "00");
+    assert_eq!(bench.payable(0), 0, "the merchant does not gain by it");
+    assert_eq!(bench.suspense(), -500, "and the cardholder has it to come");
+
+    let mut bench = Bench::new();
+    let hold = Ask::new(TransactionKind::PreAuth, 10, 500, ON_US);
+    let ticket = bench.ask(&hold);
+    let facts = bench.facts(ticket);
+    let completion = hold.follow(TransactionKind::Completion, 11, facts.rrn, facts.auth_code);
+    assert_eq!(bench.code(&completion), "00");
+    close(&mut bench);
+    assert_eq!(bench.reverse_code(&Back::of(&completion)), "00");
+    assert_eq!((bench.payable(0), bench.suspense(), bench.held()), (0, -500, 0));
 }
