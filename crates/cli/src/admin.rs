@@ -259,6 +259,9 @@ fn to_json(command: Command) -> Result<Value> {
         Command::User(UserCommand::Order { user, order, reason }) => {
             json!({ "command": "order-user", "user": user, "order": order, "reason": reason })
         }
+        Command::ReleasePayout { transaction, reason } => {
+            json!({ "command": "release-payout", "transaction": transaction, "reason": reason })
+        }
         Command::Digest => json!({ "command": "digest" }),
         Command::TrialBalance => json!({ "command": "trial-balance" }),
         _ => bail!("this command is not offered to a running switch"),

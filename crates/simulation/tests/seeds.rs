@@ -114,7 +114,7 @@ fn a_reversal_of_another_moment_is_found() {
 
 #[test]
 fn a_part_that_is_taken_for_the_whole_is_found() {
-    is_found(Sabotage::TakePartForWhole, &["ledger = issuers' books"]);
+    is_found(Sabotage::TakePartForWhole, &["ledger = issuers' books", "reversals reach their issuers"]);
 }
 
 #[test]
@@ -154,5 +154,5 @@ fn a_reversal_at_another_rate_is_found() {
 
 #[test]
 fn what_was_sent_and_is_taken_for_unsent_is_found() {
-    is_found(Sabotage::TakeSentForUnsent, &["ledger = issuers' books"]);
+    is_found(Sabotage::TakeSentForUnsent, &["ledger = issuers' books", "reversals reach their issuers"]);
 }

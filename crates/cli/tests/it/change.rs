@@ -62,7 +62,7 @@ fn changes_do_what_they_say(world: &World, take: u32) {
     refused(world, &["merchant", "change", mid, "--fee-plan", "99"], "fee plan of this number");
     refused(world, &["merchant", "change", mid, "--account-cnaps", "1"], "needs 12 digits");
 
-    let mac = if take % 2 == 0 { "x99" } else { "cmac-aes" };
+    let mac = if take.is_multiple_of(2) { "x99" } else { "cmac-aes" };
     let told = change(world, &["terminal", "change", tid, "--mac", mac]);
     assert_eq!((&told["recorded"], &told["fields"][0]["after"]), (&json!(true), &json!(mac)));
     until("the projection to follow", || {

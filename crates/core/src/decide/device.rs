@@ -8,8 +8,8 @@ use crate::machine::{Core, Output};
 use crate::state::State;
 use switchyard_domain::{
     Actor, DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadKind, MessageClass, Reason, Record,
-    RequestKey, ResponseCode, ReversalReason, SafEntry, SafKind, ScriptReport, TerminalIndex, Timestamp,
-    TransactionId, UpstreamRef,
+    ReplyFacts, RequestKey, ResponseCode, ReversalReason, SafEntry, SafKind, ScriptReport, TerminalIndex,
+    Timestamp, TransactionId, UpstreamRef,
 };
 
 /// First byte of DE 62: there is none of it.
@@ -119,8 +119,11 @@ impl Core {
     /// answered. Nobody has heard of a transaction without an answer what its scripts were.
     fn tell_scripts(&mut self, report: ScriptReport, actor: Actor, now: Timestamp, out: &mut Output) {
         let transaction = report.transaction.and_then(|id| self.state.transactions.get(id));
-        let untold =
-            transaction.filter(|transaction| !transaction.scripts_told && !transaction.is_unresolved());
+        let answered = |reply: ReplyFacts| reply.code != ResponseCode::NO_ISSUER_ANSWER;
+        let untold = transaction.filter(|transaction| {
+            let was_answered = !transaction.is_unresolved() && transaction.reply.is_some_and(answered);
+            was_answered && !transaction.scripts_told
+        });
         let Some(opened) = untold.map(|transaction| &transaction.opened) else { return };
         let Some(link) = Self::link_of(opened) else { return };
         let (transaction, mti) = (opened.id, crate::dialect::iso::link::SCRIPT_RESULT);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use super::command::{Command, Commands};
@@ -56,6 +57,8 @@ struct Module {
     next: AtomicUsize,
     failures: AtomicU32,
     is_open: AtomicBool,
+    /// The breaker opened: probes begin, however far away the next heartbeat is.
+    opened: Notify,
     failures_max: u32,
 }
 
@@ -75,6 +78,7 @@ impl Module {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failures >= self.failures_max && !self.is_open.swap(true, Ordering::AcqRel) {
             tracing::error!(hsm = %self.address, failures, "hsm does not answer and is not asked any more");
+            self.opened.notify_one();
         }
     }
 
@@ -115,6 +119,7 @@ impl Pool {
                 next: AtomicUsize::new(0),
                 failures: AtomicU32::new(0),
                 is_open: AtomicBool::new(false),
+                opened: Notify::new(),
                 failures_max: settings.failures_max,
             }
         };
@@ -180,8 +185,11 @@ async fn beat(modules: Arc<Vec<Module>>, index: usize, settings: Settings) {
     let module = &modules[index];
     let commands = Commands { lmk: settings.lmk };
     loop {
-        let is_open = module.is_open.load(Ordering::Acquire);
-        sleep(if is_open { settings.probe } else { settings.heartbeat }).await;
+        if module.is_open.load(Ordering::Acquire)
+            || timeout(settings.heartbeat, module.opened.notified()).await.is_ok()
+        {
+            sleep(settings.probe).await;
+        }
         let command = Arc::new(commands.diagnostics());
         match timeout_at(Instant::now() + settings.deadline, module.send(&command)).await {
             Ok(Outcome::Answered(answer)) => {

@@ -94,35 +94,48 @@ impl Projection for RegistryProjection {
             Record::SignedOff { terminal, .. } => {
                 change(tree, terminal.0, broken, |row: &mut TerminalRow| row.signed_on = false)
             }
-            Record::TerminalOrdered { terminal, order, .. } => {
-                change(tree, terminal.0, broken, |row: &mut TerminalRow| match order {
-                    TerminalOrder::Disable => row.disabled = true,
-                    TerminalOrder::Enable => row.disabled = false,
-                    TerminalOrder::ResetBatch(_) | TerminalOrder::ForceSignOn => row.signed_on = false,
-                    TerminalOrder::Speak(profile) => {
-                        row.signed_on |= !profile.carries_mac;
-                        row.profile = profile;
-                    }
-                    TerminalOrder::RenewKeys => {}
-                })
-            }
-            Record::MerchantOrdered { merchant, order, .. } => {
-                change(tree, merchant.0, broken, |row: &mut MerchantRow| {
-                    row.disabled = order == MerchantOrder::Disable;
-                })
-            }
-            Record::RouteRemoved { route, .. } => remove_route(tree, &route, broken),
-            Record::LinkChanged { link, change: changed, .. } => {
-                change(tree, u32::from(link.0), broken, |row: &mut LinkRow| row.set(changed.after))
-            }
-            Record::MerchantChanged { merchant, change: changed, .. } => {
-                change(tree, merchant.0, broken, |row: &mut MerchantRow| row.merchant = changed.after)
-            }
-            Record::TerminalChanged { terminal, change: changed, .. } => {
-                change(tree, terminal.0, broken, |row: &mut TerminalRow| row.set(&changed.after))
-            }
+            record @ (Record::TerminalOrdered { .. }
+            | Record::MerchantOrdered { .. }
+            | Record::RouteRemoved { .. }
+            | Record::LinkChanged { .. }
+            | Record::MerchantChanged { .. }
+            | Record::TerminalChanged { .. }) => altered(tree, record, broken),
             _ => Ok(()),
         }
+    }
+}
+
+/// What somebody ordered or changed of what is registered.
+fn altered(tree: &mut Tree<'_>, record: Record, broken: Trouble) -> Result<(), Trouble> {
+    match record {
+        Record::TerminalOrdered { terminal, order, .. } => {
+            change(tree, terminal.0, broken, |row: &mut TerminalRow| match order {
+                TerminalOrder::Disable => row.disabled = true,
+                TerminalOrder::Enable => row.disabled = false,
+                TerminalOrder::ResetBatch(_) | TerminalOrder::ForceSignOn => row.signed_on = false,
+                TerminalOrder::Speak(profile) => {
+                    row.signed_on |= !profile.carries_mac;
+                    row.profile = profile;
+                }
+                TerminalOrder::RenewKeys => {}
+            })
+        }
+        Record::MerchantOrdered { merchant, order, .. } => {
+            change(tree, merchant.0, broken, |row: &mut MerchantRow| {
+                row.disabled = order == MerchantOrder::Disable;
+            })
+        }
+        Record::RouteRemoved { route, .. } => remove_route(tree, &route, broken),
+        Record::LinkChanged { link, change: changed, .. } => {
+            change(tree, u32::from(link.0), broken, |row: &mut LinkRow| row.set(changed.after))
+        }
+        Record::MerchantChanged { merchant, change: changed, .. } => {
+            change(tree, merchant.0, broken, |row: &mut MerchantRow| row.merchant = changed.after)
+        }
+        Record::TerminalChanged { terminal, change: changed, .. } => {
+            change(tree, terminal.0, broken, |row: &mut TerminalRow| row.set(&changed.after))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -272,13 +272,15 @@ impl Story {
         })
     }
 
-    /// A transaction goes over another link that takes something new, while nobody has answered it.
+    /// A transaction goes over another link that takes something new, while nobody has answered it; or the issuer that could not
+    /// be asked will be told, whatever its link takes now.
     fn reroute(&mut self, id: TransactionId, upstream: UpstreamRef) -> Checked {
-        self.rerouted += 1;
-        let taken = !self.closed.contains(&upstream.link);
+        let is_told = upstream.mti % 100 == 20;
+        self.rerouted += u64::from(!is_told);
+        let taken = is_told || !self.closed.contains(&upstream.link);
         let tale = self.tale(id)?;
         let (before, was) = (tale.outcome, tale.opened.upstream.replace(upstream));
-        let other = was.is_some_and(|was| was.link != upstream.link);
+        let other = is_told || was.is_some_and(|was| was.link != upstream.link);
         ensure(taken && other && before == Outcome::Pending, "another way is one", || {
             format!("{id} was {before:?} on {was:?}, goes over {upstream:?}, open: {taken}")
         })

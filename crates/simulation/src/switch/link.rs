@@ -175,10 +175,10 @@ impl Process {
         if may_leave && !env.transmit(line, Way::FromSwitch, frame) {
             return self.link_lost(env, index);
         }
-        if !may_leave || env.sabotages(Sabotage::TakeSentForUnsent, 100) {
-            if let Some(input) = not_sent(LinkIndex(index as u16), *message) {
-                self.handle(env, input);
-            }
+        if (!may_leave || env.sabotages(Sabotage::TakeSentForUnsent, 100))
+            && let Some(input) = not_sent(LinkIndex(index as u16), *message)
+        {
+            self.handle(env, input);
         }
     }
 
