@@ -67,6 +67,44 @@ fn values(mut stream: &[u8], dialect: &Dialect, skipped: usize, element: u8) -> 
     found
 }
 
+/// Everything that is logged from here on.
+fn kept_log() -> Lines {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    lines
+}
+
+/// What must be nowhere: card numbers, what follows the service code on a track as the terminal read it, the track and the
+/// PINs as they came in `sent`, and as they went on under the issuer's key.
+fn secrets_of(sent: &[u8], between: &Between) -> Vec<Vec<u8>> {
+    let mut secrets: Vec<_> =
+        [CARD, FOREIGN_CARD, "6299991618033986"].into_iter().flat_map(spellings).collect();
+    secrets.extend(spellings(TRACK_REST));
+    let tracks = values(sent, dialect(), ENVELOPE_BYTES, 35);
+    let pins = values(sent, dialect(), ENVELOPE_BYTES, 52);
+    let passed_on = values(&between.kept.lock().unwrap(), Dialect::builtin("iso87-ascii").unwrap(), 0, 52);
+    assert!(
+        (tracks.len(), pins.len()) == (1, 4) && passed_on.len() >= 3,
+        "{tracks:?} {pins:?} {passed_on:?}"
+    );
+    let hex = |digits: &[u8]| {
+        (0..digits.len() / 2)
+            .map(|at| {
+                u8::from_str_radix(std::str::from_utf8(&digits[2 * at..2 * at + 2]).unwrap(), 16).unwrap()
+            })
+            .collect()
+    };
+    secrets.extend(passed_on.iter().map(|digits| hex(digits)));
+    secrets.extend(tracks.into_iter().chain(pins).chain(passed_on));
+    secrets
+}
+
 /// Ends of lines and colours in everything that is text, from a terminal and from an administrator.
 async fn forge_log_lines(client: &Client, switch: &Switch, data: &Path) {
     let [terminal, merchant] = ["T\n\x1b[31mX", "M\r\nFORGED LINE\x07"].map(|text| text.to_owned());
@@ -91,14 +129,7 @@ async fn forge_log_lines(client: &Client, switch: &Switch, data: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let lines = kept_log();
 
     let issuer = Issuer::start().await;
     let dir = tempfile::tempdir().unwrap();
@@ -139,28 +170,7 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     client.stream.write_all(CARD.as_bytes()).await.unwrap();
     assert!(client.is_closed().await);
 
-    let sent = [frames.concat(), open].concat();
-    let mut secrets: Vec<_> =
-        [CARD, FOREIGN_CARD, "6299991618033986"].into_iter().flat_map(spellings).collect();
-    // What follows the service code on a track, as the terminal read it; the track and the PINs as they came, and as
-    // they went on under the issuer's key.
-    secrets.extend(spellings(TRACK_REST));
-    let tracks = values(&sent, dialect(), ENVELOPE_BYTES, 35);
-    let pins = values(&sent, dialect(), ENVELOPE_BYTES, 52);
-    let passed_on = values(&between.kept.lock().unwrap(), Dialect::builtin("iso87-ascii").unwrap(), 0, 52);
-    assert!(
-        (tracks.len(), pins.len()) == (1, 4) && passed_on.len() >= 3,
-        "{tracks:?} {pins:?} {passed_on:?}"
-    );
-    let hex = |digits: &[u8]| {
-        (0..digits.len() / 2)
-            .map(|at| {
-                u8::from_str_radix(std::str::from_utf8(&digits[2 * at..2 * at + 2]).unwrap(), 16).unwrap()
-            })
-            .collect()
-    };
-    secrets.extend(passed_on.iter().map(|digits| hex(digits)));
-    secrets.extend(tracks.into_iter().chain(pins).chain(passed_on));
+    let secrets = secrets_of(&[frames.concat(), open].concat(), &between);
 
     // What a kill would leave behind, and what an end in good order does.
     let scan = |when: &str| {

@@ -12,7 +12,7 @@ mod issuers;
 use acts::{Act, act};
 use issuers::{Issuers, NEVER};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use support::*;
 use switchyard_core::{
     Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, OriginalRef,
