@@ -48,10 +48,15 @@ impl ClearKey {
 
 /// The bytes that pairs of hexadecimal digits spell.
 pub(crate) fn from_digits(text: &[u8]) -> Option<SecretBytes> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let (pairs, odd) = text.as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    bytes.collect::<Option<Vec<u8>>>().filter(|_| odd.is_empty()).map(SecretBytes::from)
+    if !odd.is_empty() || !text.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let value = |digit: u8| char::from(digit).to_digit(16).unwrap_or_default() as u8;
+    // As large as it will be from the beginning: a vector that grows leaves pieces of the key behind.
+    let mut bytes = Vec::with_capacity(pairs.len());
+    bytes.extend(pairs.iter().map(|[high, low]| value(*high) << 4 | value(*low)));
+    Some(SecretBytes::from(bytes))
 }
 
 impl<'de> Deserialize<'de> for ClearKey {
