@@ -8,8 +8,8 @@ use crate::machine::{Core, Output};
 use crate::state::State;
 use switchyard_domain::{
     Actor, DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadKind, MessageClass, Reason, Record,
-    ReplyFacts, RequestKey, ResponseCode, ReversalReason, SafEntry, SafKind, ScriptReport, TerminalIndex,
-    Timestamp, TransactionId, UpstreamRef,
+    ReplyFacts, RequestKey, ResponseCode, ReversalReason, SafKind, ScriptReport, TerminalIndex, Timestamp,
+    TransactionId, UpstreamRef,
 };
 
 /// First byte of DE 62: there is none of it.
@@ -127,13 +127,8 @@ impl Core {
         let Some(opened) = untold.map(|transaction| &transaction.opened) else { return };
         let Some(link) = Self::link_of(opened) else { return };
         let (transaction, mti) = (opened.id, crate::dialect::iso::link::SCRIPT_RESULT);
-        let saf = SafEntry {
-            id: self.state.saf.next_id(),
-            kind: SafKind::Script,
-            transaction,
-            upstream: UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti },
-            reason: ReversalReason::Other,
-        };
+        let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
+        let saf = self.saf_entry(SafKind::Script, transaction, upstream, ReversalReason::Other);
         self.emit(Record::ScriptQueued { saf, report }, actor, now, out);
         self.hurry(Some(&saf), now, out);
     }

@@ -9,7 +9,7 @@ use crate::machine::{Core, Output};
 use crate::state::{RiskSeen, about};
 use switchyard_domain::{
     AccountId, AccountKind, Actor, AdviceReason, Amount, LinkIndex, Outcome, Record, ReplyFacts,
-    ResponseCode, ReversalReason, SafEntry, SafKind, StandInRule, StandInRules, Timestamp, TransactionOpened,
+    ResponseCode, ReversalReason, SafKind, StandInRule, StandInRules, Timestamp, TransactionOpened,
     UpstreamRef,
 };
 
@@ -60,13 +60,7 @@ impl Core {
             let decline = Decline { code: ResponseCode::SYSTEM_MALFUNCTION, plan };
             return self.decline(origins, request, decline, now, out);
         }
-        let saf = SafEntry {
-            id: self.state.saf.next_id(),
-            kind: SafKind::Advice,
-            transaction: opened.id,
-            upstream,
-            reason: ReversalReason::Other,
-        };
+        let saf = self.saf_entry(SafKind::Advice, opened.id, upstream, ReversalReason::Other);
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let (echo, actor) = (opened.echo, Actor::Terminal(opened.key.terminal));
         let flagged = finding.as_ref().map(|_| opened.clone());
@@ -108,13 +102,7 @@ impl Core {
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         self.emit(Record::Rerouted { transaction: opened.id, upstream }, Actor::Switch, now, out);
         self.convert(opened.id, billing, Actor::Switch, now, out);
-        let saf = SafEntry {
-            id: self.state.saf.next_id(),
-            kind: SafKind::Advice,
-            transaction: opened.id,
-            upstream,
-            reason: ReversalReason::Other,
-        };
+        let saf = self.saf_entry(SafKind::Advice, opened.id, upstream, ReversalReason::Other);
         let facts = ReplyFacts {
             auth_code: Some(crate::decide::issuer::auth_code(opened.id)),
             ..self.upstream_facts(opened, ResponseCode::APPROVED, now)

@@ -9,7 +9,7 @@ use crate::machine::{Core, Output};
 use crate::state::Transaction;
 use switchyard_domain::{
     Actor, Amount, Billing, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode,
-    ReversalReason, SafEntry, SafId, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    ReversalReason, SafEntry, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened,
     UpstreamRef,
 };
 
@@ -307,8 +307,18 @@ impl Core {
         let moved = opened.kind != TransactionKind::BalanceInquiry;
         let link = Self::link_of(opened).filter(|_| moved)?;
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti: 420 };
-        let id: SafId = self.state.saf.next_id();
-        Some(SafEntry { id, kind: SafKind::Reversal, transaction: opened.id, upstream, reason })
+        Some(self.saf_entry(SafKind::Reversal, opened.id, upstream, reason))
+    }
+
+    /// The next entry of the store-and-forward queue.
+    pub(crate) fn saf_entry(
+        &self,
+        kind: SafKind,
+        transaction: TransactionId,
+        upstream: UpstreamRef,
+        reason: ReversalReason,
+    ) -> SafEntry {
+        SafEntry { id: self.state.saf.next_id(), kind, transaction, upstream, reason }
     }
 
     /// The answer came too late. An approval leaves the reversal on its way; a decline makes one that was
