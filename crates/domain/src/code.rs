@@ -101,11 +101,16 @@ codes! {
 impl ResponseCode {
     /// Whether DE 39 says that the transaction took place (class A).
     pub fn is_approval(self) -> bool {
-        matches!(&self.0, b"00" | b"10" | b"11" | b"A2" | b"A4" | b"A5" | b"A6")
+        self.approves_whole() || matches!(&self.0, b"10" | b"A2" | b"A4" | b"A5" | b"A6")
     }
-    /// Whether DE 39 says that whoever answers does not know what became of it (class E).
+    /// Whether DE 39 approves without a "but": also with identification (08), for a VIP (11), with an update of track
+    /// 3 (16), which 1993 and 2003 have as 1, 3 and 4.
+    pub fn approves_whole(self) -> bool {
+        matches!(&self.0, b"00" | b"08" | b"11" | b"16")
+    }
+    /// Whether DE 39 says that whoever answers does not know what became of it (class E), or not yet (09).
     pub fn is_unknown(self) -> bool {
-        matches!(&self.0, b"06" | b"98")
+        matches!(&self.0, b"06" | b"09" | b"98")
     }
     /// The two characters.
     pub fn as_bytes(&self) -> &[u8; 2] {

@@ -6,16 +6,18 @@ use switchyard_domain::{Outcome, Record, TransactionId};
 
 #[test]
 fn the_issuers_word_is_the_answer() {
-    for (code, outcome) in [
-        ("00", Outcome::Approved),
-        ("11", Outcome::Approved),
-        ("51", Outcome::Declined),
-        ("91", Outcome::Declined),
+    for (code, told, outcome) in [
+        ("00", "00", Outcome::Approved),
+        ("08", "00", Outcome::Approved),
+        ("11", "11", Outcome::Approved),
+        ("16", "00", Outcome::Approved),
+        ("51", "51", Outcome::Declined),
+        ("91", "91", Outcome::Declined),
     ] {
         let mut bench = Bench::new();
         let ask = Ask::sale_a(10, 500).pin();
         let (ticket, heard) = bench.link_code(&ask, code);
-        assert_eq!(heard, code);
+        assert_eq!(heard, told);
         assert_eq!(bench.model.outcome(0), outcome);
         let minor = if outcome == Outcome::Approved { 500 } else { 0 };
         assert_eq!((bench.payable(0), bench.receivable(LINK_A)), (minor, minor));
@@ -187,19 +189,25 @@ fn late_answers() {
     assert_eq!(bench.reversals().len(), 1);
     bench.answer(&second, "51");
     assert_eq!((bench.model.outcome(1), bench.core.state().saf_waiting()), (Outcome::Declined, 1));
-    // An issuer that does not know either has not declined.
-    let mut bench = Bench::new();
-    bench.ask(&Ask::sale_a(10, 500));
-    bench.ask(&Ask::sale_a(11, 500));
-    let second = bench.last_request();
-    bench.pass(LINK_TIMEOUT_MS);
-    bench.answer(&second, "98");
-    assert_eq!((bench.model.outcome(1), bench.core.state().saf_waiting()), (Outcome::Unknown, 2));
+    // An issuer that does not know either, or that approves with a condition, has not declined.
+    for code in ["98", "09", "08", "16", "A2"] {
+        let mut bench = Bench::new();
+        bench.ask(&Ask::sale_a(10, 500));
+        bench.ask(&Ask::sale_a(11, 500));
+        let second = bench.last_request();
+        bench.pass(LINK_TIMEOUT_MS);
+        bench.answer(&second, code);
+        assert_eq!(
+            (bench.model.outcome(1), bench.core.state().saf_waiting()),
+            (Outcome::Unknown, 2),
+            "{code}"
+        );
+    }
 }
 
 #[test]
 fn an_issuer_that_does_not_know_leaves_the_outcome_unknown() {
-    for code in ["98", "06"] {
+    for code in ["98", "06", "09"] {
         let mut bench = Bench::new();
         let (_, heard) = bench.link_code(&Ask::sale_a(10, 500), code);
         assert_eq!((heard.as_str(), bench.model.outcome(0)), ("98", Outcome::Unknown), "{code}");
@@ -267,7 +275,7 @@ fn a_reversal_under_way_when_the_connection_ends_is_repeated_on_the_next() {
 
 #[test]
 fn half_an_approval_is_undone() {
-    for code in ["10", "A2"] {
+    for code in ["10", "A2", "A4", "A5", "A6"] {
         let mut bench = Bench::new();
         let (_, heard) = bench.link_code(&Ask::sale_a(10, 500), code);
         assert_eq!((heard.as_str(), bench.payable(0)), ("98", 0));
