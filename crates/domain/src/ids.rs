@@ -225,6 +225,10 @@ impl BatchNumber {
     pub fn next(self) -> Self {
         if self.0 >= 999_999 { Self(1) } else { Self(self.0 + 1) }
     }
+    /// The batch that this one follows: 000001 follows 999999.
+    pub fn before(self) -> Self {
+        if self.0 <= 1 { Self(999_999) } else { Self(self.0 - 1) }
+    }
 }
 
 macro_rules! index {
@@ -289,6 +293,8 @@ mod tests {
     fn batch_number_wraps_to_one() {
         assert_eq!(BatchNumber(999_999).next(), BatchNumber(1));
         assert_eq!(BatchNumber(1).next(), BatchNumber(2));
+        assert_eq!(BatchNumber(1).before(), BatchNumber(999_999));
+        assert_eq!(BatchNumber(2).before(), BatchNumber(1));
         assert_eq!(&Stan(42).digits(), b"000042");
         assert!(Stan::try_from(1_000_000).is_err());
     }

@@ -24,6 +24,10 @@ pub(super) struct Desk<'o> {
     out: &'o mut Output,
 }
 
+/// The highest batch number that an operator may set: a hundred thousand batches before the numbers start over, among
+/// requests of before.
+const BATCH_RESET_MAX: u32 = 900_000;
+
 impl Desk<'_> {
     pub(super) fn now(&self) -> Timestamp {
         self.now
@@ -170,6 +174,11 @@ impl Core {
         if number < batch.number {
             return Err(CommandError::NotNow {
                 why: "the number is lower than the batch's: it was used before, and would make new requests repeats",
+            });
+        }
+        if number.get() > BATCH_RESET_MAX {
+            return Err(CommandError::NotNow {
+                why: "the number is above 900000: after 999999 come numbers that were used before",
             });
         }
         Ok(false)

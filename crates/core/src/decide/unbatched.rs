@@ -14,7 +14,7 @@ use switchyard_domain::{
 };
 
 /// Batches before the open one in which a repeat, or an original, is looked for.
-const BATCHES_BACK: u32 = 8;
+const BATCHES_BACK: usize = 8;
 
 impl Core {
     /// Whether the terminal's dialect names no batch.
@@ -60,10 +60,8 @@ impl Core {
 
     /// The open batch and those before it, newest first.
     fn batches_back(&self, caller: &Caller) -> impl Iterator<Item = BatchNumber> + use<> {
-        let open = self.open_batch(caller).get();
-        (0..=BATCHES_BACK)
-            .map_while(move |back| open.checked_sub(back).filter(|number| *number > 0))
-            .filter_map(|number| BatchNumber::try_from(u64::from(number)).ok())
+        std::iter::successors(Some(self.open_batch(caller)), |batch| Some(batch.before()))
+            .take(BATCHES_BACK + 1)
     }
 
     /// The transaction of the terminal under a trace number and class that was made at this moment.

@@ -181,6 +181,10 @@ fn a_terminal_is_made_to_sign_on_and_its_empty_batch_gets_a_higher_number() {
     assert_eq!(bench.order(reset(1)), SO_BEFORE);
     assert_eq!(bench.order(close("T0000001", 1)), DONE);
     assert!(matches!(bench.order(reset(1)), Err(CommandError::NotNow { .. })), "a number is used once");
+    assert!(
+        matches!(bench.order(reset(900_001)), Err(CommandError::NotNow { .. })),
+        "the numbers would start over"
+    );
     assert_eq!(bench.order(reset(7)), DONE);
     assert_eq!(bench.code(&Ask::sale(12, 5).batch(7)), "77", "it has to hear of it first");
     bench.sign_on(0);
