@@ -109,7 +109,18 @@ impl CoreThread {
         let read_at = Instant::now();
         let elapsed = read_at.saturating_duration_since(self.read_at);
         self.read_at = read_at;
+        let (before, was_doubted) = (self.clock.now(), self.clock.is_doubted());
         let clock = self.clock.advance(wall, elapsed.as_micros() as u64);
+        if self.clock.is_doubted() && !was_doubted {
+            let ahead_s = wall.micros_since(clock) / 1_000_000;
+            tracing::warn!(
+                ahead_s,
+                "the wall clock was set far forward: the time follows if it stays so for a minute"
+            );
+        } else if was_doubted && !self.clock.is_doubted() {
+            let forward_s = clock.micros_since(before).saturating_sub(elapsed.as_micros() as u64) / 1_000_000;
+            tracing::warn!(forward_s, "the wall clock is believed again");
+        }
         self.shared.clock.store(clock.0, Ordering::Relaxed);
         clock
     }

@@ -439,6 +439,9 @@ fn start_derived(
     (indexer, projections)
 }
 
+/// A wall clock further behind the latest record than this is worth a warning at start, seconds.
+const CLOCK_BEHIND_S_MAX: u64 = 60;
+
 fn start_core(
     shared: &Arc<Shared>,
     mut core: Core,
@@ -447,7 +450,16 @@ fn start_core(
 ) -> Result<(JoinHandle<Option<Core>>, Committer<Pending>), StartError> {
     let mut started = Output::default();
     // A wall clock behind the latest record does not hold the switch up until it has caught up.
-    let clock = now().max(core.state().last_at());
+    let (wall, last) = (now(), core.state().last_at());
+    let behind_s = last.0.saturating_sub(wall.0) / 1_000_000;
+    if behind_s > CLOCK_BEHIND_S_MAX {
+        tracing::warn!(
+            behind_s,
+            "the wall clock is behind the latest record: records go on from there until it has caught up, and so \
+             does the time that terminals hear"
+        );
+    }
+    let clock = wall.max(last);
     let cut_bytes = recovery.cut.as_ref().map_or(0, |cut| cut.bytes);
     core.start(recovery.epoch.0, cut_bytes, clock, &mut started);
     shared.durable.store(recovery.next_seq.0, Ordering::Release);
