@@ -53,9 +53,9 @@ pub(crate) fn find(
     if request.amount.currency != opened.amount.currency {
         return Err(ResponseCode::ORIGINAL_AMOUNT);
     }
-    // The issuer has not heard of it yet: what follows must not overtake it; advices
-    // do not, they wait in the same queue.
-    if !request.kind.is_advice() && state.saf.advice_waits(opened.id) {
+    // The issuer has not heard of it yet, or has refused to: what follows must not overtake it, nor go to an issuer that
+    // knows of nothing; advices do not, they wait in the same queue.
+    if !request.kind.is_advice() && state.saf.is_advised(opened.id) {
         return Err(ResponseCode::MALFUNCTION);
     }
     permitted(state, config, key, request, original).map_err(|code| {
@@ -126,8 +126,12 @@ fn same_card(transaction: &Transaction, request: &Financial) -> bool {
     }
 }
 
+/// Terminals name the date that they were told. It is the day of the answer, and where that is not the one of the request
+/// (an issuer that answers after midnight), a terminal that notes its own is right, too.
 fn same_date(state: &State, transaction: &Transaction, date: Option<[u8; 4]>) -> bool {
-    date.is_none_or(|d| d == *b"0000" || d == transaction.at.local_date_digits(state.offset()))
+    let told = transaction.reply.map(|facts| facts.at);
+    let mut days = [Some(transaction.at), told].into_iter().flatten();
+    date.is_none_or(|d| d == *b"0000" || days.any(|at| d == at.local_date_digits(state.offset())))
 }
 
 fn permitted(

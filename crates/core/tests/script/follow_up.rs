@@ -348,3 +348,28 @@ fn a_follow_up_goes_where_its_original_went_and_names_it() {
     g.bench.connect(LINK_A);
     assert_eq!(g.bench.link_code(&void.stan(21), "00").1, "00", "a refused void takes nothing");
 }
+
+#[test]
+fn a_hold_that_is_answered_after_midnight_is_found_by_either_day() {
+    for (stan, told) in [(20, false), (21, true)] {
+        let mut bench = Bench::new();
+        let hold = Ask { kind: PreAuth, ..Ask::sale_a(10, 1_000) };
+        // A second before local midnight.
+        let offset = bench.core.state().offset();
+        let day = 86_400_000_u64;
+        let local = bench.now.0 / 1_000 + u64::try_from(offset.0).unwrap() * 60_000;
+        bench.now = bench.now.plus_micros((day - 1_000 - local % day) * 1_000);
+        let asked = bench.now.local_date_digits(offset);
+        let ticket = bench.ask(&hold);
+        let sent = bench.last_request();
+        bench.pass(2_000);
+        bench.answer(&sent, "00");
+        let facts = bench.facts(ticket);
+        let heard = facts.at.local_date_digits(offset);
+        assert_ne!(asked, heard);
+        let date = Some(if told { heard } else { asked });
+        let follow = hold.follow(Completion, stan, facts.rrn, facts.auth_code);
+        let follow = Ask { original: OriginalRef { date, ..follow.original }, ..follow };
+        assert_eq!(bench.link_code(&follow, "00").1, "00", "told: {told}");
+    }
+}
