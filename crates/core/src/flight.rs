@@ -52,6 +52,8 @@ pub(crate) struct UpstreamWait {
     pub(crate) chip: Option<Vec<u8>>,
     /// Links that could not take it.
     pub(crate) tried: Vec<LinkIndex>,
+    /// Not a byte of it is anywhere: its PIN is on the way to another link's key.
+    pub(crate) unsent: bool,
 }
 
 /// What a message on a link was about, by its trace number.

@@ -72,6 +72,7 @@ impl Core {
         };
         let Some(wait) = self.flight.upstream.get_mut(&opened.id) else { return Err(request) };
         wait.tried.push(before.link);
+        wait.unsent = true;
         let (issuer, tried) = (wait.issuer, wait.tried.clone());
         let base = RouteTarget::Link(before.link);
         let seen = self.state.seen(opened, now);
@@ -118,11 +119,16 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
-        let Some(opened) = self.pending(id).map(|transaction| transaction.opened.clone()) else { return };
+        let Some(transaction) = self.pending(id) else { return };
+        let (opened, reversal_wanted) = (transaction.opened.clone(), transaction.reversal_wanted);
         if matches!(outcome, PinOutcome::Malformed) {
             self.malformed_pin(opened.key.terminal, now, out);
         }
         match outcome {
+            // Its terminal has taken it back meanwhile, and has heard that it is gone.
+            _ if reversal_wanted => {
+                self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
+            }
             PinOutcome::Translated(block) if self.is_healthy(link, now) => {
                 let again = self.upstream_request(&opened, request, None, None);
                 self.send_again(link, Box::new(again), Some(block), now, out);
@@ -151,6 +157,9 @@ impl Core {
         self.convert(id, request.billing, Actor::Switch, now, out);
         let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
         self.flight.postpone(id, now.plus_micros(timeout_ms * 1_000));
+        if let Some(wait) = self.flight.upstream.get_mut(&id) {
+            wait.unsent = false;
+        }
         self.link_asked(link, now);
         (request.opened.upstream, request.pin) = (Some(upstream), pin);
         let place = self.asked_as(&upstream, request.opened.rrn);

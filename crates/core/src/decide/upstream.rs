@@ -44,8 +44,10 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(finding, &opened, false, now, out);
         }
-        self.flight
-            .wait_upstream(id, UpstreamWait { origins, deadline, issuer, chip: None, tried: Vec::new() });
+        self.flight.wait_upstream(
+            id,
+            UpstreamWait { origins, deadline, issuer, chip: None, tried: Vec::new(), unsent: false },
+        );
         self.link_asked(link, now);
         let flight = self.flight.link(link);
         flight.asked.insert(place, Asked::Transaction(id));
@@ -158,7 +160,7 @@ impl Core {
             return self.resolve_part(id, part, answer, now, out);
         }
         let as_asked = answer.amount_minor.is_none_or(|minor| minor == opened.amount.minor);
-        let whole = (code == ResponseCode::APPROVED || code.as_bytes() == b"11") && as_asked;
+        let whole = code.approves_whole() && as_asked;
         if code.is_unknown() || (code.is_approval() && !whole) {
             // The network does not know either; or it is approved, but not as asked for (a part of it, another
             // amount): it cannot stand, so it is undone.
@@ -171,10 +173,15 @@ impl Core {
         if self.state.book.check(&entry).is_err() {
             return self.resolve_unknown(id, ReversalReason::Other, now, out);
         }
+        // What a host adds to an approval (look at a passport, write track 3) no terminal knows how to do.
+        let told = match code.as_bytes() {
+            b"08" | b"16" if whole => ResponseCode::APPROVED,
+            _ => code,
+        };
         let facts = ReplyFacts {
             auth_code: answer.auth_code.filter(|_| whole),
             balance: answer.balance.filter(|_| whole && opened.kind == TransactionKind::BalanceInquiry),
-            ..self.upstream_facts(&opened, code, now)
+            ..self.upstream_facts(&opened, told, now)
         };
         let movement =
             if whole { postings::movement(&opened, true, self.priced_at(&opened, now)) } else { None };
@@ -409,7 +416,13 @@ impl Core {
                 return;
             }
             self.flight.deadlines.pop_first();
-            let link = self.state.transactions.get(id).and_then(|t| Self::link_of(&t.opened));
+            let opened = self.state.transactions.get(id).map(|transaction| transaction.opened.clone());
+            let unsent = self.flight.upstream.get(&id).is_some_and(|wait| wait.unsent);
+            if let Some(opened) = opened.as_ref().filter(|_| unsent) {
+                self.give_up_unsent(opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
+                continue;
+            }
+            let link = opened.as_ref().and_then(Self::link_of);
             link.into_iter().for_each(|link| self.link_silent(link, now));
             self.resolve_unknown(id, ReversalReason::NoAnswer, now, out);
         }

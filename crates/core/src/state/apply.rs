@@ -329,6 +329,7 @@ impl State {
                 }
                 if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
                     self.count_risk(original, Count::Gone);
+                    self.count_stood_in(original, Count::Gone);
                 }
                 self.paid_by(id, entry);
                 if let Some(batch) = self.batches.get_mut(opened.key.terminal)
@@ -374,7 +375,7 @@ impl State {
         self.queue(saf)?;
         self.settle(id, outcome, entry)?;
         if saf.is_some_and(|entry| entry.kind == SafKind::Advice) {
-            self.advised(id, AdviceReason::IssuerAway, Count::Stands);
+            self.advised(id, AdviceReason::IssuerAway);
         }
         Ok(())
     }
@@ -450,12 +451,11 @@ impl State {
             batch.uncount(opened.kind, opened.card_class, opened.amount.minor);
         }
         self.claim(&opened, false)?;
-        if let Some(why) = self.transactions.get(id).and_then(|t| t.advice) {
-            self.advised(id, why, Count::Gone);
-        }
+        self.count_stood_in(id, Count::Gone);
         self.count_risk(id, Count::Gone);
         if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {
             self.count_risk(original, Count::Stands);
+            self.count_stood_in(original, Count::Stands);
         }
         self.transactions.settle_indexes(id);
         Ok(())
@@ -484,12 +484,10 @@ impl State {
     pub(super) fn kept_upstream(&mut self, id: TransactionId) -> Result<(), ApplyError> {
         let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
         let was = std::mem::replace(&mut transaction.outcome, Outcome::Reversed);
-        let (opened, why) = (transaction.opened.clone(), transaction.advice);
+        let opened = transaction.opened.clone();
         if was != Outcome::Unknown {
             self.claim(&opened, true)?;
-            if let Some(why) = why {
-                self.advised(id, why, Count::Stands);
-            }
+            self.count_stood_in(id, Count::Stands);
             self.count_risk(id, Count::Stands);
         }
         self.transactions.settle_indexes(id);

@@ -48,7 +48,7 @@ impl State {
         };
         self.open(opened, stamped.at, Some((Outcome::Approved, *reply)))?;
         self.settle(opened.id, Outcome::Approved, entry)?;
-        self.advised(opened.id, *why, Count::Stands);
+        self.advised(opened.id, *why);
         self.queue(Some(saf))
     }
 
@@ -82,13 +82,23 @@ impl State {
     }
 
     /// Notes why a transaction was approved without asking, and what the card spends so.
-    pub(super) fn advised(&mut self, id: TransactionId, why: AdviceReason, what: Count) {
-        let Some(transaction) = self.transactions.get_mut(id) else { return };
-        transaction.advice = Some(why);
-        let opened = transaction.opened.clone();
-        let today = opened.day == self.day();
-        if let Some(card) = opened.card.as_ref().filter(|_| why == AdviceReason::IssuerAway && today) {
-            self.risk.stood_in.get_or_default(card.hash).change(opened.amount, what);
+    pub(super) fn advised(&mut self, id: TransactionId, why: AdviceReason) {
+        if let Some(transaction) = self.transactions.get_mut(id) {
+            transaction.advice = Some(why);
+        }
+        self.count_stood_in(id, Count::Stands);
+    }
+
+    /// What a card spends while its issuer is away, or gets back of it: today's only, because a day starts at nothing.
+    pub(super) fn count_stood_in(&mut self, id: TransactionId, what: Count) {
+        let Some(transaction) = self.transactions.get(id) else { return };
+        let today = transaction.opened.day == self.day();
+        if transaction.advice != Some(AdviceReason::IssuerAway) || !today {
+            return;
+        }
+        if let Some(card) = &transaction.opened.card {
+            let (card, amount) = (card.hash, transaction.opened.amount);
+            self.risk.stood_in.get_or_default(card).change(amount, what);
         }
     }
 

@@ -252,7 +252,9 @@ impl Risk {
     }
     /// Numbers of the tables.
     pub(crate) fn shards(&self) -> std::ops::Range<usize> {
-        if self.counts_nothing() && self.stand_in.rules.is_empty() { 0..0 } else { 0..SHARDS }
+        let counts = !self.counts_nothing() || !self.stand_in.rules.is_empty();
+        // What cards spent under rules that were taken away counts for those that come on the same day.
+        if counts || !self.stood_in.is_empty() { 0..SHARDS } else { 0..0 }
     }
 }
 

@@ -228,3 +228,116 @@ fn a_destination_that_is_left_is_tried_before_anybody_stands_in() {
     bench.drain();
     assert_eq!(advices(&bench)[0].0.link, LINK_B, "whoever pays for it hears of it");
 }
+
+/// Two links for a card, and a PIN on its way from the first one's key to the second's, because not a byte left over the
+/// first.
+fn between_links() -> (Bench, Ask, u64) {
+    use switchyard_core::Input;
+    let mut bench = Bench::new();
+    let rules = StandInRules { version: 1, rules: vec![rule()] };
+    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+    let to = |link| Destination { link, weight: 1, cost_ppm: 0, cost_minor: 0 };
+    let first = RoutingRule {
+        number: 1,
+        issuers: vec![],
+        about: Scope::default(),
+        minor_max: None,
+        choose: Choice::First,
+        destinations: vec![to(LINK_A), to(LINK_B)],
+    };
+    bench
+        .command(Command::SetRoutingRules(Box::new(RoutingRules { version: 1, rules: vec![first] })))
+        .unwrap();
+    let sale = Ask::sale_a(10, 500).pin();
+    let ticket = bench.ask(&sale);
+    let request = bench.take_request();
+    bench.pins = Pins::Held;
+    bench.step(Input::NotSent { link: LINK_A, transaction: request.opened.id, request: Some(request) });
+    assert!(bench.silent(ticket), "its PIN is on the way");
+    (bench, sale, ticket)
+}
+
+#[test]
+fn what_its_terminal_takes_back_while_its_pin_is_on_the_way_to_another_link_is_neither_sent_nor_approved() {
+    for other_is_there in [true, false] {
+        let (mut bench, sale, ticket) = between_links();
+        assert_eq!(bench.reverse_code(&Back::of(&sale)), "00");
+        if !other_is_there {
+            bench.disconnect(LINK_B);
+        }
+        let requests = bench.requests();
+        bench.pin_done(Pins::Right);
+        assert_eq!(bench.code_of(ticket), "91", "{other_is_there}");
+        assert_eq!((bench.requests(), bench.payable(0)), (requests, 0), "{other_is_there}");
+        bench.drain();
+        assert!(advices(&bench).is_empty() && bench.reversals().is_empty(), "{other_is_there}");
+        assert_eq!((bench.core.state().saf_waiting(), bench.core.state().unresolved()), (0, 0));
+    }
+}
+
+#[test]
+fn a_pin_that_is_not_there_in_time_leaves_nothing_to_take_back() {
+    let (mut bench, _, ticket) = between_links();
+    bench.pass(LINK_TIMEOUT_MS);
+    assert_eq!(bench.code_of(ticket), "91");
+    bench.pin_done(Pins::Right);
+    bench.drain();
+    assert!(bench.reversals().is_empty(), "nobody has seen it");
+    assert_eq!((bench.payable(0), bench.core.state().unresolved()), (0, 0));
+}
+
+#[test]
+fn a_void_gives_the_days_limit_back_and_its_reversal_takes_it_again() {
+    let mut bench = away(rule());
+    let sale = Ask::sale_a(10, 500);
+    let ticket = bench.ask(&sale);
+    assert_eq!(bench.code_of(ticket), "00");
+    bench.connect(LINK_A);
+    bench.drain();
+    let void = sale.follow(TransactionKind::Void, 11, bench.facts(ticket).rrn, None);
+    assert_eq!(bench.link_code(&void, "00").1, "00");
+    bench.disconnect(LINK_A);
+    assert_eq!(bench.code(&Ask::sale_a(12, 500)), "00", "the day's 900 are there again");
+    assert_eq!(bench.code(&Ask::sale_a(13, 401)), "91");
+    bench.connect(LINK_A);
+    bench.drain();
+    assert_eq!(bench.reverse_code(&Back::of(&void)), "00");
+    bench.drain();
+    bench.disconnect(LINK_A);
+    assert_eq!(bench.code(&Ask::sale_a(14, 1)), "91", "the first counts once more");
+}
+
+#[test]
+fn what_was_spent_counts_for_rules_that_come_on_the_same_day_whichever_way_the_switch_starts() {
+    for restart in [false, true] {
+        let mut bench = away(rule());
+        assert_eq!(bench.code(&Ask::sale_a(10, 500)), "00");
+        bench
+            .command(Command::SetStandInRules(Box::new(StandInRules { version: 2, rules: vec![] })))
+            .unwrap();
+        if restart {
+            bench.core =
+                switchyard_core::Core::resume(bench.config.clone(), through_image(bench.core.state()));
+        }
+        bench
+            .command(Command::SetStandInRules(Box::new(StandInRules { version: 3, rules: vec![rule()] })))
+            .unwrap();
+        assert_eq!(bench.code(&Ask::sale_a(11, 401)), "91", "{restart}");
+        assert_eq!(bench.code(&Ask::sale_a(12, 400)), "00", "{restart}");
+    }
+}
+
+#[test]
+fn what_follows_a_sale_that_its_issuer_refused_to_hear_of_waits_for_an_operator() {
+    let mut bench = away(rule());
+    let sale = Ask::sale_a(10, 500);
+    let ticket = bench.ask(&sale);
+    let refund = sale.follow(TransactionKind::Refund, 11, bench.facts(ticket).rrn, None);
+    bench.connect(LINK_A);
+    bench.pass(1);
+    let (advice, _) = advices(&bench)[0];
+    bench.answer(&advice, "51");
+    let dead = bench.core.state().saf_dead();
+    assert_eq!(dead, 1, "a dead letter");
+    assert_eq!(bench.code(&refund), "22", "the issuer would credit what it never debited");
+}
