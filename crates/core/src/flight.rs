@@ -60,8 +60,11 @@ pub(crate) struct UpstreamWait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     Transaction(TransactionId),
+    /// The same, once its issuer has refused it or did not know: it may approve yet.
+    Refused(TransactionId),
     Saf(SafId),
-    SignOn,
+    /// Sent when the host had signed off so many times.
+    SignOn(u32),
     /// It has been answered.
     Answered,
 }
@@ -69,8 +72,8 @@ pub(crate) enum Asked {
 /// What an answer has to carry to be looked at: the rest of the link's key is compared then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AskedAs {
-    /// DE 11.
-    Stan(Stan),
+    /// DE 11 and the answer's MTI. What is repeated for hours keeps its number, and others come round to it meanwhile.
+    Stan(Stan, u16),
     /// DE 37 and the answer's MTI, on a link whose key has no DE 11: a request and its reversal share the reference.
     Rrn(Rrn, u16),
 }
@@ -98,11 +101,15 @@ pub(crate) struct LinkFlight {
     pub(crate) network_stan: u32,
     /// Its host signed off: it is the host that speaks next.
     pub(crate) is_host_off: bool,
+    /// How often it has: what it says to a sign-on of before does not undo that.
+    pub(crate) host_offs: u32,
     /// Whether it is signed on and whether it rests, as was said last.
     pub(crate) told: (bool, bool),
     /// What was answered, oldest first: an approval may still follow a refusal, and any answer may come twice. It stays in
     /// `asked` for so long.
     pub(crate) answered: VecDeque<(AskedAs, Asked)>,
+    /// What nobody answered in time, oldest first, where the link's key has no DE 11 that would come round to it.
+    pub(crate) unanswered: VecDeque<AskedAs>,
     /// Requests in a row that nobody answered.
     pub(crate) timeouts: u32,
     /// Until then it takes no requests.
@@ -111,6 +118,9 @@ pub(crate) struct LinkFlight {
 
 /// Most answered messages of a link of which another answer is still understood.
 const ANSWERED_MAX: usize = 4_096;
+/// Most messages of a link that were not answered in time and of which an answer is still understood: about as many as
+/// there are numbers in DE 11.
+const UNANSWERED_MAX: usize = 1_000_000;
 
 impl LinkFlight {
     /// Whether it takes no requests, because too many were not answered.
@@ -125,6 +135,18 @@ impl LinkFlight {
         if self.answered.len() > ANSWERED_MAX
             && let Some((oldest, asked)) = self.answered.pop_front()
             && self.asked.get(&oldest) == Some(&asked)
+        {
+            self.asked.remove(&oldest);
+        }
+    }
+    /// Nobody answered in time: an answer is understood for as long as there is room.
+    pub(crate) fn keep_unanswered(&mut self, place: AskedAs) {
+        if !matches!(place, AskedAs::Rrn(..)) {
+            return;
+        }
+        self.unanswered.push_back(place);
+        if self.unanswered.len() > UNANSWERED_MAX
+            && let Some(oldest) = self.unanswered.pop_front()
         {
             self.asked.remove(&oldest);
         }

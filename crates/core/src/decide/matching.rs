@@ -13,7 +13,7 @@ impl Core {
     /// Where the answer to a message is looked up.
     pub(crate) fn asked_as(&self, upstream: &UpstreamRef, rrn: Rrn) -> AskedAs {
         if self.state.registry.link_terms(upstream.link).matching.has(11) {
-            return AskedAs::Stan(upstream.stan);
+            return AskedAs::Stan(upstream.stan, answered_by(upstream.mti + 10));
         }
         AskedAs::Rrn(rrn, answered_by(upstream.mti + 10))
     }
@@ -23,7 +23,7 @@ impl Core {
         let by_reference = !self.state.registry.link_terms(link).matching.has(11);
         let reference = answer.rrn.filter(|_| by_reference);
         let reference = reference.map(|rrn| AskedAs::Rrn(rrn, answered_by(answer.mti)));
-        let places = [reference, answer.stan.map(AskedAs::Stan)];
+        let places = [reference, answer.stan.map(|stan| AskedAs::Stan(stan, answered_by(answer.mti)))];
         let asked = &self.flight.link(link).asked;
         places.into_iter().flatten().find_map(|place| Some((place, *asked.get(&place)?)))
     }
@@ -48,7 +48,9 @@ impl Core {
     }
 }
 
-/// The answer's MTI with both classes of answers to a reversal under one.
+/// The answer's MTI with both classes of answers to a reversal under one. An answer that has kept the repeat bit of its
+/// message is the same answer.
 fn answered_by(mti: u16) -> u16 {
-    if matches!(mti, 410 | 430 | 431) { REVERSED } else { mti }
+    let mti = mti & !1;
+    if mti == 410 { REVERSED } else { mti }
 }

@@ -71,13 +71,17 @@ impl Core {
             Some(Known::Transaction(id)) => Some(id),
             Some(Known::Reversal(_)) | None => None,
         };
-        self.cancel_pin_work(&original_key);
         let original = id.and_then(|id| self.state.transactions.get(id));
         // A generic terminal may mean what it made at another moment under this number: then it is not this.
-        let is_meant = |moment| original.is_some_and(|original| original.opened.echo.de60 == moment);
-        if id.is_some() && reversal.original_moment.is_some_and(|moment| !is_meant(moment)) {
+        let waiting = self.flight.pin_by_key.get(&original_key).and_then(|slot| self.flight.pins.get(slot));
+        let made_at = waiting.map(|wait| wait.moment).or(original.map(|original| original.opened.echo.de60));
+        if let (Some(made_at), Some(moment)) = (made_at, reversal.original_moment)
+            && made_at != moment
+        {
             return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
         }
+        self.cancel_pin_work(&original_key);
+        let original = id.and_then(|id| self.state.transactions.get(id));
         let day_is_open = original.is_none_or(|t| is_open(&self.state, t.day));
         let verdict = verdict(original, reversal, day_is_open);
         let (entry, movement, saf) = match (verdict.effect, id) {

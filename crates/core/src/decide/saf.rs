@@ -12,6 +12,8 @@ use switchyard_domain::{
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
 const SIGN_ON_RETRY_MS: u64 = 5_000;
+/// The MTI of an answer to a network message.
+const NETWORK_ANSWER: u16 = 810;
 /// A send is recorded from this one on, and then each time that the count has doubled: what an issuer takes soon costs no
 /// record.
 const TRIES_RECORDED_FROM: u32 = 8;
@@ -32,6 +34,7 @@ impl Core {
         // What was asked on the connection before is not answered on this one.
         flight.asked.clear();
         flight.answered.clear();
+        flight.unanswered.clear();
         self.saf_interrupted(link);
         self.sign_on_upstream(link, now, out);
     }
@@ -51,7 +54,7 @@ impl Core {
         let flight = self.flight.link(link);
         flight.network_stan = (flight.network_stan + 1) % 1_000;
         let stan = Stan::try_from(u64::from(NETWORK_STAN_FIRST + flight.network_stan)).expect("six digits");
-        flight.asked.insert(AskedAs::Stan(stan), Asked::SignOn);
+        flight.asked.insert(AskedAs::Stan(stan, NETWORK_ANSWER), Asked::SignOn(flight.host_offs));
         flight.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
         let generation = flight.generation;
         let message = Box::new(Upstream::Network { stan, at: now, code: SIGN_ON });
@@ -62,13 +65,14 @@ impl Core {
     pub(crate) fn signed_on_upstream(
         &mut self,
         link: LinkIndex,
-        place: AskedAs,
+        (place, offs): (AskedAs, u32),
         answer: &Answer,
         out: &mut Output,
     ) -> Option<Stray> {
         let flight = self.flight.link(link);
         flight.asked.remove(&place);
-        if answer.mti != 810 {
+        if offs != flight.host_offs {
+            // It took the sign-on and then signed off, in whichever order its messages came.
             return Some(Stray::Unmatched);
         }
         if answer.code == Some(ResponseCode::APPROVED) {
@@ -103,6 +107,7 @@ impl Core {
         } else {
             flight.status = LinkStatus::Connected;
             flight.sign_on_at = None;
+            flight.host_offs = flight.host_offs.wrapping_add(1);
         }
     }
 

@@ -97,12 +97,15 @@ impl Core {
             return out.stray(link, Stray::Unmatched);
         }
         let stray = match self.asked_by(link, answer) {
-            Some((place, Asked::SignOn)) => self.signed_on_upstream(link, place, answer, out),
+            Some((place, Asked::SignOn(offs))) => self.signed_on_upstream(link, (place, offs), answer, out),
             Some((place, Asked::Saf(id))) => self.saf_answered((link, place), id, answer, now, out),
             Some((place, Asked::Transaction(id))) => {
                 self.transaction_answered((link, place), id, answer, now, out)
             }
-            Some((_, Asked::Answered)) => Some(Stray::Duplicate),
+            Some((place, Asked::Refused(id))) if answer.code.is_some_and(ResponseCode::is_approval) => {
+                self.transaction_answered((link, place), id, answer, now, out)
+            }
+            Some((_, Asked::Answered | Asked::Refused(_))) => Some(Stray::Duplicate),
             None => Some(Stray::Unmatched),
         };
         stray.into_iter().for_each(|why| out.stray(link, why));
@@ -129,7 +132,7 @@ impl Core {
         }
         let flight = self.flight.link(link);
         // Who refused, or did not know, may approve yet: then there is something to take back.
-        let known = if code.is_approval() { Asked::Answered } else { Asked::Transaction(id) };
+        let known = if code.is_approval() { Asked::Answered } else { Asked::Refused(id) };
         flight.keep_answered(place, known);
         if outcome == Outcome::Pending {
             if let Some(wait) = self.flight.upstream.get_mut(&id) {
@@ -422,8 +425,11 @@ impl Core {
                 self.give_up_unsent(opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
                 continue;
             }
-            let link = opened.as_ref().and_then(Self::link_of);
-            link.into_iter().for_each(|link| self.link_silent(link, now));
+            if let Some((upstream, rrn)) = opened.and_then(|opened| Some((opened.upstream?, opened.rrn))) {
+                self.link_silent(upstream.link, now);
+                let place = self.asked_as(&upstream, rrn);
+                self.flight.link(upstream.link).keep_unanswered(place);
+            }
             self.resolve_unknown(id, ReversalReason::NoAnswer, now, out);
         }
     }

@@ -380,3 +380,44 @@ fn what_a_link_takes_is_said_when_it_changes() {
     assert_eq!(bench.told[4..], [(LINK_A, false, false)]);
     assert_eq!(bench.refused, [(LINK_A, "05".parse().unwrap())]);
 }
+
+#[test]
+fn what_a_host_says_to_a_sign_on_of_before_does_not_undo_its_sign_off() {
+    let mut bench = Bench::new();
+    let signed = |bench: &mut Bench, on| {
+        let generation = bench.generations[0];
+        bench.step(Input::HostSigned { link: LINK_A, generation, on });
+    };
+    let asked = |bench: &Bench| *bench.sent.iter().rfind(|s| s.what == SentWhat::Network).unwrap();
+    signed(&mut bench, false);
+    bench.auto_network = false;
+    signed(&mut bench, true);
+    let first = asked(&bench);
+    signed(&mut bench, false);
+    bench.answer(&first, "00");
+    assert_eq!(bench.code(&Ask::sale_a(10, 500)), "91", "it has signed off since");
+    signed(&mut bench, true);
+    bench.answer(&first, "00");
+    assert_eq!(bench.code(&Ask::sale_a(11, 500)), "91", "it has not answered the new sign-on");
+    let second = asked(&bench);
+    bench.answer(&second, "00");
+    assert_eq!(bench.link_code(&Ask::sale_a(12, 500), "00").1, "00");
+}
+
+#[test]
+fn a_refusal_that_comes_again_and_again_is_recorded_once_and_an_approval_after_it_is_seen() {
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.pass(LINK_TIMEOUT_MS);
+    let sent = bench.last_request();
+    let late = |b: &Bench| b.records.iter().filter(|s| matches!(s.record, Record::LateAnswer { .. })).count();
+    for _ in 0..3 {
+        bench.answer(&sent, "98");
+        bench.answer(&sent, "51");
+    }
+    assert_eq!(late(&bench), 1);
+    bench.answer(&sent, "00");
+    assert_eq!(late(&bench), 2);
+    bench.drain();
+    assert_eq!(bench.model.outcome(0), Outcome::Reversed);
+}

@@ -321,3 +321,24 @@ fn a_dialect_changes_between_batches_only() {
     assert_eq!(code(&mut bench, Timed(Ask::sale(11, 500), 1)), "00");
     assert_eq!(bench.model.outcome(1), Outcome::Approved);
 }
+
+#[test]
+fn a_reversal_of_another_moment_leaves_a_sale_alone_that_waits_for_its_pin() {
+    let mut bench = bench();
+    bench.pins = Pins::Held;
+    let sale = Timed(Ask::sale(10, 500).pin(), 78);
+    let ticket = ask(&mut bench, sale);
+    assert!(bench.silent(ticket));
+    // What was made at 77 under the same number never came.
+    assert_eq!(reverse(&mut bench, Timed(sale.0, 77)), "25");
+    bench.pin_done(Pins::Right);
+    assert_eq!((bench.code_of(ticket).as_str(), bench.payable(0)), ("00", 500));
+    // The one that is meant is not done.
+    let mut bench = self::bench();
+    bench.pins = Pins::Held;
+    let ticket = ask(&mut bench, sale);
+    assert_eq!(reverse(&mut bench, sale), "00");
+    bench.pin_done(Pins::Right);
+    assert_ne!(bench.code_of(ticket), "00");
+    assert_eq!(bench.payable(0), 0);
+}
