@@ -16,6 +16,11 @@ pub(crate) mod named {
     }
 }
 
+/// What a chip says that nobody may write down: a track.
+const TRACK: [u8; 6] = [0x57, 4, 0x62, 0xD3, 0x01, 0x2F];
+/// What it says that its issuer needs.
+pub(crate) const CRYPTOGRAM: [u8; 11] = [0x9F, 0x26, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+
 /// A transaction request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask {
@@ -162,8 +167,8 @@ impl Ask {
             key_version: None,
             track2: None,
             service: None,
-            emv: self.chip.then(|| vec![0x9F, 0x26, 0]),
-            card_sequence: None,
+            emv: self.chip.then(|| [&TRACK[..], &CRYPTOGRAM].concat()),
+            card_sequence: self.chip.then_some(1),
             chip_answer: None,
             original: self.original,
             fingerprint: self.fingerprint(),

@@ -7,7 +7,7 @@
 mod ask;
 mod model;
 
-pub(crate) use ask::{Ask, Back, named};
+pub(crate) use ask::{Ask, Back, CRYPTOGRAM, named};
 pub(crate) use model::Model;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +18,10 @@ use switchyard_core::{
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, Billing, BusinessDate, CardClass, CardHash,
-    CardIssued, CardRef, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant, MerchantIndex, Pan,
-    PinBlock, Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn, SafEntry, SealedPan,
-    Stamped, Stan, Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem, UpstreamRef, UtcOffset,
-    WorkingKeys, WrappedKey,
+    CardIssued, CardRef, ChipData, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant,
+    MerchantIndex, Pan, PinBlock, Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn,
+    SafEntry, SealedPan, Stamped, Stan, Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem,
+    UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
 };
 
 /// 2026-11-18 11:06:40 at UTC.
@@ -113,6 +113,8 @@ pub(crate) struct Bench {
     pub(crate) records: Vec<Stamped>,
     pub(crate) replies: BTreeMap<u64, Vec<Reply>>,
     pub(crate) sent: Vec<Sent>,
+    /// What advices said of their chips, in order.
+    pub(crate) chips_told: Vec<Option<ChipData>>,
     /// Answers that led to nothing.
     pub(crate) strays: Vec<(LinkIndex, Stray)>,
     /// What was said of links: signed on, resting.
@@ -161,6 +163,7 @@ impl Bench {
             records: Vec::new(),
             replies: BTreeMap::new(),
             sent: Vec::new(),
+            chips_told: Vec::new(),
             strays: Vec::new(),
             told: Vec::new(),
             refused: Vec::new(),
@@ -282,6 +285,11 @@ impl Bench {
                 self.key_versions[terminal.0 as usize] = keys.version;
             }
             Effect::Send { link, generation, message } => {
+                if let Upstream::Advice { opened, chip, .. } = &*message {
+                    let kept = self.model.chips.get(&opened.id);
+                    assert_eq!(chip.as_ref(), kept, "an advice has what was recorded of its chip");
+                    self.chips_told.push(chip.clone());
+                }
                 let sent = sent_of(link, generation, &message);
                 if let Some(id) = billed_about(&sent) {
                     assert_eq!(sent.billing, self.model.billing(id), "{id}: what was billed first, always");
