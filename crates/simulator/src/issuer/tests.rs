@@ -121,7 +121,7 @@ impl Client {
             b.bytes(52, &self.zpk.encrypt_block(clear)).unwrap();
         }
         if let Some(data) = ask.told_by_chip.filter(|data| !data.is_empty()) {
-            b.text(55, &crate::hex::encode(data)).unwrap();
+            edition::write_chip(&mut b, data).unwrap();
         }
         if let Some((mti, stan)) = ask.original {
             b.text(90, &format!("{mti:04x}{stan:06}{TRANSMITTED:010}{:011}{:011}", 48_023_100, 0)).unwrap();
