@@ -1,6 +1,6 @@
 //! Requests with every field overridable.
 
-use super::{CARD_A, CARD_B, ON_US, card_hash, card_ref, stan};
+use super::{CARD_A, CARD_B, CRYPTOGRAM, ON_US, card_hash, card_ref, stan};
 use switchyard_core::{Card, Financial, OriginalRef, Reversal};
 use switchyard_domain::{
     Amount, AuthCode, Currency, Echo, Fingerprint, MessageClass, Pan, PinBlock, ReversalReason, Rrn,
@@ -18,8 +18,6 @@ pub(crate) mod named {
 
 /// What a chip says that nobody may write down: a track.
 const TRACK: [u8; 6] = [0x57, 4, 0x62, 0xD3, 0x01, 0x2F];
-/// What it says that its issuer needs.
-pub(crate) const CRYPTOGRAM: [u8; 11] = [0x9F, 0x26, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 
 /// A transaction request.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@
 mod ask;
 mod model;
 
-pub(crate) use ask::{Ask, Back, CRYPTOGRAM, named};
+pub(crate) use ask::{Ask, Back, named};
 pub(crate) use model::Model;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ use switchyard_domain::{
     UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
 };
 
+/// What a chip says that its issuer needs.
+pub(crate) const CRYPTOGRAM: [u8; 11] = [0x9F, 0x26, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 /// 2026-11-18 11:06:40 at UTC.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000_000);
 /// Milliseconds that the links wait for an answer.
