@@ -358,6 +358,9 @@ pub struct UpstreamRequest {
     pub auth_code: Option<AuthCode>,
     /// DE 6, 10, 16 and 51.
     pub billing: Option<Billing>,
+    /// For how long an answer is waited for, milliseconds from [`UpstreamRef::transmitted_at`]. What has not left well
+    /// before must not leave any more, whatever the link's time has been changed to.
+    pub timeout_ms: u32,
 }
 
 /// What a command did.

@@ -155,8 +155,8 @@ impl Core {
         request.billing = self.billing(kind, amount, None, link, now).ok().flatten();
         self.emit(Record::Rerouted { transaction: id, upstream }, Actor::Switch, now, out);
         self.convert(id, request.billing, Actor::Switch, now, out);
-        let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
-        self.flight.postpone(id, now.plus_micros(timeout_ms * 1_000));
+        request.timeout_ms = self.timeout_ms(link);
+        self.flight.postpone(id, now.plus_micros(u64::from(request.timeout_ms) * 1_000));
         if let Some(wait) = self.flight.upstream.get_mut(&id) {
             wait.unsent = false;
         }

@@ -251,7 +251,7 @@ impl Core {
 
     /// Counts a send. One in so many is recorded, so that a process that begins knows what has been tried for long.
     fn note_try(&mut self, link: LinkIndex, id: SafId, now: Timestamp, out: &mut Output) {
-        let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
+        let timeout_ms = u64::from(self.timeout_ms(link));
         let deadline = now.plus_micros(timeout_ms * 1_000);
         let backoff = Backoff { first_ms: self.config.saf_retry_ms, most_ms: self.config.saf_retry_ms_max };
         let Some(lane) = self.state.saf.lane_of(id) else { return };

@@ -80,7 +80,13 @@ impl Core {
             original: original.and_then(|t| t.opened.upstream),
             auth_code: original.and_then(|t| t.reply).and_then(|r| r.auth_code),
             billing,
+            timeout_ms: opened.upstream.map_or(0, |upstream| self.timeout_ms(upstream.link)),
         }
+    }
+
+    /// For how long a link's answers are waited for.
+    pub(crate) fn timeout_ms(&self, link: LinkIndex) -> u32 {
+        self.state.registry.link(link).map_or(0, |link| link.answer_timeout_ms)
     }
 
     /// An issuer says something. What was not asked on this connection is not an answer.

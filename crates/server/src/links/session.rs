@@ -287,7 +287,9 @@ impl<'a> Session<'a> {
                 // The core's own time: the wall clock may have been set back since.
                 let now = Timestamp(self.shared.clock.load(Ordering::Relaxed));
                 let waited = now.micros_since(upstream.transmitted_at);
-                Duration::from_micros(waited) >= self.queue.in_force.answer_timeout().mul_f32(LEAVES_WITHIN)
+                // The core's time for this request: the link's may have been changed since.
+                let timeout = Duration::from_millis(u64::from(request.timeout_ms));
+                Duration::from_micros(waited) >= timeout.mul_f32(LEAVES_WITHIN)
             }),
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
