@@ -3,9 +3,9 @@
 use switchyard_domain::Timestamp;
 
 /// A step forward up to which a wall clock is believed at once, microseconds: five minutes.
-pub const STEP_MICROS_MAX: u64 = 300_000_000;
+const STEP_MICROS_MAX: u64 = 300_000_000;
 /// For how long a larger step has to stay before it is believed, microseconds: a minute.
-pub const STEP_PROVEN_MICROS: u64 = 60_000_000;
+const STEP_PROVEN_MICROS: u64 = 60_000_000;
 
 /// What the core is told the time is.
 ///
@@ -14,8 +14,8 @@ pub const STEP_PROVEN_MICROS: u64 = 60_000_000;
 /// of a reversal) would wait for as long as the clock was set back.
 ///
 /// Time that was told once is in the ledger and does not go back, so a clock that shows another year for a moment would
-/// have changed the year for good. A step of more than [`STEP_MICROS_MAX`] therefore has to stay for
-/// [`STEP_PROVEN_MICROS`] before the time follows it.
+/// have changed the year for good. A step of more than five minutes therefore has to stay for a minute before the time
+/// follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     at: Timestamp,
