@@ -14,6 +14,7 @@ use crate::operation::{
 };
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
+use crate::product::{Product, ProductIndex, ProductTerms};
 use crate::risk::{RiskFinding, RiskRules};
 use crate::routing::{RoutingRules, StandInRules};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
@@ -280,6 +281,10 @@ pub enum Record {
     MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
     /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
+    /// A card product that ranges may name from here on; products are numbered in order.
+    ProductAdded { product: Box<Product>, reason: Reason },
+    /// A card product has other names, refuses other kinds or asks for a PIN from another amount on.
+    ProductChanged { product: ProductIndex, change: Box<Changed<ProductTerms>>, reason: Reason },
 }
 
 impl Record {
@@ -373,7 +378,9 @@ impl Record {
             | Self::CaseRaised { .. }
             | Self::LinkChanged { .. }
             | Self::MerchantChanged { .. }
-            | Self::TerminalChanged { .. } => None,
+            | Self::TerminalChanged { .. }
+            | Self::ProductAdded { .. }
+            | Self::ProductChanged { .. } => None,
         }
     }
 }
