@@ -497,6 +497,15 @@ fn changes_of_what_is_registered() -> Vec<Record> {
     ]
 }
 
+fn what_chips_said() -> Vec<Record> {
+    let objects = vec![0x9F, 0x26, 2, 1, 2];
+    let transaction = TransactionId(11);
+    vec![
+        Record::ChipKept { transaction, chip: ChipData { sequence: Some(1), objects } },
+        Record::ChipKept { transaction, chip: ChipData { sequence: None, objects: vec![] } },
+    ]
+}
+
 /// Products, and what names them: a range, a transaction, a rule.
 fn card_products() -> Vec<Record> {
     let reason = || "a test".parse::<Reason>().unwrap();
@@ -559,6 +568,7 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(scripts_for_issuers())
         .chain(keys_that_wait())
         .chain(changes_of_what_is_registered())
+        .chain(what_chips_said())
         .chain(card_products());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
