@@ -243,6 +243,7 @@ impl<'a> Reader<'_, '_, 'a> {
             stan: self.stan()?,
             batch: de60.batch,
             amount,
+            stands: None,
             reason,
             original_moment: None,
             fingerprint: self.fingerprint(de60, amount, &self.original()?)?,

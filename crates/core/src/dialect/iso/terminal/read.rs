@@ -235,20 +235,11 @@ impl Reader<'_, '_, '_> {
     }
     fn reversal(&self) -> Result<ReversalDraft, Refusal> {
         let named = self.named()?.ok_or(Refusal::missing(original::element(self.edition)))?;
-        let is_partial = match self.edition {
-            Edition::Iso87 => {
-                self.message.text(95).is_some_and(|text| text.bytes().take(12).any(|b| b != b'0'))
-            }
-            Edition::Iso93 | Edition::Iso2003 => self.optional_number(24)? == Some(PARTIAL_REVERSAL),
-        };
-        if is_partial {
-            return Err(Refusal::not_offered("a reversal of a part"));
-        }
         let original_class =
             if named.mti / 100 == 1 { MessageClass::Authorization } else { MessageClass::Financial };
         let track2 = self.clear_track()?;
         let card = DraftCard::from_clear(self.pan()?, self.expiry()?, track2.as_ref())?;
-        let amount = self.amount()?.ok_or(Refusal::missing(4))?;
+        let (amount, stands) = self.reversed()?;
         let kind = if original_class == MessageClass::Authorization {
             TransactionKind::PreAuth
         } else {
@@ -260,13 +251,36 @@ impl Reader<'_, '_, '_> {
             stan: named.stan,
             batch: BatchNumber::OPEN,
             amount,
+            stands,
             reason: self.reason()?,
             original_moment: Some(named.moment),
-            // Asked or told, it is the same reversal.
-            fingerprint: Fingerprint { type_code: 0, ..self.fingerprint(amount, &OriginalRef::default())? },
+            // Asked or told, it is the same reversal; one of a part is told from another by what it leaves.
+            fingerprint: Fingerprint {
+                type_code: 0,
+                ..self.fingerprint(stands.unwrap_or(amount), &OriginalRef::default())?
+            },
             echo: self.echo(named.moment, amount.currency, card.expiry())?,
             card,
         })
+    }
+    /// The amount of a reversal's original, and what stands of it where only a part is taken back. In 1987 they are DE 4
+    /// and DE 95; since 1993, with DE 24 = 401, DE 30 and DE 4. Where nothing stands it is a reversal of the whole.
+    fn reversed(&self) -> Result<(Amount, Option<Amount>), Refusal> {
+        let amount = self.amount()?.ok_or(Refusal::missing(4))?;
+        let (de, whole, stands) = if self.edition.is_first() {
+            let stands = money::read_replacement(self.message).map_err(Refusal::malformed)?;
+            (95, amount, stands.unwrap_or(0))
+        } else if self.optional_number(24)? == Some(PARTIAL_REVERSAL) {
+            let whole = money::read_original_amount(self.message, self.edition, amount.currency);
+            (30, whole.map_err(Refusal::malformed)?.ok_or(Refusal::missing(30))?, amount.minor)
+        } else {
+            (30, amount, 0)
+        };
+        match stands {
+            0 => Ok((whole, None)),
+            _ if stands < whole.minor => Ok((whole, Some(Amount::new(stands, whole.currency)))),
+            _ => Err(Refusal::malformed(de)),
+        }
     }
     /// DE 39 of 1987, DE 25 since.
     fn reason(&self) -> Result<ReversalReason, Refusal> {
