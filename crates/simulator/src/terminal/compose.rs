@@ -223,11 +223,10 @@ impl Composer<'_> {
     /// 0620, 951: what a chip made of the scripts in the answer to an earlier transaction.
     ///
     /// # Errors
-    /// [`SimError::Limit`] in a generic dialect, which has no such message; [`SimError::NotSignedOn`] where it needs keys,
-    /// [`SimError::Build`] when an element does not take its value.
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn script_result(&self, stan: Stan, run: &ScriptRun) -> Result<Vec<u8>, SimError> {
-        if self.terminal.speech.is_generic() {
-            return Err(SimError::Limit { what: "script results of generic terminals" });
+        if let Some(generic) = self.generic() {
+            return generic.script_result(stan, run);
         }
         let mut body = Vec::with_capacity(160);
         let mut b = dialect().builder(&mut body, Mti::new(0x0620));

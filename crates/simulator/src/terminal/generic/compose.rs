@@ -8,6 +8,7 @@ use crate::terminal::ask::Asking;
 use crate::terminal::chip;
 use crate::terminal::compose::{Composer, UNKNOWN_TERMINAL, UploadItem, service_account};
 use crate::terminal::order::{Order, Tamper};
+use crate::terminal::script::ScriptRun;
 use switchyard_domain::{BatchTotals, Currency, Stan, Timestamp, TransactionKind};
 use switchyard_wire::{Envelope, EnvelopeKind, MtiVersion};
 
@@ -179,6 +180,19 @@ impl GenericComposer<'_> {
         self.amount(&mut elements, item.amount_minor);
         self.named(&mut elements, 200, item.stan, item.at);
         let body = self.build(Asking::Upload, &elements, Tamper::None)?;
+        self.frame(&body)
+    }
+
+    /// What a chip made of the scripts in the answer to a transaction, which DE 90 or 56 names.
+    pub(in crate::terminal) fn script_result(
+        &self,
+        stan: Stan,
+        run: &ScriptRun,
+    ) -> Result<Vec<u8>, SimError> {
+        let mut elements = self.of(stan, self.composer.now, Tamper::None);
+        elements.bytes(55, Composer::script_tags(run));
+        self.named(&mut elements, selector(run.kind).mti, run.stan, run.at);
+        let body = self.build(Asking::ScriptResult, &elements, Tamper::None)?;
         self.frame(&body)
     }
 

@@ -17,6 +17,7 @@
 //! | x500 | | reconciliation: compares totals; 960000 in DE 3 ends an upload |
 //! | x520 | | the same as an advice: the batch ends whatever comes out |
 //! | x320 | | one transaction of the batch, when the totals differed |
+//! | x620 | | results of scripts: DF31 in DE 55, DE 90 or 56, or DE 37 |
 //! | x800, x820 | 001 and 161, 801 and 811 | sign-on and key change: working keys |
 //! | | 002, 802; 301, 831 | sign-off; echo |
 //!

@@ -9,7 +9,8 @@ use crate::dialect::draft::{
 };
 use crate::dialect::elements::Elements;
 use crate::dialect::iso::{Edition, chip, entry, link, money, original};
-use crate::input::{KeyForm, OriginalRef};
+use crate::dialect::scripts::Scripts;
+use crate::input::{KeyForm, OriginalRef, ScriptResult};
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, PinBlock,
     ReversalReason, Rrn, TerminalId, TransactionKind,
@@ -41,7 +42,8 @@ pub fn read(message: &Message<'_, '_>, edition: Edition) -> Result<Parsed, Refus
         | Action::Reversal
         | Action::Totals { .. }
         | Action::Upload
-        | Action::UploadEnd => MacRequirement::in_element(message, mac_element(message)),
+        | Action::UploadEnd
+        | Action::ScriptResult => MacRequirement::in_element(message, mac_element(message)),
     };
     Ok(Parsed { terminal, merchant, mac, draft: reader.draft(action)? })
 }
@@ -94,7 +96,8 @@ impl Reader<'_, '_, '_> {
             return Err(if self.message.has(de) { Refusal::unknown() } else { Refusal::missing(de) });
         }
         let (processing_code, is_tip) = (self.optional_number(3)?, self.is_tip()?);
-        Ok(Selector { mti: self.mti, processing_code, is_covered, is_tip, network_code })
+        let has_chip = self.message.has(55);
+        Ok(Selector { mti: self.mti, processing_code, is_covered, is_tip, has_chip, network_code })
     }
     /// The tip that DE 54 names, which DE 4 contains or is.
     fn tip(&self) -> Result<Option<Amount>, Refusal> {
@@ -129,11 +132,23 @@ impl Reader<'_, '_, '_> {
                 let count = totals::count(&totals::read(self.message, self.edition)?);
                 Draft::BatchUpload { stan: self.stan()?, batch, upload: UploadDraft::End { count } }
             }
+            Action::ScriptResult => Draft::ScriptResult(Box::new(self.script_result()?)),
             Action::Upload => {
                 let upload = UploadDraft::Items(vec![self.uploaded()?]);
                 Draft::BatchUpload { stan: self.stan()?, batch, upload }
             }
         })
+    }
+    /// What a chip made of the scripts in the answer to the transaction that DE 90 or 56 names, or DE 37.
+    fn script_result(&self) -> Result<ScriptResult, Refusal> {
+        let original = self.original()?;
+        if original.batch_stan.is_none() && original.rrn.is_none() {
+            return Err(Refusal::missing(original::element(self.edition)));
+        }
+        let Scripts { results, verification, counter } =
+            Scripts::read(&chip::read(self.message).ok_or(Refusal::malformed(55))?)?;
+        let (stan, batch) = (self.stan()?, BatchNumber::OPEN);
+        Ok(ScriptResult { stan, batch, original, results, verification, counter })
     }
     /// One transaction of the batch: under its own number, or under that which DE 90 or 56 names.
     fn uploaded(&self) -> Result<UploadedDraft, Refusal> {

@@ -14,6 +14,7 @@ use switchyard_domain::{
 use switchyard_wire::{De, Dialect, Message, Mti};
 
 mod parts;
+mod scripts;
 
 const PAN: &str = "6225880000000008";
 const TERMINAL: &str = "T0000001";
