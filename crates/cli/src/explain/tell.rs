@@ -154,6 +154,14 @@ impl<'t> Teller<'t> {
                     went: self.replied_and_queued(reply, saf.as_ref()),
                 }
             }
+            Record::PartReversed { reason, stands, reply, saf, .. } => Told {
+                came: vec![format!(
+                    "x400 from terminal {}: reversal of a part, because of {reason:?}",
+                    self.terminal
+                )],
+                decision: vec![format!("a part is given back, and {stands} of it stands")],
+                went: self.replied_and_queued(reply, saf.as_ref()),
+            },
             Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
@@ -459,7 +467,7 @@ impl<'t> Teller<'t> {
         let class = match opened.key.class {
             MessageClass::Authorization => "01",
             MessageClass::Financial => "02",
-            MessageClass::Reversal => "04",
+            MessageClass::Reversal | MessageClass::PartReversal => "04",
         };
         let card = opened.card.as_ref().map_or("no card".to_owned(), |card| card.masked.to_string());
         let entry = opened.echo.entry_mode.map_or(String::new(), |mode| format!(", entry mode {mode:03}"));
