@@ -243,6 +243,12 @@ impl Planner {
                 let undone = original.or(movement.map(|movement| movement.transaction));
                 self.moved(sequence, at, movement.as_ref(), (undone.unwrap_or(TransactionId(0)), None))?;
             }
+            Record::PartReversed { original, entry, movements, .. } => {
+                self.post(sequence, entry)?;
+                for movement in movements.iter().flatten() {
+                    self.moved(sequence, at, Some(movement), (*original, None))?;
+                }
+            }
             Record::RiskFlagged { .. } | Record::PayoutReleased { .. } => self.held.observe(record),
             _ => {}
         }

@@ -72,6 +72,28 @@ fn three_merchants_two_days_every_kind_of_movement() {
 }
 
 #[test]
+fn a_sale_of_which_a_part_was_taken_back_costs_what_stands_of_it() {
+    let mut log = Log::new();
+    log.plan(FeePlan { fixed_minor: 10, minimum_minor: 50, ..china(1) });
+    let merchant = log.merchant("m", 1);
+    let sale = log.sale(merchant, CardClass::Credit, 20_000); // 90 + 10
+    log.reverse_part(&sale, 12_000); // 54 + 10
+    let capped = log.sale(merchant, CardClass::Debit, 500_000); // 1300
+    log.reverse_part(&capped, 400_000); // 1300 still
+    let gone = log.sale(merchant, CardClass::Credit, 10_000);
+    log.reverse_part(&gone, 4_000);
+    log.reverse(&Sale { amount: 4_000, ..gone }, TransactionKind::Sale);
+    let plan = log.close();
+    check(&plan.merchants()[0], ((2, 412_000), (0, 0), (4, 534_000), 1_364, 0, 410_636, 410_636, 0));
+    assert_eq!(plan.lines_of(&plan.merchants()[0]).count(), 10);
+    // What a refund gives back of the fee follows from what stands, too: 12 000 cost 64, and 50 is the least.
+    log.refund(&sale, 6_000); // 6 000 left: 27 + 10, at least 50
+    log.refund(&sale, 6_000); // and the rest
+    let plan = log.close();
+    check(&plan.merchants()[0], ((0, 0), (2, 12_000), (0, 0), -64, 0, -11_936, 0, -11_936));
+}
+
+#[test]
 fn an_undone_refund_takes_its_fee_back_even_days_later() {
     let mut log = Log::new();
     log.plan(china(1));

@@ -55,7 +55,7 @@ pub(crate) fn find(
     }
     // The issuer has not heard of it yet, or has refused to: what follows must not overtake it, nor go to an issuer that
     // knows of nothing; advices do not, they wait in the same queue.
-    if !request.kind.is_advice() && state.saf.is_advised(opened.id) {
+    if !request.kind.is_advice() && state.saf.is_untold(opened.id) {
         return Err(ResponseCode::MALFUNCTION);
     }
     permitted(state, config, key, request, original).map_err(|code| {

@@ -145,6 +145,12 @@ impl Saf {
         let ids = self.of_transaction.range((transaction, SafId(0))..=(transaction, SafId(u64::MAX)));
         ids.filter_map(|(_, id)| self.get(*id))
     }
+    /// Whether there is something that the issuer has to hear before anything can follow the transaction, and has not heard or
+    /// refused to: its advice, or that a part of it was taken back.
+    pub(crate) fn is_untold(&self, transaction: TransactionId) -> bool {
+        let tells = |entry: &SafEntry| matches!(entry.kind, SafKind::Advice | SafKind::PartReversal);
+        self.about(transaction).any(tells)
+    }
     /// Whether the advice of a transaction has not reached its issuer.
     pub(crate) fn is_advised(&self, transaction: TransactionId) -> bool {
         self.about(transaction).any(|entry| entry.kind == SafKind::Advice)
