@@ -32,9 +32,8 @@ impl State {
 
     fn reduce(&mut self, id: TransactionId, stands: Amount) -> Result<(), ApplyError> {
         let missing = || missing_number("transaction", id.0);
-        let advice = self.transactions.get(id).ok_or_else(missing)?.advice;
         self.count_risk(id, Count::Gone);
-        advice.into_iter().for_each(|why| self.advised(id, why, Count::Gone));
+        self.count_stood_in(id, Count::Gone);
         let transaction = self.transactions.get_mut(id).ok_or_else(missing)?;
         let (whole, opened) = (transaction.opened.amount.minor, &mut transaction.opened);
         transaction.taken_minor = transaction.taken_minor.saturating_add(whole.saturating_sub(stands.minor));
@@ -49,7 +48,7 @@ impl State {
         if let Some((_, held)) = self.risk.held.get_mut(&id) {
             *held = stands;
         }
-        advice.into_iter().for_each(|why| self.advised(id, why, Count::Stands));
+        self.count_stood_in(id, Count::Stands);
         self.count_risk(id, Count::Stands);
         Ok(())
     }
