@@ -329,3 +329,36 @@ fn what_a_risk_rule_holds_is_carried_over_until_it_is_released() {
     log.push(Record::PayoutReleased { transaction: held.id, reason: "confirmed".into() });
     assert_eq!(paid(&log.close()), (400, 400));
 }
+
+#[test]
+fn what_was_voided_or_refunded_of_a_held_payout_is_not_held_any_more() {
+    let mut log = Log::new();
+    log.plan(FeePlan { debit_ppm: 0, ..china(1) });
+    let merchant = log.merchant("茶馆", 1);
+    log.sale(merchant, CardClass::Debit, 1_000);
+    let [voided, refunded, undone] = [400, 300, 70].map(|minor| {
+        let sale = log.sale(merchant, CardClass::Debit, minor);
+        log.push(Record::RiskFlagged {
+            transaction: sale.id,
+            merchant,
+            amount: Amount::new(minor, Currency::CNY),
+            finding: RiskFinding { version: 1, rules: vec![1], score: 0, verdict: RiskVerdict::HoldPayout },
+            stands: true,
+        });
+        sale
+    });
+    let paid = |plan: &DayPlan| (plan.merchants()[0].net_minor, plan.merchants()[0].payout_minor);
+    log.void(&voided);
+    log.refund(&refunded, 100);
+    let back = log.refund(&undone, 70);
+    // 200 of the second one are held, and nothing of the others.
+    assert_eq!(paid(&log.close()), (1_200, 1_000));
+    // The refund is taken back: what it had given back is held again, and the 70 are not paid out.
+    log.reverse(&back, TransactionKind::Refund);
+    log.sale(merchant, CardClass::Debit, 5);
+    assert_eq!(paid(&log.close()), (275, 5));
+    log.refund(&refunded, 200);
+    log.refund(&undone, 70);
+    log.sale(merchant, CardClass::Debit, 6);
+    assert_eq!(paid(&log.close()), (6, 6));
+}
