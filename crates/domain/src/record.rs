@@ -272,7 +272,8 @@ pub enum Record {
     WaitingKeysTranslated { keys: Vec<(WaitingKey, KeyRecord)> },
     /// How many PIN blocks of a terminal did not open since a moment: the first of them, or of those after a day.
     PinsMalformed { terminal: TerminalIndex, count: u32, since: Timestamp },
-    /// A terminal took back what still stands: the reversal of the record before was refused, and somebody has to look.
+    /// Somebody has to look: a terminal took back what still stands and the reversal of the record before was refused, or
+    /// the record before approved what belongs to a batch that its terminal has closed.
     CaseRaised { transaction: TransactionId, terminal: TerminalIndex, batch: BatchNumber, case: BatchCase },
     /// A link is reached or spoken to in another way from here on.
     LinkChanged { link: LinkIndex, change: Box<Changed<LinkSettings>>, reason: Reason },
@@ -280,6 +281,8 @@ pub enum Record {
     MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
     /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
+    /// Differences of a batch that the records after this one close: more of them than the last record should hold.
+    BatchCompared { terminal: TerminalIndex, batch: BatchNumber, cases: Vec<BatchCase> },
 }
 
 impl Record {
@@ -373,7 +376,8 @@ impl Record {
             | Self::CaseRaised { .. }
             | Self::LinkChanged { .. }
             | Self::MerchantChanged { .. }
-            | Self::TerminalChanged { .. } => None,
+            | Self::TerminalChanged { .. }
+            | Self::BatchCompared { .. } => None,
         }
     }
 }
@@ -459,6 +463,8 @@ pub enum Decode {
 impl Stamped {
     /// Version of the encoding.
     pub const FORMAT: u8 = 1;
+    /// Most bytes of an encoded record: the ledger takes none that is longer.
+    pub const BYTES_MAX: usize = 64 * 1024;
 
     /// Appends the encoded record to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {

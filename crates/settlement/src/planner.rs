@@ -134,10 +134,10 @@ impl Planner {
     /// it.
     pub fn needs_originals(&self) -> bool {
         self.refunds.may_read_again()
-            && self.refunds.lines().any(|(line, remaining)| {
+            && self.refunds.lines().any(|(line, shares)| {
                 let line = self.lines.get(line);
                 let terms = self.registry.terms(line.merchant, line.plan_place, line.priced);
-                remaining.is_none() && terms.is_ok_and(|terms| terms.refund_returns_fee)
+                shares.is_none() && terms.is_ok_and(|terms| terms.refund_returns_fee)
             })
     }
     /// Takes a record once more, after the fence was observed. All of them may be passed, or only
@@ -228,9 +228,11 @@ impl Planner {
             Record::MerchantRegistered(merchant) => self.registry.merchant_registered(merchant),
             Record::TerminalRegistered(terminal) => self.registry.terminals.push(terminal.id),
             Record::AccountFunded { entry } => self.post(sequence, entry)?,
+            Record::Opened(opened) => self.held.opened(opened),
             Record::Decided { opened, entry, movement, .. }
             | Record::Advised { opened, entry, movement, .. } => {
                 self.post(sequence, entry)?;
+                self.held.opened(opened);
                 self.moved(sequence, at, movement.as_ref(), (opened.id, opened.original))?;
             }
             Record::Resolved { transaction, entry, movement, .. } => {

@@ -307,3 +307,57 @@ fn what_a_risk_rule_holds_is_carried_over_until_it_is_released() {
     log.push(Record::PayoutReleased { transaction: held.id, reason: "confirmed".into() });
     assert_eq!(paid(&log.close()), (400, 400));
 }
+
+#[test]
+fn what_was_voided_or_refunded_of_a_held_payout_is_not_held_any_more() {
+    let mut log = Log::new();
+    log.plan(FeePlan { debit_ppm: 0, ..china(1) });
+    let merchant = log.merchant("茶馆", 1);
+    log.sale(merchant, CardClass::Debit, 1_000);
+    let [voided, refunded, undone] = [400, 300, 70].map(|minor| {
+        let sale = log.sale(merchant, CardClass::Debit, minor);
+        log.push(Record::RiskFlagged {
+            transaction: sale.id,
+            merchant,
+            amount: Amount::new(minor, Currency::CNY),
+            finding: RiskFinding { version: 1, rules: vec![1], score: 0, verdict: RiskVerdict::HoldPayout },
+            stands: true,
+        });
+        sale
+    });
+    let paid = |plan: &DayPlan| (plan.merchants()[0].net_minor, plan.merchants()[0].payout_minor);
+    log.void(&voided);
+    log.refund(&refunded, 100);
+    let back = log.refund(&undone, 70);
+    // 200 of the second one are held, and nothing of the others.
+    assert_eq!(paid(&log.close()), (1_200, 1_000));
+    // The refund is taken back: what it had given back is held again, and the 70 are not paid out.
+    log.reverse(&back, TransactionKind::Refund);
+    log.sale(merchant, CardClass::Debit, 5);
+    assert_eq!(paid(&log.close()), (275, 5));
+    log.refund(&refunded, 200);
+    log.refund(&undone, 70);
+    log.sale(merchant, CardClass::Debit, 6);
+    assert_eq!(paid(&log.close()), (6, 6));
+}
+
+#[test]
+fn a_refund_of_a_sale_and_its_tip_gives_both_fees_back() {
+    let mut log = Log::new();
+    log.plan(FeePlan { fixed_minor: 10, ..china(1) });
+    let merchant = log.merchant("m", 1);
+    let sale = log.sale(merchant, CardClass::Debit, 10_000);
+    let tip = log.tip(&sale, 2_000);
+    let charged = log.close().merchants()[0].fees_minor;
+    assert_eq!(charged, (35 + 10) + (7 + 10));
+    // Refunds take the sale first, whatever the day.
+    let returned = [log.refund(&sale, 4_000), log.refund(&sale, 7_000)].map(|refund| refund.amount);
+    assert_eq!(returned, [4_000, 7_000]);
+    // 6 000 and 2 000 are left, then 1 000 of the tip, which costs 4 (3.5 half up) and 10.
+    assert_eq!(log.close().merchants()[0].fees_minor, -(charged - 14));
+    let last = log.refund(&sale, 1_000);
+    assert_eq!(log.close().merchants()[0].fees_minor, -14);
+    log.reverse(&last, TransactionKind::Refund);
+    assert_eq!(log.close().merchants()[0].fees_minor, 14, "an undone refund takes its share back");
+    assert_eq!(tip.amount, 2_000);
+}
