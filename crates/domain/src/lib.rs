@@ -20,6 +20,7 @@ mod batch;
 mod card;
 mod ceremony;
 mod change;
+mod chip;
 mod code;
 mod currency;
 mod device;
@@ -30,6 +31,7 @@ mod money;
 mod operation;
 mod party;
 mod posting;
+mod product;
 mod record;
 mod risk;
 mod routing;
@@ -45,6 +47,7 @@ pub use card::{
 };
 pub use ceremony::{KeyCipher, KeyMove, KeyPlan, LmkChange};
 pub use change::{Changed, LinkSettings, TerminalSettings};
+pub use chip::{CHIP_BYTES_MAX, ChipData};
 pub use code::ResponseCode;
 pub use currency::Currency;
 pub use device::{
@@ -70,6 +73,9 @@ pub use party::{
     RouteTarget, Terminal, TerminalDialect, TerminalMac, TerminalProfile, WorkingKeys, WrappedKey,
 };
 pub use posting::{Entry, Phase, Posting, Transfer, TransferId};
+pub use product::{
+    CardGroup, CardKind, Funding, PRODUCTS_MAX, Product, ProductCode, ProductIndex, ProductTerms, Scheme,
+};
 pub use record::{Actor, Decode, FileDigest, Record, ReversalEffect, Stamped, UploadedItem};
 pub use risk::{
     RISK_MINUTES_MAX, RISK_RULES_MAX, RISK_SLIDING_MAX, RiskAction, RiskError, RiskFinding, RiskRule,

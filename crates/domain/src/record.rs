@@ -5,6 +5,7 @@ use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ceremony::{KeyMove, KeyPlan, LmkChange};
 use crate::change::{Changed, LinkSettings, TerminalSettings};
+use crate::chip::ChipData;
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
@@ -14,6 +15,7 @@ use crate::operation::{
 };
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
+use crate::product::{Product, ProductIndex, ProductTerms};
 use crate::risk::{RiskFinding, RiskRules};
 use crate::routing::{RoutingRules, StandInRules};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
@@ -281,6 +283,12 @@ pub enum Record {
     MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
     /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
+    /// What the advice of a transaction tells its issuer of the chip.
+    ChipKept { transaction: TransactionId, chip: ChipData },
+    /// A card product that ranges may name from here on; products are numbered in order.
+    ProductAdded { product: Box<Product>, reason: Reason },
+    /// A card product has other names, refuses other kinds or asks for a PIN from another amount on.
+    ProductChanged { product: ProductIndex, change: Box<Changed<ProductTerms>>, reason: Reason },
     /// Differences of a batch that the records after this one close: more of them than the last record should hold.
     BatchCompared { terminal: TerminalIndex, batch: BatchNumber, cases: Vec<BatchCase> },
 }
@@ -377,6 +385,9 @@ impl Record {
             | Self::LinkChanged { .. }
             | Self::MerchantChanged { .. }
             | Self::TerminalChanged { .. }
+            | Self::ChipKept { .. }
+            | Self::ProductAdded { .. }
+            | Self::ProductChanged { .. }
             | Self::BatchCompared { .. } => None,
         }
     }

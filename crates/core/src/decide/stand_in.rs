@@ -63,6 +63,7 @@ impl Core {
         let saf = self.saf_entry(SafKind::Advice, opened.id, upstream, ReversalReason::Other);
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let (echo, actor) = (opened.echo, Actor::Terminal(opened.key.terminal));
+        let scheme = self.state.scheme_of(opened.card_class);
         let flagged = finding.as_ref().map(|_| opened.clone());
         let id = opened.id;
         self.emit(
@@ -71,11 +72,13 @@ impl Core {
             now,
             out,
         );
-        self.convert(id, billing, actor, now, out);
+        self.convert(id, billing, actor.clone(), now, out);
+        self.keep_chip(id, request, actor, now, out);
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }
-        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, approved: None });
+        let reply =
+            Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, scheme, approved: None });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
         self.hurry(Some(&saf), now, out);
     }
@@ -102,6 +105,7 @@ impl Core {
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         self.emit(Record::Rerouted { transaction: opened.id, upstream }, Actor::Switch, now, out);
         self.convert(opened.id, billing, Actor::Switch, now, out);
+        self.keep_chip(opened.id, request, Actor::Switch, now, out);
         let saf = self.saf_entry(SafKind::Advice, opened.id, upstream, ReversalReason::Other);
         let facts = ReplyFacts {
             auth_code: Some(crate::decide::issuer::auth_code(opened.id)),

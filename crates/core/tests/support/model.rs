@@ -3,10 +3,10 @@
 use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchSums, BatchTotals, Billing, CardClass, CaseId, Currency, ExchangeRate,
-    MerchantIndex, Movement, Outcome, Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow,
-    Rrn, SafEntry, SafFinding, SafId, SafKind, Scope, ScriptReport, Stamped, TerminalIndex, TransactionId,
-    TransactionKind, TransactionOpened,
+    BatchNumber, BatchSide, BatchSums, BatchTotals, Billing, CHIP_BYTES_MAX, CardClass, CaseId, ChipData,
+    Currency, ExchangeRate, MerchantIndex, Movement, Outcome, Record, ReversalEffect, RiskSubject, RiskTest,
+    RiskVerdict, RiskWindow, Rrn, SafEntry, SafFinding, SafId, SafKind, Scope, ScriptReport, Stamped,
+    TerminalIndex, TransactionId, TransactionKind, TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) kept: BTreeSet<TransactionId>,
     /// Transactions whose issuers are told, or were, what became of their scripts.
     pub(crate) scripted: BTreeSet<TransactionId>,
+    /// What the chips of transactions said that their issuers hear of later.
+    pub(crate) chips: BTreeMap<TransactionId, ChipData>,
     /// What the messages about a transaction say of its cardholder's billing.
     billing: BTreeMap<TransactionId, Billing>,
     /// Rates in the order in which they were set.
@@ -240,6 +242,11 @@ impl Model {
                 told.opened.amount = *amount;
             }
             Record::RateSet { rate, .. } => self.rates.push(*rate),
+            Record::ChipKept { transaction, chip } => {
+                assert!(chip.objects.len() <= CHIP_BYTES_MAX);
+                let again = self.chips.insert(*transaction, chip.clone());
+                assert!(again.is_none(), "a chip speaks once in a transaction");
+            }
             Record::Converted { transaction, billing } => self.convert(*transaction, billing),
             Record::MerchantNetted { .. } => self.netted = true,
             Record::RiskRulesSet(rules) => {
@@ -352,7 +359,7 @@ impl Model {
             if told.outcome != Outcome::Approved || (key.terminal, key.batch) != (terminal, batch) {
                 continue;
             }
-            let sums = match told.opened.card_class {
+            let sums = match told.opened.card_class.class {
                 CardClass::Foreign => &mut totals.foreign,
                 CardClass::Debit | CardClass::Credit => &mut totals.domestic,
             };
@@ -390,13 +397,20 @@ impl Model {
     /// Sales that stand and were not voided, with what is left to refund of each.
     pub(crate) fn refundable(&self) -> Vec<(TransactionOpened, u64)> {
         let stands = |t: &&Told| t.outcome == Outcome::Approved;
-        let back = |id| {
-            let of = |t: &&Told| t.opened.original == Some(id) && t.opened.kind != TransactionKind::Tip;
-            self.transactions.values().filter(stands).filter(of).map(|t| t.opened.amount.minor).sum::<u64>()
+        let change = |id| {
+            let of = |t: &&Told| t.opened.original == Some(id);
+            let followers = self.transactions.values().filter(stands).filter(of);
+            // A tip adds to what there is to give back.
+            followers.fold(0, |left: i64, t| match t.opened.kind {
+                TransactionKind::Tip => left + t.opened.amount.minor as i64,
+                _ => left - t.opened.amount.minor as i64,
+            })
         };
         let sales = self.transactions.values().filter(stands);
         let sales = sales.filter(|t| t.opened.kind == TransactionKind::Sale);
-        sales.map(|t| (t.opened.clone(), t.opened.amount.minor.saturating_sub(back(t.opened.id)))).collect()
+        sales
+            .map(|t| (t.opened.clone(), t.opened.amount.minor.saturating_add_signed(change(t.opened.id))))
+            .collect()
     }
     pub(crate) fn last(&self) -> &Told {
         self.transactions.values().next_back().unwrap()

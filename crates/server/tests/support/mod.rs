@@ -113,7 +113,7 @@ fn commands(tools: &Tools, link: Option<String>, answer_timeout_ms: u32) -> Resu
     let range = |prefix: u64, target| Route {
         low: prefix * 10_u64.pow(13),
         high: (prefix + 1) * 10_u64.pow(13) - 1,
-        class: CardClass::Debit,
+        class: CardClass::Debit.into(),
         target,
         issuer: 3_080_000,
     };
@@ -304,6 +304,17 @@ impl Client {
             b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"012").unwrap();
             b.digits(25, b"00").unwrap().text(38, "123456").unwrap();
             b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+        })
+    }
+
+    /// The same by a chip, whose data is DE 55.
+    pub fn offline_sale_by_chip(&self, card: &str, stan: u64, amount: u64, data: &[u8]) -> Vec<u8> {
+        self.transaction_as(30, 0x0220, |b| {
+            b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
+            b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"052").unwrap();
+            b.number(23, 1).unwrap().digits(25, b"00").unwrap();
+            b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+            b.bytes(55, data).unwrap();
         })
     }
 

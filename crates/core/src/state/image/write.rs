@@ -102,6 +102,7 @@ impl State {
             offers: registry.offers.clone(),
             lmk: registry.lmk,
             merchant_changes: registry.merchant_changes,
+            products: registry.products.clone(),
         };
         one(SectionKind::Head, pack(&self.head()))
             .chain(list(SectionKind::Merchants, &registry.merchants))
@@ -153,6 +154,7 @@ impl State {
             saf_card_keys: saf.card_keys.iter().map(|(id, key)| (*id, *key)).collect(),
             saf_tries: saf.tries.iter().map(|(id, count)| (*id, *count)).collect(),
             saf_scripts: saf.scripts.iter().map(|(id, report)| (*id, report.clone())).collect(),
+            saf_chips: saf.chips.iter().map(|(id, chip)| (*id, chip.clone())).collect(),
         }
     }
 }

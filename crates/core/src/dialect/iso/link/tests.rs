@@ -13,6 +13,7 @@ use switchyard_domain::{
 use switchyard_wire::{De, Dialect, Message, Mti};
 
 mod billing;
+mod chip;
 mod script;
 
 const PAN: &[u8] = b"6225880000000008";
@@ -63,7 +64,7 @@ fn opened(kind: TransactionKind) -> TransactionOpened {
         kind,
         amount: Amount::new(1_250, Currency::CNY),
         card: None,
-        card_class: CardClass::Debit,
+        card_class: CardClass::Debit.into(),
         original: None,
         rrn: "231115000042".parse().unwrap(),
         echo,
