@@ -161,6 +161,8 @@ impl Book {
                 Taken::Applied => Ok(()),
                 Taken::Exists => Err(BookError::TransferRepeated { id: transfer.id }),
             },
+            // A log of before these were refused may still have one; no entry of it was decided against it.
+            Record::AccountRulesSet { account, .. } if account.kind.takes_everything() => Ok(()),
             Record::AccountRulesSet { account, rules } => {
                 self.set_rules(*account, *rules);
                 Ok(())

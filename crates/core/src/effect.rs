@@ -525,6 +525,14 @@ pub enum CommandError {
         /// How many there may be.
         max: usize,
     },
+    /// The record of it would be longer than the ledger takes.
+    #[error("its record would have {have} bytes, at most {max}: make it shorter, or several of it")]
+    TooLong {
+        /// Bytes that it would have.
+        have: usize,
+        /// Bytes that a record may have.
+        max: usize,
+    },
     /// The limits and risk rules cannot be held to.
     #[error("the risk rules are refused: {0}")]
     Rules(#[source] RiskError),

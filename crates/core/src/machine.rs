@@ -1,7 +1,7 @@
 //! The state machine: one input in, records and effects out.
 
 use crate::config::CoreConfig;
-use crate::effect::{Effect, Reply, Stray};
+use crate::effect::{CommandError, Effect, Reply, Stray};
 use crate::flight::Flight;
 use crate::input::{Input, Origin};
 use crate::state::{ApplyError, State};
@@ -109,6 +109,21 @@ impl Core {
         out.records.push(stamped);
     }
 
+    /// Makes a fact that somebody ordered, unless it is longer than the ledger takes: what was ordered is then refused, where
+    /// whatever follows from transactions has its limits already.
+    pub(crate) fn try_emit(
+        &mut self,
+        record: Record,
+        actor: Actor,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<(), CommandError> {
+        let stamped = Stamped { at: now, actor, record };
+        fits(&stamped)?;
+        self.emit(stamped.record, stamped.actor, now, out);
+        Ok(())
+    }
+
     /// The facts of a reply made now, under the next reference number.
     pub(crate) fn facts(&self, code: ResponseCode, now: Timestamp) -> ReplyFacts {
         ReplyFacts {
@@ -141,6 +156,14 @@ impl Core {
     pub(crate) fn offset(&self) -> UtcOffset {
         self.state.offset()
     }
+}
+
+/// Whether the ledger takes a record of this length.
+pub(crate) fn fits(stamped: &Stamped) -> Result<(), CommandError> {
+    let mut bytes = Vec::new();
+    stamped.encode(&mut bytes);
+    let (have, max) = (bytes.len(), Stamped::BYTES_MAX);
+    if have > max { Err(CommandError::TooLong { have, max }) } else { Ok(()) }
 }
 
 /// First of the trace numbers that network messages use in turn.

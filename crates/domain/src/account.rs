@@ -54,6 +54,11 @@ impl AccountKind {
         Self::Suspense,
         Self::Rounding,
     ];
+    /// Whether what has taken place is posted here whatever stands on it: no limit of its own is asked, because a decision of
+    /// a terminal's could then not be undone any more.
+    pub fn takes_everything(self) -> bool {
+        matches!(self, Self::MerchantPayable | Self::NetworkReceivable | Self::Suspense)
+    }
     /// Whether the balance may not fall below zero on its credit side.
     pub fn forbids_overdraft(self) -> bool {
         matches!(self, Self::Cardholder | Self::Wallet)

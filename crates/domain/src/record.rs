@@ -274,7 +274,8 @@ pub enum Record {
     WaitingKeysTranslated { keys: Vec<(WaitingKey, KeyRecord)> },
     /// How many PIN blocks of a terminal did not open since a moment: the first of them, or of those after a day.
     PinsMalformed { terminal: TerminalIndex, count: u32, since: Timestamp },
-    /// A terminal took back what still stands: the reversal of the record before was refused, and somebody has to look.
+    /// Somebody has to look: a terminal took back what still stands and the reversal of the record before was refused, or
+    /// the record before approved what belongs to a batch that its terminal has closed.
     CaseRaised { transaction: TransactionId, terminal: TerminalIndex, batch: BatchNumber, case: BatchCase },
     /// A link is reached or spoken to in another way from here on.
     LinkChanged { link: LinkIndex, change: Box<Changed<LinkSettings>>, reason: Reason },
@@ -302,6 +303,8 @@ pub enum Record {
         movements: Option<[Movement; 2]>,
         saf: Option<SafEntry>,
     },
+    /// Differences of a batch that the records after this one close: more of them than the last record should hold.
+    BatchCompared { terminal: TerminalIndex, batch: BatchNumber, cases: Vec<BatchCase> },
 }
 
 impl Record {
@@ -399,7 +402,8 @@ impl Record {
             | Self::TerminalChanged { .. }
             | Self::ChipKept { .. }
             | Self::ProductAdded { .. }
-            | Self::ProductChanged { .. } => None,
+            | Self::ProductChanged { .. }
+            | Self::BatchCompared { .. } => None,
         }
     }
 }
@@ -485,6 +489,8 @@ pub enum Decode {
 impl Stamped {
     /// Version of the encoding.
     pub const FORMAT: u8 = 1;
+    /// Most bytes of an encoded record: the ledger takes none that is longer.
+    pub const BYTES_MAX: usize = 64 * 1024;
 
     /// Appends the encoded record to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {

@@ -454,6 +454,17 @@ fn keys_that_wait() -> Vec<Record> {
     ]
 }
 
+fn batches_with_many_cases() -> Vec<Record> {
+    let case = |number: u64, terminal_minor| BatchCase {
+        kind: BatchCaseKind::TerminalOnly,
+        stan: Stan::try_from(number).unwrap(),
+        terminal_minor,
+        host_minor: 0,
+    };
+    let cases = vec![case(1, 5), case(2, 999_999_999_999)];
+    vec![Record::BatchCompared { terminal: TerminalIndex(2), batch: BatchNumber::FIRST, cases }]
+}
+
 fn changes_of_what_is_registered() -> Vec<Record> {
     let reason = || "a test".parse::<Reason>().unwrap();
     let settings = |address: &str, credit_max| LinkSettings {
@@ -589,7 +600,8 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(changes_of_what_is_registered())
         .chain(what_chips_said())
         .chain(card_products())
-        .chain(parts());
+        .chain(parts())
+        .chain(batches_with_many_cases());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

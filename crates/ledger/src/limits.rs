@@ -4,7 +4,7 @@
 pub const PAGE_BYTES: usize = 4096;
 
 /// Longest record; a longer one is refused by [`RecordBatch`](crate::RecordBatch) with `TooLarge`.
-pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+pub const RECORD_BYTES_MAX: usize = switchyard_domain::Stamped::BYTES_MAX;
 
 /// Longest block on disk, header and padding included; a longer group is refused with `TooLarge`, and the
 /// committer splits what is queued so that it never is.

@@ -218,6 +218,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         Record::DayCut { .. } => keys.end_generation(),
         Record::BatchReconciled { terminal, .. }
         | Record::BatchUploadEnded { terminal, .. }
+        | Record::BatchCompared { terminal, .. }
         | Record::BatchForceClosed { terminal, .. } => {
             keys.push(every_batch_close());
             keys.push(batch_closes(*terminal));

@@ -6,7 +6,7 @@ use crate::invariant;
 use crate::line::{Line, Lines};
 use crate::plan::{DayPlan, MerchantNet, Tally, Totals};
 use crate::planner::{Netted, Planner};
-use crate::refunds::Refunds;
+use crate::refunds::{Refunds, Share};
 use crate::registry::{PerMerchant, Registry};
 use std::collections::BTreeMap;
 use switchyard_domain::{Currency, MerchantIndex, TransactionKind};
@@ -95,15 +95,16 @@ fn price(
     registry: &Registry,
     refunds: &Refunds,
 ) -> Result<PerMerchant<Sums>, SettleError> {
-    for (index, remaining) in refunds.lines() {
+    for (index, shares) in refunds.lines() {
         let line = lines.get_mut(index);
         let terms = registry.terms(line.merchant, line.plan_place, line.priced)?;
         if !terms.refund_returns_fee {
             continue;
         }
         let untraced = SettleError::RefundUntraced { merchant: line.merchant, transaction: line.transaction };
-        let remaining = remaining.ok_or(untraced)?;
-        let fee = fee::refund(terms, line.class, line.amount_minor, remaining);
+        let shares = shares.ok_or(untraced)?;
+        let back = |share: Share| fee::refund(terms, line.class, share.taken_minor, share.left_minor);
+        let fee = shares.map(back).iter().sum();
         line.fee_minor = signed(fee, line)?;
     }
     let mut sums: PerMerchant<Sums> = PerMerchant::default();

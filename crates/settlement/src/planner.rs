@@ -134,10 +134,10 @@ impl Planner {
     /// it.
     pub fn needs_originals(&self) -> bool {
         self.refunds.may_read_again()
-            && self.refunds.lines().any(|(line, remaining)| {
+            && self.refunds.lines().any(|(line, shares)| {
                 let line = self.lines.get(line);
                 let terms = self.registry.terms(line.merchant, line.plan_place, line.priced);
-                remaining.is_none() && terms.is_ok_and(|terms| terms.refund_returns_fee)
+                shares.is_none() && terms.is_ok_and(|terms| terms.refund_returns_fee)
             })
     }
     /// Takes a record once more, after the fence was observed. All of them may be passed, or only

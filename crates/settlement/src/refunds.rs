@@ -11,13 +11,29 @@ use switchyard_domain::{BatchSide, Movement, Record, TransactionId, TransactionK
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
     line: u32,
-    remaining_minor: Option<u64>,
+    of: Option<[Share; 2]>,
+}
+
+/// What a refund takes of one amount that has a fee of its own, and what it leaves of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) taken_minor: u64,
+    pub(crate) left_minor: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Original {
     captured_minor: u64,
+    tipped_minor: u64,
     refunded_minor: u64,
+}
+
+impl Original {
+    /// What is left of the amount and of its tip once so much is refunded: refunds take the amount first.
+    fn left(&self, refunded_minor: u64) -> [u64; 2] {
+        let of_tip = refunded_minor.saturating_sub(self.captured_minor);
+        [self.captured_minor.saturating_sub(refunded_minor), self.tipped_minor.saturating_sub(of_tip)]
+    }
 }
 
 /// Follows the originals of the day's refunds.
@@ -31,6 +47,8 @@ pub(crate) struct Refunds {
     found: BTreeSet<TransactionId>,
     /// This reading's refunds of a wanted original.
     followers: BTreeMap<TransactionId, TransactionId>,
+    /// This reading's tips of a wanted original.
+    tips: BTreeMap<TransactionId, TransactionId>,
     readings: u32,
     last_sequence: u64,
 }
@@ -47,7 +65,7 @@ impl Refunds {
         refund: TransactionId,
         original: Option<TransactionId>,
     ) {
-        self.wanted.insert(sequence, Wanted { line, remaining_minor: None });
+        self.wanted.insert(sequence, Wanted { line, of: None });
         match original {
             Some(original) => {
                 self.originals.insert(original, Original::default());
@@ -64,9 +82,9 @@ impl Refunds {
     pub(crate) fn may_read_again(&self) -> bool {
         self.readings == 0 || !self.found.is_empty() && self.readings < Self::READINGS_MAX
     }
-    /// Lines with what is left of their originals, `None` where that was not found out yet.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (u32, Option<u64>)> {
-        self.wanted.values().map(|wanted| (wanted.line, wanted.remaining_minor))
+    /// Lines with what they take of their original and of its tip, `None` where that was not found out yet.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (u32, Option<[Share; 2]>)> {
+        self.wanted.values().map(|wanted| (wanted.line, wanted.of))
     }
 
     /// Another reading; it begins where the sequence starts anew.
@@ -77,6 +95,7 @@ impl Refunds {
                 .extend(std::mem::take(&mut self.found).into_iter().map(|id| (id, Original::default())));
             self.originals.values_mut().for_each(|original| *original = Original::default());
             self.followers.clear();
+            self.tips.clear();
         }
         self.last_sequence = sequence;
         match record {
@@ -99,7 +118,13 @@ impl Refunds {
     }
 
     fn follow(&mut self, opened: &TransactionOpened) {
-        let (TransactionKind::Refund, Some(original)) = (opened.kind, opened.original) else { return };
+        let Some(original) = opened.original else { return };
+        if opened.kind == TransactionKind::Tip && self.originals.contains_key(&original) {
+            self.tips.insert(opened.id, original);
+        }
+        if opened.kind != TransactionKind::Refund {
+            return;
+        }
         if self.originals.contains_key(&original) {
             self.followers.insert(opened.id, original);
         } else if self.unresolved.contains(&opened.id) {
@@ -114,27 +139,28 @@ impl Refunds {
         if movement.kind.batch_side() != Some(BatchSide::Debit) {
             return;
         }
-        if let Some(original) = self.originals.get_mut(&transaction) {
+        let sale = self.tips.get(&transaction);
+        if let Some(original) = self.originals.get_mut(sale.unwrap_or(&transaction)) {
             let minor = movement.amount.minor;
-            original.captured_minor = match movement.gain {
-                true => original.captured_minor.saturating_add(minor),
-                false => original.captured_minor.saturating_sub(minor),
+            let sum = if sale.is_some() { &mut original.tipped_minor } else { &mut original.captured_minor };
+            *sum = match movement.gain {
+                true => sum.saturating_add(minor),
+                false => sum.saturating_sub(minor),
             };
         }
     }
     fn refunded(&mut self, sequence: u64, refund: TransactionId, movement: &Movement) {
         let original = self.followers.get(&refund).and_then(|original| self.originals.get_mut(original));
         let Some(original) = original else { return };
-        let before = original.captured_minor.saturating_sub(original.refunded_minor);
-        let after = if movement.gain {
-            original.refunded_minor = original.refunded_minor.saturating_sub(movement.amount.minor);
-            before
-        } else {
-            original.refunded_minor = original.refunded_minor.saturating_add(movement.amount.minor);
-            original.captured_minor.saturating_sub(original.refunded_minor)
-        };
+        let (was, minor) = (original.refunded_minor, movement.amount.minor);
+        // A refund that is undone takes back what it took when it was made.
+        let now = if movement.gain { was.saturating_sub(minor) } else { was.saturating_add(minor) };
+        original.refunded_minor = now;
+        let (before, after) = (original.left(was.min(now)), original.left(was.max(now)));
+        let share =
+            |place: usize| Share { taken_minor: before[place] - after[place], left_minor: after[place] };
         if let Some(wanted) = self.wanted.get_mut(&sequence) {
-            wanted.remaining_minor = Some(after);
+            wanted.of = Some([share(0), share(1)]);
         }
     }
 }

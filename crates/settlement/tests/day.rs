@@ -362,3 +362,24 @@ fn what_was_voided_or_refunded_of_a_held_payout_is_not_held_any_more() {
     log.sale(merchant, CardClass::Debit, 6);
     assert_eq!(paid(&log.close()), (6, 6));
 }
+
+#[test]
+fn a_refund_of_a_sale_and_its_tip_gives_both_fees_back() {
+    let mut log = Log::new();
+    log.plan(FeePlan { fixed_minor: 10, ..china(1) });
+    let merchant = log.merchant("m", 1);
+    let sale = log.sale(merchant, CardClass::Debit, 10_000);
+    let tip = log.tip(&sale, 2_000);
+    let charged = log.close().merchants()[0].fees_minor;
+    assert_eq!(charged, (35 + 10) + (7 + 10));
+    // Refunds take the sale first, whatever the day.
+    let returned = [log.refund(&sale, 4_000), log.refund(&sale, 7_000)].map(|refund| refund.amount);
+    assert_eq!(returned, [4_000, 7_000]);
+    // 6 000 and 2 000 are left, then 1 000 of the tip, which costs 4 (3.5 half up) and 10.
+    assert_eq!(log.close().merchants()[0].fees_minor, -(charged - 14));
+    let last = log.refund(&sale, 1_000);
+    assert_eq!(log.close().merchants()[0].fees_minor, -14);
+    log.reverse(&last, TransactionKind::Refund);
+    assert_eq!(log.close().merchants()[0].fees_minor, 14, "an undone refund takes its share back");
+    assert_eq!(tip.amount, 2_000);
+}

@@ -6,9 +6,9 @@ use super::words::{effect_of, named, postings, why_refused, word};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use switchyard_domain::{
-    Actor, AdviceReason, Amount, Billing, LinkIndex, MerchantId, MessageClass, Outcome, Record, ReplyFacts,
-    ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, SafKind, Stamped, TerminalId,
-    TransactionOpened, UpstreamRef,
+    Actor, AdviceReason, Amount, BatchCaseKind, Billing, LinkIndex, MerchantId, MessageClass, Outcome,
+    Record, ReplyFacts, ResponseCode, ReversalEffect, SafEntry, SafFinding, SafId, SafKind, Stamped,
+    TerminalId, TransactionOpened, UpstreamRef,
 };
 use switchyard_ledger::Sequence;
 use switchyard_server::index::Names;
@@ -218,6 +218,7 @@ impl<'t> Teller<'t> {
             | Record::BatchReconciled { .. }
             | Record::BatchUploaded { .. }
             | Record::BatchUploadEnded { .. }
+            | Record::BatchCompared { .. }
             | Record::Refusals { .. }
             | Record::DayCut { .. }
             | Record::MerchantNetted { .. }
@@ -311,6 +312,12 @@ impl<'t> Teller<'t> {
             Record::RiskFlagged { finding, .. } => told.decision = self.rules.tell(finding),
             Record::PayoutReleased { reason, .. } => {
                 told.decision.push(format!("what its merchant gained may be paid out after all: {reason}"));
+            }
+            Record::CaseRaised { case, .. } if case.kind == BatchCaseKind::HostOnly => {
+                told.decision.push(format!(
+                    "a case for an operator: {} was approved after the terminal had closed its batch",
+                    self.minor(case.host_minor)
+                ))
             }
             Record::CaseRaised { case, .. } => told.decision.push(format!(
                 "a case for an operator: the terminal took back {}, {} stands here",

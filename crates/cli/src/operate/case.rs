@@ -66,7 +66,8 @@ impl Told {
         match &stamped.record {
             Record::TerminalRegistered(terminal) => self.terminals.push(terminal.id),
             Record::BatchUploadEnded { terminal, batch, cases, .. }
-            | Record::BatchForceClosed { terminal, batch, cases, .. } => {
+            | Record::BatchForceClosed { terminal, batch, cases, .. }
+            | Record::BatchCompared { terminal, batch, cases } => {
                 cases.iter().for_each(|case| self.arise(*terminal, *batch, *case, stamped.at));
             }
             Record::CaseRaised { terminal, batch, case, .. } => {

@@ -154,6 +154,13 @@ fn take(closed: &mut Vec<Closed>, stamped: &Stamped, limit: usize, wanted: &impl
         Record::BatchUploadEnded { terminal, batch, cases, .. } => {
             Closed { cases: cases.clone(), is_open_ended: true, ..base(*terminal, *batch) }
         }
+        Record::BatchCompared { terminal, batch, cases } => {
+            let mut open = closed.iter_mut().filter(|known| known.is_open_ended);
+            if let Some(known) = open.find(|known| (known.terminal, known.batch) == (*terminal, *batch)) {
+                known.cases.splice(0..0, cases.iter().copied());
+            }
+            return;
+        }
         Record::BatchForceClosed { terminal, batch, totals, cases, reason, .. } => Closed {
             host_totals: Some(*totals),
             cases: cases.clone(),

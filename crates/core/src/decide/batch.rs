@@ -8,11 +8,15 @@ use crate::state::{BatchStage, LastClose};
 use std::collections::BTreeMap;
 use switchyard_domain::{
     Actor, BatchCase, BatchCaseKind, BatchNumber, BatchSums, BatchTotals, BatchVerdict, CardClass, Outcome,
-    Record, ReplyFacts, ResponseCode, Stan, TerminalIndex, Timestamp, UploadedItem,
+    Record, ReplyFacts, RequestKey, ResponseCode, Stan, TerminalIndex, Timestamp, TransactionId,
+    UploadedItem,
 };
 
 /// Most items that a terminal may upload for one batch; more are refused with 79.
 const UPLOAD_ITEMS_MAX: usize = 10_000;
+
+/// Most cases of one record: each takes up to 25 bytes, and a record of the ledger has 64 KiB.
+const RECORD_CASES_MAX: usize = 2_000;
 
 /// A terminal's totals.
 pub(crate) struct Close {
@@ -34,7 +38,12 @@ impl Core {
         let current = state.number;
         let host_totals = if undivided { state.totals.undivided() } else { state.totals };
         if let Some(last) = state.last.filter(|l| l.batch == batch && l.terminal_totals == totals) {
-            return out.reply(caller.origin, totals_reply(last.reply, last.host_totals, last.verdict));
+            out.reply(caller.origin, totals_reply(last.reply, last.host_totals, last.verdict));
+            // A crash may have come between these totals and the end of their batch.
+            if closes && current == batch && state.stage != BatchStage::Open {
+                self.end_upload(terminal, &last, stan, 0, now, out);
+            }
+            return;
         }
         if batch != current {
             return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
@@ -53,12 +62,46 @@ impl Core {
         self.emit(record, Actor::Terminal(terminal), now, out);
         out.reply(caller.origin, totals_reply(facts, host_totals, verdict));
         if closes && verdict == BatchVerdict::Unbalanced {
-            let last = self.state.batches.get(terminal).and_then(|state| state.last);
-            let cases = last.map_or_else(Vec::new, |last| self.compare(terminal, &last));
-            let reply = self.facts(ResponseCode::APPROVED, now);
-            let record = Record::BatchUploadEnded { terminal, batch, stan, count: 0, cases, reply };
-            self.emit(record, Actor::Terminal(terminal), now, out);
+            let Some(last) = self.state.batches.get(terminal).and_then(|state| state.last) else { return };
+            self.end_upload(terminal, &last, stan, 0, now, out);
         }
+    }
+
+    /// Closes a batch that did not balance, with a case for each difference. What goes back to the terminal comes out.
+    fn end_upload(
+        &mut self,
+        terminal: TerminalIndex,
+        last: &LastClose,
+        stan: Stan,
+        count: u32,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> ReplyFacts {
+        let cases = self.compare(terminal, last);
+        let cases = self.raise_most(terminal, cases, &Actor::Terminal(terminal), now, out);
+        let reply = self.facts(ResponseCode::APPROVED, now);
+        let record = Record::BatchUploadEnded { terminal, batch: last.batch, stan, count, cases, reply };
+        self.emit(record, Actor::Terminal(terminal), now, out);
+        reply
+    }
+
+    /// Raises cases in records of their own until the rest of them fits the one that closes the batch.
+    pub(super) fn raise_most(
+        &mut self,
+        terminal: TerminalIndex,
+        mut cases: Vec<BatchCase>,
+        actor: &Actor,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Vec<BatchCase> {
+        let Some(batch) = self.state.batches.get(terminal).map(|state| state.number) else { return cases };
+        while cases.len() > RECORD_CASES_MAX {
+            let rest = cases.split_off(RECORD_CASES_MAX);
+            let record =
+                Record::BatchCompared { terminal, batch, cases: std::mem::replace(&mut cases, rest) };
+            self.emit(record, actor.clone(), now, out);
+        }
+        cases
     }
 
     /// 批上送: what the terminal has, and the end of it.
@@ -104,13 +147,26 @@ impl Core {
                 out.refuse(caller.origin, ResponseCode::UPLOAD_MISMATCH);
             }
             Upload::End { count } => {
-                let cases = self.compare(terminal, &last);
-                let facts = self.facts(ResponseCode::APPROVED, now);
-                let record = Record::BatchUploadEnded { terminal, batch, stan, count, cases, reply: facts };
-                self.emit(record, Actor::Terminal(terminal), now, out);
+                let facts = self.end_upload(terminal, &last, stan, count, now, out);
                 out.reply(caller.origin, Reply::recorded(&facts, ReplyBody::BatchUpload { facts }));
             }
         }
+    }
+
+    /// A terminal may close its batch while an issuer has not answered yet. What is approved then is in neither side's
+    /// totals: it is a case, as what a terminal leaves out of its upload is.
+    pub(super) fn raise_when_too_late(&mut self, id: TransactionId, now: Timestamp, out: &mut Output) {
+        let Some(transaction) = self.state.transactions.get(id) else { return };
+        let RequestKey { terminal, batch, stan, .. } = transaction.opened.key;
+        let counts =
+            transaction.outcome == Outcome::Approved && transaction.opened.kind.batch_side().is_some();
+        let is_closed = self.state.batches.get(terminal).is_some_and(|open| open.number != batch);
+        if !counts || !is_closed || self.state.cases.is_open(terminal, batch, stan) {
+            return;
+        }
+        let host_minor = transaction.opened.amount.minor;
+        let case = BatchCase { kind: BatchCaseKind::HostOnly, stan, terminal_minor: 0, host_minor };
+        self.emit(Record::CaseRaised { transaction: id, terminal, batch, case }, Actor::Switch, now, out);
     }
 
     /// Item by item: the terminal's upload against the host's batch. A side that balanced is not uploaded,
@@ -153,8 +209,8 @@ impl Core {
                 host_minor: opened.amount.minor,
             })
         }));
-        // A refused reversal was a case of its own, which may be settled by now: it is not told twice.
-        cases.retain(|case| !state.refused_reversals.contains(&case.stan));
+        // What was a case before, and may be settled by now, is not told twice.
+        cases.retain(|case| !state.cases_raised.contains(&case.stan));
         cases
     }
 }

@@ -50,7 +50,10 @@ impl Core {
             return Err(CommandError::Invalid { what: "shredding" });
         }
         let last = self.state.registry.card_keys().map(|(number, _)| number).max();
-        for key in keys {
+        for (place, key) in keys.iter().enumerate() {
+            if keys[..place].contains(key) {
+                return Err(CommandError::Invalid { what: "shredding a key twice" });
+            }
             let owner = u32::from(*key);
             let Some((_, record)) = self.state.registry.card_keys().find(|(number, _)| *number == owner)
             else {

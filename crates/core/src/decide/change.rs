@@ -125,6 +125,20 @@ impl Core {
         Ok(())
     }
 
+    /// A new merchant may leave out what is said of it later, but nothing of it is longer than a change could make it.
+    pub(super) fn check_new_merchant(merchant: &Merchant) -> Result<(), CommandError> {
+        let account = &merchant.account;
+        let short =
+            |text: &str| text.chars().count() <= LINE_CHARACTERS_MAX && !text.contains(char::is_control);
+        if [&merchant.name, &account.holder, &account.number, &account.cnaps]
+            .into_iter()
+            .all(|text| short(text))
+        {
+            return Ok(());
+        }
+        unfit("the merchant's name and its account", "one line of up to 140 characters each")
+    }
+
     pub(super) fn change_terminal(
         &mut self,
         id: &TerminalId,

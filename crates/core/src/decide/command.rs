@@ -4,10 +4,10 @@ use crate::config::CoreConfig;
 use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
-use crate::machine::{Core, Output};
+use crate::machine::{Core, Output, fits};
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BusinessDate, CardIssued, Entry, Link, Phase, Record, Route, RouteTarget,
-    Terminal, TerminalIndex, Timestamp, TransactionId,
+    Stamped, Terminal, TerminalIndex, Timestamp, TransactionId,
 };
 
 impl Core {
@@ -63,6 +63,7 @@ impl Core {
                 if self.state.registry.merchant_by_id.contains(&merchant.id) {
                     return Err(CommandError::Exists { what: "merchant" });
                 }
+                Self::check_new_merchant(&merchant)?;
                 Record::MerchantRegistered(*merchant)
             }
             Command::AddLink(link) => {
@@ -90,7 +91,13 @@ impl Core {
                 Record::PayoutReleased { transaction, reason }
             }
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
-            Command::SetAccountRules { account, rules } => Record::AccountRulesSet { account, rules },
+            Command::SetAccountRules { account, rules } => {
+                if account.kind.takes_everything() {
+                    let need = "no limit: what has taken place has to be posted there";
+                    return Err(CommandError::Unfit { what: "an account of this kind", need });
+                }
+                Record::AccountRulesSet { account, rules }
+            }
             Command::Order(order) => return self.order(actor, order, now, out),
             Command::Configure(config) => return Ok(self.configure(*config)),
             Command::Key(command) => return self.key(actor, command, now, out),
@@ -98,7 +105,7 @@ impl Core {
             Command::Expecting { .. } => return Err(CommandError::Invalid { what: "a version twice" }),
             Command::Transfer(transfer) => return self.transfer(actor, transfer, now, out),
         };
-        self.emit(record, actor, now, out);
+        self.try_emit(record, actor, now, out)?;
         Ok(CommandOutcome::Recorded)
     }
 
@@ -128,6 +135,12 @@ impl Core {
     fn check_route(&self, route: &Route) -> Result<(), CommandError> {
         if matches!(route.target, RouteTarget::Link(link) if self.state.registry.link(link).is_none()) {
             return Err(CommandError::Missing { what: "link" });
+        }
+        let mut known = self.state.registry.routes.iter();
+        if known.any(|known| (known.low, known.high) == (route.low, route.high)) {
+            return Err(CommandError::NotNow {
+                why: "a route of this range exists, and the earlier one would win: remove it first",
+            });
         }
         if route.low > route.high {
             return Err(CommandError::Invalid { what: "route" });
@@ -164,7 +177,7 @@ impl Core {
         }
         self.check_brought(&terminal.master_key, &actor)?;
         let index = TerminalIndex(registry.terminals.len() as u32);
-        self.emit(Record::TerminalRegistered(terminal.clone()), actor, now, out);
+        self.try_emit(Record::TerminalRegistered(terminal.clone()), actor, now, out)?;
         out.effects.push(Effect::UseTerminal { index, terminal: Box::new(terminal) });
         Ok(CommandOutcome::Recorded)
     }
@@ -186,7 +199,7 @@ impl Core {
         let backing = AccountId::own(AccountKind::IssuerSettlement, currency);
         let entry = Entry::one(backing, account, balance_minor, Phase::Posted);
         self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
-        self.emit(Record::CardIssued(card), actor.clone(), now, out);
+        self.try_emit(Record::CardIssued(card), actor.clone(), now, out)?;
         if balance_minor > 0 {
             self.emit(Record::AccountFunded { entry }, actor, now, out);
         }
@@ -252,8 +265,11 @@ impl Core {
                 return Err(CommandError::Day { day, why: "its files are missing" });
             }
         }
-        for record in records {
-            self.emit(record, actor.clone(), now, out);
+        let records: Vec<Stamped> =
+            records.into_iter().map(|record| Stamped { at: now, actor: actor.clone(), record }).collect();
+        records.iter().try_for_each(fits)?;
+        for stamped in records {
+            self.emit(stamped.record, stamped.actor, now, out);
         }
         Ok(CommandOutcome::Recorded)
     }

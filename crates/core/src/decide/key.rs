@@ -34,7 +34,7 @@ impl Core {
             }
             KeyCommand::Load { key, component, before, sum } => {
                 self.may_load(&actor, key, before, sum.as_ref())?;
-                self.emit(Record::KeyComponentLoaded { key, component }, actor.clone(), now, out);
+                self.try_emit(Record::KeyComponentLoaded { key, component }, actor.clone(), now, out)?;
                 let Some(sum) = sum else { return Ok(CommandOutcome::Recorded) };
                 Record::KeyInstalled { name: key, key: sum }
             }
@@ -74,12 +74,12 @@ impl Core {
                 self.may_move(key, under, way, record.is_some())?;
                 if let Some(record) = record {
                     let installed = Record::KeyInstalled { name: key, key: record };
-                    self.emit(installed, actor.clone(), now, out);
+                    self.try_emit(installed, actor.clone(), now, out)?;
                 }
                 Record::KeyMoved { key, under, way, check_value }
             }
         };
-        self.emit(record, actor, now, out);
+        self.try_emit(record, actor, now, out)?;
         Ok(CommandOutcome::Recorded)
     }
 
@@ -118,7 +118,7 @@ impl Core {
         let keys: Vec<_> = keys.into_iter().filter(same).map(|key| (key.key, key.now)).collect();
         let (count, unchanged) = (keys.len(), all - keys.len());
         if count > 0 {
-            self.emit(Record::KeysTranslated { keys }, actor, now, out);
+            self.try_emit(Record::KeysTranslated { keys }, actor, now, out)?;
         }
         Ok(CommandOutcome::Changed { count, unchanged })
     }
@@ -140,7 +140,7 @@ impl Core {
         let keys: Vec<_> = keys.into_iter().filter(same).map(|key| (key.key, key.now)).collect();
         let (count, unchanged) = (keys.len(), all - keys.len());
         if count > 0 {
-            self.emit(Record::WaitingKeysTranslated { keys }, actor, now, out);
+            self.try_emit(Record::WaitingKeysTranslated { keys }, actor, now, out)?;
         }
         Ok(CommandOutcome::Changed { count, unchanged })
     }

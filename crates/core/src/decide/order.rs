@@ -85,7 +85,7 @@ impl Core {
     }
 
     pub(super) fn ordered(&mut self, record: Record, desk: &mut Desk<'_>) -> Verdict {
-        self.emit(record, desk.actor.clone(), desk.now, desk.out);
+        self.try_emit(record, desk.actor.clone(), desk.now, desk.out)?;
         Ok(CommandOutcome::Recorded)
     }
 
@@ -288,6 +288,8 @@ impl Core {
             (BatchStage::Open | BatchStage::Uploading { .. }, _) => Vec::new(),
         };
         let (batch, totals) = (batch.number, batch.totals);
+        let (actor, now) = (desk.actor.clone(), desk.now);
+        let cases = self.raise_most(terminal, cases, &actor, now, desk.out);
         let reply = self.facts(ResponseCode::APPROVED, desk.now);
         self.ordered(Record::BatchForceClosed { terminal, batch, totals, cases, reply, reason }, desk)
     }

@@ -61,7 +61,9 @@ pub(crate) fn find(
     permitted(state, config, key, request, original).map_err(|code| {
         let taken = match code {
             ResponseCode::ORIGINAL_NOT_FOUND => true,
-            ResponseCode::AMOUNT_LIMIT => request.amount.minor <= opened.amount.minor,
+            ResponseCode::AMOUNT_LIMIT => {
+                request.amount.minor <= opened.amount.minor.saturating_add(original.tipped_minor)
+            }
             _ => false,
         };
         // Taken, but by something that may come to nothing: the terminal may ask again later.
@@ -157,8 +159,7 @@ fn permitted(
             if original.outcome != Outcome::Approved || original.voided || days > config.refund_days_max {
                 return Err(ResponseCode::ORIGINAL_NOT_FOUND);
             }
-            let left = whole.saturating_sub(original.refunded_minor);
-            if asked > left { Err(ResponseCode::AMOUNT_LIMIT) } else { Ok(()) }
+            if asked > original.left_minor() { Err(ResponseCode::AMOUNT_LIMIT) } else { Ok(()) }
         }
         TransactionKind::Tip => {
             let here = opened.key.terminal == key.terminal && opened.key.batch == key.batch;

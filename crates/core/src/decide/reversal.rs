@@ -10,7 +10,7 @@ use crate::machine::{Core, Output};
 use crate::state::{Known, Transaction};
 use switchyard_domain::{
     Actor, BatchCase, BatchCaseKind, Echo, Entry, MessageClass, Movement, Outcome, Record, ReplyFacts,
-    RequestKey, ResponseCode, ReversalEffect, SafEntry, Timestamp, TransactionId,
+    RequestKey, ResponseCode, ReversalEffect, SafEntry, Timestamp, TransactionId, TransactionKind,
 };
 
 /// What the table says about the original at hand.
@@ -28,7 +28,12 @@ impl Verdict {
 }
 
 /// The table: what a reversal of this original leads to.
-fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: bool) -> Verdict {
+fn verdict(
+    original: Option<&Transaction>,
+    sale: Option<&Transaction>,
+    reversal: &Reversal,
+    day_is_open: bool,
+) -> Verdict {
     let Some(transaction) = original else { return Verdict::ends(ReversalEffect::Tombstone) };
     // Of a part that was approved a terminal may name that or what it had asked for, of one that stands also that.
     let amounts = [transaction.opened.amount, transaction.approved(), transaction.asked()];
@@ -43,6 +48,13 @@ fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: boo
         // What has been voided, completed or refunded since was taken up by the merchant: taking it back
         // again would do so twice.
         Outcome::Approved if !day_is_open || !transaction.is_untouched() => Verdict::REFUSED,
+        // A refund of the sale may have given its tip back.
+        Outcome::Approved
+            if transaction.opened.kind == TransactionKind::Tip
+                && sale.is_some_and(|sale| sale.left_minor() < transaction.opened.amount.minor) =>
+        {
+            Verdict::REFUSED
+        }
         Outcome::Approved => Verdict::ends(ReversalEffect::Undone),
     }
 }
@@ -80,7 +92,8 @@ impl Core {
         self.cancel_pin_work(&original_key);
         let original = id.and_then(|id| self.state.transactions.get(id));
         let day_is_open = original.is_none_or(|t| is_open(&self.state, t.day));
-        let verdict = verdict(original, reversal, day_is_open);
+        let sale = original.and_then(|t| t.opened.original).and_then(|id| self.state.transactions.get(id));
+        let verdict = verdict(original, sale, reversal, day_is_open);
         let (entry, movement, saf) = match (verdict.effect, id) {
             (ReversalEffect::Undone, Some(id)) => self.undoing(id, reversal, now),
             _ => (Entry::NONE, None, None),

@@ -20,7 +20,7 @@ impl Core {
             return Ok(CommandOutcome::RecordedBefore);
         }
         self.is_in_order(&transfer, now)?;
-        self.emit(Record::Transferred(transfer), actor, now, out);
+        self.try_emit(Record::Transferred(transfer), actor, now, out)?;
         Ok(CommandOutcome::Recorded)
     }
 

@@ -273,6 +273,7 @@ impl Core {
         let actor = Self::link_of(opened).filter(|_| asked).map_or(Actor::Switch, Actor::Link);
         let record = Record::Resolved { transaction: opened.id, outcome, reply, entry, movement, saf };
         self.emit(record, actor, now, out);
+        self.raise_when_too_late(opened.id, now, out);
         if let Some(wait) = self.flight.end_upstream(opened.id) {
             let transaction = self.state.transactions.get(opened.id);
             let approved = transaction

@@ -92,7 +92,7 @@ impl Core {
                 return Ok(CommandOutcome::Recorded);
             }
         };
-        self.emit(record, actor, now, out);
+        self.try_emit(record, actor, now, out)?;
         Ok(CommandOutcome::Recorded)
     }
 

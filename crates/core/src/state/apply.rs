@@ -98,6 +98,7 @@ impl State {
             | Record::MerchantOrdered { .. }
             | Record::BatchForceClosed { .. }
             | Record::CaseRaised { .. }
+            | Record::BatchCompared { .. }
             | Record::CaseResolved { .. }
             | Record::CardBlocked { .. }
             | Record::CardUnblocked { .. }
@@ -243,6 +244,7 @@ impl State {
             voided: false,
             completed: false,
             refunded_minor: 0,
+            tipped_minor: 0,
             asked_minor: None,
             billing: None,
             scripts_told: false,
@@ -291,7 +293,7 @@ impl State {
             TransactionKind::Void | TransactionKind::PreAuthVoid | TransactionKind::CompletionVoid => {
                 original.voided = take;
             }
-            // A sale with a tip is not voided any more: what is given back then is a refund.
+            // A sale with a tip is not voided any more: what is given back then is a refund, of the tip as well.
             TransactionKind::Completion | TransactionKind::CompletionAdvice | TransactionKind::Tip => {
                 original.completed = take
             }
@@ -336,6 +338,7 @@ impl State {
                     self.count_risk(original, Count::Gone);
                     self.count_stood_in(original, Count::Gone);
                 }
+                self.tip(&opened, true);
                 self.paid_by(id, entry);
                 if let Some(batch) = self.batches.get_mut(opened.key.terminal)
                     && batch.number == opened.key.batch
@@ -354,6 +357,17 @@ impl State {
         }
         self.transactions.settle_indexes(id);
         Ok(())
+    }
+
+    /// A tip that stands, or does no longer, is part of what its sale may be refunded of.
+    fn tip(&mut self, opened: &TransactionOpened, stands: bool) {
+        let original = opened.original.filter(|_| opened.kind == TransactionKind::Tip);
+        let Some(sale) = original.and_then(|id| self.transactions.get_mut(id)) else { return };
+        let minor = opened.amount.minor;
+        sale.tipped_minor = match stands {
+            true => sale.tipped_minor.saturating_add(minor),
+            false => sale.tipped_minor.saturating_sub(minor),
+        };
     }
 
     fn count_pin(&mut self, hash: switchyard_domain::CardHash, right: bool) -> Result<(), ApplyError> {
@@ -446,6 +460,7 @@ impl State {
             batch.uncount(opened.kind, opened.card_class.class, opened.amount.minor);
         }
         self.claim(&opened, false)?;
+        self.tip(&opened, false);
         self.count_stood_in(id, Count::Gone);
         self.count_risk(id, Count::Gone);
         if let Some(original) = opened.original.filter(|_| opened.kind.voids()) {

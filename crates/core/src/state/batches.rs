@@ -43,8 +43,9 @@ pub(crate) struct Batch {
     pub(crate) last: Option<LastClose>,
     /// Its transactions in order of arrival: the upload is compared with these, not with the whole history.
     pub(crate) transactions: Vec<TransactionId>,
-    /// Trace numbers of those that the terminal took back in vain: each is a case already.
-    pub(crate) refused_reversals: BTreeSet<Stan>,
+    /// Trace numbers of those that are cases already: the terminal took them back in vain, or what closes the batch was
+    /// cut short by a crash.
+    pub(crate) cases_raised: BTreeSet<Stan>,
 }
 
 impl Default for Batch {
@@ -55,7 +56,7 @@ impl Default for Batch {
             stage: BatchStage::Open,
             last: None,
             transactions: Vec::new(),
-            refused_reversals: BTreeSet::new(),
+            cases_raised: BTreeSet::new(),
         }
     }
 }
@@ -67,7 +68,7 @@ impl Batch {
         self.totals = BatchTotals::default();
         self.stage = BatchStage::Open;
         self.transactions.clear();
-        self.refused_reversals.clear();
+        self.cases_raised.clear();
     }
     fn side(&mut self, class: CardClass, side: BatchSide) -> &mut Side {
         let sums = match class {

@@ -61,8 +61,12 @@ impl State {
                 self.cases.arise(*terminal, *batch, std::slice::from_ref(case), stamped.at);
                 let open = self.batch_mut(*terminal)?;
                 if open.number == *batch {
-                    open.refused_reversals.insert(case.stan);
+                    open.cases_raised.insert(case.stan);
                 }
+            }
+            Record::BatchCompared { terminal, batch, cases } => {
+                self.cases.arise(*terminal, *batch, cases, stamped.at);
+                self.batch_mut(*terminal)?.cases_raised.extend(cases.iter().map(|case| case.stan));
             }
             Record::CaseResolved { case, .. } => {
                 self.cases.open.remove(case).ok_or(missing_number("case", case.0))?;

@@ -35,6 +35,8 @@ pub(crate) struct Transaction {
     pub(crate) completed: bool,
     /// Minor units refunded or being refunded.
     pub(crate) refunded_minor: u64,
+    /// Minor units of tips that stand: a refund may give these back, too.
+    pub(crate) tipped_minor: u64,
     /// Minor units that were asked for, where a part of them was approved.
     pub(crate) asked_minor: Option<u64>,
     /// What the messages about it say of its cardholder's billing.
@@ -71,6 +73,10 @@ impl Transaction {
     /// The part that was approved, where it is not all that was asked for.
     pub(crate) fn approved_part(&self) -> Option<Amount> {
         self.asked_minor.map(|_| self.approved())
+    }
+    /// What has been captured of it and not been given back: its amount and its tips.
+    pub(crate) fn left_minor(&self) -> u64 {
+        self.opened.amount.minor.saturating_add(self.tipped_minor).saturating_sub(self.refunded_minor)
     }
     /// Whether it still stands whole: approved, not voided, not completed, nothing refunded.
     pub(crate) fn is_untouched(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What people ask a state: read-only, and free of anything secret.
 
-use crate::state::{BatchStage, OpenCase, State};
+use crate::state::{BatchStage, OpenCase, State, Transaction};
 use switchyard_domain::{
     BatchNumber, BatchTotals, CaseId, Outcome, SafEntry, TerminalIndex, Timestamp, TransactionId,
     TransactionOpened,
@@ -80,11 +80,15 @@ impl State {
         Some((&transaction.opened, transaction.outcome, transaction.at))
     }
 
-    /// Payouts that are held and would take place: not those of what was declined or reversed.
+    /// Payouts that are held and would take place: not those of what was declined, reversed, voided or refunded whole.
     pub fn held_transactions(&self) -> impl Iterator<Item = TransactionId> {
         let stands = |id: &TransactionId| {
-            let outcome = self.transactions.get(*id).map(|transaction| transaction.outcome);
-            !matches!(outcome, Some(Outcome::Declined | Outcome::Reversed))
+            let stands = |held: &Transaction| {
+                !matches!(held.outcome, Outcome::Declined | Outcome::Reversed)
+                    && !held.voided
+                    && held.left_minor() > 0
+            };
+            self.transactions.get(*id).is_none_or(stands)
         };
         self.risk.held.keys().copied().filter(stands)
     }

@@ -469,6 +469,8 @@ impl World {
         // Mostly what fits, whole; sometimes anything.
         let (kind, minor) = match (kind, first.kind) {
             (0 | 1, TransactionKind::Sale) => (TransactionKind::Void, first.minor),
+            // All of it with the tip, if it has one.
+            (2, TransactionKind::Sale) => (TransactionKind::Refund, first.minor + first.minor / 10),
             (2..=4, TransactionKind::Sale | TransactionKind::Completion) => (TransactionKind::Refund, minor),
             (0 | 1, TransactionKind::Completion) => (TransactionKind::CompletionVoid, first.minor),
             (0..=3, TransactionKind::PreAuth) => (TransactionKind::Completion, minor),

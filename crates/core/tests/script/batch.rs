@@ -1,7 +1,7 @@
 //! 批结算 and 批上送.
 
 use crate::support::*;
-use switchyard_core::{Body, Reply, ReplyBody, Upload};
+use switchyard_core::{Body, Order, Reply, ReplyBody, Upload};
 use switchyard_domain::{
     BatchCase, BatchCaseKind, BatchSums, BatchTotals, BatchVerdict, Record, Side, TerminalIndex,
     TransactionKind,
@@ -228,4 +228,90 @@ fn batches_of_terminals_are_apart_and_may_span_a_cut() {
     let mut totals = busy_totals();
     totals.domestic.debit = side(1_505, 3);
     assert_eq!(verdict(&bench.totals(0, 1, totals)).0, BatchVerdict::Balanced);
+}
+
+/// As many items as a terminal may upload, each of the longest encoding, none of which the host knows.
+fn uploaded_in_full() -> Bench {
+    let mut bench = busy();
+    let mut totals = busy_totals();
+    totals.domestic.debit.count += 1;
+    totals.foreign.debit.count += 1;
+    bench.totals(0, 1, totals);
+    let items: Vec<_> = (980_000..990_000).map(|n| item(n, 999_999_999_999, Some(ON_US))).collect();
+    for part in items.chunks(1_000) {
+        assert_eq!(bench.upload(0, 1, Upload::Items(part.to_vec())).code.as_str(), "00");
+    }
+    bench
+}
+fn cases_of_every_record(bench: &Bench) -> Vec<u32> {
+    let told = bench.records.iter().flat_map(|s| match &s.record {
+        Record::BatchCompared { cases, .. }
+        | Record::BatchUploadEnded { cases, .. }
+        | Record::BatchForceClosed { cases, .. } => cases.as_slice(),
+        _ => &[],
+    });
+    told.map(|case| case.stan.get()).collect()
+}
+
+#[test]
+fn the_longest_upload_is_closed_in_records_that_the_ledger_takes() {
+    let mut bench = uploaded_in_full();
+    assert_eq!(bench.upload(0, 1, Upload::End { count: 10_000 }).code.as_str(), "00");
+    // The host's own five are missing at the terminal.
+    let expected: Vec<u32> = (980_000..990_000).chain(10..=14).collect();
+    assert_eq!(cases_of_every_record(&bench), expected);
+    assert_eq!(bench.core.state().open_cases().count(), 10_005);
+    assert_eq!(bench.code(&Ask::sale(20, 1).batch(2)), "00");
+
+    let mut bench = uploaded_in_full();
+    let close = Order::CloseBatch {
+        terminal: TERMINALS[0].0.parse().unwrap(),
+        batch: named::batch(1),
+        reason: reason(),
+    };
+    bench.order(close).unwrap();
+    assert_eq!(cases_of_every_record(&bench), expected);
+    assert_eq!(bench.code(&Ask::sale(20, 1).batch(2)), "00");
+}
+
+#[test]
+fn a_crash_amid_the_cases_of_a_close_repeats_none() {
+    let mut bench = uploaded_in_full();
+    let before = bench.records.len();
+    bench.upload(0, 1, Upload::End { count: 10_000 });
+    // Two records of cases became durable, the rest and the reply did not.
+    let kept = bench.records[..before + 2].to_vec();
+    let mut bench = Bench::reopen(&kept, bench.config.clone(), bench.now, 2);
+    bench.sign_on(0);
+    assert_eq!(bench.upload(0, 1, Upload::End { count: 10_000 }).code.as_str(), "00");
+    let expected: Vec<u32> = (980_000..990_000).chain(10..=14).collect();
+    assert_eq!(cases_of_every_record(&bench), expected);
+}
+
+#[test]
+fn what_is_approved_after_its_batch_was_closed_is_a_case() {
+    for (code, expected) in [("00", 1), ("51", 0)] {
+        let mut bench = busy();
+        let ticket = bench.ask(&Ask::sale_b(30, 90));
+        let sent = bench.last_request();
+        // The terminal does not count what it has no answer to.
+        assert_eq!(verdict(&bench.totals(0, 1, busy_totals())).0, BatchVerdict::Balanced);
+        bench.answer(&sent, code);
+        assert_eq!(bench.code_of(ticket), code);
+        let cases: Vec<_> = bench
+            .records
+            .iter()
+            .filter_map(|s| match &s.record {
+                Record::CaseRaised { case, batch, .. } => Some((*case, *batch)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(cases.len(), expected, "{code}");
+        for (case, batch) in cases {
+            assert_eq!(batch, named::batch(1));
+            assert_eq!((case.kind, case.stan), (BatchCaseKind::HostOnly, stan(30)));
+            assert_eq!((case.terminal_minor, case.host_minor), (0, 90));
+        }
+        assert_eq!(host(&bench, 2).foreign, BatchSums::default(), "the next batch does not count it");
+    }
 }

@@ -1,10 +1,11 @@
 //! What operators and settlement ask for.
 
 use crate::support::*;
-use switchyard_core::{Command, CommandError, CommandOutcome, CoreConfig};
+use switchyard_core::{Command, CommandError, CommandOutcome, CoreConfig, Order};
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BusinessDate, CardClass, Currency, Entry, FileDigest, KeyName, KeyUse,
-    LinkIndex, MerchantIndex, Phase, Record, RouteTarget,
+    LinkIndex, MerchantIndex, Phase, Record, RiskAction, RiskRule, RiskRules, RiskTest, Route, RouteTarget,
+    Scope,
 };
 
 fn genesis() -> Command {
@@ -132,4 +133,55 @@ fn a_cut_never_goes_back() {
     assert_eq!(last, BusinessDate::at(bench.now, switchyard_domain::UtcOffset::CHINA));
     let actor = Actor::Operator("anna".into());
     assert!(bench.records.iter().rev().take(3).all(|s| s.actor == actor));
+}
+
+#[test]
+fn a_command_whose_record_the_ledger_would_not_take_is_refused() {
+    let mut bench = Bench::new();
+    let merchants = (0..30_000).map(MerchantIndex).collect();
+    let rule = RiskRule {
+        number: 1,
+        reason: "a day's limit".into(),
+        about: Scope { merchants, ..Scope::default() },
+        test: RiskTest::AmountOver { minor_max: 5 },
+        then: RiskAction::Alert,
+    };
+    let rules = RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() };
+    let files = (0..2_000).map(|n| FileDigest { name: format!("{n}.csv"), sha256: [0; 32] }).collect();
+    let mut long = merchant_named("M00000000000009");
+    long.name = "n".repeat(70_000);
+    let mut plan = merchant_named("M00000000000009");
+    plan.account.holder = "n".repeat(141);
+    let records = bench.records.len();
+    assert!(matches!(
+        bench.command(Command::SetRiskRules(Box::new(rules))),
+        Err(CommandError::TooLong { have: 65_537.., max: 65_536 })
+    ));
+    for merchant in [long, plan] {
+        let refused = bench.command(Command::Register(Box::new(merchant)));
+        assert!(matches!(refused, Err(CommandError::Unfit { .. })), "{refused:?}");
+    }
+    let refused = bench.command(Command::ShredCardKeys { keys: vec![0; 30_000], reason: "a test".into() });
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(bench.records.len(), records);
+    let Ok(CommandOutcome::DayCut { day }) = bench.command(Command::CutDay) else { panic!("a day is cut") };
+    let records = bench.records.len();
+    let settled = vec![Record::FilesRendered { day, files }];
+    let settle = Command::RecordSettlement { records: settled, merchant_changes: 0 };
+    assert!(matches!(bench.command(settle), Err(CommandError::TooLong { .. })));
+    assert_eq!(bench.records.len(), records, "nothing of it was recorded");
+    assert_eq!(bench.code(&Ask::sale(10, 5)), "00", "and it goes on");
+}
+
+#[test]
+fn a_second_route_of_a_range_is_refused() {
+    let mut bench = Bench::new();
+    let narrow = route(6300, CardClass::Debit, RouteTarget::Link(LINK_A));
+    bench.command(Command::AddRoute(narrow.clone())).unwrap();
+    let other = Route { target: RouteTarget::Link(LINK_B), ..narrow.clone() };
+    let refused = bench.command(Command::AddRoute(other.clone()));
+    assert!(matches!(refused, Err(CommandError::NotNow { why }) if why.contains("remove it first")));
+    let (low, high) = (narrow.low, narrow.high);
+    bench.order(Order::RemoveRoute { low, high, reason: reason() }).unwrap();
+    bench.command(Command::AddRoute(other)).unwrap();
 }

@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use switchyard_domain::{
-    RiskAction, RiskRule, RiskRules, RiskTest, RiskVerdict, Rrn, Scope, TransactionId, TransactionKind,
+    Record, RiskAction, RiskRule, RiskRules, RiskTest, RiskVerdict, Rrn, Scope, TransactionId,
+    TransactionKind,
 };
 
 fn sold(bench: &mut Bench, ask: &Ask) -> Rrn {
@@ -147,4 +148,42 @@ fn a_tip_is_added_once_to_a_sale_of_the_batch_and_has_a_limit() {
     let totals = bench.model.recount(switchyard_domain::TerminalIndex(0), named::batch(1));
     bench.totals(0, 1, totals);
     assert_eq!(bench.code(&sale.follow(TransactionKind::Tip, 12, rrn, None).minor(5).batch(2)), "25");
+}
+
+#[test]
+fn a_refund_of_a_sale_gives_its_tip_back_too() {
+    for (card, over_link) in [(ON_US, false), (CARD_A, true)] {
+        let mut bench = Bench::new();
+        let send = |bench: &mut Bench, ask: &Ask| {
+            if over_link { bench.link_code(ask, "00").1 } else { bench.code(ask) }
+        };
+        let sale = Ask::new(TransactionKind::Sale, 10, 100, card);
+        assert_eq!(send(&mut bench, &sale), "00");
+        let rrn = bench.records.iter().rev().find_map(|s| match &s.record {
+            Record::Decided { opened, .. } | Record::Opened(opened) => Some(opened.rrn),
+            _ => None,
+        });
+        let rrn = rrn.unwrap();
+        let tip = sale.follow(TransactionKind::Tip, 11, rrn, None).minor(20);
+        assert_eq!(bench.code(&tip), "00");
+        bench.drain();
+        let refund = |stan, minor| sale.follow(TransactionKind::Refund, stan, rrn, None).minor(minor);
+        assert_eq!(bench.code(&refund(12, 121)), "61", "no more than both");
+        assert_eq!(send(&mut bench, &refund(13, 30)), "00");
+        assert_eq!(bench.payable(0), 90);
+        assert_eq!(send(&mut bench, &refund(14, 90)), "00", "the rest of both");
+        assert_eq!(bench.payable(0), 0);
+        assert_eq!(bench.code(&refund(15, 1)), "61");
+        // The tip is given back already: taking it back as well would do so twice.
+        assert_eq!(bench.reverse_code(&Back::of(&tip)), "25");
+        assert_eq!(bench.payable(0), 0);
+        assert_eq!(bench.reverse_code(&Back::of(&refund(14, 90))), "00", "a refund can be taken back");
+        assert_eq!(bench.payable(0), 90);
+        if !over_link {
+            assert_eq!(bench.reverse_code(&Back::of(&tip)), "00", "then 20 of the rest is the tip's");
+            assert_eq!(bench.payable(0), 70);
+            assert_eq!(bench.code(&refund(16, 71)), "61");
+            assert_eq!(bench.code(&refund(17, 70)), "00");
+        }
+    }
 }

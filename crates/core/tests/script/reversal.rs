@@ -1,10 +1,10 @@
 //! 冲正, row by row of the table, and that undoing restores exactly what was.
 
 use crate::support::*;
-use switchyard_core::{Command, Order, OriginalRef, ReplyBody, Upload};
+use switchyard_core::{Command, CommandError, Order, OriginalRef, ReplyBody, Upload};
 use switchyard_domain::{
-    AccountId, AccountKind, AccountRules, BatchCaseKind, BatchTotals, BatchVerdict, CaseFinding, CaseId,
-    Currency, Outcome, Record, ReversalEffect, TransactionKind,
+    AccountId, AccountKind, AccountRules, Actor, BatchCaseKind, BatchTotals, BatchVerdict, CaseFinding,
+    CaseId, Currency, Outcome, Record, ReversalEffect, Stamped, TransactionKind,
 };
 
 fn effect(bench: &Bench) -> ReversalEffect {
@@ -424,4 +424,35 @@ fn what_goes_back_to_an_account_that_was_closed_stands_in_suspense() {
     close(&mut bench);
     assert_eq!(bench.reverse_code(&Back::of(&completion)), "00");
     assert_eq!((bench.payable(0), bench.suspense(), bench.held()), (0, -500, 0));
+}
+
+#[test]
+fn no_account_that_has_to_take_what_took_place_has_a_limit() {
+    let limited = AccountRules { debit_limit_minor: Some(0), ..AccountRules::default() };
+    let accounts = [
+        AccountId::of(AccountKind::MerchantPayable, 0, Currency::CNY),
+        AccountId::of(AccountKind::NetworkReceivable, 0, Currency::CNY),
+        AccountId::own(AccountKind::Suspense, Currency::CNY),
+    ];
+    let mut bench = Bench::new();
+    for account in accounts {
+        let refused = bench.command(Command::SetAccountRules { account, rules: limited });
+        assert!(matches!(refused, Err(CommandError::Unfit { .. })), "{refused:?}");
+    }
+    // A log of before that: the reversal of a sale whose merchant has paid out more since ends all the same.
+    let mut records = bench.records.clone();
+    let at = records.last().unwrap().at;
+    let actor = Actor::Operator("anna".into());
+    let old = |account| Record::AccountRulesSet { account, rules: AccountRules { closed: true, ..limited } };
+    records.extend(accounts.map(|account| Stamped { at, actor: actor.clone(), record: old(account) }));
+    let mut bench = Bench::reopen(&records, bench.config.clone(), bench.now, 2);
+    bench.connect(LINK_A);
+    bench.sign_on(0);
+    let (first, second) = (Ask::sale(10, 500), Ask::sale(11, 500));
+    let ticket = bench.ask(&first);
+    let rrn = bench.facts(ticket).rrn;
+    assert_eq!(bench.code(&second), "00");
+    assert_eq!(bench.code(&first.follow(TransactionKind::Refund, 12, rrn, None)), "00");
+    assert_eq!(bench.reverse_code(&Back::of(&second)), "00");
+    assert_eq!(bench.payable(0), 0);
 }

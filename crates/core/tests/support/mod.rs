@@ -245,6 +245,7 @@ impl Bench {
         for stamped in records {
             let mut bytes = Vec::new();
             stamped.encode(&mut bytes);
+            assert!(bytes.len() <= Stamped::BYTES_MAX, "the ledger takes {} bytes", bytes.len());
             assert_eq!(Stamped::decode(&bytes).unwrap(), stamped, "a record survives its encoding");
             self.mirror.replay(&stamped).unwrap();
             self.model.apply(&stamped);

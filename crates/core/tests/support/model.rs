@@ -95,6 +95,7 @@ impl Model {
                 self.reference(reply.rrn);
                 self.arise(cases.len());
             }
+            Record::BatchCompared { cases, .. } => self.arise(cases.len()),
             Record::SignedOn { reply, .. } | Record::SignedOff { reply, .. } => self.reference(reply.rrn),
             other => {
                 self.ordered(other);
@@ -419,13 +420,20 @@ impl Model {
     /// Sales that stand and were not voided, with what is left to refund of each.
     pub(crate) fn refundable(&self) -> Vec<(TransactionOpened, u64)> {
         let stands = |t: &&Told| t.outcome == Outcome::Approved;
-        let back = |id| {
-            let of = |t: &&Told| t.opened.original == Some(id) && t.opened.kind != TransactionKind::Tip;
-            self.transactions.values().filter(stands).filter(of).map(|t| t.opened.amount.minor).sum::<u64>()
+        let change = |id| {
+            let of = |t: &&Told| t.opened.original == Some(id);
+            let followers = self.transactions.values().filter(stands).filter(of);
+            // A tip adds to what there is to give back.
+            followers.fold(0, |left: i64, t| match t.opened.kind {
+                TransactionKind::Tip => left + t.opened.amount.minor as i64,
+                _ => left - t.opened.amount.minor as i64,
+            })
         };
         let sales = self.transactions.values().filter(stands);
         let sales = sales.filter(|t| t.opened.kind == TransactionKind::Sale);
-        sales.map(|t| (t.opened.clone(), t.opened.amount.minor - back(t.opened.id))).collect()
+        sales
+            .map(|t| (t.opened.clone(), t.opened.amount.minor.saturating_add_signed(change(t.opened.id))))
+            .collect()
     }
     pub(crate) fn last(&self) -> &Told {
         self.transactions.values().next_back().unwrap()
@@ -434,6 +442,7 @@ impl Model {
     /// Nobody gives back more than was taken.
     pub(crate) fn verify(&self) {
         let mut back: BTreeMap<TransactionId, u64> = BTreeMap::new();
+        let mut tips: BTreeMap<TransactionId, u64> = BTreeMap::new();
         for told in self.transactions.values() {
             let Some(original) = told.opened.original else { continue };
             if told.outcome != Outcome::Approved {
@@ -443,7 +452,7 @@ impl Model {
             assert_eq!(first.outcome, Outcome::Approved, "{} follows what does not stand", told.opened.id);
             assert_eq!(first.opened.key.merchant, told.opened.key.merchant);
             match told.opened.kind {
-                TransactionKind::Tip => {}
+                TransactionKind::Tip => *tips.entry(original).or_default() += told.opened.amount.minor,
                 TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                     assert!(told.opened.amount.minor * 100 <= first.opened.amount.minor * 115);
                     assert!(!back.contains_key(&original), "a hold is used once");
@@ -453,7 +462,8 @@ impl Model {
             }
         }
         for (id, minor) in back {
-            assert!(minor <= self.transactions[&id].opened.amount.minor, "{id} gave back {minor}");
+            let whole = self.transactions[&id].opened.amount.minor + tips.get(&id).copied().unwrap_or(0);
+            assert!(minor <= whole, "{id} gave back {minor}");
         }
     }
 }

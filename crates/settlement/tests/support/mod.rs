@@ -184,6 +184,9 @@ impl Log {
     pub fn void(&mut self, sale: &Sale) -> Sale {
         Sale { id: self.decide(TransactionKind::Void, false, sale, sale.amount), ..*sale }
     }
+    pub fn tip(&mut self, sale: &Sale, amount: u64) -> Sale {
+        Sale { id: self.decide(TransactionKind::Tip, true, sale, amount), amount, ..*sale }
+    }
     pub fn refund(&mut self, sale: &Sale, amount: u64) -> Sale {
         Sale { id: self.decide(TransactionKind::Refund, false, sale, amount), amount, ..*sale }
     }

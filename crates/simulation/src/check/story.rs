@@ -28,7 +28,8 @@ pub(crate) struct Tale {
     /// A void or completion took it, or is on its way.
     ended: bool,
     /// A tip came on top of it.
-    tipped: bool,
+    /// Minor units of its tip, 0 without one.
+    tip_minor: u64,
     /// Minor units that the terminal asked for, where the issuer approved a part of them.
     pub(crate) asked: u64,
     /// Approved without asking the issuer, who is told of it.
@@ -137,6 +138,10 @@ impl Story {
                 self.batches_closed += 1;
                 self.cases.extend(cases.iter().map(|case| (*terminal, *batch, case.stan)));
                 self.reference(reply.rrn, reply)
+            }
+            Record::BatchCompared { terminal, batch, cases } => {
+                self.cases.extend(cases.iter().map(|case| (*terminal, *batch, case.stan)));
+                Ok(())
             }
             Record::SignedOn { reply, .. }
             | Record::SignedOff { reply, .. }
@@ -250,7 +255,7 @@ impl Story {
             refused: false,
             followed: 0,
             ended: false,
-            tipped: false,
+            tip_minor: 0,
             asked: opened.amount.minor,
             advised,
         };
@@ -374,18 +379,21 @@ impl Story {
         let whole = tale.opened.amount.minor;
         let stands = tale.outcome == Outcome::Approved && tale.opened.key.merchant == merchant;
         let fits = match kind {
-            TransactionKind::Refund => !tale.ended && tale.followed + asked <= whole,
+            TransactionKind::Refund => !tale.ended && tale.followed + asked <= whole + tale.tip_minor,
             TransactionKind::Tip => {
-                !tale.ended && !tale.tipped && tale.followed == 0 && asked * 100 <= whole * TIP_PERCENT_MAX
+                !tale.ended
+                    && tale.tip_minor == 0
+                    && tale.followed == 0
+                    && asked * 100 <= whole * TIP_PERCENT_MAX
             }
             TransactionKind::Completion | TransactionKind::CompletionAdvice => {
                 !tale.ended && asked * 100 <= whole * COMPLETION_PERCENT_MAX && tale.followed == 0
             }
-            _ => !tale.ended && !tale.tipped && tale.followed == 0 && asked == whole,
+            _ => !tale.ended && tale.tip_minor == 0 && tale.followed == 0 && asked == whole,
         };
         match kind {
             TransactionKind::Refund => tale.followed += asked,
-            TransactionKind::Tip => tale.tipped = true,
+            TransactionKind::Tip => tale.tip_minor = asked,
             _ => tale.ended = true,
         }
         ensure(stands, "a follow-up has an original", || {
@@ -404,7 +412,7 @@ impl Story {
         let tale = self.tale(original)?;
         match kind {
             TransactionKind::Refund => tale.followed -= minor,
-            TransactionKind::Tip => tale.tipped = false,
+            TransactionKind::Tip => tale.tip_minor = 0,
             _ => tale.ended = false,
         }
         Ok(())

@@ -221,7 +221,8 @@ impl IssuerBook {
             (TransactionKind::Refund, original_kind)
                 if (original_kind.buys() || original_kind.captures()) && original.is_open() =>
             {
-                if original.refunded_minor.saturating_add(amount) > original.amount_minor {
+                let captured = original.amount_minor.saturating_add(original.tipped_minor);
+                if original.refunded_minor.saturating_add(amount) > captured {
                     return Err(ResponseCode::AMOUNT_LIMIT);
                 }
             }

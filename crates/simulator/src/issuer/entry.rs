@@ -20,6 +20,8 @@ pub struct IssuerEntry {
     pub ended: bool,
     /// What refunds gave back.
     pub refunded_minor: u64,
+    /// What tips added.
+    pub tipped_minor: u64,
     /// Reference of the original, where there is one.
     pub original_rrn: Option<Rrn>,
     /// DE 11 on the link.
@@ -66,6 +68,7 @@ impl IssuerEntry {
             reversed: false,
             ended: false,
             refunded_minor: 0,
+            tipped_minor: 0,
             original_rrn: original.map(|(_, rrn)| rrn),
             stan: request.key.stan,
             pan_masked: masked.to_string(),
@@ -85,14 +88,18 @@ impl IssuerEntry {
     pub(super) fn followed(&mut self, by: TransactionKind, amount_minor: u64) {
         if by == TransactionKind::Refund {
             self.refunded_minor += amount_minor;
-        } else if by != TransactionKind::Tip {
+        } else if by == TransactionKind::Tip {
+            self.tipped_minor += amount_minor;
+        } else {
             self.ended = true;
         }
     }
     pub(super) fn unfollowed(&mut self, by: TransactionKind, amount_minor: u64) {
         if by == TransactionKind::Refund {
             self.refunded_minor = self.refunded_minor.saturating_sub(amount_minor);
-        } else if by != TransactionKind::Tip {
+        } else if by == TransactionKind::Tip {
+            self.tipped_minor = self.tipped_minor.saturating_sub(amount_minor);
+        } else {
             self.ended = false;
         }
     }
