@@ -280,6 +280,8 @@ pub enum Record {
     MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
     /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
+    /// When a terminal whose dialect names no batch made the totals of the record before.
+    TotalsDated { terminal: TerminalIndex, batch: BatchNumber, moment: u64 },
 }
 
 impl Record {
@@ -373,7 +375,8 @@ impl Record {
             | Self::CaseRaised { .. }
             | Self::LinkChanged { .. }
             | Self::MerchantChanged { .. }
-            | Self::TerminalChanged { .. } => None,
+            | Self::TerminalChanged { .. }
+            | Self::TotalsDated { .. } => None,
         }
     }
 }

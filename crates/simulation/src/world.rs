@@ -97,15 +97,15 @@ pub fn simulate(options: &Options) -> Result<Tally, Box<Failure>> {
     Ok(world.env.tally)
 }
 
-struct World {
-    env: Env,
-    switch: Option<Process>,
+pub(crate) struct World {
+    pub(crate) env: Env,
+    pub(crate) switch: Option<Process>,
     started: u64,
     tills: Vec<Till>,
     /// One behind each link but the second one of the first issuer, which is the last.
-    hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     /// Names of the links and of the terminals, for operators.
-    links: Vec<String>,
+    pub(crate) links: Vec<String>,
     terminals: Vec<TerminalId>,
 }
 
@@ -156,6 +156,7 @@ impl World {
         self.plan_next_day();
         self.plan_next_order();
         self.plan_next_absence();
+        self.plan_next_sign_off();
         self.tills.iter_mut().for_each(|till| till.begin(&mut self.env));
         while self.env.tally.steps < self.env.options.steps {
             self.step()?;
@@ -191,8 +192,7 @@ impl World {
                 if let Some(Peer::Host(host)) = env.peer(line)
                     && !env.away.contains(&host)
                 {
-                    // The second link of the first issuer leads to it, too.
-                    let issuer = if host < self.hosts.len() { host } else { 0 };
+                    let issuer = issuer_behind(host, self.hosts.len());
                     self.hosts[issuer].hear(env, line, &bytes);
                 }
             }
@@ -208,6 +208,7 @@ impl World {
             | Event::Written { process }
             | Event::Worked { process, .. }
             | Event::Tick { process }
+            | Event::Break { process, .. }
             | Event::CrashInWrite { process }
                 if !is_current(process) => {}
             Event::Connect { link, .. } => self.with_switch(|process, env| process.connect_link(env, link)),
@@ -241,11 +242,16 @@ impl World {
             Event::Order => self.order()?,
             Event::HostAway => self.leave(),
             Event::HostBack { host } => drop(env.away.remove(&host)),
+            Event::HostSignsOff => self.sign_off(),
+            Event::HostSignsOn { host, line } => self.sign_on(host, line),
+            Event::Break { link, generation, .. } => {
+                self.with_switch(|process, env| process.break_link(env, link, generation));
+            }
         }
         Ok(())
     }
 
-    fn with_switch(&mut self, work: impl FnOnce(&mut Process, &mut Env)) {
+    pub(crate) fn with_switch(&mut self, work: impl FnOnce(&mut Process, &mut Env)) {
         if let Some(process) = &mut self.switch {
             work(process, &mut self.env);
         }
@@ -302,28 +308,6 @@ impl World {
     fn plan_next_day(&mut self) {
         let wait = self.env.random.between(seconds(30), self.env.plan.day_every);
         self.env.schedule.after(wait, Event::DayEnds);
-    }
-
-    fn plan_next_absence(&mut self) {
-        if let Some(longest) = self.env.plan.away_every {
-            let wait = self.env.random.between(seconds(1), longest);
-            self.env.schedule.after(wait, Event::HostAway);
-        }
-    }
-
-    /// An issuer goes away for seconds or minutes.
-    fn leave(&mut self) {
-        self.plan_next_absence();
-        if self.env.draining {
-            return;
-        }
-        let host = self.env.random.below(self.links.len() as u64) as usize;
-        self.env.tally.host_away += 1;
-        self.env.note("an issuer goes away", [host as u64, 0, 0]);
-        self.env.away.insert(host);
-        self.with_switch(|process, env| process.link_lost(env, host));
-        let wait = self.env.random.between(seconds(2), seconds(300));
-        self.env.schedule.after(wait, Event::HostBack { host });
     }
 
     fn plan_next_order(&mut self) {
@@ -399,6 +383,7 @@ impl World {
     fn drain(&mut self) -> Checked {
         self.env.draining = true;
         self.env.away.clear();
+        self.sign_on_all();
         self.env.note("queues drain", [0; 3]);
         self.tills.iter_mut().for_each(|till| till.hurry(&mut self.env));
         if self.env.plan.order_every.is_some() {
@@ -456,6 +441,11 @@ impl World {
         };
         books.compare(story, &mut self.env.tally)
     }
+}
+
+/// The second link of the first issuer leads to it, too.
+pub(crate) fn issuer_behind(link: usize, issuers: usize) -> usize {
+    if link < issuers { link } else { 0 }
 }
 
 /// What a terminal speaks, as the seed has it.

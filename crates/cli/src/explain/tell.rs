@@ -238,7 +238,8 @@ impl<'t> Teller<'t> {
             | Record::WaitingKeysTranslated { .. }
             | Record::LinkChanged { .. }
             | Record::MerchantChanged { .. }
-            | Record::TerminalChanged { .. } => Told::default(),
+            | Record::TerminalChanged { .. }
+            | Record::TotalsDated { .. } => Told::default(),
         }
     }
 
