@@ -188,14 +188,7 @@ impl World {
                     self.tills[till].hear(env, line, &bytes);
                 }
             }
-            Event::Upstream { line, bytes } => {
-                if let Some(Peer::Host(host)) = env.peer(line)
-                    && !env.away.contains(&host)
-                {
-                    let issuer = issuer_behind(host, self.hosts.len());
-                    self.hosts[issuer].hear(env, line, &bytes);
-                }
-            }
+            Event::Upstream { line, bytes } => self.upstream(line, &bytes),
             Event::Answer { line, bytes } => {
                 if env.is_open(line)
                     && let Some(process) = &mut self.switch
@@ -264,6 +257,15 @@ impl World {
             return;
         }
         self.with_switch(|process, env| process.take_frame(env, line, bytes));
+    }
+
+    /// The switch's frame arrives at an issuer that is there.
+    fn upstream(&mut self, line: u64, bytes: &[u8]) {
+        let Some(Peer::Host(host)) = self.env.peer(line) else { return };
+        if !self.env.away.contains(&host) {
+            let issuer = issuer_behind(host, self.hosts.len());
+            self.hosts[issuer].hear(&mut self.env, line, bytes);
+        }
     }
 
     /// The process ends without a word.

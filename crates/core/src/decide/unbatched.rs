@@ -151,13 +151,7 @@ impl Core {
     /// nothing having been taken since. As those of a close before it they are known by their trace number and by having
     /// been made no later than the last close: a copy was on its way for long, or the terminal made its request anew
     /// when it sent it again.
-    fn batch_of_totals(
-        &self,
-        caller: &Caller,
-        stan: Stan,
-        totals: &BatchTotals,
-        moment: u64,
-    ) -> BatchNumber {
+    fn batch_of_totals(&self, caller: &Caller, stan: Stan, totals: &BatchTotals, moment: u64) -> BatchNumber {
         let open = self.open_batch(caller);
         let Some(batch) = self.state.batches.get(caller.terminal) else { return open };
         let is_empty = batch.transactions.is_empty();

@@ -100,8 +100,7 @@ impl Journals<'_> {
             let lied = self.miscounted.iter().any(|(batch, stan)| self.place(*batch, *stan) == place);
             let is_told = self.speech.is_generic() && !story.uploaded.contains(&(*terminal, *batch));
             let mut tales = story.by_key.iter().filter(|(key, _)| {
-                let is_meant =
-                    self.place(key.batch, key.stan) == place || is_told && key.batch == *batch;
+                let is_meant = self.place(key.batch, key.stan) == place || is_told && key.batch == *batch;
                 key.terminal == *terminal && is_meant
             });
             let refused = tales.any(|(_, id)| story.transactions[id].refused);

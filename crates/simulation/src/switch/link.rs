@@ -123,7 +123,7 @@ impl Process {
         env.note("a host signs on or off", [index as u64, u64::from(side.generation), u64::from(on)]);
         let (link, generation) = (LinkIndex(index as u16), side.generation);
         let cut: Vec<_> = if on { Vec::new() } else { side.waiting.drain(..).collect() };
-        if !(env.is(Sabotage::OverhearSignOffs) && !on) {
+        if on || !env.is(Sabotage::OverhearSignOffs) {
             self.handle(env, Input::HostSigned { link, generation, on });
         }
         for input in cut.into_iter().filter_map(|(_, message)| not_sent(link, *message)) {

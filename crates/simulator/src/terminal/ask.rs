@@ -58,10 +58,7 @@ impl Composer<'_> {
         let speech = &self.terminal.speech;
         let is_sealed = speech.is_generic()
             && speech.carries_mac
-            && matches!(
-                asking,
-                Asking::Totals | Asking::TotalsTold | Asking::Upload | Asking::UploadEnd
-            );
+            && matches!(asking, Asking::Totals | Asking::TotalsTold | Asking::Upload | Asking::UploadEnd);
         let is_sealed = is_sealed || asking == Asking::ScriptResult;
         Expectation {
             mti: request_mti(self.terminal, asking).reply(),
