@@ -502,6 +502,15 @@ fn changes_of_what_is_registered() -> Vec<Record> {
     ]
 }
 
+fn what_chips_said() -> Vec<Record> {
+    let objects = vec![0x9F, 0x26, 2, 1, 2];
+    let transaction = TransactionId(11);
+    vec![
+        Record::ChipKept { transaction, chip: ChipData { sequence: Some(1), objects } },
+        Record::ChipKept { transaction, chip: ChipData { sequence: None, objects: vec![] } },
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
@@ -512,7 +521,8 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(billing_in_another_currency())
         .chain(scripts_for_issuers())
         .chain(keys_that_wait())
-        .chain(changes_of_what_is_registered());
+        .chain(changes_of_what_is_registered())
+        .chain(what_chips_said());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

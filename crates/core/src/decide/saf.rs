@@ -231,6 +231,7 @@ impl Core {
                     mcc,
                     auth_code,
                     original,
+                    chip: self.state.saf.chips.get(&entry.transaction).cloned(),
                     billing,
                     repeat,
                 }
