@@ -76,7 +76,11 @@ fn a_reversal_that_no_issuer_hears_is_found() {
 
 #[test]
 fn a_repeat_that_is_taken_for_new_is_found() {
-    is_found(Sabotage::ForgetRequests, &["one request, one effect", "terminals' journal = ledger"]);
+    // A reversal that does not find its original leaves a batch that does not add up.
+    is_found(
+        Sabotage::ForgetRequests,
+        &["one request, one effect", "terminals' journal = ledger", "batches add up"],
+    );
 }
 
 #[test]
