@@ -15,6 +15,7 @@ use crate::operation::{
 };
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
+use crate::product::{Product, ProductIndex, ProductTerms};
 use crate::risk::{RiskFinding, RiskRules};
 use crate::routing::{RoutingRules, StandInRules};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
@@ -283,6 +284,10 @@ pub enum Record {
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
     /// What the advice of a transaction tells its issuer of the chip.
     ChipKept { transaction: TransactionId, chip: ChipData },
+    /// A card product that ranges may name from here on; products are numbered in order.
+    ProductAdded { product: Box<Product>, reason: Reason },
+    /// A card product has other names, refuses other kinds or asks for a PIN from another amount on.
+    ProductChanged { product: ProductIndex, change: Box<Changed<ProductTerms>>, reason: Reason },
     /// When a terminal whose dialect names no batch made the totals of the record before.
     TotalsDated { terminal: TerminalIndex, batch: BatchNumber, moment: u64 },
 }
@@ -380,6 +385,8 @@ impl Record {
             | Self::MerchantChanged { .. }
             | Self::TerminalChanged { .. }
             | Self::ChipKept { .. }
+            | Self::ProductAdded { .. }
+            | Self::ProductChanged { .. }
             | Self::TotalsDated { .. } => None,
         }
     }

@@ -17,6 +17,7 @@ mod ledger;
 mod link_dialects;
 mod message;
 mod operate;
+mod products;
 mod proofs;
 mod query;
 mod rate;

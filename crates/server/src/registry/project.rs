@@ -273,7 +273,8 @@ mod tests {
     #[test]
     fn the_projection_wants_what_it_applies() {
         let reason = || "because".parse().unwrap();
-        let route = Route { low: 1, high: 2, class: CardClass::Debit, target: RouteTarget::OnUs, issuer: 1 };
+        let route =
+            Route { low: 1, high: 2, class: CardClass::Debit.into(), target: RouteTarget::OnUs, issuer: 1 };
         let order = TerminalOrder::Disable;
         let key = KeyRecord { wrapped: WrappedKey("D".into()), check_value: [0; 4] };
         let line = LineKey { wrapped: vec![0; 20], proof: [0; 8] };
