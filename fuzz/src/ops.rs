@@ -136,6 +136,7 @@ impl World {
         let mut back = Back::of(&ask);
         back.minor = script.of(&[ask.minor, ask.minor, 1]);
         back.of.stan = script.of(&[ask.stan, ask.stan, self.stans + 1]);
+        back.stands = script.of(&[None, None, Some(ask.minor / 2), Some(1)]);
         self.bench.reverse(&back);
     }
     fn pin(&mut self, script: &mut Script<'_>) {

@@ -6,6 +6,7 @@ pub(crate) mod rules;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod ways;
 mod words;
 
 use crate::arguments::{ExplainCommand, Output};
@@ -22,6 +23,7 @@ use switchyard_ledger::Sequence;
 use switchyard_ledger::index::{Index, Query};
 use switchyard_server::index::{self as keys, Names};
 use tell::Teller;
+use ways::Ways;
 
 pub(crate) fn run(command: &ExplainCommand, data: &Path, form: Output) -> Result<Verdict> {
     let ExplainCommand::Transaction { rrn } = command;
@@ -43,9 +45,10 @@ fn tell(index: &Index, opened: &TransactionOpened, data: &Path) -> Result<Value>
     let story_of = story(index, opened)?;
     let findings = story_of.iter().filter_map(|(_, stamped)| rules::found_in(&stamped.record));
     let rules = Rules::of(data, state.risk_rules(), findings.map(|(_, finding)| finding))?;
+    let ways = Ways::at(data, &state, story_of.first().map(|(sequence, _)| *sequence))?;
     let (links, products) = (links(&state), products(&state));
     let mut names = Names::new(index);
-    let mut teller = Teller::new(opened, (&links, &products), &rules, &mut names)?;
+    let mut teller = Teller::new(opened, (&links, &products), (&rules, &ways), &mut names)?;
     let mut events = Vec::new();
     for (sequence, stamped) in story_of {
         events.push(teller.event(sequence, &stamped));

@@ -79,7 +79,9 @@ impl Story {
                 self.outcome = Outcome::Reversed;
             }
             Record::LateAnswer { cancels: Some(_), .. } => self.outcome = Outcome::Declined,
-            Record::PartlyApproved { amount, .. } => self.amount_minor = amount.minor,
+            Record::PartlyApproved { amount, .. } | Record::PartReversed { stands: amount, .. } => {
+                self.amount_minor = amount.minor;
+            }
             Record::ReversalTaken { .. }
             | Record::ReversalQueued { .. }
             | Record::ScriptReported { .. }
@@ -171,6 +173,13 @@ impl History {
                 if let Some(id) = original {
                     self.change(sequence, *id, record);
                 }
+            }
+            Record::PartReversed { original, saf, .. } => {
+                self.reversals += 1;
+                if let Some(entry) = saf {
+                    self.queued.insert(entry.id, *original);
+                }
+                self.change(sequence, *original, record);
             }
             Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
                 self.queued.insert(saf.id, saf.transaction);

@@ -282,6 +282,8 @@ pub enum Upstream {
         saf: SafEntry,
         /// The transaction: its sealed card is opened by the server, its upstream is DE 90.
         opened: Box<TransactionOpened>,
+        /// What stands, where only a part is taken back.
+        stands: Option<Amount>,
         /// DE 41.
         terminal: TerminalId,
         /// DE 42.

@@ -359,8 +359,10 @@ pub struct Reversal {
     pub stan: Stan,
     /// DE 60.2: the original's.
     pub batch: BatchNumber,
-    /// DE 4 and 49.
+    /// DE 4 and 49; since 1993 DE 30 of a reversal of a part: what was asked for or approved.
     pub amount: Amount,
+    /// DE 95, since 1993 DE 4: what stands, where a part is taken back.
+    pub stands: Option<Amount>,
     /// DE 39.
     pub reason: ReversalReason,
     /// The time in DE 90 or 56, which the original had in DE 7 or 12; none in UnionPay's dialect.

@@ -288,6 +288,20 @@ pub enum Record {
     ProductAdded { product: Box<Product>, reason: Reason },
     /// A card product has other names, refuses other kinds or asks for a PIN from another amount on.
     ProductChanged { product: ProductIndex, change: Box<Changed<ProductTerms>>, reason: Reason },
+    /// A terminal took back a part of what had been approved: the transaction stands with the rest.
+    PartReversed {
+        key: RequestKey,
+        fingerprint: Fingerprint,
+        echo: Echo,
+        reason: ReversalReason,
+        original: TransactionId,
+        stands: Amount,
+        reply: ReplyFacts,
+        entry: Entry,
+        /// The whole that goes and the rest that comes, so that its fee is the fee of what stands.
+        movements: Option<[Movement; 2]>,
+        saf: Option<SafEntry>,
+    },
     /// When a terminal whose dialect names no batch made the totals of the record before.
     TotalsDated { terminal: TerminalIndex, batch: BatchNumber, moment: u64 },
 }
@@ -306,6 +320,7 @@ impl Record {
             | Self::Advised { entry, .. }
             | Self::Resolved { entry, .. }
             | Self::ReversalTaken { entry, .. }
+            | Self::PartReversed { entry, .. }
             | Self::MerchantNetted { entry, .. }
             | Self::HoldExpired { entry, .. }
             | Self::HoldsExpired { entry }

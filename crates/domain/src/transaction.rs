@@ -164,6 +164,8 @@ pub enum MessageClass {
     Financial,
     /// x4xx.
     Reversal,
+    /// x4xx that takes a part back: it has a key of its own, because the whole may be taken back after it.
+    PartReversal,
 }
 
 /// By this key a repeat is recognised.
@@ -345,6 +347,8 @@ pub enum SafKind {
     Advice,
     /// 0620, repeated as 0621: what a chip made of its issuer's scripts.
     Script,
+    /// 0420, repeated as 0421, that names the amount that stands.
+    PartReversal,
 }
 
 /// Why something was approved without asking the issuer.

@@ -562,6 +562,25 @@ fn card_products() -> Vec<Record> {
     ]
 }
 
+fn parts() -> Vec<Record> {
+    let stands = Amount::new(60, Currency::CNY);
+    vec![Record::PartReversed {
+        key: RequestKey { class: MessageClass::PartReversal, ..request_key() },
+        fingerprint: fingerprint(),
+        echo: echo(),
+        reason: ReversalReason::TerminalFault,
+        original: TransactionId(11),
+        stands,
+        reply: reply(),
+        entry: entry(),
+        movements: Some([
+            Movement { gain: false, ..movement() },
+            Movement { amount: stands, kind: TransactionKind::PreAuthAdvice, ..movement() },
+        ]),
+        saf: Some(SafEntry { kind: SafKind::PartReversal, ..saf() }),
+    }]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
@@ -574,7 +593,8 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(keys_that_wait())
         .chain(changes_of_what_is_registered())
         .chain(what_chips_said())
-        .chain(card_products());
+        .chain(card_products())
+        .chain(parts());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

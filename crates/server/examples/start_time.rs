@@ -337,6 +337,7 @@ impl World {
                 stan: stan_of,
                 batch,
                 amount: Amount::new(minor, Currency::CNY),
+                stands: None,
                 reason: ReversalReason::NoAnswer,
                 original_moment: None,
                 fingerprint,

@@ -193,6 +193,11 @@ fn name_keys(record: &Record, keys: &mut Keys) {
             original.iter().for_each(|id| keys.push(of_transaction(*id)));
             saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));
         }
+        Record::PartReversed { key, original, saf, .. } => {
+            keys.push(reversals_at(key.terminal, key.batch, key.stan));
+            keys.push(of_transaction(*original));
+            saf.iter().for_each(|saf| keys.push(of_saf(saf.id)));
+        }
         Record::ScriptReported { report, .. } => {
             report.transaction.iter().for_each(|id| keys.push(of_transaction(*id)));
         }
@@ -340,7 +345,9 @@ pub fn story(index: &Index, id: TransactionId) -> Result<Vec<(Sequence, Stamped)
 /// The store-and-forward entry that a record queued.
 fn queued_by(record: &Record) -> Option<SafId> {
     match record {
-        Record::Resolved { saf, .. } | Record::ReversalTaken { saf, .. } => saf.as_ref().map(|saf| saf.id),
+        Record::Resolved { saf, .. }
+        | Record::ReversalTaken { saf, .. }
+        | Record::PartReversed { saf, .. } => saf.as_ref().map(|saf| saf.id),
         Record::Advised { saf, .. } | Record::ReversalQueued { saf } | Record::ScriptQueued { saf, .. } => {
             Some(saf.id)
         }

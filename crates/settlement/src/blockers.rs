@@ -85,7 +85,9 @@ impl OpenFacts {
                 self.resolved(*transaction, *outcome, movement.is_some(), fenced);
                 self.enqueue(saf.as_ref(), fenced);
             }
-            Record::ReversalTaken { saf, .. } => self.enqueue(saf.as_ref(), fenced),
+            Record::ReversalTaken { saf, .. } | Record::PartReversed { saf, .. } => {
+                self.enqueue(saf.as_ref(), fenced)
+            }
             Record::ReversalQueued { saf } => self.enqueue(Some(saf), fenced),
             Record::SafDelivered { id, .. } | Record::SafResolved { id, .. } => self.delivered(*id),
             Record::SafRetried { id, .. } => {

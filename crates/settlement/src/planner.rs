@@ -228,9 +228,11 @@ impl Planner {
             Record::MerchantRegistered(merchant) => self.registry.merchant_registered(merchant),
             Record::TerminalRegistered(terminal) => self.registry.terminals.push(terminal.id),
             Record::AccountFunded { entry } => self.post(sequence, entry)?,
+            Record::Opened(opened) => self.held.opened(opened),
             Record::Decided { opened, entry, movement, .. }
             | Record::Advised { opened, entry, movement, .. } => {
                 self.post(sequence, entry)?;
+                self.held.opened(opened);
                 self.moved(sequence, at, movement.as_ref(), (opened.id, opened.original))?;
             }
             Record::Resolved { transaction, entry, movement, .. } => {
@@ -242,6 +244,12 @@ impl Planner {
                 self.post(sequence, entry)?;
                 let undone = original.or(movement.map(|movement| movement.transaction));
                 self.moved(sequence, at, movement.as_ref(), (undone.unwrap_or(TransactionId(0)), None))?;
+            }
+            Record::PartReversed { original, entry, movements, .. } => {
+                self.post(sequence, entry)?;
+                for movement in movements.iter().flatten() {
+                    self.moved(sequence, at, Some(movement), (*original, None))?;
+                }
             }
             Record::RiskFlagged { .. } | Record::PayoutReleased { .. } => self.held.observe(record),
             _ => {}

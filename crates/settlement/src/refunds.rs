@@ -91,6 +91,9 @@ impl Refunds {
             Record::ReversalTaken { original: Some(undone), movement, .. } => {
                 self.moved(sequence, *undone, movement.as_ref());
             }
+            Record::PartReversed { original, movements: Some(movements), .. } => {
+                movements.iter().for_each(|movement| self.moved(sequence, *original, Some(movement)));
+            }
             _ => {}
         }
     }

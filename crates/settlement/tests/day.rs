@@ -72,6 +72,28 @@ fn three_merchants_two_days_every_kind_of_movement() {
 }
 
 #[test]
+fn a_sale_of_which_a_part_was_taken_back_costs_what_stands_of_it() {
+    let mut log = Log::new();
+    log.plan(FeePlan { fixed_minor: 10, minimum_minor: 50, ..china(1) });
+    let merchant = log.merchant("m", 1);
+    let sale = log.sale(merchant, CardClass::Credit, 20_000); // 90 + 10
+    log.reverse_part(&sale, 12_000); // 54 + 10
+    let capped = log.sale(merchant, CardClass::Debit, 500_000); // 1300
+    log.reverse_part(&capped, 400_000); // 1300 still
+    let gone = log.sale(merchant, CardClass::Credit, 10_000);
+    log.reverse_part(&gone, 4_000);
+    log.reverse(&Sale { amount: 4_000, ..gone }, TransactionKind::Sale);
+    let plan = log.close();
+    check(&plan.merchants()[0], ((2, 412_000), (0, 0), (4, 534_000), 1_364, 0, 410_636, 410_636, 0));
+    assert_eq!(plan.lines_of(&plan.merchants()[0]).count(), 10);
+    // What a refund gives back of the fee follows from what stands, too: 12 000 cost 64, and 50 is the least.
+    log.refund(&sale, 6_000); // 6 000 left: 27 + 10, at least 50
+    log.refund(&sale, 6_000); // and the rest
+    let plan = log.close();
+    check(&plan.merchants()[0], ((0, 0), (2, 12_000), (0, 0), -64, 0, -11_936, 0, -11_936));
+}
+
+#[test]
 fn an_undone_refund_takes_its_fee_back_even_days_later() {
     let mut log = Log::new();
     log.plan(china(1));
@@ -306,4 +328,37 @@ fn what_a_risk_rule_holds_is_carried_over_until_it_is_released() {
     assert_eq!(paid(&log.close()), (405, 5));
     log.push(Record::PayoutReleased { transaction: held.id, reason: "confirmed".into() });
     assert_eq!(paid(&log.close()), (400, 400));
+}
+
+#[test]
+fn what_was_voided_or_refunded_of_a_held_payout_is_not_held_any_more() {
+    let mut log = Log::new();
+    log.plan(FeePlan { debit_ppm: 0, ..china(1) });
+    let merchant = log.merchant("茶馆", 1);
+    log.sale(merchant, CardClass::Debit, 1_000);
+    let [voided, refunded, undone] = [400, 300, 70].map(|minor| {
+        let sale = log.sale(merchant, CardClass::Debit, minor);
+        log.push(Record::RiskFlagged {
+            transaction: sale.id,
+            merchant,
+            amount: Amount::new(minor, Currency::CNY),
+            finding: RiskFinding { version: 1, rules: vec![1], score: 0, verdict: RiskVerdict::HoldPayout },
+            stands: true,
+        });
+        sale
+    });
+    let paid = |plan: &DayPlan| (plan.merchants()[0].net_minor, plan.merchants()[0].payout_minor);
+    log.void(&voided);
+    log.refund(&refunded, 100);
+    let back = log.refund(&undone, 70);
+    // 200 of the second one are held, and nothing of the others.
+    assert_eq!(paid(&log.close()), (1_200, 1_000));
+    // The refund is taken back: what it had given back is held again, and the 70 are not paid out.
+    log.reverse(&back, TransactionKind::Refund);
+    log.sale(merchant, CardClass::Debit, 5);
+    assert_eq!(paid(&log.close()), (275, 5));
+    log.refund(&refunded, 200);
+    log.refund(&undone, 70);
+    log.sale(merchant, CardClass::Debit, 6);
+    assert_eq!(paid(&log.close()), (6, 6));
 }

@@ -67,6 +67,8 @@ counters! {
     over_limit,
     /// Parts of an amount that terminals took.
     parts,
+    /// Parts that terminals took back of what was approved.
+    parts_back,
     /// Transactions that the switch approved in an issuer's place.
     stood_in,
     /// Cryptograms of own cards that were looked at.

@@ -1,6 +1,7 @@
 //! Records as sentences: what came in, what was decided and why, what was posted, what went out.
 
 use super::rules::Rules;
+use super::ways::Ways;
 use super::words::{effect_of, named, postings, why_refused, word};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ pub(super) struct Teller<'t> {
     links: &'t [String],
     products: &'t [String],
     rules: &'t Rules,
+    ways: &'t Ways<'t>,
+    /// Links over which it went before.
+    tried: Vec<LinkIndex>,
     /// How it went to its issuer in the end, and about how much.
     upstream: Option<UpstreamRef>,
     amount: Amount,
@@ -47,7 +51,7 @@ impl<'t> Teller<'t> {
     pub(super) fn new(
         opened: &'t TransactionOpened,
         (links, products): (&'t [String], &'t [String]),
-        rules: &'t Rules,
+        (rules, ways): (&'t Rules, &'t Ways<'t>),
         names: &mut Names<'_>,
     ) -> Result<Self> {
         let terminal =
@@ -60,6 +64,8 @@ impl<'t> Teller<'t> {
             links,
             products,
             rules,
+            ways,
+            tried: Vec::new(),
             upstream: opened.upstream,
             amount: opened.amount,
             terminal,
@@ -96,7 +102,8 @@ impl<'t> Teller<'t> {
 
     pub(super) fn event(&mut self, sequence: Sequence, stamped: &Stamped) -> Value {
         self.trace.push(sequence.0);
-        let told = self.told(&stamped.record);
+        let mut told = self.told(&stamped.record);
+        told.decision.extend(self.way(stamped));
         json!({
             "sequence": sequence.0, "at": stamped.at.to_string(), "by": self.actor(&stamped.actor),
             "record": crate::ledger::name_of(&stamped.record), "in": told.came, "decision": told.decision,
@@ -147,6 +154,14 @@ impl<'t> Teller<'t> {
                     went: self.replied_and_queued(reply, saf.as_ref()),
                 }
             }
+            Record::PartReversed { reason, stands, reply, saf, .. } => Told {
+                came: vec![format!(
+                    "x400 from terminal {}: reversal of a part, because of {reason:?}",
+                    self.terminal
+                )],
+                decision: vec![format!("a part is given back, and {stands} of it stands")],
+                went: self.replied_and_queued(reply, saf.as_ref()),
+            },
             Record::SafDelivered { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
@@ -253,6 +268,30 @@ impl<'t> Teller<'t> {
             | Record::ProductAdded { .. }
             | Record::ProductChanged { .. } => Told::default(),
         }
+    }
+
+    /// Why it goes over the link that a record names.
+    fn way(&mut self, stamped: &Stamped) -> Vec<String> {
+        let name = |link| self.link(link);
+        let (upstream, away) = match &stamped.record {
+            Record::Decided { opened, reply, .. }
+                if reply.code == ResponseCode::ISSUER_INOPERATIVE && !opened.kind.follows_another() =>
+            {
+                return self.ways.nowhere((opened, stamped.at), &name);
+            }
+            Record::Opened(opened) => (opened.upstream, false),
+            Record::Advised { opened, why, .. } => (opened.upstream, *why == AdviceReason::IssuerAway),
+            Record::Rerouted { upstream, .. } => (Some(*upstream), false),
+            _ => (None, false),
+        };
+        let Some(link) = upstream.map(|upstream| upstream.link) else { return Vec::new() };
+        if self.tried.last() == Some(&link) {
+            // The advice of what could not be sent takes the number of the way, and not another one.
+            return Vec::new();
+        }
+        let told = self.ways.tell((self.opened, stamped.at), link, &self.tried, away, &name);
+        self.tried.push(link);
+        told
     }
 
     /// What happened to it beside messages.
@@ -429,7 +468,7 @@ impl<'t> Teller<'t> {
         let class = match opened.key.class {
             MessageClass::Authorization => "01",
             MessageClass::Financial => "02",
-            MessageClass::Reversal => "04",
+            MessageClass::Reversal | MessageClass::PartReversal => "04",
         };
         let card = opened.card.as_ref().map_or("no card".to_owned(), |card| card.masked.to_string());
         let entry = opened.echo.entry_mode.map_or(String::new(), |mode| format!(", entry mode {mode:03}"));

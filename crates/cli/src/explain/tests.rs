@@ -281,3 +281,91 @@ fn every_decision_of_a_transaction_is_told_with_its_reason() {
         }
     }
 }
+
+fn card() -> CardRef {
+    let masked = Pan::from_digits(b"4111111111111111").unwrap().masked();
+    CardRef { sealed: SealedPan(vec![7; 40]), key_id: 1, intake: 9, hash: CardHash([5; 16]), masked }
+}
+fn range(link: u16) -> Route {
+    Route {
+        low: 4_111_000_000_000_000_000,
+        high: 4_111_999_999_999_999_999,
+        class: CardClass::Foreign.into(),
+        target: RouteTarget::Link(LinkIndex(link)),
+        issuer: 9,
+    }
+}
+fn routing(version: u32, choose: Choice, destinations: &[(u16, u32, u64)]) -> Record {
+    let to = |(link, weight, cost_minor): &(u16, u32, u64)| Destination {
+        link: LinkIndex(*link),
+        weight: *weight,
+        cost_ppm: 0,
+        cost_minor: *cost_minor,
+    };
+    let destinations: Vec<Destination> = destinations.iter().map(to).collect();
+    let rule = |number, about, destinations| RoutingRule {
+        number,
+        issuers: vec![9],
+        about,
+        minor_max: None,
+        choose,
+        destinations,
+    };
+    let void = Scope { kinds: vec![TransactionKind::PreAuth], ..Scope::default() };
+    let rules = vec![rule(3, void, destinations.clone()), rule(4, Scope::default(), destinations)];
+    Record::RoutingRulesSet(RoutingRules { version, rules })
+}
+
+#[test]
+fn the_rule_or_range_that_chose_a_link_is_told_and_why_others_were_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("ledger")).unwrap();
+    let sale =
+        |id, link| TransactionOpened { card: Some(card()), ..opened(id, 500, Some(upstream(link, 200))) };
+    let rerouted = Record::Rerouted { transaction: TransactionId(3), upstream: upstream(1, 200) };
+    let lived = [
+        Record::RouteAdded(range(0)),
+        Record::Opened(sale(0, 0)),
+        routing(1, Choice::First, &[(1, 1, 0), (0, 1, 0)]),
+        Record::Opened(sale(1, 0)),
+        routing(2, Choice::Cost, &[(0, 1, 30), (1, 1, 20)]),
+        Record::Opened(sale(2, 1)),
+        Record::Opened(sale(3, 0)),
+        rerouted,
+        routing(3, Choice::Weight, &[(1, 3, 0)]),
+        Record::Opened(sale(4, 0)),
+        flagged_decline(&TransactionOpened { upstream: None, ..sale(5, 0) }, reply(5, "91")),
+        // What comes later says nothing about what was before.
+        Record::RouteRemoved { route: range(0), reason: "moved".parse().unwrap() },
+        Record::RouteAdded(range(1)),
+        routing(4, Choice::First, &[(1, 1, 0)]),
+    ];
+    write(dir.path(), registered().into_iter().chain(lived));
+    let by_range = "the range 4111000000000000000 to 4111999999999999999 chooses link harbour";
+    for (id, words) in [
+        (0, &[by_range][..]),
+        (1, &["rule 4 of version 1 chooses link harbour: the first", "quay is passed over: not in health"]),
+        (
+            2,
+            &[
+                "rule 4 of version 2 chooses link quay",
+                "harbour is passed over: it costs 30.000000 minor units\"",
+            ],
+        ),
+        (
+            3,
+            &[
+                "chooses link harbour",
+                "quay is passed over: it costs 20.000000 minor units and is not in health",
+                "chooses link quay",
+                "harbour is passed over: not a byte could be sent over it",
+            ],
+        ),
+        (4, &["rule 4 is passed over: not in health was quay", by_range]),
+        (5, &["rule 4 is passed over: not in health was quay", by_range, "link harbour is not in health"]),
+    ] {
+        let told = story(dir.path(), id)["events"].to_string();
+        assert!(words.iter().all(|words| told.contains(words)), "{id}: {told}");
+        assert!(!told.contains("rule 3"), "it is about pre-authorizations: {told}");
+    }
+}

@@ -35,7 +35,8 @@ struct Ways<'w> {
 }
 
 /// What a table says of a card.
-enum Says<'t> {
+pub(crate) enum Says<'t> {
+    /// This range, or none.
     Route(Option<&'t Route>),
     /// Only the mask is left of the number, and the table tells numbers of that mask apart.
     CannotTell,
@@ -214,7 +215,7 @@ fn place(table: &[Route], key: u64) -> Option<&Route> {
 }
 
 /// What a table says of every number with these first six digits, if it says one thing.
-fn by_mask<'t>(table: &'t [Route], masked: &MaskedPan) -> Says<'t> {
+pub(crate) fn by_mask<'t>(table: &'t [Route], masked: &MaskedPan) -> Says<'t> {
     let text = masked.to_string();
     let first = |digit: &str| {
         let filled = format!("{}{}", &text[..6], digit.repeat(13));

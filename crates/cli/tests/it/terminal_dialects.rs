@@ -7,7 +7,10 @@ use crate::support::{Process, World, free_ports, until};
 fn check(dialect: &str, issuers: &str, framing: &str, envelope: &str, extra: &[&str]) {
     let ports = free_ports::<2>().map(|port| port.to_string()).join(",");
     let world = World::make(&["--terminals", "16", "--issuer-ports", &ports, "--issuer-dialects", issuers]);
-    let issuing = Process::start(world.command(&["sim", "issuer", "--drop-per-mille", "20"]), "");
+    let issuing = Process::start(
+        world.command(&["sim", "issuer", "--drop-per-mille", "20", "--script-per-mille", "400"]),
+        "",
+    );
     let config = std::fs::read_to_string(world.config()).unwrap();
     let listener = format!("[terminals]\ngeneric = [\"127.0.0.1:0 {dialect} {framing} {envelope}\"]\n");
     std::fs::write(world.config(), config.replacen("[terminals]\n", &listener, 1)).unwrap();
@@ -25,10 +28,13 @@ fn check(dialect: &str, issuers: &str, framing: &str, envelope: &str, extra: &[&
     let report = world.run(&[&sim[..], &speech, extra].concat()).expect(0).json();
     assert_eq!(report["errors_count"], 0, "{dialect}: {report}");
     assert!(report["approved"].as_u64().unwrap() > 150, "{dialect}: {report}");
+    let told = report["kinds"]["script_result"].as_u64().unwrap_or(0);
+    assert!(told > 5, "{dialect}: chips were sent scripts: {report}");
     until("every advice and reversal to be delivered", || {
         let status = world.status();
         status["saf_waiting"] == 0 && status["unresolved"] == 0
     });
+    assert_eq!(world.status()["saf_dead"], 0, "{dialect}: every issuer takes what it is told");
     serve.stop();
     world.run(&["ledger", "verify"]).expect(0);
     let recorded = world.run(&["ledger", "export"]).expect(0).stdout;

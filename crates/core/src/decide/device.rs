@@ -134,7 +134,7 @@ impl Core {
     }
 
     /// The transaction whose answer had the scripts.
-    fn scripted(&self, caller: &Caller, original: &OriginalRef) -> Option<TransactionId> {
+    pub(super) fn scripted(&self, caller: &Caller, original: &OriginalRef) -> Option<TransactionId> {
         let State { transactions, requests, .. } = &self.state;
         let own = |id: TransactionId| {
             transactions.get(id).is_some_and(|t| t.opened.key.terminal == caller.terminal).then_some(id)

@@ -14,6 +14,7 @@ mod matching;
 mod offer;
 mod order;
 mod original;
+mod part;
 mod postings;
 mod product;
 mod restart;

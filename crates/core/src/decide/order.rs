@@ -228,16 +228,24 @@ impl Core {
                 why: "an advice tells of what has taken place: have the issuer take it, then resolve it as stands",
             });
         }
-        if saf.kind == SafKind::Reversal && self.state.saf.is_advised(saf.transaction) {
+        let takes_back = matches!(saf.kind, SafKind::Reversal | SafKind::PartReversal);
+        if takes_back && self.state.saf.is_advised(saf.transaction) {
             return Err(CommandError::NotNow {
                 why: "the advice of that transaction has not reached its issuer: it would stand there afterwards",
             });
         }
         let entry = match finding {
             // What an advice tells of has taken place, whatever became of the advice; what a chip did with scripts has too.
-            _ if saf.kind != SafKind::Reversal => Entry::NONE,
+            _ if !takes_back => Entry::NONE,
             SafFinding::Undone | SafFinding::NeverTaken => Entry::NONE,
-            SafFinding::Stands => postings::kept(&transaction.opened, transaction.source),
+            SafFinding::Stands => {
+                let mut kept = transaction.opened.clone();
+                if saf.kind == SafKind::PartReversal {
+                    // All that it keeps beside what stands for the merchant.
+                    kept.amount.minor = transaction.taken_minor;
+                }
+                postings::kept(&kept, transaction.source)
+            }
         };
         self.state.book.check(&entry).map_err(|_| CommandError::Entry)?;
         self.ordered(Record::SafResolved { id, finding, entry, reason }, desk)

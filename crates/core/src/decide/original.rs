@@ -55,7 +55,7 @@ pub(crate) fn find(
     }
     // The issuer has not heard of it yet: what follows must not overtake it; advices
     // do not, they wait in the same queue.
-    if !request.kind.is_advice() && state.saf.advice_waits(opened.id) {
+    if !request.kind.is_advice() && state.saf.is_untold(opened.id) {
         return Err(ResponseCode::MALFUNCTION);
     }
     permitted(state, config, key, request, original).map_err(|code| {

@@ -4,7 +4,7 @@
 use crate::state::Transaction;
 use switchyard_book::Book;
 use switchyard_domain::{
-    AccountId, AccountKind, BatchSide, Entry, HoldId, Movement, Phase, Posting, TransactionId,
+    AccountId, AccountKind, Amount, BatchSide, Entry, HoldId, Movement, Phase, Posting, TransactionId,
     TransactionKind, TransactionOpened,
 };
 
@@ -107,9 +107,42 @@ pub(crate) fn release(transaction: &Transaction) -> Entry {
     )
 }
 
-/// Gives an amount back from the merchant to where it came from, or to suspense when that is closed: a reversal has to end.
-fn back_to(source: AccountId, opened: &TransactionOpened, book: &Book) -> Entry {
-    let minor = opened.amount.minor;
+/// Postings that give back all of an approved transaction but what stands; none for a kind that is taken back whole
+/// only, or whose hold cannot be made smaller.
+pub(crate) fn give_back(transaction: &Transaction, stands: Amount, book: &Book) -> Option<Entry> {
+    let (opened, source) = (&transaction.opened, transaction.source);
+    let minor = opened.amount.minor.checked_sub(stands.minor)?;
+    match opened.kind {
+        TransactionKind::Sale | TransactionKind::OfflineSale | TransactionKind::CashAdvance => {
+            Some(back_to(source, opened, minor, book))
+        }
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice if holds_here(source) => {
+            let mut entry = release(transaction);
+            entry.0.push(Posting {
+                debit: source,
+                credit: payable(opened),
+                amount_minor: stands.minor,
+                phase: Phase::Pending(hold_of(opened.id)),
+            });
+            book.check(&entry).is_ok().then_some(entry)
+        }
+        TransactionKind::PreAuth | TransactionKind::PreAuthAdvice => Some(Entry::NONE),
+        TransactionKind::CardRepayment
+        | TransactionKind::TopUp
+        | TransactionKind::Tip
+        | TransactionKind::Completion
+        | TransactionKind::CompletionAdvice
+        | TransactionKind::Void
+        | TransactionKind::Refund
+        | TransactionKind::PreAuthVoid
+        | TransactionKind::CompletionVoid
+        | TransactionKind::BalanceInquiry => None,
+    }
+}
+
+/// Gives minor units back from the merchant to where they came from, or to suspense when that is closed: a reversal has
+/// to end.
+fn back_to(source: AccountId, opened: &TransactionOpened, minor: u64, book: &Book) -> Entry {
     let entry = Entry::one(payable(opened), source, minor, Phase::Posted);
     if book.check(&entry).is_ok() {
         return entry;
@@ -131,14 +164,14 @@ pub(crate) fn undo(transaction: &Transaction, original: Option<&Transaction>, bo
         | TransactionKind::CashAdvance
         | TransactionKind::CardRepayment
         | TransactionKind::TopUp
-        | TransactionKind::Tip => return back_to(source, opened, book),
+        | TransactionKind::Tip => return back_to(source, opened, minor, book),
         TransactionKind::PreAuth | TransactionKind::PreAuthAdvice if on_us => {
             let freed = Entry::one(source, payable(opened), minor, Phase::VoidPending(hold_of(opened.id)));
             // A hold that could not be put back when its completion was undone is gone already.
             return if book.check(&freed).is_ok() { freed } else { Entry::NONE };
         }
         TransactionKind::Completion | TransactionKind::CompletionAdvice => {
-            let back = back_to(source, opened, book);
+            let back = back_to(source, opened, minor, book);
             return with_hold_again(back, original.filter(|_| on_us), book);
         }
         TransactionKind::PreAuthVoid if on_us => return with_hold_again(Entry::NONE, original, book),

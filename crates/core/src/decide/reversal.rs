@@ -9,8 +9,8 @@ use crate::input::Reversal;
 use crate::machine::{Core, Output};
 use crate::state::{Known, Transaction};
 use switchyard_domain::{
-    Actor, BatchCase, BatchCaseKind, Entry, MessageClass, Movement, Outcome, Record, RequestKey,
-    ResponseCode, ReversalEffect, SafEntry, Timestamp, TransactionId,
+    Actor, BatchCase, BatchCaseKind, Echo, Entry, MessageClass, Movement, Outcome, Record, ReplyFacts,
+    RequestKey, ResponseCode, ReversalEffect, SafEntry, Timestamp, TransactionId,
 };
 
 /// What the table says about the original at hand.
@@ -30,8 +30,8 @@ impl Verdict {
 /// The table: what a reversal of this original leads to.
 fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: bool) -> Verdict {
     let Some(transaction) = original else { return Verdict::ends(ReversalEffect::Tombstone) };
-    // Of a part that was approved a terminal may name that or what it had asked for.
-    let amounts = [transaction.opened.amount, transaction.asked()];
+    // Of a part that was approved a terminal may name that or what it had asked for, of one that stands also that.
+    let amounts = [transaction.opened.amount, transaction.approved(), transaction.asked()];
     if !amounts.contains(&reversal.amount) || transaction.opened.kind != reversal.kind {
         return Verdict::REFUSED;
     }
@@ -50,6 +50,9 @@ fn verdict(original: Option<&Transaction>, reversal: &Reversal, day_is_open: boo
 impl Core {
     /// Takes a reversal.
     pub(crate) fn reversal(&mut self, caller: Caller, reversal: &Reversal, now: Timestamp, out: &mut Output) {
+        if let Some(stands) = reversal.stands {
+            return self.reverse_part(caller, reversal, stands, now, out);
+        }
         let key = RequestKey {
             merchant: caller.merchant,
             terminal: caller.terminal,
@@ -57,22 +60,14 @@ impl Core {
             stan: reversal.stan,
             class: MessageClass::Reversal,
         };
+        if self.repeats_reversal(caller, &key, reversal, out) {
+            return;
+        }
         let original_key = RequestKey { class: reversal.original_class, ..key };
         let id = match self.state.requests.get(&original_key) {
             Some(Known::Transaction(id)) => Some(id),
             Some(Known::Reversal(_)) | None => None,
         };
-        let issuer = 0;
-        let scheme = self.state.scheme_of_original(id);
-        if let Some(Known::Reversal(position)) = self.state.requests.get(&key) {
-            let taken = *self.state.requests.reversal(position).expect("indexed when it was taken");
-            if taken.fingerprint != reversal.fingerprint {
-                return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
-            }
-            let (facts, echo) = (taken.reply, taken.echo);
-            let body = ReplyBody::Financial { facts, echo, issuer, scheme, approved: None };
-            return out.reply(caller.origin, Reply::recorded(&taken.reply, body));
-        }
         self.cancel_pin_work(&original_key);
         let original = id.and_then(|id| self.state.transactions.get(id));
         // A generic terminal may mean what it made at another moment under this number: then it is not this.
@@ -105,14 +100,13 @@ impl Core {
         if let Some(case) = case {
             self.emit(case, Actor::Switch, now, out);
         }
-        let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer, scheme, approved: None };
-        out.reply(caller.origin, Reply::recorded(&facts, body));
+        out.reply(caller.origin, self.reply_to_reversal(facts, reversal.echo, &original_key));
         self.hurry(saf.as_ref(), now, out);
     }
 
     /// What a terminal takes back and the host does not is for an operator: the cardholder has paid or may have, and the
     /// terminal does not know. Nothing where the close of the batch found the same before.
-    fn case_of(&self, id: TransactionId, reversal: &Reversal) -> Option<Record> {
+    pub(super) fn case_of(&self, id: TransactionId, reversal: &Reversal) -> Option<Record> {
         let transaction = self.state.transactions.get(id)?;
         let opened = &transaction.opened;
         let RequestKey { terminal, batch, stan, .. } = opened.key;
@@ -120,9 +114,40 @@ impl Core {
         if !may_stand || self.state.cases.is_open(terminal, batch, stan) {
             return None;
         }
-        let (terminal_minor, host_minor) = (reversal.amount.minor, opened.amount.minor);
+        let taken_back =
+            reversal.amount.minor.saturating_sub(reversal.stands.map_or(0, |stands| stands.minor));
+        let (terminal_minor, host_minor) = (taken_back, opened.amount.minor);
         let case = BatchCase { kind: BatchCaseKind::Reversal, stan, terminal_minor, host_minor };
         Some(Record::CaseRaised { transaction: id, terminal, batch, case })
+    }
+
+    /// The answer to a reversal of what is, or would be, under a key.
+    pub(super) fn reply_to_reversal(&self, facts: ReplyFacts, echo: Echo, original: &RequestKey) -> Reply {
+        let id = match self.state.requests.get(original) {
+            Some(Known::Transaction(id)) => Some(id),
+            Some(Known::Reversal(_)) | None => None,
+        };
+        let scheme = self.state.scheme_of_original(id);
+        Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer: 0, scheme, approved: None })
+    }
+
+    /// Answers a reversal that was taken before as it was answered then, and says whether it is one.
+    pub(super) fn repeats_reversal(
+        &self,
+        caller: Caller,
+        key: &RequestKey,
+        reversal: &Reversal,
+        out: &mut Output,
+    ) -> bool {
+        let Some(Known::Reversal(position)) = self.state.requests.get(key) else { return false };
+        let taken = *self.state.requests.reversal(position).expect("indexed when it was taken");
+        if taken.fingerprint == reversal.fingerprint {
+            let original = RequestKey { class: reversal.original_class, ..*key };
+            out.reply(caller.origin, self.reply_to_reversal(taken.reply, taken.echo, &original));
+        } else {
+            out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
+        }
+        true
     }
 
     /// The original waits for PIN work: nothing is recorded of it, so that it is enough to let it end in

@@ -205,15 +205,19 @@ impl Core {
             return;
         };
         let mut opened = Box::new(transaction.opened.clone());
-        if entry.kind == SafKind::Reversal {
+        opened.amount = match entry.kind {
             // What is undone is the message as it was sent.
-            opened.amount = transaction.asked();
-        }
+            SafKind::Reversal | SafKind::PartReversal => transaction.asked(),
+            // A repeat says what was said before, whatever has been taken back meanwhile.
+            SafKind::Advice => transaction.approved(),
+            SafKind::Script => opened.amount,
+        };
+        let stands = (entry.kind == SafKind::PartReversal).then_some(transaction.opened.amount);
         let (terminal, merchant, mcc) = (terminal.terminal.id, merchant.id, merchant.mcc);
         let billing = transaction.billing;
         let message = Box::new(match entry.kind {
-            SafKind::Reversal => {
-                Upstream::Reversal { saf: entry, opened, terminal, merchant, billing, repeat }
+            SafKind::Reversal | SafKind::PartReversal => {
+                Upstream::Reversal { saf: entry, opened, stands, terminal, merchant, billing, repeat }
             }
             SafKind::Script => {
                 let Some(report) = self.state.saf.scripts.get(&entry.id).cloned() else { return };
@@ -274,7 +278,7 @@ impl Core {
         let Some(entry) = self.state.saf.waiting.get(&id).copied() else { return Some(Stray::Late) };
         let transaction = self.state.transactions.get(entry.transaction);
         let is_answer = match entry.kind {
-            SafKind::Reversal => matches!(answer.mti, 430 | 431 | 410),
+            SafKind::Reversal | SafKind::PartReversal => matches!(answer.mti, 430 | 431 | 410),
             SafKind::Advice | SafKind::Script => answer.mti == entry.upstream.mti + 10,
         };
         let fits = is_answer && transaction.is_some_and(|t| self.fits(&entry.upstream, &t.opened, answer));

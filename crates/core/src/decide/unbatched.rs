@@ -6,7 +6,7 @@
 
 use crate::decide::original;
 use crate::decide::terminal::Caller;
-use crate::input::{Body, Financial, Reversal};
+use crate::input::{Body, Financial, OriginalRef, Reversal, ScriptResult};
 use crate::machine::Core;
 use crate::state::{BatchStage, Known};
 use switchyard_domain::{
@@ -31,6 +31,7 @@ impl Core {
         match body {
             Body::Financial(request) => self.place_financial(caller, request),
             Body::Reversal(reversal) => self.place_reversal(caller, reversal),
+            Body::ScriptResult(result) => self.place_script_result(caller, result),
             Body::BatchTotals { stan, batch, totals, moment, .. } if *batch == BatchNumber::OPEN => {
                 *batch = self.batch_of_totals(caller, *stan, totals, *moment);
             }
@@ -42,7 +43,6 @@ impl Core {
             | Body::Echo
             | Body::Status { .. }
             | Body::Download { .. }
-            | Body::ScriptResult(_)
             | Body::BatchTotals { .. }
             | Body::BatchUpload { .. }
             | Body::MasterKey(_)
@@ -108,19 +108,7 @@ impl Core {
             let mut before = self.batches_back(caller).filter(|_| moment != 0);
             request.batch = before.find(known).unwrap_or_else(|| self.open_batch(caller));
         }
-        if let (Some((BatchNumber::OPEN, stan)), Some(moment)) =
-            (request.original.batch_stan, request.original.moment)
-        {
-            let named = |batch: &BatchNumber| {
-                [MessageClass::Financial, MessageClass::Authorization]
-                    .iter()
-                    .any(|class| self.made_at(&Self::key_of(caller, *batch, stan, *class), moment).is_some())
-            };
-            // What is not found stays in no batch, and so is no original.
-            if let Some(batch) = self.batches_back(caller).find(named) {
-                request.original.batch_stan = Some((batch, stan));
-            }
-        }
+        self.place_original(caller, &mut request.original);
         // These dialects void a completion as they void a sale.
         if request.kind == TransactionKind::Void {
             let key = Self::key_of(caller, request.batch, request.stan, request.class);
@@ -128,6 +116,31 @@ impl Core {
             if original.is_some_and(|original| original.opened.kind.captures()) {
                 request.kind = TransactionKind::CompletionVoid;
             }
+        }
+    }
+
+    /// Puts what a message names into its batch. What is not found stays in no batch, and so is no original.
+    fn place_original(&self, caller: &Caller, original: &mut OriginalRef) {
+        let (Some((BatchNumber::OPEN, stan)), Some(moment)) = (original.batch_stan, original.moment) else {
+            return;
+        };
+        let named = |batch: &BatchNumber| {
+            [MessageClass::Financial, MessageClass::Authorization]
+                .iter()
+                .any(|class| self.made_at(&Self::key_of(caller, *batch, stan, *class), moment).is_some())
+        };
+        if let Some(batch) = self.batches_back(caller).find(named) {
+            original.batch_stan = Some((batch, stan));
+        }
+    }
+
+    /// A script result belongs to the batch of the transaction that it is about: so its repeat is known after a close, too.
+    fn place_script_result(&self, caller: &Caller, result: &mut ScriptResult) {
+        self.place_original(caller, &mut result.original);
+        if result.batch == BatchNumber::OPEN {
+            let about = self.scripted(caller, &result.original);
+            let about = about.and_then(|id| self.state.transactions.get(id));
+            result.batch = about.map_or_else(|| self.open_batch(caller), |about| about.opened.key.batch);
         }
     }
 

@@ -12,6 +12,7 @@ mod draft;
 mod elements;
 pub mod iso;
 mod refusal;
+mod scripts;
 mod spoken;
 pub mod unionpay;
 

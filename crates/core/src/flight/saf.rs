@@ -21,7 +21,7 @@ enum Rank {
 impl Rank {
     fn of(entry: &SafEntry) -> Self {
         match entry.kind {
-            SafKind::Reversal => Self::Reversal,
+            SafKind::Reversal | SafKind::PartReversal => Self::Reversal,
             SafKind::Advice => Self::Advice,
             SafKind::Script => Self::Script,
         }

@@ -6,9 +6,9 @@ use crate::state::saf::Lane;
 use crate::state::transactions::Transaction;
 use crate::state::{ApplyError, BatchStage, Known, LastClose, Origin, ReversalTaken, State};
 use switchyard_domain::{
-    AccountId, AccountKind, AdviceReason, Amount, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex,
-    LinkMode, Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, SafKind, Stamped,
-    Stan, TerminalIndex, TerminalProfile, Timestamp, TransactionId, TransactionKind, TransactionOpened,
+    AccountId, AccountKind, AdviceReason, BatchVerdict, BusinessDate, Entry, KeyUse, LinkIndex, LinkMode,
+    Outcome, Record, ReplyFacts, ResponseCode, ReversalEffect, Rrn, SafEntry, SafKind, Stamped, Stan,
+    TerminalIndex, TerminalProfile, Timestamp, TransactionId, TransactionKind, TransactionOpened,
 };
 
 impl State {
@@ -37,6 +37,7 @@ impl State {
                 self.resolve(*transaction, *outcome, *reply, entry, saf.as_ref())
             }
             Record::ReversalTaken { .. } => self.apply_reversal(&stamped.record),
+            Record::PartReversed { .. } => self.apply_part(&stamped.record),
             Record::SafDelivered { .. }
             | Record::ReversalQueued { .. }
             | Record::ScriptQueued { .. }
@@ -246,6 +247,7 @@ impl State {
             asked_minor: None,
             billing: None,
             scripts_told: false,
+            taken_minor: 0,
         });
         if let Some(batch) = self.batches.get_mut(opened.key.terminal)
             && batch.number == opened.key.batch
@@ -380,16 +382,6 @@ impl State {
         if saf.is_some_and(|entry| entry.kind == SafKind::Advice) {
             self.advised(id, AdviceReason::IssuerAway, Count::Stands);
         }
-        Ok(())
-    }
-
-    /// The transaction is about a part of what was asked for; what limits count of it follows.
-    fn approve_part(&mut self, id: TransactionId, amount: Amount) -> Result<(), ApplyError> {
-        self.count_risk(id, Count::Gone);
-        let transaction = self.transactions.get_mut(id).ok_or(missing_number("transaction", id.0))?;
-        transaction.asked_minor = Some(transaction.opened.amount.minor);
-        transaction.opened.amount = amount;
-        self.count_risk(id, Count::Stands);
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl State {
         let delivered = self.saf.remove(id).ok_or(missing_number("store-and-forward entry", id.0))?;
         match delivered.kind {
             SafKind::Reversal => self.reversed_upstream(delivered.transaction, code),
-            SafKind::Advice | SafKind::Script => Ok(()),
+            SafKind::Advice | SafKind::Script | SafKind::PartReversal => Ok(()),
         }
     }
 

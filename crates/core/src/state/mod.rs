@@ -12,6 +12,7 @@ mod devices;
 mod image;
 mod limits;
 mod orders;
+mod parts;
 mod ranges;
 mod rates;
 mod references;

@@ -108,8 +108,9 @@ impl State {
                 let ended = self.saf.end(*id).ok_or(missing(id))?;
                 match ended.kind {
                     SafKind::Reversal => self.end_saf(ended.transaction, *finding),
-                    // What an advice tells of has taken place; the issuer knows it by other ways now.
-                    SafKind::Advice | SafKind::Script => Ok(()),
+                    // What an advice tells of has taken place; the issuer knows it by other ways now. What stands here
+                    // does so with the rest, whatever the issuer made of the part.
+                    SafKind::Advice | SafKind::Script | SafKind::PartReversal => Ok(()),
                 }
             }
             _ => unreachable!("only records of the queues come here"),

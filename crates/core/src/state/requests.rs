@@ -44,6 +44,7 @@ impl From<&RequestKey> for Place {
             MessageClass::Authorization => 0,
             MessageClass::Financial => 1,
             MessageClass::Reversal => 2,
+            MessageClass::PartReversal => 3,
         };
         // Six digits need twenty bits.
         Self([key.terminal.0, key.batch.get(), key.stan.get() << 2 | class])

@@ -145,10 +145,11 @@ impl Saf {
         let ids = self.of_transaction.range((transaction, SafId(0))..=(transaction, SafId(u64::MAX)));
         ids.filter_map(|(_, id)| self.get(*id))
     }
-    /// Whether the advice of a transaction waits for its issuer.
-    pub(crate) fn advice_waits(&self, transaction: TransactionId) -> bool {
-        let mut advices = self.about(transaction).filter(|entry| entry.kind == SafKind::Advice);
-        advices.any(|entry| self.waiting.contains_key(&entry.id))
+    /// Whether something waits that the issuer has to hear before anything can follow the transaction: its advice, or that a
+    /// part of it was taken back.
+    pub(crate) fn is_untold(&self, transaction: TransactionId) -> bool {
+        let tells = |entry: &&SafEntry| matches!(entry.kind, SafKind::Advice | SafKind::PartReversal);
+        self.about(transaction).filter(tells).any(|entry| self.waiting.contains_key(&entry.id))
     }
     /// Whether the advice of a transaction has not reached its issuer.
     pub(crate) fn is_advised(&self, transaction: TransactionId) -> bool {

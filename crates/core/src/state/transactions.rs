@@ -41,6 +41,8 @@ pub(crate) struct Transaction {
     pub(crate) billing: Option<Billing>,
     /// Its issuer is told, or was, what the chip made of the scripts in the answer.
     pub(crate) scripts_told: bool,
+    /// Minor units of what was approved that the terminal took back since.
+    pub(crate) taken_minor: u64,
 }
 
 impl Transaction {
@@ -56,14 +58,19 @@ impl Transaction {
     pub(crate) fn card_hash(&self) -> Option<CardHash> {
         self.opened.card.as_ref().map(|card| card.hash)
     }
+    /// What was approved: what stands, and what was taken back of it in part.
+    pub(crate) fn approved(&self) -> Amount {
+        let amount = self.opened.amount;
+        Amount::new(amount.minor.saturating_add(self.taken_minor), amount.currency)
+    }
     /// What was asked for: the whole, whatever part of it was approved.
     pub(crate) fn asked(&self) -> Amount {
-        let amount = self.opened.amount;
-        Amount::new(self.asked_minor.unwrap_or(amount.minor), amount.currency)
+        let approved = self.approved();
+        Amount::new(self.asked_minor.unwrap_or(approved.minor), approved.currency)
     }
     /// The part that was approved, where it is not all that was asked for.
     pub(crate) fn approved_part(&self) -> Option<Amount> {
-        self.asked_minor.map(|_| self.opened.amount)
+        self.asked_minor.map(|_| self.approved())
     }
     /// Whether it still stands whole: approved, not voided, not completed, nothing refunded.
     pub(crate) fn is_untouched(&self) -> bool {

@@ -12,7 +12,8 @@ mod issuers;
 use acts::{Act, act};
 use issuers::{Issuers, NEVER};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+
+use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
     Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, OriginalRef,
@@ -207,7 +208,9 @@ impl World {
         (reversal.batch, reversal.echo.de60, reversal.original_moment) = (BatchNumber::OPEN, at, Some(at));
         reversal.kind = match reversal.original_class {
             MessageClass::Authorization => TransactionKind::PreAuth,
-            MessageClass::Financial | MessageClass::Reversal => TransactionKind::Sale,
+            MessageClass::Financial | MessageClass::Reversal | MessageClass::PartReversal => {
+                TransactionKind::Sale
+            }
         };
         self.bench.request(GENERIC, Body::Reversal(reversal))
     }
@@ -250,12 +253,7 @@ impl World {
                     }
                 }
             }
-            Act::Reverse { of, minor } => {
-                if let Some(index) = self.pick(of) {
-                    let ask = self.asked[index].ask;
-                    self.reverse(Back { minor: minor.unwrap_or(ask.minor), ..Back::of(&ask) });
-                }
-            }
+            Act::Reverse { of, minor } => self.reverse_some(of, minor),
             Act::Early { terminal, ahead } => {
                 let ask = Ask::sale(self.stans + ahead, 100).terminal(terminal).batch(self.batches[terminal]);
                 self.reverse(Back::of(&ask));
@@ -317,6 +315,8 @@ impl World {
                     let code = match sent.what {
                         SentWhat::Advice { .. } => self.issuers.advise(about(&sent), code),
                         SentWhat::Script { .. } => self.issuers.hear_scripts(about(&sent), code),
+                        // What stands of it is between them: the transaction does either way.
+                        SentWhat::Reversal { saf, .. } if saf.kind == SafKind::PartReversal => code,
                         _ => self.issuers.reverse(about(&sent), code),
                     };
                     self.bench.answer(&sent, code);
@@ -412,7 +412,8 @@ impl World {
     /// An operator says what is so at the issuer, and nothing else.
     fn resolve(&mut self, entry: SafEntry, finding: u8) {
         let id = entry.transaction;
-        if entry.kind == SafKind::Reversal && self.bench.model.is_advised(id) {
+        let takes_back = matches!(entry.kind, SafKind::Reversal | SafKind::PartReversal);
+        if takes_back && self.bench.model.is_advised(id) {
             let order = Order::ResolveSaf { saf: entry.id, finding: SafFinding::Undone, reason: reason() };
             let refused = self.bench.order(order);
             assert!(matches!(refused, Err(CommandError::NotNow { .. })), "{refused:?}");
@@ -420,6 +421,7 @@ impl World {
         }
         let was_sent = self.sent(|w| matches!(w, SentWhat::Reversal { .. })).iter().any(|s| about(s) == id);
         let finding = match finding {
+            _ if entry.kind == SafKind::PartReversal => SafFinding::Undone,
             // The issuer was told in another way.
             _ if entry.kind == SafKind::Advice => {
                 self.issuers.decide(id, "00");
@@ -450,6 +452,15 @@ impl World {
         self.bench.sent.iter().filter(|s| which(&s.what)).copied().collect()
     }
 
+    /// Transactions of which terminals took a part back.
+    fn parted(&self) -> BTreeSet<TransactionId> {
+        let parted = self.bench.records.iter().filter_map(|told| match told.record {
+            Record::PartReversed { original, .. } => Some(original),
+            _ => None,
+        });
+        parted.collect()
+    }
+
     fn follow(&mut self, of: usize, kind: u8, minor: u64, terminal: Option<usize>, card: bool) {
         let Some(index) = self.pick(of) else { return };
         let Some((rrn, code, part)) = self.facts(index) else { return };
@@ -472,11 +483,23 @@ impl World {
         let ask = ask.card(first.card.filter(|_| card)).terminal(terminal).batch(self.batches[terminal]);
         self.ask(ask);
     }
+    /// An even amount is what a part leaves, an odd one is the wrong amount of the whole.
+    fn reverse_some(&mut self, of: usize, minor: Option<u64>) {
+        let Some(index) = self.pick(of) else { return };
+        let ask = self.asked[index].ask;
+        let stands = minor.filter(|minor| minor.is_multiple_of(2));
+        let minor = minor.filter(|_| stands.is_none()).unwrap_or(ask.minor);
+        self.reverse(Back { minor, stands, ..Back::of(&ask) });
+    }
     fn reverse(&mut self, back: Back) {
         let ticket = self.send_back(&back);
         let code = self.bench.code_of(ticket);
-        assert!(["00", "12", "25"].contains(&code.as_str()), "a reversal ends: {code}");
-        self.reversed.push((back, ticket));
+        let waits = back.stands.is_some() && code == "22";
+        assert!(waits || ["00", "12", "25"].contains(&code.as_str()), "a reversal ends: {code}");
+        // One of a part that finds nothing to divide is not kept: it may find something later.
+        if back.stands.is_none() || facts_of(&self.bench.only(ticket)).is_some() {
+            self.reversed.push((back, ticket));
+        }
     }
     /// One more in a row, whatever crashed before; nothing but a right one ends it.
     fn wrong_mac(&mut self, terminal: usize) {
@@ -662,9 +685,12 @@ impl World {
         for sent in self.sent(|w| matches!(w, SentWhat::Advice { .. })) {
             self.issuers.advise(about(&sent), "00");
         }
-        for sent in self.sent(|w| matches!(w, SentWhat::Reversal { .. })) {
+        let whole =
+            |w: &SentWhat| matches!(w, SentWhat::Reversal { saf, .. } if saf.kind == SafKind::Reversal);
+        for sent in self.sent(whole) {
             self.issuers.reverse(about(&sent), "00");
         }
+        let parted = self.parted();
         assert_eq!(self.bench.core.state().unresolved(), 0, "nothing is left in the air");
         assert_eq!((self.bench.core.state().saf_waiting(), self.bench.core.state().saf_dead()), (0, 0));
         for told in self.bench.model.transactions.values() {
@@ -673,7 +699,8 @@ impl World {
             if told.opened.upstream.is_some() && !inquiry {
                 let stands = told.outcome == Outcome::Approved || self.bench.model.kept.contains(&id);
                 assert_eq!(stands, self.issuers.stands(id), "{id}: the switch's books and the issuer's");
-                if let (Outcome::Approved, Some(part)) = (told.outcome, self.issuers.part(id)) {
+                let part = self.issuers.part(id).filter(|_| !parted.contains(&id));
+                if let (Outcome::Approved, Some(part)) = (told.outcome, part) {
                     assert_eq!(told.opened.amount.minor, part, "{id}: both about the same part");
                 }
             }
@@ -682,7 +709,27 @@ impl World {
         // Beyond the keys that early reversals have shut.
         self.stans += 10;
         self.refund_the_rest();
-        // Whoever asked was answered once, and all repeats alike.
+        self.answers_agree();
+        // A reversal's repeat hears the stored answer.
+        for (back, ticket) in std::mem::take(&mut self.reversed) {
+            let first = self.bench.only(ticket);
+            let again = self.send_back(&back);
+            let again = self.bench.only(again);
+            assert!(again == first || facts_of(&first).is_none(), "{first:?} then {again:?}");
+        }
+        // Balanced by the model's own sums.
+        for terminal in 0..3 {
+            let (totals, batch) = (self.recount(terminal), self.named_batch(terminal));
+            let reply = self.bench.totals(terminal, batch, totals);
+            let ReplyBody::BatchTotals { verdict, .. } = reply.body else { panic!("{reply:?}") };
+            assert_eq!(verdict, BatchVerdict::Balanced, "{terminal} {batch} {totals:?} {reply:?}");
+        }
+        let whole = Bench::reopen(&self.bench.records, self.bench.config.clone(), self.bench.now, 99);
+        assert_eq!(whole.core.state().records(), self.bench.core.state().records() + 1);
+    }
+
+    /// Whoever asked was answered once, and all repeats alike.
+    fn answers_agree(&self) {
         for asked in &self.asked {
             let heard: Vec<Reply> = asked
                 .tickets
@@ -700,22 +747,6 @@ impl World {
                 );
             }
         }
-        // A reversal's repeat hears the stored answer.
-        for (back, ticket) in std::mem::take(&mut self.reversed) {
-            let first = self.bench.only(ticket);
-            let again = self.send_back(&back);
-            let again = self.bench.only(again);
-            assert!(again == first || facts_of(&first).is_none(), "{first:?} then {again:?}");
-        }
-        // Balanced by the model's own sums.
-        for terminal in 0..3 {
-            let (totals, batch) = (self.recount(terminal), self.named_batch(terminal));
-            let reply = self.bench.totals(terminal, batch, totals);
-            let ReplyBody::BatchTotals { verdict, .. } = reply.body else { panic!("{reply:?}") };
-            assert_eq!(verdict, BatchVerdict::Balanced, "{terminal} {batch} {totals:?} {reply:?}");
-        }
-        let whole = Bench::reopen(&self.bench.records, self.bench.config.clone(), self.bench.now, 99);
-        assert_eq!(whole.core.state().records(), self.bench.core.state().records() + 1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What chips made of issuers' scripts, on its way to these issuers.
 
+use super::unbatched::{Timed, ask, bench as generic, naming, totals};
 use crate::support::*;
 use switchyard_core::{Answer, Body, Command, Order, OriginalRef, ScriptResult};
 use switchyard_domain::*;
@@ -197,5 +198,48 @@ fn a_script_result_waits_while_the_advice_of_its_transaction_is_given_up() {
         bench.drain();
         let expected: &[_] = if retried { &["advice", "script"] } else { &["script"] };
         assert_eq!((order(&bench, since), queued(&bench)), (expected.to_vec(), (0, 0)), "{name}");
+    }
+}
+
+#[test]
+fn a_generic_terminal_tells_what_became_of_scripts_and_is_known_after_its_batch() {
+    for name_by_reference in [false, true] {
+        let mut bench = generic();
+        let sale = Timed(Ask::sale_a(10, 500), 77);
+        let ticket = ask(&mut bench, sale);
+        let sent = bench.last_request();
+        bench.answer(&sent, "00");
+        let rrn = bench.facts(ticket).rrn;
+        let mut original = naming(Ask::sale_a(11, 500), sale).original;
+        if name_by_reference {
+            original = OriginalRef { rrn: Some(rrn), ..Default::default() };
+        }
+        let told = |number, original| {
+            let (stan, batch, results) = (stan(number), BatchNumber::OPEN, vec![0x20, 1, 2, 3, 4]);
+            let result = ScriptResult { stan, batch, original, results, verification: None, counter: None };
+            Body::ScriptResult(Box::new(result))
+        };
+        let heard = bench.request(0, told(22, original));
+        assert_eq!(bench.code_of(heard), "00");
+        // Its answer was lost, and the batch is closed meanwhile: the repeat is no second report.
+        assert_eq!(totals(&mut bench, (500, 1), (0, 0), false), Some(BatchVerdict::Balanced));
+        bench.crash();
+        bench.connect(LINK_A);
+        let again = bench.request(0, told(22, original));
+        assert_eq!(bench.facts(again), bench.facts(heard), "by reference: {name_by_reference}");
+        bench.drain();
+        assert_eq!((order(&bench, 0), queued(&bench)), (vec!["script"], (0, 0)));
+        let reports = |bench: &Bench| {
+            let told = |told: &&Stamped| matches!(told.record, Record::ScriptReported { .. });
+            bench.records.iter().filter(told).count()
+        };
+        assert_eq!(reports(&bench), 1);
+        // Of another moment under the same number nothing is known: it is kept, and nobody is told.
+        let moment = Some(78);
+        let other =
+            OriginalRef { moment, rrn: None, batch_stan: Some((BatchNumber::OPEN, stan(10))), ..original };
+        let heard = bench.request(0, told(23, other));
+        assert_eq!((bench.code_of(heard), queued(&bench)), ("00".into(), (0, 0)));
+        assert_eq!(reports(&bench), 2);
     }
 }

@@ -24,6 +24,7 @@ mod matching;
 mod offers;
 mod on_us;
 mod orders;
+mod part_back;
 mod partial;
 mod products;
 mod restart;

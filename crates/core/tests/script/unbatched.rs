@@ -50,7 +50,9 @@ pub(crate) fn reverse(bench: &mut Bench, of: Timed) -> String {
     // The message says only the class.
     reversal.kind = match reversal.original_class {
         MessageClass::Authorization => TransactionKind::PreAuth,
-        MessageClass::Financial | MessageClass::Reversal => TransactionKind::Sale,
+        MessageClass::Financial | MessageClass::Reversal | MessageClass::PartReversal => {
+            TransactionKind::Sale
+        }
     };
     let ticket = bench.request(0, Body::Reversal(reversal));
     bench.code_of(ticket)

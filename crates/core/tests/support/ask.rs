@@ -182,11 +182,13 @@ pub(crate) struct Back {
     pub(crate) reason: ReversalReason,
     pub(crate) minor: u64,
     pub(crate) kind: TransactionKind,
+    /// What stands, where only a part is taken back.
+    pub(crate) stands: Option<u64>,
 }
 
 impl Back {
     pub(crate) fn of(ask: &Ask) -> Self {
-        Self { of: *ask, reason: ReversalReason::NoAnswer, minor: ask.minor, kind: ask.kind }
+        Self { of: *ask, reason: ReversalReason::NoAnswer, minor: ask.minor, kind: ask.kind, stands: None }
     }
     pub(crate) fn reversal(&self) -> Box<Reversal> {
         let of = &self.of;
@@ -196,9 +198,10 @@ impl Back {
             stan: stan(of.stan),
             batch: named::batch(of.batch),
             amount: Amount::new(self.minor, of.currency),
+            stands: self.stands.map(|minor| Amount::new(minor, of.currency)),
             reason: self.reason,
             original_moment: None,
-            fingerprint: Fingerprint { amount_minor: self.minor, ..of.fingerprint() },
+            fingerprint: Fingerprint { amount_minor: self.stands.unwrap_or(self.minor), ..of.fingerprint() },
             echo: of.echo(),
         })
     }

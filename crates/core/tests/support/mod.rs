@@ -767,6 +767,7 @@ fn rrn_of(record: &Record) -> Option<Rrn> {
         | Record::Advised { reply, .. }
         | Record::Resolved { reply, .. }
         | Record::ReversalTaken { reply, .. }
+        | Record::PartReversed { reply, .. }
         | Record::BatchReconciled { reply, .. }
         | Record::BatchForceClosed { reply, .. }
         | Record::BatchUploadEnded { reply, .. }

@@ -71,6 +71,7 @@ impl Model {
                     assert!(movement.is_none() && entry.is_empty() && saf.is_none());
                 }
             }
+            Record::PartReversed { .. } => self.give_back(&stamped.record),
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::ScriptReported { reply, .. } => self.reference(reply.rrn),
             Record::ScriptQueued { saf, report } => self.tell_scripts(saf, report),
@@ -124,6 +125,28 @@ impl Model {
         );
         self.queue(saf.as_ref());
         self.moved(*transaction, *outcome, movement.as_ref());
+    }
+
+    /// Less was needed than was approved: the rest stands.
+    fn give_back(&mut self, record: &Record) {
+        let Record::PartReversed { original, stands, reply, entry, movements, saf, .. } = record else {
+            return;
+        };
+        self.reference(reply.rrn);
+        self.queue(saf.as_ref());
+        let told = self.transactions.get_mut(original).expect("opened before");
+        assert_eq!(told.outcome, Outcome::Approved, "only what stands is made less");
+        let whole = std::mem::replace(&mut told.opened.amount, *stands);
+        assert!((1..whole.minor).contains(&stands.minor) && whole.currency == stands.currency);
+        assert_eq!(movements.is_some(), told.opened.kind.batch_side().is_some());
+        if let Some([gone, left]) = movements {
+            assert!(!gone.gain && left.gain);
+            assert_eq!((gone.amount, left.amount), (whole, *stands));
+            let given_back: u64 = entry.0.iter().map(|posting| posting.amount_minor).sum();
+            assert_eq!(given_back, whole.minor - stands.minor);
+            self.book(Some(gone));
+            self.book(Some(left));
+        }
     }
 
     /// Whether an issuer is still to be told of what was approved without it.

@@ -206,6 +206,28 @@ impl Log {
             saf: None,
         });
     }
+    /// A terminal's reversal that leaves `stands` of `done`.
+    pub fn reverse_part(&mut self, done: &Sale, stands: u64) {
+        let rest = Sale { amount: stands, ..*done };
+        let movements = Some([
+            self.movement(done.id, TransactionKind::Sale, done, false),
+            self.movement(done.id, TransactionKind::Sale, &rest, true),
+        ]);
+        let entry = self.entry(done.merchant, false, done.amount - stands);
+        let key = RequestKey { class: MessageClass::PartReversal, ..self.key(done.merchant) };
+        self.push(Record::PartReversed {
+            key,
+            fingerprint: fingerprint(stands),
+            echo: ECHO,
+            reason: ReversalReason::Other,
+            original: done.id,
+            stands: Amount::new(stands, Currency::CNY),
+            reply: self.reply(),
+            entry,
+            movements,
+            saf: None,
+        });
+    }
     pub fn cut(&mut self) -> BusinessDate {
         let day = self.day;
         self.day = day.next();

@@ -115,15 +115,14 @@ impl Story {
                 self.reverse(*original, *effect, moves)?;
                 self.queue(saf.as_ref())
             }
+            Record::PartReversed { original, stands, reply, movements, saf, .. } => {
+                self.reference(reply.rrn, reply)?;
+                self.give_back_part(*original, *stands, movements.as_ref())?;
+                self.queue(saf.as_ref())
+            }
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::ScriptQueued { saf, report } => self.tell_script(saf, report),
-            Record::SafDelivered { id, .. } => {
-                let entry = self.unqueue(*id)?;
-                match entry.kind {
-                    SafKind::Reversal => self.end_unknown(entry.transaction, Outcome::Reversed),
-                    SafKind::Advice | SafKind::Script => Ok(()),
-                }
-            }
+            Record::SafDelivered { id, .. } => self.delivered(*id),
             Record::SafDeadLettered { id, .. } => {
                 self.dead_letters += 1;
                 self.unqueue(*id).map(drop)
@@ -293,6 +292,25 @@ impl Story {
     }
 
     /// The issuer approved less than was asked for: from here on the transaction is about that.
+    /// Less was needed than was approved: the merchant loses the whole and has the rest.
+    fn give_back_part(
+        &mut self,
+        id: TransactionId,
+        stands: Amount,
+        movements: Option<&[Movement; 2]>,
+    ) -> Checked {
+        let tale = self.tale(id)?;
+        let (before, whole) = (tale.outcome, tale.opened.amount);
+        tale.opened.amount = stands;
+        let moved = movements.is_none_or(|[gone, left]| {
+            !gone.gain && left.gain && (gone.amount, left.amount) == (whole, stands)
+        });
+        let fits = stands.currency == whole.currency && (1..whole.minor).contains(&stands.minor);
+        ensure(before == Outcome::Approved && fits && moved, "what stands is less than the whole", || {
+            format!("{id} of {whole} is {before:?} and stands with {stands}")
+        })
+    }
+
     fn take_part(&mut self, id: TransactionId, amount: Amount) -> Checked {
         let tale = self.tale(id)?;
         let (before, whole) = (tale.outcome, tale.opened.amount);
@@ -510,6 +528,14 @@ impl Story {
         let id = entry.id;
         self.saf_ever.insert(id);
         ensure(self.saf.insert(id, *entry).is_none(), "records follow", || format!("entry {} twice", id.0))
+    }
+
+    fn delivered(&mut self, id: SafId) -> Checked {
+        let entry = self.unqueue(id)?;
+        match entry.kind {
+            SafKind::Reversal => self.end_unknown(entry.transaction, Outcome::Reversed),
+            SafKind::Advice | SafKind::Script | SafKind::PartReversal => Ok(()),
+        }
     }
 
     fn unqueue(&mut self, id: SafId) -> Result<SafEntry, Breach> {

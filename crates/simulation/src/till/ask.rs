@@ -9,6 +9,7 @@ use switchyard_simulator::SimError;
 use switchyard_simulator::terminal::{
     Asking, Composer, Expectation, FinalState, Order, PendingReversal, Tamper, is_reversible,
 };
+use switchyard_wire::MtiVersion;
 
 impl Till {
     /// Asks for something; `again` is the request that it repeats.
@@ -46,7 +47,8 @@ impl Till {
             self.believe(&asked, order.amount_minor, FinalState::Unknown, None);
             if is_reversible(order.kind) && again.is_none() {
                 let order = Order { tamper: Tamper::None, ..order.clone() };
-                self.state.pending = Some(PendingReversal { order, batch, stan, reason: "98" });
+                self.state.pending =
+                    Some(PendingReversal { order, batch, stan, reason: "98", stands_minor: None });
             }
         }
         self.send(env, asked, frame);
@@ -64,6 +66,9 @@ impl Till {
             Task::Echo => composer.echo_test(stan),
             Task::Order { order, .. } | Task::Again { order, .. } => composer.transaction(order, stan),
             Task::Reversal => match &self.state.pending {
+                Some(PendingReversal { order, reason, stands_minor: Some(minor), .. }) => {
+                    composer.reversal_of_part(order, stan, reason, *minor)
+                }
                 Some(pending) => composer.reversal(&pending.order, stan, pending.reason),
                 None => Err(SimError::Limit { what: "no reversal pending" }),
             },
@@ -108,7 +113,11 @@ impl Till {
             Task::Reversal => match &self.state.pending {
                 Some(pending) => {
                     let asking = Asking::Reversal(pending.order.kind);
-                    return composer.expected_of(asking, &pending.order, stan);
+                    let expected = composer.expected_of(asking, &pending.order, stan);
+                    // Since 1993 DE 4 of a reversal of a part is what stands.
+                    let is_first = self.spec.speech.version() == MtiVersion::Iso1987;
+                    let stands = pending.stands_minor.filter(|_| !is_first);
+                    return Expectation { amount_minor: stands.or(expected.amount_minor), ..expected };
                 }
                 None => Asking::Echo,
             },

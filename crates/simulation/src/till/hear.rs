@@ -4,7 +4,7 @@ use super::{Asked, Task, Till};
 use crate::check::Breach;
 use crate::env::Env;
 use crate::schedule::{millis, seconds};
-use switchyard_domain::ResponseCode;
+use switchyard_domain::{ResponseCode, TransactionKind};
 use switchyard_simulator::terminal::{
     Composer, Done, FinalState, Order, PendingReversal, Reply, ScriptRun, SessionKeys, Tamper, is_reversible,
 };
@@ -67,7 +67,7 @@ impl Till {
                     env.hold(Err(Breach { rule: "a repeat hears the same", found }));
                 }
             }
-            Task::Reversal => self.reversed(reply),
+            Task::Reversal => self.reversed(env, reply),
             Task::Download => self.loaded(env, reply),
             Task::Script(run) => self.script_heard(env, run, reply),
             Task::Status => env.tally.statuses += u64::from(reply.is_approved()),
@@ -158,8 +158,9 @@ impl Till {
             // Of a part a terminal may name either amount.
             let amount_minor = if env.random.chance(500) { whole } else { order.amount_minor };
             let taken_back = Order { amount_minor, ..order.clone() };
+            let stands_minor = self.part_to_leave(env, order);
             self.state.pending =
-                pending.map(|pending| PendingReversal { reason, order: taken_back, ..pending });
+                pending.map(|pending| PendingReversal { reason, order: taken_back, stands_minor, ..pending });
         }
         let heard = (reply.code, reply.rrn, reply.amount_minor);
         let plain = order.tamper == Tamper::None;
@@ -177,18 +178,47 @@ impl Till {
     }
 
     /// 00, 12 and 25 end a reversal; after anything else it is repeated.
-    fn reversed(&mut self, reply: &Reply) {
+    fn reversed(&mut self, env: &mut Env, reply: &Reply) {
         let over = reply.code.is_some_and(|code| matches!(code.as_bytes(), b"00" | b"12" | b"25"));
         if !over || !reply.has_mac {
             return;
         }
         let Some(pending) = self.state.pending.take() else { return };
+        if let Some(stands_minor) = pending.stands_minor {
+            // Who refuses it keeps the whole.
+            if reply.is_approved() {
+                env.tally.parts_back += 1;
+                self.leave(&pending, stands_minor);
+            }
+            return;
+        }
         self.state.uncount(pending.stan);
         self.forget(pending.batch, pending.stan);
         self.last = None;
         if let Some(believed) = self.believed.get_mut(&(pending.batch, pending.stan)) {
             believed.state = FinalState::Reversed;
         }
+    }
+
+    /// Less was sold than was approved, now and then: the minor units that are to stand.
+    fn part_to_leave(&self, env: &mut Env, order: &Order) -> Option<u64> {
+        let is_divisible = matches!(
+            order.kind,
+            TransactionKind::Sale | TransactionKind::CashAdvance | TransactionKind::PreAuth
+        );
+        let may = self.spec.speech.is_generic() && is_divisible && order.amount_minor > 1;
+        (may && env.random.chance(500)).then(|| env.random.between(1, order.amount_minor - 1))
+    }
+
+    /// A part was taken back: the journal, the batch and what may follow are about the rest.
+    fn leave(&mut self, pending: &PendingReversal, stands_minor: u64) {
+        if let Some(believed) = self.believed.get_mut(&(pending.batch, pending.stan)) {
+            believed.minor = stands_minor;
+        }
+        if pending.batch == self.state.batch {
+            self.state.count(&Order { amount_minor: stands_minor, ..pending.order.clone() }, pending.stan);
+        }
+        self.left_of(pending.batch, pending.stan, stands_minor);
     }
 
     /// The host's verdict on the totals.

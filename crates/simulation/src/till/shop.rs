@@ -323,6 +323,13 @@ impl Till {
         self.index % 3 == 2
     }
 
+    /// Of what was approved a part was taken back: the rest can be followed.
+    pub(super) fn left_of(&mut self, batch: BatchNumber, stan: Stan, minor: u64) {
+        let place = (batch, stan);
+        let same = |open: &&mut Open| (open.original.batch, open.original.stan) == place;
+        self.open.iter_mut().filter(same).for_each(|open| open.minor = minor);
+    }
+
     /// What was approved is taken back and cannot be followed any more.
     pub(super) fn forget(&mut self, batch: BatchNumber, stan: Stan) {
         if !self.keeps_the_used() {

@@ -226,6 +226,7 @@ impl Host {
         let amount_minor = message.number(4).unwrap_or(0);
         let pin = self.pin(message, key.0, &pan);
         let request = IssuerRequest {
+            stands_minor: None,
             is_advice: kind.is_advice(),
             has_chip: false,
             lacks_cryptogram: false,
@@ -249,6 +250,7 @@ impl Host {
         let rrn: Rrn = "999999999999".parse().unwrap();
         if let Some(taken) = self.taken.get(&key) {
             let request = IssuerRequest {
+                stands_minor: None,
                 is_advice: false,
                 has_chip: false,
                 lacks_cryptogram: false,

@@ -273,6 +273,9 @@ impl IssuerBook {
     fn reverse(&mut self, request: &IssuerRequest) -> (Answer, Option<usize>) {
         let accepted = Answer::bare(ResponseCode::APPROVED);
         let Some(key) = request.original else { return (Answer::bare(ResponseCode::FORMAT_ERROR), None) };
+        if let Some(stands_minor) = request.stands_minor {
+            return self.reverse_part(key, stands_minor);
+        }
         let Some(&index) = self.originals.get(&key) else {
             // A declined original left nothing to undo; one never heard of must not post when it comes late.
             if !self.declined.contains(&key)
@@ -290,6 +293,27 @@ impl IssuerBook {
             return (accepted, None);
         }
         self.undo(index);
+        self.counts.reversed += 1;
+        (accepted, Some(index))
+    }
+
+    /// Gives back all of an entry but what stands. One that nobody knows could not have been approved.
+    fn reverse_part(&mut self, key: OriginalKey, stands_minor: u64) -> (Answer, Option<usize>) {
+        let accepted = Answer::bare(ResponseCode::APPROVED);
+        let Some(&index) = self.originals.get(&key) else {
+            return (Answer::bare(ResponseCode::ORIGINAL_NOT_FOUND), None);
+        };
+        let entry = &mut self.entries[index];
+        if !entry.is_open() || entry.amount_minor <= stands_minor {
+            self.counts.repeats += 1;
+            return (accepted, None);
+        }
+        let given_back = entry.amount_minor - stands_minor;
+        entry.amount_minor = stands_minor;
+        let (kind, pan_key) = (entry.kind, entry.pan_key);
+        if let Some(account) = self.accounts.get_mut(&pan_key) {
+            account.undo(kind, given_back, 0);
+        }
         self.counts.reversed += 1;
         (accepted, Some(index))
     }

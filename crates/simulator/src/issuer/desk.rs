@@ -91,7 +91,8 @@ impl Desk {
             Err(code) => (Answer::bare(code), None),
             Ok(request) => {
                 let (answer, index) = self.book.handle(&request);
-                let is_reversal = request.kind == RequestKind::Reversal;
+                // Of what a part was taken back of the rest stands.
+                let is_reversal = request.kind == RequestKind::Reversal && request.stands_minor.is_none();
                 let entry = index.and_then(|at| self.book.entries().get(at).cloned());
                 debug_assert!(entry.as_ref().is_none_or(|entry| entry.reversed == is_reversal));
                 (answer, entry)

@@ -76,6 +76,25 @@ pub(super) fn original(message: &Message<'_, '_>) -> Option<(u16, u32, u64)> {
     ))
 }
 
+/// What a reversal leaves of its original: DE 95 of 1987, and with DE 24 = 401 DE 4 of later editions, whose DE 30 has to be
+/// more.
+pub(super) fn standing(message: &Message<'_, '_>) -> Result<Option<u64>, ()> {
+    let amount = message.amount().map_err(|_| ())?.map(|amount| amount.minor);
+    let stands = if is_first(message) {
+        let Some(text) = message.text(95) else { return Ok(None) };
+        text.get(..12).and_then(|digits| digits.parse().ok()).ok_or(())?
+    } else if message.number(24) == Some(401) {
+        let mut buffer = [0; 32];
+        let digits = message.digits(30, &mut buffer).and_then(|digits| std::str::from_utf8(digits).ok());
+        let skip = if message.mti().version() == MtiVersion::Iso2003 { 4 } else { 0 };
+        let whole: u64 = digits.and_then(|d| d.get(skip..skip + 12)?.parse().ok()).ok_or(())?;
+        return amount.filter(|stands| *stands < whole).map(Some).ok_or(());
+    } else {
+        return Ok(None);
+    };
+    amount.filter(|whole| stands < *whole).map(|_| Some(stands)).ok_or(())
+}
+
 /// Writes DE 39.
 pub(super) fn write_code(
     builder: &mut Builder<'_, '_>,

@@ -56,6 +56,8 @@ pub struct IssuerRequest {
     pub pan: Pan,
     /// DE 4, zero when absent.
     pub amount_minor: u64,
+    /// What stands after a reversal of a part: DE 95, or DE 4 with DE 24 = 401.
+    pub stands_minor: Option<u64>,
     /// DE 14.
     pub expiry: Option<Expiry>,
     /// DE 52.
@@ -89,6 +91,7 @@ impl IssuerRequest {
         }
         let rrn = message.text(37).and_then(|text| text.parse::<Rrn>().ok()).ok_or(format)?;
         let original = read_original(message);
+        let is_reversal = mti.class() == MtiClass::Reversal;
         let function = mti.as_u16() & 0xF0;
         let kind = match mti.class() {
             MtiClass::Reversal => RequestKind::Reversal,
@@ -112,9 +115,10 @@ impl IssuerRequest {
             pin: read_pin(message, zpk, &pan),
             pan,
             amount_minor,
+            stands_minor: edition::standing(message).map_err(|()| format)?.filter(|_| is_reversal),
             expiry,
             original,
-            is_advice: function == 0x20 && message.has(39) && mti.class() != MtiClass::Reversal,
+            is_advice: function == 0x20 && message.has(39) && !is_reversal,
             has_chip: chip.is_some(),
             lacks_cryptogram: edition::was_read_by_chip(message) && !chip.as_deref().is_some_and(proves),
             script_results: chip.as_deref().and_then(script_results),

@@ -19,7 +19,7 @@ pub enum Asking {
     Echo,
     /// For something to work with, or to say something about itself: UnionPay terminals only, with their message type.
     Download(u16),
-    /// To tell what a chip made of scripts: UnionPay terminals only.
+    /// To tell what a chip made of scripts.
     ScriptResult,
     /// For a transaction.
     Transaction(TransactionKind),
@@ -59,7 +59,7 @@ impl Composer<'_> {
         let is_sealed = speech.is_generic()
             && speech.carries_mac
             && matches!(asking, Asking::Totals | Asking::TotalsTold | Asking::Upload | Asking::UploadEnd);
-        let is_sealed = is_sealed || asking == Asking::ScriptResult;
+        let is_sealed = is_sealed || asking == Asking::ScriptResult && speech.carries_mac;
         Expectation {
             mti: request_mti(self.terminal, asking).reply(),
             // UnionPay's echo test has no trace number.

@@ -131,13 +131,27 @@ impl Composer<'_> {
         self.frame(&body, is_chip)
     }
 
+    /// A reversal that leaves so much of an order.
+    ///
+    /// # Errors
+    /// [`SimError::Limit`] where the dialect has no such message, and as [`Composer::reversal`].
+    pub fn reversal_of_part(
+        &self,
+        order: &Order,
+        stan: Stan,
+        reason: &str,
+        stands_minor: u64,
+    ) -> Result<Vec<u8>, SimError> {
+        let generic = self.generic().ok_or(SimError::Limit { what: "reversals of a part" })?;
+        generic.reversal(order, stan, reason, Some(stands_minor))
+    }
     /// A 0400 with the original's trace number, amount, F3 and F60; `reason` is F39.
     ///
     /// # Errors
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn reversal(&self, order: &Order, stan: Stan, reason: &str) -> Result<Vec<u8>, SimError> {
         if let Some(generic) = self.generic() {
-            return generic.reversal(order, stan, reason);
+            return generic.reversal(order, stan, reason, None);
         }
         let selector = selector(order.kind);
         let mut body = Vec::with_capacity(200);
@@ -209,11 +223,10 @@ impl Composer<'_> {
     /// 0620, 951: what a chip made of the scripts in the answer to an earlier transaction.
     ///
     /// # Errors
-    /// [`SimError::Limit`] in a generic dialect, which has no such message; [`SimError::NotSignedOn`] where it needs keys,
-    /// [`SimError::Build`] when an element does not take its value.
+    /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn script_result(&self, stan: Stan, run: &ScriptRun) -> Result<Vec<u8>, SimError> {
-        if self.terminal.speech.is_generic() {
-            return Err(SimError::Limit { what: "script results of generic terminals" });
+        if let Some(generic) = self.generic() {
+            return generic.script_result(stan, run);
         }
         let mut body = Vec::with_capacity(160);
         let mut b = dialect().builder(&mut body, Mti::new(0x0620));

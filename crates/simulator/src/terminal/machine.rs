@@ -202,7 +202,8 @@ impl Terminal {
     ) -> Result<Done, SimError> {
         let frame = self.composer(batch).transaction(order, stan)?;
         if is_reversible(order.kind) && !order.tamper.is_refused_stateless() {
-            self.state.pending = Some(PendingReversal { order: order.clone(), batch, stan, reason: "98" });
+            self.state.pending =
+                Some(PendingReversal { order: order.clone(), batch, stan, reason: "98", stands_minor: None });
         }
         let mut attempt = attempt;
         loop {

@@ -1,4 +1,4 @@
-//! Scripts of issuers: a chip runs what an answer has for it, and the terminal tells what became of it (0620, 951).
+//! Scripts of issuers: a chip runs what an answer has for it, and the terminal tells what became of it (x620; in UnionPay's dialect with 60.3 = 951).
 
 use super::Terminal;
 use super::ask::Asking;
@@ -8,7 +8,7 @@ use super::manage::ADMIN_ATTEMPTS_MAX;
 use super::order::{AdminKind, Done};
 use super::reply::Reply;
 use crate::error::SimError;
-use switchyard_domain::{BatchNumber, Stan};
+use switchyard_domain::{BatchNumber, Stan, Timestamp, TransactionKind};
 use switchyard_wire::Tlvs;
 
 /// Results that a terminal may owe; beyond it the oldest are forgotten.
@@ -31,6 +31,10 @@ pub struct ScriptRun {
     pub stan: Stan,
     /// Its date, `MMDD`.
     pub date: String,
+    /// What it was.
+    pub kind: TransactionKind,
+    /// When it was asked for.
+    pub at: Timestamp,
     /// Five bytes a script.
     pub results: Vec<u8>,
 }
@@ -39,7 +43,8 @@ impl ScriptRun {
     /// What is owed after a transaction with this answer; nothing where it had no scripts.
     pub fn of(done: &Done, reply: &Reply) -> Option<Self> {
         let (results, date) = (reply.scripts.clone(), done.date.clone()?);
-        let run = Self { batch: done.batch, stan: done.stan, date, results };
+        let Done { batch, stan, kind, at, .. } = *done;
+        let run = Self { batch, stan, date, kind, at, results };
         (!run.results.is_empty()).then_some(run)
     }
 }

@@ -34,6 +34,8 @@ pub struct PendingReversal {
     pub stan: Stan,
     /// F39: 98, 96, A0 or 06.
     pub reason: &'static str,
+    /// What is to stand, where only a part is taken back.
+    pub stands_minor: Option<u64>,
 }
 
 /// A request of which a journal does not know the end.
@@ -169,6 +171,7 @@ impl TerminalState {
                         batch: line.batch,
                         stan: line.stan,
                         reason: reason_of(line.code),
+                        stands_minor: None,
                     });
                 }
                 (LineKind::Rep, MessageKind::Admin(AdminKind::Reversal)) => {

@@ -93,6 +93,64 @@ pub(super) fn write_currency(
     }
 }
 
+/// Writes DE 30, where later editions have what was asked for at first beside what came of it; nothing for the
+/// reconciliation.
+pub(super) fn write_original_amount(
+    builder: &mut Builder<'_, '_>,
+    edition: Edition,
+    asked: Amount,
+) -> Result<(), BuildError> {
+    let text = match edition {
+        Edition::Iso87 => return Ok(()),
+        Edition::Iso93 => format!("{:012}{:012}", asked.minor, 0),
+        Edition::Iso2003 => {
+            let (code, exponent) = (asked.currency.numeric(), asked.currency.exponent());
+            format!("{code:03}{exponent}{:012}{:016}", asked.minor, 0)
+        }
+    };
+    builder.digits(30, text.as_bytes()).map(|_| ())
+}
+
+/// Reads what was asked for at first out of DE 30; `currency` is that of DE 4.
+///
+/// # Errors
+/// The element, where it is malformed or in another currency.
+pub(super) fn read_original_amount(
+    message: &Message<'_, '_>,
+    edition: Edition,
+    currency: Currency,
+) -> Result<Option<Amount>, De> {
+    if !message.has(30) {
+        return Ok(None);
+    }
+    let mut buffer = [0; 32];
+    let digits = message.digits(30, &mut buffer).ok_or(30)?;
+    let minor = match edition {
+        Edition::Iso2003 if currency_at(message, 30)? != Some(currency) => return Err(30),
+        Edition::Iso2003 => digits.get(4..16),
+        Edition::Iso87 | Edition::Iso93 => digits.get(..12),
+    };
+    let minor = minor.and_then(decimal).ok_or(30)?;
+    Ok(Some(Amount::new(minor, currency)))
+}
+
+/// Writes DE 95 of 1987: what stands, and nothing about settlement and fees.
+pub(super) fn write_replacement(builder: &mut Builder<'_, '_>, stands: Amount) -> Result<(), BuildError> {
+    builder.text(95, &format!("{:012}{:012}C{:08}C{:08}", stands.minor, 0, 0, 0)).map(|_| ())
+}
+
+/// Reads what stands out of DE 95 of 1987: minor units, zero where nothing does.
+///
+/// # Errors
+/// The element, where it is malformed.
+pub(super) fn read_replacement(message: &Message<'_, '_>) -> Result<Option<u64>, De> {
+    if !message.has(95) {
+        return Ok(None);
+    }
+    let text = message.text(95).ok_or(95)?;
+    text.as_bytes().get(..12).and_then(decimal).map(Some).ok_or(95)
+}
+
 /// The minor units of DE 4; nothing when it is absent.
 ///
 /// # Errors

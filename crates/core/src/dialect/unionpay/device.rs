@@ -2,13 +2,9 @@
 
 use super::read::Reader;
 use crate::dialect::Refusal;
+use crate::dialect::scripts::Scripts;
 use crate::input::{DownloadStep, MasterKeyStep};
 use switchyard_domain::{DownloadKind, name_of};
-
-/// Bytes of the result of one script.
-const SCRIPT_RESULT_BYTES: usize = 5;
-/// Most scripts of one answer.
-const SCRIPTS_MAX: usize = 10;
 
 /// What DE 60.3 of a download asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +13,6 @@ pub(super) enum Step {
     One,
     List,
     End,
-}
-
-/// What a terminal tells of scripts, before the transaction is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Scripts {
-    pub(super) results: Vec<u8>,
-    pub(super) verification: Option<[u8; 5]>,
-    pub(super) counter: Option<u16>,
 }
 
 impl Reader<'_, '_, '_> {
@@ -47,20 +35,7 @@ impl Reader<'_, '_, '_> {
     }
 
     pub(super) fn scripts(&self) -> Result<Scripts, Refusal> {
-        let (mut results, mut verification, mut counter) = (None, None, None);
-        for object in self.0.tlv(55).map_while(Result::ok) {
-            match object.tag {
-                0xDF31 => results = Some(object.value.to_vec()),
-                0x95 => verification = object.value.try_into().ok(),
-                0x9F36 => counter = object.value.try_into().ok().map(u16::from_be_bytes),
-                _ => {}
-            }
-        }
-        let results = results.filter(|results| {
-            results.len().is_multiple_of(SCRIPT_RESULT_BYTES)
-                && (1..=SCRIPTS_MAX).contains(&(results.len() / SCRIPT_RESULT_BYTES))
-        });
-        Ok(Scripts { results: results.ok_or(Refusal::malformed(55))?, verification, counter })
+        Scripts::read(self.0.raw(55).unwrap_or_default())
     }
 }
 

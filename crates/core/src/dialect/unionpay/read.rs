@@ -1,13 +1,13 @@
 //! From a message to a [`Draft`].
 
 use super::batch;
-use super::device::Scripts;
 use super::table::{Action, Row, Selector, expects_answer, select};
 use crate::dialect::card::{DraftCard, EncryptedTrack};
 use crate::dialect::draft::{
     Draft, FinancialDraft, MacRequirement, Parsed, ReversalDraft, UploadDraft, UploadedDraft, class_of,
 };
 use crate::dialect::elements::Elements;
+use crate::dialect::scripts::Scripts;
 use crate::dialect::{Refusal, wipe};
 use crate::input::{MasterKeyStep, OriginalRef, ScriptResult};
 use std::ops::Range;
@@ -243,6 +243,7 @@ impl<'a> Reader<'_, '_, 'a> {
             stan: self.stan()?,
             batch: de60.batch,
             amount,
+            stands: None,
             reason,
             original_moment: None,
             fingerprint: self.fingerprint(de60, amount, &self.original()?)?,

@@ -8,6 +8,7 @@ use crate::terminal::ask::Asking;
 use crate::terminal::chip;
 use crate::terminal::compose::{Composer, UNKNOWN_TERMINAL, UploadItem, service_account};
 use crate::terminal::order::{Order, Tamper};
+use crate::terminal::script::ScriptRun;
 use switchyard_domain::{BatchTotals, Currency, Stan, Timestamp, TransactionKind};
 use switchyard_wire::{Envelope, EnvelopeKind, MtiVersion};
 
@@ -94,17 +95,18 @@ impl GenericComposer<'_> {
         order: &Order,
         stan: Stan,
         reason: &str,
+        stands_minor: Option<u64>,
     ) -> Result<Vec<u8>, SimError> {
         let chosen = selector(order.kind);
         let mut elements = self.of(stan, self.composer.now, Tamper::None);
         elements.text(2, order.card.pan.expose()).number(3, chosen.processing_code);
-        self.amount(&mut elements, order.amount_minor);
+        self.reversed_amount(&mut elements, order.amount_minor, stands_minor);
         let (_, code, action) =
             REASONS.iter().find(|(known, ..)| *known == reason).unwrap_or(&REASONS[REASONS.len() - 1]);
         if self.is_first() {
             elements.text(39, *code);
         } else {
-            elements.number(24, 400).number(25, *action);
+            elements.number(24, if stands_minor.is_some() { 401 } else { 400 }).number(25, *action);
         }
         self.named(&mut elements, chosen.mti, stan, order.at);
         let body = self.build(Asking::Reversal(order.kind), &elements, Tamper::None)?;
@@ -187,6 +189,19 @@ impl GenericComposer<'_> {
         self.frame(&body)
     }
 
+    /// What a chip made of the scripts in the answer to a transaction, which DE 90 or 56 names.
+    pub(in crate::terminal) fn script_result(
+        &self,
+        stan: Stan,
+        run: &ScriptRun,
+    ) -> Result<Vec<u8>, SimError> {
+        let mut elements = self.of(stan, self.composer.now, Tamper::None);
+        elements.bytes(55, Composer::script_tags(run));
+        self.named(&mut elements, selector(run.kind).mti, run.stan, run.at);
+        let body = self.build(Asking::ScriptResult, &elements, Tamper::None)?;
+        self.frame(&body)
+    }
+
     /// What every message has.
     fn of(&self, stan: Stan, at: Timestamp, tamper: Tamper) -> Elements {
         let terminal = self.composer.terminal;
@@ -204,6 +219,26 @@ impl GenericComposer<'_> {
             elements.text(4, format!("{code:03}{exponent}{minor:012}"));
         } else {
             elements.text(4, format!("{minor:012}")).text(49, format!("{:03}", currency.numeric()));
+        }
+    }
+    /// The amount of a reversal. Where a part stands, DE 95 has it in 1987; since 1993 DE 4 has, and DE 30 the whole.
+    fn reversed_amount(&self, elements: &mut Elements, whole: u64, stands: Option<u64>) {
+        let Some(stands) = stands else { return self.amount(elements, whole) };
+        let currency = Currency::CNY;
+        match self.version() {
+            MtiVersion::Iso1987 | MtiVersion::Other(_) => {
+                self.amount(elements, whole);
+                elements.text(95, format!("{stands:012}{:012}C{:08}C{:08}", 0, 0, 0));
+            }
+            MtiVersion::Iso1993 => {
+                self.amount(elements, stands);
+                elements.text(30, format!("{whole:012}{:012}", 0));
+            }
+            MtiVersion::Iso2003 => {
+                self.amount(elements, stands);
+                let (code, exponent) = (currency.numeric(), currency.exponent());
+                elements.text(30, format!("{code:03}{exponent}{whole:012}{:016}", 0));
+            }
         }
     }
     /// DE 54: what a part of DE 4 is, or all of it.

@@ -4,6 +4,7 @@ use super::{keys_element, result};
 use crate::error::SimError;
 use crate::terminal::keys::SessionKeys;
 use crate::terminal::reply::{Expectation, Reply};
+use crate::terminal::script;
 use crate::world::DemoTerminal;
 use switchyard_domain::{ResponseCode, Rrn, Stan};
 use switchyard_wire::{De, Envelope, Message, MtiClass, MtiVersion};
@@ -65,7 +66,7 @@ fn of(message: &Message<'_, '_>, version: MtiVersion) -> Reply {
         balance_minor: text(54).and_then(|text| balance(&text, version)),
         verdicts,
         keys: keys_of(message, version),
-        scripts: Vec::new(),
+        scripts: chip_of(message).map_or_else(Vec::new, |chip| script::run(&chip)),
         must_sign_on: code
             .is_some_and(|code| code == ResponseCode::SIGN_ON_REQUIRED || code == ResponseCode::MAC_ERROR),
         requirement: None,
@@ -125,6 +126,14 @@ fn balance(text: &str, version: MtiVersion) -> Option<u64> {
     let length = if version == MtiVersion::Iso2003 { 21 } else { 20 };
     let amounts = (0..).map_while(|index| text.get(index * length..(index + 1) * length));
     amounts.into_iter().find(|amount| &amount[2..4] == AVAILABLE)?.get(length - 12..)?.parse().ok()
+}
+
+/// DE 55: bytes, or hexadecimal digits where the dialect has characters only.
+fn chip_of(message: &Message<'_, '_>) -> Option<Vec<u8>> {
+    match message.bytes_owned(55) {
+        Some(bytes) => Some(bytes.into_owned()),
+        None => crate::hex::decode(message.text(55)?.trim_end()),
+    }
 }
 
 /// Working keys: bytes, or hexadecimal digits where the dialect has characters only.

@@ -27,8 +27,10 @@ pub(super) fn of_transaction(kind: TransactionKind) -> u64 {
 /// DE 24 of what a chip made of scripts: by agreement, the standard has no code for it.
 pub(super) const SCRIPT_RESULT: u64 = 690;
 
-/// DE 24 of a full reversal.
-pub(super) const FULL_REVERSAL: u64 = 400;
+/// DE 24 of a reversal: of the whole, or of a part.
+pub(super) fn of_reversal(is_partial: bool) -> u64 {
+    if is_partial { 401 } else { 400 }
+}
 
 /// DE 25 of a reversal.
 pub(super) fn reversal_reason(reason: ReversalReason) -> u64 {

@@ -14,6 +14,7 @@ use switchyard_wire::{De, Dialect, Message, Mti};
 
 mod billing;
 mod chip;
+mod part;
 mod script;
 
 const PAN: &[u8] = b"6225880000000008";
@@ -235,6 +236,7 @@ fn a_reversal_and_its_repeat_differ_in_the_type_only() {
                 let message = Upstream::Reversal {
                     saf,
                     opened: Box::new(opened(TransactionKind::Sale)),
+                    stands: None,
                     terminal: "T0000001".parse().unwrap(),
                     merchant: "M00000000000001".parse().unwrap(),
                     billing: None,
@@ -386,6 +388,7 @@ fn reversals_and_network_management_of_the_later_editions() {
             let message = Upstream::Reversal {
                 saf,
                 opened: Box::new(opened(TransactionKind::Sale)),
+                stands: None,
                 terminal: "T0000001".parse().unwrap(),
                 merchant: "M00000000000001".parse().unwrap(),
                 billing: None,

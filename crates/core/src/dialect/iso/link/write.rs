@@ -6,8 +6,8 @@ use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
 use std::ops::Range;
 use switchyard_domain::{
-    AcquirerId, AuthCode, Billing, ChipData, Echo, MerchantId, Pan, ResponseCode, ReversalReason, SafEntry,
-    Stan, TerminalId, Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
+    AcquirerId, Amount, AuthCode, Billing, ChipData, Echo, MerchantId, Pan, ResponseCode, ReversalReason,
+    SafEntry, Stan, TerminalId, Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
 };
 use switchyard_wire::{BuildError, Builder, Dialect, MtiClass};
 
@@ -25,8 +25,10 @@ pub struct LinkContext {
 pub struct ReversalAdvice<'a> {
     /// The queue's entry: its trace number and time are the message's.
     pub saf: &'a SafEntry,
-    /// The transaction that is reversed.
+    /// The transaction that is reversed, with the amount that was asked for.
     pub opened: &'a TransactionOpened,
+    /// What stands, where only a part is taken back: DE 95; since 1993 DE 4, with the whole in DE 30.
+    pub stands: Option<Amount>,
     /// DE 41.
     pub terminal: &'a TerminalId,
     /// DE 42.
@@ -85,9 +87,9 @@ pub fn write(
 ) -> Result<Range<usize>, BuildError> {
     match message {
         Upstream::Request(request) => write_request(dialect, request, card, context, out),
-        Upstream::Reversal { saf, opened, terminal, merchant, billing, repeat } => {
-            let billing = billing.as_ref();
-            let advice = ReversalAdvice { saf, opened, terminal, merchant, billing, repeat: *repeat };
+        Upstream::Reversal { saf, opened, stands, terminal, merchant, billing, repeat } => {
+            let (billing, stands, repeat) = (billing.as_ref(), *stands, *repeat);
+            let advice = ReversalAdvice { saf, opened, stands, terminal, merchant, billing, repeat };
             write_reversal(dialect, &advice, card, context, out)
         }
         Upstream::Advice {
@@ -183,18 +185,29 @@ pub fn write_reversal(
     context: &LinkContext,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let ReversalAdvice { saf, opened, billing, .. } = *advice;
+    let ReversalAdvice { saf, opened, stands, billing, .. } = *advice;
     let edition = edition_of(dialect);
+    // Since 1993 DE 4 is what stands, and DE 6 goes with DE 4.
+    let (amount, whole) = match stands.filter(|_| !edition.is_first()) {
+        Some(stands) => (stands, Some(opened.amount)),
+        None => (opened.amount, None),
+    };
+    let rest = whole.and(billing).map(|billing| billing.of(amount).ok());
+    let billing = rest.as_ref().map_or(billing, Option::as_ref);
     dialect.build(out, edition.mti(REVERSAL + u16::from(advice.repeat)), |b| {
         write_card(b, card)?;
         b.number(3, u64::from(processing_code(opened.kind)))?;
-        money::write_amount(b, opened.amount)?;
+        money::write_amount(b, amount)?;
         write_instant(b, edition, (saf.upstream.stan.get(), saf.upstream.transmitted_at), billing, context)?;
         money::write_rate_day(b, billing)?;
         if edition.is_first() {
             b.number(25, u64::from(condition(opened.kind, &opened.echo)))?;
         } else {
-            b.number(24, function::FULL_REVERSAL)?.number(25, function::reversal_reason(saf.reason))?;
+            b.number(24, function::of_reversal(whole.is_some()))?;
+            b.number(25, function::reversal_reason(saf.reason))?;
+        }
+        if let Some(whole) = whole {
+            money::write_original_amount(b, edition, whole)?;
         }
         b.digits(32, context.acquirer.as_str().as_bytes())?;
         b.text(37, opened.rrn.as_str())?;
@@ -206,6 +219,9 @@ pub fn write_reversal(
         money::write_billing_currency(b, edition, billing)?;
         if let Some(original) = &opened.upstream {
             write_original(b, edition, original, context)?;
+        }
+        if let Some(stands) = stands.filter(|_| edition.is_first()) {
+            money::write_replacement(b, stands)?;
         }
         Ok(())
     })

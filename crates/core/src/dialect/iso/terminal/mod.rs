@@ -13,10 +13,11 @@
 //! | x200 | 500000, 510000 | card repayment, top-up |
 //! | x220 | 00 | an offline sale; under a hold the advice of its completion |
 //! | x220 | 00 and DE 54 = DE 4, a tip | the tip of the sale that it names |
-//! | x400, x420 | as the original, DE 90 or 56 | a reversal of the whole |
+//! | x400, x420 | as the original, DE 90 or 56 | a reversal of the whole, or with DE 95 or DE 24 = 401 of a part |
 //! | x500 | | reconciliation: compares totals; 960000 in DE 3 ends an upload |
 //! | x520 | | the same as an advice: the batch ends whatever comes out |
 //! | x320 | | one transaction of the batch, when the totals differed |
+//! | x620 | | results of scripts: DF31 in DE 55, DE 90 or 56, or DE 37 |
 //! | x800, x820 | 001 and 161, 801 and 811 | sign-on and key change: working keys |
 //! | | 002, 802; 301, 831 | sign-off; echo |
 //!

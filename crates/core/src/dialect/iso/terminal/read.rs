@@ -9,7 +9,8 @@ use crate::dialect::draft::{
 };
 use crate::dialect::elements::Elements;
 use crate::dialect::iso::{Edition, chip, entry, link, money, original};
-use crate::input::{KeyForm, OriginalRef};
+use crate::dialect::scripts::Scripts;
+use crate::input::{KeyForm, OriginalRef, ScriptResult};
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, Currency, Echo, Expiry, Fingerprint, MerchantId, MessageClass, PinBlock,
     ReversalReason, Rrn, TerminalId, TransactionKind,
@@ -41,7 +42,8 @@ pub fn read(message: &Message<'_, '_>, edition: Edition) -> Result<Parsed, Refus
         | Action::Reversal
         | Action::Totals { .. }
         | Action::Upload
-        | Action::UploadEnd => MacRequirement::in_element(message, mac_element(message)),
+        | Action::UploadEnd
+        | Action::ScriptResult => MacRequirement::in_element(message, mac_element(message)),
     };
     Ok(Parsed { terminal, merchant, mac, draft: reader.draft(action)? })
 }
@@ -94,7 +96,8 @@ impl Reader<'_, '_, '_> {
             return Err(if self.message.has(de) { Refusal::unknown() } else { Refusal::missing(de) });
         }
         let (processing_code, is_tip) = (self.optional_number(3)?, self.is_tip()?);
-        Ok(Selector { mti: self.mti, processing_code, is_covered, is_tip, network_code })
+        let has_chip = self.message.has(55);
+        Ok(Selector { mti: self.mti, processing_code, is_covered, is_tip, has_chip, network_code })
     }
     /// The tip that DE 54 names, which DE 4 contains or is.
     fn tip(&self) -> Result<Option<Amount>, Refusal> {
@@ -132,11 +135,23 @@ impl Reader<'_, '_, '_> {
                 let count = totals::count(&totals::read(self.message, self.edition)?);
                 Draft::BatchUpload { stan: self.stan()?, batch, upload: UploadDraft::End { count } }
             }
+            Action::ScriptResult => Draft::ScriptResult(Box::new(self.script_result()?)),
             Action::Upload => {
                 let upload = UploadDraft::Items(vec![self.uploaded()?]);
                 Draft::BatchUpload { stan: self.stan()?, batch, upload }
             }
         })
+    }
+    /// What a chip made of the scripts in the answer to the transaction that DE 90 or 56 names, or DE 37.
+    fn script_result(&self) -> Result<ScriptResult, Refusal> {
+        let original = self.original()?;
+        if original.batch_stan.is_none() && original.rrn.is_none() {
+            return Err(Refusal::missing(original::element(self.edition)));
+        }
+        let Scripts { results, verification, counter } =
+            Scripts::read(&chip::read(self.message).ok_or(Refusal::malformed(55))?)?;
+        let (stan, batch) = (self.stan()?, BatchNumber::OPEN);
+        Ok(ScriptResult { stan, batch, original, results, verification, counter })
     }
     /// One transaction of the batch: under its own number, or under that which DE 90 or 56 names.
     fn uploaded(&self) -> Result<UploadedDraft, Refusal> {
@@ -238,20 +253,11 @@ impl Reader<'_, '_, '_> {
     }
     fn reversal(&self) -> Result<ReversalDraft, Refusal> {
         let named = self.named()?.ok_or(Refusal::missing(original::element(self.edition)))?;
-        let is_partial = match self.edition {
-            Edition::Iso87 => {
-                self.message.text(95).is_some_and(|text| text.bytes().take(12).any(|b| b != b'0'))
-            }
-            Edition::Iso93 | Edition::Iso2003 => self.optional_number(24)? == Some(PARTIAL_REVERSAL),
-        };
-        if is_partial {
-            return Err(Refusal::not_offered("a reversal of a part"));
-        }
         let original_class =
             if named.mti / 100 == 1 { MessageClass::Authorization } else { MessageClass::Financial };
         let track2 = self.clear_track()?;
         let card = DraftCard::from_clear(self.pan()?, self.expiry()?, track2.as_ref())?;
-        let amount = self.amount()?.ok_or(Refusal::missing(4))?;
+        let (amount, stands) = self.reversed()?;
         let kind = if original_class == MessageClass::Authorization {
             TransactionKind::PreAuth
         } else {
@@ -263,13 +269,36 @@ impl Reader<'_, '_, '_> {
             stan: named.stan,
             batch: BatchNumber::OPEN,
             amount,
+            stands,
             reason: self.reason()?,
             original_moment: Some(named.moment),
-            // Asked or told, it is the same reversal.
-            fingerprint: Fingerprint { type_code: 0, ..self.fingerprint(amount, &OriginalRef::default())? },
+            // Asked or told, it is the same reversal; one of a part is told from another by what it leaves.
+            fingerprint: Fingerprint {
+                type_code: 0,
+                ..self.fingerprint(stands.unwrap_or(amount), &OriginalRef::default())?
+            },
             echo: self.echo(named.moment, amount.currency, card.expiry())?,
             card,
         })
+    }
+    /// The amount of a reversal's original, and what stands of it where only a part is taken back. In 1987 they are DE 4
+    /// and DE 95; since 1993, with DE 24 = 401, DE 30 and DE 4. Where nothing stands it is a reversal of the whole.
+    fn reversed(&self) -> Result<(Amount, Option<Amount>), Refusal> {
+        let amount = self.amount()?.ok_or(Refusal::missing(4))?;
+        let (de, whole, stands) = if self.edition.is_first() {
+            let stands = money::read_replacement(self.message).map_err(Refusal::malformed)?;
+            (95, amount, stands.unwrap_or(0))
+        } else if self.optional_number(24)? == Some(PARTIAL_REVERSAL) {
+            let whole = money::read_original_amount(self.message, self.edition, amount.currency);
+            (30, whole.map_err(Refusal::malformed)?.ok_or(Refusal::missing(30))?, amount.minor)
+        } else {
+            (30, amount, 0)
+        };
+        match stands {
+            0 => Ok((whole, None)),
+            _ if stands < whole.minor => Ok((whole, Some(Amount::new(stands, whole.currency)))),
+            _ => Err(Refusal::malformed(de)),
+        }
     }
     /// DE 39 of 1987, DE 25 since.
     fn reason(&self) -> Result<ReversalReason, Refusal> {

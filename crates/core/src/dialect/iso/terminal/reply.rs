@@ -109,15 +109,7 @@ impl Source<'_, '_, '_> {
         let Some(asked) = self.reply.body.approved().and_then(|amount| self.asked(amount.currency)) else {
             return Ok(());
         };
-        let text = match self.edition {
-            Edition::Iso87 => return Ok(()),
-            Edition::Iso93 => format!("{:012}{:012}", asked.minor, 0),
-            Edition::Iso2003 => {
-                let (code, exponent) = (asked.currency.numeric(), asked.currency.exponent());
-                format!("{code:03}{exponent}{:012}{:016}", asked.minor, 0)
-            }
-        };
-        builder.digits(30, text.as_bytes()).map(|_| ())
+        money::write_original_amount(builder, self.edition, asked)
     }
     /// A balance, and in 1987 what was asked for beside a part that was approved.
     fn additional_amounts(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {

@@ -17,6 +17,7 @@ pub(super) enum Action {
     },
     UploadEnd,
     Upload,
+    ScriptResult,
 }
 
 /// By what a transaction is recognised.
@@ -30,6 +31,8 @@ pub(super) struct Selector {
     pub(super) is_covered: bool,
     /// All of DE 4 is a tip: DE 54 says so.
     pub(super) is_tip: bool,
+    /// DE 55 is there.
+    pub(super) has_chip: bool,
     /// DE 70, or what DE 24 comes to.
     pub(super) network_code: Option<u16>,
 }
@@ -61,6 +64,7 @@ pub(super) fn select(selector: Selector) -> Result<Action, Refusal> {
             _ => Err(Refusal::unknown()),
         },
         300 => Err(Refusal::not_offered("a file action")),
+        620 if selector.has_chip => Ok(Action::ScriptResult),
         600 | 620 => Err(Refusal::not_offered("an administrative message")),
         _ => Err(Refusal::unknown()),
     }

@@ -14,6 +14,7 @@ use switchyard_domain::{
 use switchyard_wire::{De, Dialect, Message, Mti};
 
 mod parts;
+mod scripts;
 
 const PAN: &str = "6225880000000008";
 const TERMINAL: &str = "T0000001";
@@ -339,12 +340,6 @@ fn what_is_not_offered_hears_so() {
         let refusal = read(&dialect.parse(&foreign).unwrap(), edition).unwrap_err();
         assert!(!refusal.is_answered());
     }
-    let (dialect, edition) = dialects()[0];
-    let part = ask(420, 0).of(200, 41).with(95, "000000000500000000000000C00000000C00000000");
-    assert_eq!(parsed(&part, dialect, edition).unwrap_err().code.as_str(), "40");
-    let (dialect, edition) = dialects()[4];
-    let part = ask(420, 0).of(200, 41).with(24, "401");
-    assert_eq!(parsed(&part, dialect, edition).unwrap_err().code.as_str(), "40");
 }
 
 fn side(count: u32, amount_minor: u64) -> Side {

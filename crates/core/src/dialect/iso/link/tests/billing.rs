@@ -28,6 +28,7 @@ fn messages(billing: Option<Billing>) -> Vec<Upstream> {
         messages.push(Upstream::Reversal {
             saf: saf(SafKind::Reversal),
             opened: opened(),
+            stands: None,
             terminal,
             merchant,
             billing,

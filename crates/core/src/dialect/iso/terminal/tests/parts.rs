@@ -1,4 +1,4 @@
-//! Parts of an amount that DE 54 names: tips.
+//! Parts of an amount: the tip in it, and what stands of it.
 
 use super::*;
 
@@ -68,4 +68,51 @@ fn an_authorization_that_is_told_brings_its_code() {
         let back = reversal(&ask(420, 0).of(120, 41), dialect, edition);
         assert_eq!(back.original_class, MessageClass::Authorization);
     }
+}
+
+/// A reversal that names what stands: DE 95 beside the whole in DE 4, or DE 4 beside the whole in DE 30.
+fn part_of(whole: u64, stands: u64, edition: Edition) -> Ask {
+    let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
+    match edition {
+        Edition::Iso87 => Ask { minor: Some(whole), ..ask(420, 0).of(200, 41) }
+            .with(95, leak(format!("{stands:012}{:012}C{:08}C{:08}", 0, 0, 0))),
+        Edition::Iso93 => Ask { minor: Some(stands), ..ask(420, 0).of(200, 41) }
+            .with(24, "401")
+            .with(30, leak(format!("{whole:012}{:012}", 0))),
+        Edition::Iso2003 => Ask { minor: Some(stands), ..ask(420, 0).of(200, 41) }
+            .with(24, "401")
+            .with(30, leak(format!("1562{whole:012}{:016}", 0))),
+    }
+}
+
+#[test]
+fn a_reversal_of_a_part_says_what_stands() {
+    for (dialect, edition) in dialects() {
+        for mti in [400, 401, 420, 421] {
+            let read = reversal(&Ask { mti, ..part_of(1_250, 300, edition) }, dialect, edition);
+            let amounts = (read.amount.minor, read.stands.map(|stands| stands.minor));
+            assert_eq!(amounts, (1_250, Some(300)), "{}", dialect.name());
+            assert_eq!((read.fingerprint.amount_minor, read.stan.get()), (300, 41));
+        }
+        let whole = reversal(&part_of(1_250, 0, edition), dialect, edition);
+        assert_eq!((whole.amount.minor, whole.stands), (1_250, None), "nothing stands");
+        let plain = reversal(&ask(420, 0).of(200, 41), dialect, edition);
+        assert_eq!(whole.fingerprint, plain.fingerprint, "and that is a reversal of the whole");
+        for stands in [1_250, 1_251] {
+            let refusal = parsed(&part_of(1_250, stands, edition), dialect, edition).unwrap_err();
+            let de = if edition == Edition::Iso87 { 95 } else { 30 };
+            assert_eq!(refusal.why, Why::Malformed(de), "{}", dialect.name());
+        }
+        if edition != Edition::Iso87 {
+            let bare = ask(420, 0).of(200, 41).with(24, "401");
+            assert_eq!(parsed(&bare, dialect, edition).unwrap_err().why, Why::Missing(30));
+        }
+        if edition == Edition::Iso2003 {
+            let other = ask(420, 0).of(200, 41).with(24, "401").with(30, "84020000000012510000000000000000");
+            assert_eq!(parsed(&other, dialect, edition).unwrap_err().why, Why::Malformed(30));
+        }
+    }
+    let (dialect, edition) = dialects()[0];
+    let garbled = ask(420, 0).of(200, 41).with(95, "00000000030X000000000000C00000000C00000000");
+    assert_eq!(parsed(&garbled, dialect, edition).unwrap_err().why, Why::Malformed(95));
 }
