@@ -201,6 +201,8 @@ pub enum Body {
         totals: BatchTotals,
         /// The batch ends whatever comes out: the terminal tells, and does not ask.
         closes: bool,
+        /// When the terminal made them, as its dialect says it (DE 7 or 12); zero where it does not.
+        moment: u64,
     },
     /// 批上送 0320.
     BatchUpload {

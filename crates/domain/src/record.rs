@@ -305,6 +305,8 @@ pub enum Record {
     },
     /// Differences of a batch that the records after this one close: more of them than the last record should hold.
     BatchCompared { terminal: TerminalIndex, batch: BatchNumber, cases: Vec<BatchCase> },
+    /// When a terminal whose dialect names no batch made the totals of the record before.
+    TotalsDated { terminal: TerminalIndex, batch: BatchNumber, moment: u64 },
 }
 
 impl Record {
@@ -403,7 +405,8 @@ impl Record {
             | Self::ChipKept { .. }
             | Self::ProductAdded { .. }
             | Self::ProductChanged { .. }
-            | Self::BatchCompared { .. } => None,
+            | Self::BatchCompared { .. }
+            | Self::TotalsDated { .. } => None,
         }
     }
 }

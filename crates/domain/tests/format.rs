@@ -505,6 +505,11 @@ fn changes_of_what_is_registered() -> Vec<Record> {
             },
             reason: reason(),
         },
+        Record::TotalsDated {
+            terminal: TerminalIndex(2),
+            batch: BatchNumber::FIRST,
+            moment: 20_261_123_193_059,
+        },
     ]
 }
 

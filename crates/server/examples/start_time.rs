@@ -296,7 +296,11 @@ impl World {
         let Till { batch, stan, totals } = self.tills[terminal as usize];
         if stan > BATCH_SALES {
             let stan = Stan::try_from(u64::from(stan)).unwrap();
-            self.request(terminal, verified, Body::BatchTotals { stan, batch, totals, closes: false });
+            self.request(
+                terminal,
+                verified,
+                Body::BatchTotals { stan, batch, totals, closes: false, moment: 0 },
+            );
             self.tills[terminal as usize] =
                 Till { batch: batch.next(), stan: 1, totals: BatchTotals::default() };
             return;

@@ -170,7 +170,7 @@ mod tests {
             merchant: "M1".parse().unwrap(),
             mac: MacCheck::NotRequired,
             body: if reserved {
-                Body::BatchTotals { stan, batch: BatchNumber::FIRST, totals, closes: false }
+                Body::BatchTotals { stan, batch: BatchNumber::FIRST, totals, closes: false, moment: 0 }
             } else {
                 Body::Echo
             },

@@ -55,6 +55,12 @@ pub(crate) enum Event {
     HostAway,
     /// It is back.
     HostBack { host: usize },
+    /// An issuer signs off.
+    HostSignsOff,
+    /// It signs on again on the connection on which it signed off, as often as nobody says that it was heard.
+    HostSignsOn { host: usize, line: u64 },
+    /// A connection of a link breaks while its socket takes nothing.
+    Break { process: u64, link: usize, generation: u32 },
 }
 
 /// Who is at the other end of a line of the switch.
@@ -214,7 +220,25 @@ impl Env {
         true
     }
 
+    /// Puts a message on a line that nothing overtakes and nothing doubles: whether a host is signed on is what it said
+    /// last, and the two ends of a connection have the same last word. It may be lost all the same.
+    pub(crate) fn transmit_in_order(&mut self, line: u64, way: Way, bytes: Vec<u8>) {
+        let Some(peer) = self.peer(line).filter(|_| self.is_open(line)) else { return };
+        self.tally.messages += 1;
+        if self.fault(self.plan.network.drop) {
+            self.tally.dropped += 1;
+            return self.note("lost on the way", [line, 0, 0]);
+        }
+        self.deliver_in_order(line, peer, way, bytes, false);
+    }
+
     fn deliver(&mut self, line: u64, peer: Peer, way: Way, bytes: Vec<u8>) {
+        let overtakes = self.fault(self.plan.network.reorder);
+        self.tally.reordered += u64::from(overtakes);
+        self.deliver_in_order(line, peer, way, bytes, overtakes);
+    }
+
+    fn deliver_in_order(&mut self, line: u64, peer: Peer, way: Way, bytes: Vec<u8>, overtakes: bool) {
         let near = match peer {
             Peer::Till(_) => (millis(5), millis(150)),
             Peer::Host(_) => (millis(1), millis(30)),
@@ -224,8 +248,6 @@ impl Env {
             self.tally.delayed += 1;
             delay += self.random.between(seconds(1), seconds(90));
         }
-        let overtakes = self.fault(self.plan.network.reorder);
-        self.tally.reordered += u64::from(overtakes);
         let now = self.now();
         if let Some(line) = self.lines.get_mut(&line).filter(|_| !overtakes) {
             let arrival = &mut line.arrival[usize::from(way == Way::FromSwitch)];

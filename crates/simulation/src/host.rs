@@ -4,13 +4,13 @@ use crate::billing::{Billings, amount, converted};
 use crate::env::{Env, Event};
 use crate::plan::ISSUER_TIMEOUT;
 use crate::schedule::{Micros, millis, seconds};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{Currency, Rrn};
 use switchyard_keys::TdesCipher;
 use switchyard_simulator::SimError;
 use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, ScriptSent, Session};
 use switchyard_simulator::world::{DemoLink, DemoWorld};
-use switchyard_wire::{De, Dialect, Framing, Message, MtiClass, MtiVersion, Scan};
+use switchyard_wire::{De, Dialect, Framing, Message, Mti, MtiClass, MtiVersion, Scan};
 
 /// Refuses larger amounts with 61.
 const AMOUNT_MINOR_MAX: u64 = 5_000_000;
@@ -22,6 +22,8 @@ const AMOUNT_DE: De = 4;
 const CODE_DE: De = 39;
 const BILLED_DE: De = 6;
 const RATE_DE: De = 10;
+/// DE 7 of its own messages about a link.
+const MOMENT: &[u8] = b"1118141320";
 
 /// The issuer behind one link.
 pub(crate) struct Host {
@@ -30,6 +32,10 @@ pub(crate) struct Host {
     framing: Framing,
     /// By connection.
     sessions: BTreeMap<u64, Session>,
+    /// Connections on which it has signed off: new requests are told to come again.
+    off: BTreeSet<u64>,
+    /// Trace number of its last message about a link.
+    stan: u64,
     /// Every request as it came, so that a copy of it fares the same.
     lots: BTreeMap<Vec<u8>, Lot>,
     /// What it was told of its cardholders' billing.
@@ -69,7 +75,38 @@ impl Host {
         let dialect = Dialect::builtin(link.dialect.name()).ok_or(SimError::World { what: "dialect" })?;
         let (sessions, lots) = (BTreeMap::new(), BTreeMap::new());
         let billings = Billings::default();
-        Ok(Self { desk, dialect, framing: link.framing()?, sessions, lots, billings, bills_in })
+        let (framing, off) = (link.framing()?, BTreeSet::new());
+        Ok(Self { desk, dialect, framing, sessions, off, stan: 0, lots, billings, bills_in })
+    }
+
+    /// Its sign-on or sign-off on a connection. It is off from the moment that it says so, and on when it is heard.
+    pub(crate) fn sign(&mut self, line: u64, on: bool) -> Option<Vec<u8>> {
+        if !on {
+            self.off.insert(line);
+        }
+        self.stan += 1;
+        let (mut body, mut frame) = (Vec::new(), Vec::new());
+        let is_first = self.dialect.name().starts_with("iso87");
+        let mti = match self.dialect.name() {
+            _ if is_first => 0x0800,
+            name if name.starts_with("iso93") => 0x1804,
+            _ => 0x2804,
+        };
+        let mut builder = self.dialect.builder(&mut body, Mti::new(mti));
+        builder.digits(7, MOMENT).ok()?.number(11, self.stan).ok()?;
+        let (de, code) = match (is_first, on) {
+            (true, on) => (70, if on { 1 } else { 2 }),
+            (false, on) => (24, if on { 801 } else { 802 }),
+        };
+        builder.number(de, code).ok()?;
+        builder.finish().ok()?;
+        self.framing.write(&mut frame, |out| out.extend_from_slice(&body)).ok()?;
+        Some(frame)
+    }
+
+    /// Whether it has signed off on this connection.
+    pub(crate) fn is_off(&self, line: u64) -> bool {
+        self.off.contains(&line)
     }
 
     /// Everything that it posted.
@@ -86,8 +123,11 @@ impl Host {
     pub(crate) fn hear(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
         let Scan::Frame { start, end, .. } = self.framing.scan(bytes, FRAME_BYTES_MAX) else { return };
         let mut body = bytes[start..end].to_vec();
-        let is_network =
-            self.dialect.parse(&body).is_ok_and(|message| message.mti().class() == MtiClass::Network);
+        let network = self.dialect.parse(&body).ok().filter(|m| m.mti().class() == MtiClass::Network);
+        let is_network = network.is_some();
+        if network.is_some_and(|message| message.mti().is_response()) {
+            return self.heard_of(&body, line);
+        }
         if let Ok(message) = self.dialect.parse(&body) {
             env.tally.billed += u64::from(message.has(BILLED_DE));
             let checked = self.billings.check(&message, self.bills_in, &env.rates);
@@ -102,7 +142,7 @@ impl Host {
                 env.tally.host_deaf += 1;
                 return env.note("issuer does not hear", [line, 0, 0]);
             }
-            match self.lot_of(env, &body) {
+            match self.lot_of(env, line, &body) {
                 Lot::Plain => {}
                 // A desk that nobody has signed on to says 91 and does nothing.
                 Lot::Busy => session.is_signed_on = false,
@@ -160,7 +200,17 @@ impl Host {
         Ok(frame)
     }
 
-    fn lot_of(&mut self, env: &mut Env, body: &[u8]) -> Lot {
+    /// The switch has heard its last word.
+    fn heard_of(&mut self, body: &[u8], line: u64) {
+        let Ok(answer) = self.dialect.parse(body) else { return };
+        // In 2003 and 1993 the function says what it was about, in 1987 DE 70.
+        let on = matches!((answer.number(70), answer.number(24)), (Some(1), _) | (None, Some(801)));
+        if on && answer.number(11) == Some(self.stan) {
+            self.off.remove(&line);
+        }
+    }
+
+    fn lot_of(&mut self, env: &mut Env, line: u64, body: &[u8]) -> Lot {
         let faults = env.plan.host;
         let known = self.lots.get(body).copied();
         // What has been approved or taken back already is taken as it is told: both say in DE 39 what was decided. What a
@@ -175,6 +225,7 @@ impl Host {
             // A reversal or an advice that was told to come again is taken when it does.
             Some(Lot::Busy) if !is_request => Lot::Plain,
             Some(lot) => lot,
+            None if self.off.contains(&line) => Lot::Busy,
             None if env.fault(faults.busy) => {
                 env.tally.host_busy += 1;
                 Lot::Busy

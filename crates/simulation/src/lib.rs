@@ -21,6 +21,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod absence;
 mod billing;
 mod check;
 mod chip;

@@ -48,11 +48,13 @@ pub enum Sabotage {
     ReverseAtAnotherRate,
     /// What has left for an issuer is taken for something of which not a byte has.
     TakeSentForUnsent,
+    /// A host's sign-off is acknowledged, and the core hears nothing of it.
+    OverhearSignOffs,
 }
 
 impl Sabotage {
     /// Every kind, with the name that the command line knows it by.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::ReleaseEarly, "release-early"),
         (Self::LosePosting, "lose-posting"),
         (Self::LoseBlock, "lose-block"),
@@ -72,6 +74,7 @@ impl Sabotage {
         (Self::SwallowScripts, "swallow-scripts"),
         (Self::ReverseAtAnotherRate, "reverse-at-another-rate"),
         (Self::TakeSentForUnsent, "take-sent-for-unsent"),
+        (Self::OverhearSignOffs, "overhear-sign-offs"),
     ];
 }
 
@@ -124,6 +127,8 @@ pub(crate) struct Plan {
     pub(crate) order_every: Option<Micros>,
     /// Longest time between two absences of an issuer; none without.
     pub(crate) away_every: Option<Micros>,
+    /// Longest time between two sign-offs of an issuer; none without.
+    pub(crate) sign_off_every: Option<Micros>,
     /// What the switch may approve while an issuer is away; nothing without.
     pub(crate) stand_in: Option<StandInLimits>,
     /// Whether the embedded issuer looks at its cards' cryptograms.
@@ -173,6 +178,8 @@ pub(crate) struct NetworkFaults {
     pub(crate) disconnect: u16,
     /// A link's socket takes nothing for seconds.
     pub(crate) stall: u16,
+    /// Its connection breaks meanwhile, and what waited never left.
+    pub(crate) broken_stall: u16,
 }
 
 /// What the disk does to a write.
@@ -228,6 +235,8 @@ pub(crate) struct TillFaults {
     pub(crate) miscount: u16,
     /// The chip's cryptogram is wrong.
     pub(crate) bad_chip: u16,
+    /// A generic terminal tells its totals, and does not ask.
+    pub(crate) tells: u16,
 }
 
 /// A fault that a seed may leave out, up to a limit that it draws.
@@ -243,7 +252,7 @@ impl Plan {
     pub(crate) fn draw(random: &mut Random) -> Self {
         let pauses = [seconds(2), seconds(20), seconds(120), seconds(900)];
         let pause_max = pauses[random.below(pauses.len() as u64) as usize];
-        Self {
+        let mut plan = Self {
             tills: random.between(2, 10) as usize,
             generic: [0, 300, 600, 1_000][random.below(4) as usize],
             any_edition: [0, 500, 1_000][random.below(3) as usize],
@@ -257,6 +266,7 @@ impl Plan {
                 reorder: some(random, 200),
                 disconnect: some(random, 20),
                 stall: some(random, 150),
+                broken_stall: some(random, 300),
             },
             disk: DiskFaults { stall: some(random, 60), error: some(random, 4) },
             host: HostFaults {
@@ -280,18 +290,26 @@ impl Plan {
                 power_loss: some(random, 15),
                 miscount: some(random, 200),
                 bad_chip: some(random, 60),
+                tells: some(random, 800),
             },
             crash_every: every(random, 800, seconds(20), pause_max * 60 + seconds(60)),
             clock_every: every(random, 500, seconds(30), pause_max * 80 + seconds(60)),
             day_every: pause_max * 100 + seconds(300),
             order_every: every(random, 600, seconds(20), pause_max * 40 + seconds(60)),
             away_every: every(random, 600, seconds(30), pause_max * 40 + seconds(60)),
+            sign_off_every: every(random, 500, seconds(30), pause_max * 40 + seconds(60)),
             stand_in: random.chance(600).then(|| StandInLimits::draw(random)),
             looks_at_chips: random.chance(600),
             card_day_minor: every(random, 500, 50_000, 400_000),
             in_flight_max: if random.chance(150) { 2 } else { 65_536 },
             hold_days_max: random.between(0, 3) as u32,
+        };
+        if plan.has_twin {
+            // What another link is for has to happen: a way is lost while something waits to go there.
+            plan.network.stall = plan.network.stall.max(60);
+            plan.network.broken_stall = plan.network.broken_stall.max(200);
         }
+        plan
     }
 }
 

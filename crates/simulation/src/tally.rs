@@ -53,6 +53,8 @@ counters! {
     generic_tills,
     /// Batches of generic terminals that totals out of the past had shut.
     shut_batches,
+    /// Batches that generic terminals ended by telling their totals.
+    told_batches,
     /// Differences of batches that were uploaded.
     cases,
     /// Business days that were cut.
@@ -127,6 +129,10 @@ counters! {
     host_parts,
     /// Times that an issuer was away.
     host_away,
+    /// Times that an issuer signed off and went on listening.
+    host_sign_offs,
+    /// Connections that broke while their socket took nothing.
+    broken_stalls,
     /// Terminals that lost power.
     till_power_losses,
     /// Approvals that a terminal took back.
@@ -161,9 +167,10 @@ impl Tally {
             self.crashes + self.disk_errors + self.disk_stalls + self.clock_forward + self.clock_backward;
         let of_hosts = self.host_slow + self.host_late + self.host_deaf + self.host_silent + self.host_double;
         let said_by_hosts = self.host_busy + self.host_unfound + self.host_wrong_amount + self.host_away;
+        let of_links = self.host_sign_offs + self.broken_stalls;
         let of_tills = self.till_power_losses + self.till_regrets + self.till_repeats + self.till_miscounts;
         let of_people = self.till_wrong_pins + self.till_bad_macs + self.till_bad_chips + self.till_greedy;
-        of_network + of_switch + of_hosts + said_by_hosts + of_tills + of_people
+        of_network + of_links + of_switch + of_hosts + said_by_hosts + of_tills + of_people
     }
     /// Hours that went by in the simulation.
     pub fn simulated_hours(&self) -> f64 {

@@ -98,15 +98,15 @@ pub fn simulate(options: &Options) -> Result<Tally, Box<Failure>> {
     Ok(world.env.tally)
 }
 
-struct World {
-    env: Env,
-    switch: Option<Process>,
+pub(crate) struct World {
+    pub(crate) env: Env,
+    pub(crate) switch: Option<Process>,
     started: u64,
     tills: Vec<Till>,
     /// One behind each link but the second one of the first issuer, which is the last.
-    hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     /// Names of the links and of the terminals, for operators.
-    links: Vec<String>,
+    pub(crate) links: Vec<String>,
     terminals: Vec<TerminalId>,
 }
 
@@ -157,6 +157,7 @@ impl World {
         self.plan_next_day();
         self.plan_next_order();
         self.plan_next_absence();
+        self.plan_next_sign_off();
         self.tills.iter_mut().for_each(|till| till.begin(&mut self.env));
         while self.env.tally.steps < self.env.options.steps {
             self.step()?;
@@ -188,15 +189,7 @@ impl World {
                     self.tills[till].hear(env, line, &bytes);
                 }
             }
-            Event::Upstream { line, bytes } => {
-                if let Some(Peer::Host(host)) = env.peer(line)
-                    && !env.away.contains(&host)
-                {
-                    // The second link of the first issuer leads to it, too.
-                    let issuer = if host < self.hosts.len() { host } else { 0 };
-                    self.hosts[issuer].hear(env, line, &bytes);
-                }
-            }
+            Event::Upstream { line, bytes } => self.upstream(line, &bytes),
             Event::Answer { line, bytes } => {
                 if env.is_open(line)
                     && let Some(process) = &mut self.switch
@@ -209,6 +202,7 @@ impl World {
             | Event::Written { process }
             | Event::Worked { process, .. }
             | Event::Tick { process }
+            | Event::Break { process, .. }
             | Event::CrashInWrite { process }
                 if !is_current(process) => {}
             Event::Connect { link, .. } => self.with_switch(|process, env| process.connect_link(env, link)),
@@ -242,11 +236,16 @@ impl World {
             Event::Order => self.order()?,
             Event::HostAway => self.leave(),
             Event::HostBack { host } => drop(env.away.remove(&host)),
+            Event::HostSignsOff => self.sign_off(),
+            Event::HostSignsOn { host, line } => self.sign_on(host, line),
+            Event::Break { link, generation, .. } => {
+                self.with_switch(|process, env| process.break_link(env, link, generation));
+            }
         }
         Ok(())
     }
 
-    fn with_switch(&mut self, work: impl FnOnce(&mut Process, &mut Env)) {
+    pub(crate) fn with_switch(&mut self, work: impl FnOnce(&mut Process, &mut Env)) {
         if let Some(process) = &mut self.switch {
             work(process, &mut self.env);
         }
@@ -259,6 +258,15 @@ impl World {
             return;
         }
         self.with_switch(|process, env| process.take_frame(env, line, bytes));
+    }
+
+    /// The switch's frame arrives at an issuer that is there.
+    fn upstream(&mut self, line: u64, bytes: &[u8]) {
+        let Some(Peer::Host(host)) = self.env.peer(line) else { return };
+        if !self.env.away.contains(&host) {
+            let issuer = issuer_behind(host, self.hosts.len());
+            self.hosts[issuer].hear(&mut self.env, line, bytes);
+        }
     }
 
     /// The process ends without a word.
@@ -303,28 +311,6 @@ impl World {
     fn plan_next_day(&mut self) {
         let wait = self.env.random.between(seconds(30), self.env.plan.day_every);
         self.env.schedule.after(wait, Event::DayEnds);
-    }
-
-    fn plan_next_absence(&mut self) {
-        if let Some(longest) = self.env.plan.away_every {
-            let wait = self.env.random.between(seconds(1), longest);
-            self.env.schedule.after(wait, Event::HostAway);
-        }
-    }
-
-    /// An issuer goes away for seconds or minutes.
-    fn leave(&mut self) {
-        self.plan_next_absence();
-        if self.env.draining {
-            return;
-        }
-        let host = self.env.random.below(self.links.len() as u64) as usize;
-        self.env.tally.host_away += 1;
-        self.env.note("an issuer goes away", [host as u64, 0, 0]);
-        self.env.away.insert(host);
-        self.with_switch(|process, env| process.link_lost(env, host));
-        let wait = self.env.random.between(seconds(2), seconds(300));
-        self.env.schedule.after(wait, Event::HostBack { host });
     }
 
     fn plan_next_order(&mut self) {
@@ -400,6 +386,7 @@ impl World {
     fn drain(&mut self) -> Checked {
         self.env.draining = true;
         self.env.away.clear();
+        self.sign_on_all();
         self.env.note("queues drain", [0; 3]);
         self.tills.iter_mut().for_each(|till| till.hurry(&mut self.env));
         if self.env.plan.order_every.is_some() {
@@ -457,6 +444,11 @@ impl World {
         };
         books.compare(story, &mut self.env.tally)
     }
+}
+
+/// The second link of the first issuer leads to it, too.
+pub(crate) fn issuer_behind(link: usize, issuers: usize) -> usize {
+    if link < issuers { link } else { 0 }
 }
 
 /// What a terminal speaks, as the seed has it.

@@ -5,7 +5,7 @@ use switchyard_simulation::{Options, Sabotage, Tally, simulate};
 /// Seeds of the honest runs in every test run; `cargo xtask test` plays many more in a step of their own.
 const SEEDS: u64 = 24;
 /// Most seeds that something done wrong on purpose may stay hidden for.
-const SEEDS_UNTIL_FOUND: u64 = 60;
+const SEEDS_UNTIL_FOUND: u64 = 24;
 /// Events of each.
 const STEPS: u64 = 6_000;
 
@@ -26,15 +26,7 @@ fn every_invariant_holds_under_every_seed() {
 }
 
 /// Counters that a few short runs may leave at zero.
-const RARE: [&str; 7] = [
-    "torn_writes",
-    "unheard_writes",
-    "cases",
-    "operator_cases",
-    "till_miscounts",
-    "shut_batches",
-    "rerouted",
-];
+const RARE: [&str; 5] = ["torn_writes", "unheard_writes", "cases", "operator_cases", "shut_batches"];
 
 #[test]
 fn one_seed_is_one_run() {
@@ -84,7 +76,11 @@ fn a_reversal_that_no_issuer_hears_is_found() {
 
 #[test]
 fn a_repeat_that_is_taken_for_new_is_found() {
-    is_found(Sabotage::ForgetRequests, &["one request, one effect", "terminals' journal = ledger"]);
+    // A reversal that does not find its original leaves a batch that does not add up.
+    is_found(
+        Sabotage::ForgetRequests,
+        &["one request, one effect", "terminals' journal = ledger", "batches add up"],
+    );
 }
 
 #[test]
@@ -150,6 +146,11 @@ fn a_script_result_that_no_issuer_hears_is_found() {
 #[test]
 fn a_reversal_at_another_rate_is_found() {
     is_found(Sabotage::ReverseAtAnotherRate, &["billing stays as it was"]);
+}
+
+#[test]
+fn a_sign_off_that_nobody_heeds_is_found() {
+    is_found(Sabotage::OverhearSignOffs, &["a host that signed off is left alone"]);
 }
 
 #[test]

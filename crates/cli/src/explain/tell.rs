@@ -265,6 +265,7 @@ impl<'t> Teller<'t> {
             | Record::LinkChanged { .. }
             | Record::MerchantChanged { .. }
             | Record::TerminalChanged { .. }
+            | Record::TotalsDated { .. }
             | Record::ProductAdded { .. }
             | Record::ProductChanged { .. } => Told::default(),
         }

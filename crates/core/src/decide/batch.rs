@@ -25,23 +25,27 @@ pub(crate) struct Close {
     pub(crate) totals: BatchTotals,
     /// The batch ends whatever comes out.
     pub(crate) closes: bool,
+    /// When the terminal made them; zero where its dialect does not say.
+    pub(crate) moment: u64,
 }
 
 impl Core {
     /// 批结算: compares totals. Balanced closes the batch; unbalanced asks for the upload, unless the terminal only tells:
     /// then what differs becomes cases without one.
     pub(crate) fn batch_totals(&mut self, caller: Caller, close: Close, now: Timestamp, out: &mut Output) {
-        let Close { stan, batch, totals, closes } = close;
+        let Close { stan, batch, totals, closes, moment } = close;
         let terminal = caller.terminal;
         let undivided = self.is_unbatched(&caller);
         let Some(state) = self.state.batches.get(terminal) else { return };
         let current = state.number;
         let host_totals = if undivided { state.totals.undivided() } else { state.totals };
-        if let Some(last) = state.last.filter(|l| l.batch == batch && l.terminal_totals == totals) {
-            out.reply(caller.origin, totals_reply(last.reply, last.host_totals, last.verdict));
+        let known = state.closes().find(|l| l.batch == batch && l.terminal_totals == totals).copied();
+        let is_cut_short = current == batch && state.stage != BatchStage::Open;
+        if let Some(known) = known {
+            out.reply(caller.origin, totals_reply(known.reply, known.host_totals, known.verdict));
             // A crash may have come between these totals and the end of their batch.
-            if closes && current == batch && state.stage != BatchStage::Open {
-                self.end_upload(terminal, &last, stan, 0, now, out);
+            if closes && is_cut_short {
+                self.end_upload(terminal, &known, stan, 0, now, out);
             }
             return;
         }
@@ -60,6 +64,9 @@ impl Core {
             reply: facts,
         };
         self.emit(record, Actor::Terminal(terminal), now, out);
+        if moment != 0 {
+            self.emit(Record::TotalsDated { terminal, batch, moment }, Actor::Terminal(terminal), now, out);
+        }
         out.reply(caller.origin, totals_reply(facts, host_totals, verdict));
         if closes && verdict == BatchVerdict::Unbalanced {
             let Some(last) = self.state.batches.get(terminal).and_then(|state| state.last) else { return };

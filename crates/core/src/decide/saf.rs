@@ -296,7 +296,10 @@ impl Core {
         if code.is_approval() || never_seen {
             self.flight.link(link).keep_answered(place, Asked::Answered);
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
-            self.drive_saf(link, now, out);
+            // A host that has signed off meanwhile answers what it had, and is sent nothing more.
+            if self.flight.is_signed_on(link) {
+                self.drive_saf(link, now, out);
+            }
             return None;
         }
         let busy = matches!(

@@ -80,9 +80,9 @@ impl Core {
                     self.reversal(caller, &reversal, now, out);
                 }
             }
-            Body::BatchTotals { stan, batch, totals, closes } => {
+            Body::BatchTotals { stan, batch, totals, closes, moment } => {
                 if self.signed_on(&caller, out) {
-                    self.batch_totals(caller, Close { stan, batch, totals, closes }, now, out);
+                    self.batch_totals(caller, Close { stan, batch, totals, closes, moment }, now, out);
                 }
             }
             Body::BatchUpload { stan, batch, upload } => {

@@ -32,8 +32,8 @@ impl Core {
             Body::Financial(request) => self.place_financial(caller, request),
             Body::Reversal(reversal) => self.place_reversal(caller, reversal),
             Body::ScriptResult(result) => self.place_script_result(caller, result),
-            Body::BatchTotals { stan, batch, totals, .. } if *batch == BatchNumber::OPEN => {
-                *batch = self.batch_of_totals(caller, *stan, totals);
+            Body::BatchTotals { stan, batch, totals, moment, .. } if *batch == BatchNumber::OPEN => {
+                *batch = self.batch_of_totals(caller, *stan, totals, *moment);
             }
             Body::BatchUpload { batch, .. } if *batch == BatchNumber::OPEN => {
                 *batch = self.batch_of_upload(caller);
@@ -158,16 +158,22 @@ impl Core {
         }
     }
 
-    /// The same totals as at the last close are that close again when they have its trace number, or when nothing has
-    /// been taken since: the answer was lost, or the request was long on its way.
-    fn batch_of_totals(&self, caller: &Caller, stan: Stan, totals: &BatchTotals) -> BatchNumber {
+    /// Totals that have closed a batch close no other. As those of the last close they are known by their trace number, or by
+    /// nothing having been taken since. As those of a close before it they are known by their trace number and by having
+    /// been made no later than the last close: a copy was on its way for long, or the terminal made its request anew
+    /// when it sent it again.
+    fn batch_of_totals(&self, caller: &Caller, stan: Stan, totals: &BatchTotals, moment: u64) -> BatchNumber {
         let open = self.open_batch(caller);
         let Some(batch) = self.state.batches.get(caller.terminal) else { return open };
-        let repeated = batch.last.filter(|last| last.terminal_totals == *totals);
-        match repeated {
-            Some(last) if last.stan == Some(stan) || batch.transactions.is_empty() => last.batch,
-            Some(_) | None => open,
-        }
+        let is_empty = batch.transactions.is_empty();
+        let newest = batch.closes().map(|close| close.moment).find(|moment| *moment != 0);
+        let is_old = moment != 0 && newest.is_some_and(|newest| !is_after(moment, newest));
+        let mut same = batch.closes().enumerate().filter(|(_, close)| close.terminal_totals == *totals);
+        let known = same.find(|(back, close)| match (back, close.stan == Some(stan)) {
+            (0, is_same) => is_same || is_empty,
+            (_, is_same) => is_same && is_old,
+        });
+        known.map_or(open, |(_, close)| close.batch)
     }
 
     /// Uploads belong to the batch whose totals differed; afterwards they are repeats about the last one.
@@ -176,6 +182,37 @@ impl Core {
         match (&batch.stage, batch.last) {
             (BatchStage::Open, Some(last)) => last.batch,
             (BatchStage::Open, None) | (BatchStage::Uploading { .. }, _) => batch.number,
+        }
+    }
+}
+
+/// Whether a moment comes after another. DE 7 has no year: what is more than half a year ahead was before the new year.
+fn is_after(moment: u64, other: u64) -> bool {
+    /// From here on there is a year before the month.
+    const YEAR: u64 = 10_000_000_000;
+    const SIX_MONTHS: u64 = 600_000_000;
+    let has_turned = moment.max(other) < YEAR && moment.abs_diff(other) > SIX_MONTHS;
+    (moment > other) != has_turned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_after;
+
+    #[test]
+    fn moments_follow_each_other_over_the_new_year() {
+        for (later, earlier) in [
+            (1_123_085_501, 1_123_085_500),
+            // DE 7: without a year.
+            (101_000_010, 1_231_235_950),
+            (331_120_000, 1_130_120_000),
+            // DE 12 of 1993 and of 2003.
+            (270_101_000_010, 261_231_235_950),
+            (20_270_101_000_010, 20_261_231_235_950),
+        ] {
+            assert!(is_after(later, earlier), "{later} {earlier}");
+            assert!(!is_after(earlier, later), "{earlier} {later}");
+            assert!(!is_after(later, later));
         }
     }
 }

@@ -115,6 +115,8 @@ pub enum Draft {
         totals: BatchTotals,
         /// The batch ends whatever comes out: the terminal tells, and does not ask.
         closes: bool,
+        /// When the terminal made them: DE 7 or 12 of the generic dialects.
+        moment: u64,
     },
     /// 批上送.
     BatchUpload {
@@ -281,8 +283,8 @@ impl Draft {
             Self::ScriptResult(result) => Body::ScriptResult(result),
             Self::Financial(financial) => Body::Financial(Box::new(financial.into_financial(seal)?)),
             Self::Reversal(reversal) => Body::Reversal(Box::new(reversal.into_reversal(hash)?)),
-            Self::BatchTotals { stan, batch, totals, closes } => {
-                Body::BatchTotals { stan, batch, totals, closes }
+            Self::BatchTotals { stan, batch, totals, closes, moment } => {
+                Body::BatchTotals { stan, batch, totals, closes, moment }
             }
             Self::BatchUpload { stan, batch, upload } => {
                 let upload = match upload {

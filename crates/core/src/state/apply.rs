@@ -50,6 +50,7 @@ impl State {
             Record::SignedOn { .. }
             | Record::SignedOff { .. }
             | Record::BatchReconciled { .. }
+            | Record::TotalsDated { .. }
             | Record::BatchUploaded { .. }
             | Record::BatchUploadEnded { .. } => self.apply_terminal(stamped),
             Record::DayCut { day, next } => self.cut(*day, *next, stamped),
@@ -547,7 +548,7 @@ impl State {
             } => {
                 self.used_reference(&reply.rrn);
                 let state = self.batch_mut(*terminal)?;
-                state.last = Some(LastClose {
+                state.remember(LastClose {
                     batch: *batch,
                     stan: Some(*stan),
                     terminal_totals: *terminal_totals,
@@ -555,6 +556,7 @@ impl State {
                     verdict: *verdict,
                     reply: *reply,
                     ended: None,
+                    moment: 0,
                 });
                 match verdict {
                     BatchVerdict::Balanced => state.advance(),
@@ -563,6 +565,10 @@ impl State {
                     }
                     BatchVerdict::Error => {}
                 }
+            }
+            Record::TotalsDated { terminal, batch, moment } => {
+                let last = self.batch_mut(*terminal)?.last.as_mut().filter(|last| last.batch == *batch);
+                last.ok_or(missing_number("close", u64::from(batch.get())))?.moment = *moment;
             }
             Record::BatchUploaded { terminal, items, .. } => {
                 if let BatchStage::Uploading { items: known } = &mut self.batch_mut(*terminal)?.stage {

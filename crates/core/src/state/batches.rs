@@ -32,7 +32,12 @@ pub(crate) struct LastClose {
     pub(crate) reply: ReplyFacts,
     /// Reply to the end of the upload, once it came.
     pub(crate) ended: Option<ReplyFacts>,
+    /// When the terminal made its totals; zero where it did not say.
+    pub(crate) moment: u64,
 }
+
+/// Closes before the last one that are kept of a terminal whose dialect names no batch.
+const CLOSES_BEFORE_MAX: usize = 7;
 
 /// A terminal's batch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +46,8 @@ pub(crate) struct Batch {
     pub(crate) totals: BatchTotals,
     pub(crate) stage: BatchStage,
     pub(crate) last: Option<LastClose>,
+    /// The dated closes before it, newest first: a copy of their totals may still be on its way.
+    pub(crate) before: Vec<LastClose>,
     /// Its transactions in order of arrival: the upload is compared with these, not with the whole history.
     pub(crate) transactions: Vec<TransactionId>,
     /// Trace numbers of those that are cases already: the terminal took them back in vain, or what closes the batch was
@@ -55,6 +62,7 @@ impl Default for Batch {
             totals: BatchTotals::default(),
             stage: BatchStage::Open,
             last: None,
+            before: Vec::new(),
             transactions: Vec::new(),
             cases_raised: BTreeSet::new(),
         }
@@ -62,6 +70,18 @@ impl Default for Batch {
 }
 
 impl Batch {
+    /// The closes that are remembered, newest first.
+    pub(crate) fn closes(&self) -> impl Iterator<Item = &LastClose> {
+        self.last.iter().chain(&self.before)
+    }
+    /// Remembers a close. Totals that were compared before, of the same batch, are forgotten.
+    pub(crate) fn remember(&mut self, close: LastClose) {
+        let batch = close.batch;
+        if let Some(old) = self.last.replace(close).filter(|old| old.batch != batch && old.moment != 0) {
+            self.before.truncate(CLOSES_BEFORE_MAX - 1);
+            self.before.insert(0, old);
+        }
+    }
     /// Closes this batch and opens the next.
     pub(crate) fn advance(&mut self) {
         self.number = self.number.next();

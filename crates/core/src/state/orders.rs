@@ -46,7 +46,7 @@ impl State {
                 self.used_reference(&reply.rrn);
                 self.cases.arise(*terminal, *batch, cases, stamped.at);
                 let state = self.batch_mut(*terminal)?;
-                state.last = Some(LastClose {
+                state.remember(LastClose {
                     batch: *batch,
                     stan: None,
                     terminal_totals: *totals,
@@ -54,6 +54,7 @@ impl State {
                     verdict: BatchVerdict::Balanced,
                     reply: *reply,
                     ended: Some(*reply),
+                    moment: 0,
                 });
                 state.advance();
             }

@@ -60,6 +60,7 @@ fn a_terminal_that_is_not_signed_on_hears_77() {
             batch: named::batch(1),
             totals: Default::default(),
             closes: false,
+            moment: 0,
         },
     );
     assert_eq!(bench.code_of(totals), "77");

@@ -1,7 +1,7 @@
 //! Store and forward: what one card's entries do to another's, and to each other.
 
 use crate::support::*;
-use switchyard_core::{Command, CoreConfig, Order};
+use switchyard_core::{Command, CoreConfig, Input, Order};
 use switchyard_domain::*;
 
 fn entries(bench: &Bench) -> Vec<(SafId, bool)> {
@@ -74,6 +74,24 @@ fn the_entries_of_one_card_go_one_after_the_other() {
     assert_eq!(entries(&bench).last(), Some(&(SafId(1), false)), "and goes once that is taken");
     bench.drain();
     assert_eq!(bench.core.state().unresolved(), 0);
+}
+
+#[test]
+fn the_answer_of_a_host_that_has_signed_off_sends_it_nothing_more() {
+    let mut bench = Bench::new();
+    bench.ask(&Ask::sale_a(10, 500));
+    bench.ask(&Ask::sale_a(11, 500));
+    bench.pass(LINK_TIMEOUT_MS);
+    let (first, generation) = (last_of(&bench, 0), bench.generations[0]);
+    bench.step(Input::HostSigned { link: LINK_A, generation, on: false });
+    let seen = bench.sent.len();
+    bench.answer(&first, "00");
+    bench.pass(bench.config.saf_retry_ms_max);
+    assert_eq!(bench.model.outcome(0), Outcome::Reversed, "what it answers counts");
+    assert_eq!(bench.sent.len(), seen, "the second waits until it signs on");
+    bench.step(Input::HostSigned { link: LINK_A, generation, on: true });
+    bench.drain();
+    assert_eq!(bench.model.outcome(1), Outcome::Reversed);
 }
 
 #[test]

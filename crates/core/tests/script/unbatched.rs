@@ -64,10 +64,21 @@ pub(crate) fn totals(
     credit: (u64, u32),
     closes: bool,
 ) -> Option<BatchVerdict> {
+    dated_totals(bench, (900_000, 0), debit, credit, closes)
+}
+
+/// Totals under a trace number and a moment.
+fn dated_totals(
+    bench: &mut Bench,
+    (number, moment): (u32, u64),
+    debit: (u64, u32),
+    credit: (u64, u32),
+    closes: bool,
+) -> Option<BatchVerdict> {
     let mut totals = BatchTotals::default();
     totals.domestic.debit = Side { amount_minor: debit.0, count: debit.1 };
     totals.domestic.credit = Side { amount_minor: credit.0, count: credit.1 };
-    let body = Body::BatchTotals { stan: stan(900_000), batch: BatchNumber::OPEN, totals, closes };
+    let body = Body::BatchTotals { stan: stan(number), batch: BatchNumber::OPEN, totals, closes, moment };
     let ticket = bench.request(0, body);
     match bench.only(ticket).body {
         ReplyBody::BatchTotals { verdict, .. } => Some(verdict),
@@ -244,6 +255,51 @@ fn totals_that_were_long_on_their_way_do_not_shut_the_next_batch() {
     bench.crash();
     assert_eq!(totals(&mut bench, (500, 1), (0, 0), false), Some(BatchVerdict::Balanced), "after a restart");
     assert_eq!(code(&mut bench, Timed(Ask::sale(13, 600), 4)), "00");
+}
+
+/// A copy of totals that comes after its terminal has closed other batches, as it was sent and as it was made anew.
+#[test]
+fn totals_delayed_past_later_closes_find_their_own_close_and_shut_no_batch() {
+    for closes in [false, true] {
+        let mut bench = bench();
+        let first = (101, 1_123_100_000);
+        for back in 0..6_u32 {
+            let (number, minor) = (101 + 10 * back, 500 + 100 * u64::from(back));
+            let moment = first.1 + 60 * u64::from(back);
+            assert_eq!(code(&mut bench, Timed(Ask::sale(10 + back, minor), moment)), "00");
+            let verdict = dated_totals(&mut bench, (number, moment), (minor, 1), (0, 0), closes);
+            assert_eq!(verdict, Some(BatchVerdict::Balanced));
+            assert_eq!(code(&mut bench, Timed(Ask::sale(40 + back, 10), moment + 1)), "00");
+            for moment in [first.1, first.1 - 40] {
+                let again = dated_totals(&mut bench, (first.0, moment), (500, 1), (0, 0), closes);
+                assert_eq!(again, Some(BatchVerdict::Balanced), "{back} later");
+            }
+            assert_eq!(code(&mut bench, Timed(Ask::sale(60 + back, 10), moment + 2)), "00");
+            assert_eq!(open_batch(&bench), back + 2, "nothing has shut the batch");
+            for (number, after) in [(40, 1), (60, 2)] {
+                let taken_back = Timed(Ask::sale(number + back, 10), moment + after);
+                assert_eq!(reverse(&mut bench, taken_back), "00");
+            }
+            bench.crash();
+        }
+        assert_eq!(bench.model.cases.len(), 0);
+    }
+}
+
+/// The same number and the same totals, made after the last close, are another batch's.
+#[test]
+fn totals_that_are_newer_than_the_last_close_close_the_open_batch() {
+    let mut bench = bench();
+    for (back, minor) in [500, 700, 500].into_iter().enumerate() {
+        let moment = 1_231_235_900 + 60 * back as u64;
+        let moment = if back == 2 { 101_000_010 } else { moment };
+        assert_eq!(code(&mut bench, Timed(Ask::sale(10, minor), moment)), "00");
+        let verdict = dated_totals(&mut bench, (11, moment), (minor, 1), (0, 0), true);
+        assert_eq!(verdict, Some(BatchVerdict::Balanced));
+        assert_eq!(code(&mut bench, Timed(Ask::sale(12, 10), moment + 1)), "00");
+        assert_eq!(open_batch(&bench), back as u32 + 2);
+        assert_eq!(reverse(&mut bench, Timed(Ask::sale(12, 10), moment + 1)), "00");
+    }
 }
 
 #[test]

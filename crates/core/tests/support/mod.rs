@@ -458,8 +458,13 @@ impl Bench {
         self.code_of(ticket)
     }
     pub(crate) fn totals(&mut self, terminal: usize, batch: u32, totals: BatchTotals) -> Reply {
-        let body =
-            Body::BatchTotals { stan: stan(900_000), batch: named::batch(batch), totals, closes: false };
+        let body = Body::BatchTotals {
+            stan: stan(900_000),
+            batch: named::batch(batch),
+            totals,
+            closes: false,
+            moment: 0,
+        };
         let ticket = self.request(terminal, body);
         self.only(ticket)
     }

@@ -55,6 +55,8 @@ pub(crate) struct Story {
     held: BTreeMap<AccountId, u64>,
     /// Differences found at the end of an upload.
     pub(crate) cases: BTreeSet<(TerminalIndex, BatchNumber, Stan)>,
+    /// Batches of which something was uploaded.
+    pub(crate) uploaded: BTreeSet<(TerminalIndex, BatchNumber)>,
     pub(crate) last_at: Timestamp,
     pub(crate) batches_closed: u64,
     pub(crate) days: u64,
@@ -133,6 +135,10 @@ impl Story {
             Record::BatchReconciled { verdict, reply, .. } => {
                 self.batches_closed += u64::from(*verdict == switchyard_domain::BatchVerdict::Balanced);
                 self.reference(reply.rrn, reply)
+            }
+            Record::BatchUploaded { terminal, batch, .. } => {
+                self.uploaded.insert((*terminal, *batch));
+                Ok(())
             }
             Record::BatchUploadEnded { terminal, batch, cases, reply, .. } => {
                 self.batches_closed += 1;

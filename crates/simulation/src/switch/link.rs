@@ -4,7 +4,7 @@ use super::Process;
 use crate::billing::converted;
 use crate::env::{Env, Event, Peer, Way};
 use crate::plan::Sabotage;
-use crate::schedule::{millis, seconds};
+use crate::schedule::{Micros, millis, seconds};
 use std::collections::VecDeque;
 use switchyard_core::dialect::iso::link::{self, LinkContext};
 use switchyard_core::{Answer, Input, Upstream};
@@ -23,7 +23,12 @@ pub(super) struct LinkSide {
     dialect: &'static Dialect,
     framing: Framing,
     timeout_micros: u64,
+    /// Since when its host has signed off.
+    off_since: Option<Micros>,
 }
+
+/// How long something may still come for a host that has signed off: what was decided before waits for the disk.
+const DECIDED_BEFORE: Micros = seconds(5);
 
 /// Why a message cannot be sent.
 #[derive(Debug)]
@@ -52,6 +57,7 @@ impl LinkSide {
             dialect: Dialect::builtin(link.dialect.name())?,
             framing: link.framing.parse().ok()?,
             timeout_micros: u64::from(link.answer_timeout_ms) * 1_000,
+            off_since: None,
         })
     }
     pub(super) fn is_quiet(&self) -> bool {
@@ -72,6 +78,7 @@ impl Process {
             return env.schedule.after(wait, Event::Connect { process: self.number, link });
         }
         side.generation += 1;
+        side.off_since = None;
         side.line = Some(env.connect(Peer::Host(link)));
         let generation = side.generation;
         env.note("link connected", [link as u64, u64::from(generation), 0]);
@@ -95,6 +102,35 @@ impl Process {
         env.schedule.after(wait, Event::Connect { process: self.number, link: index });
     }
 
+    /// The connection on which a link is, if any.
+    pub(crate) fn line_of(&self, link: usize) -> Option<u64> {
+        self.links.get(link)?.line
+    }
+
+    /// The connection breaks, unless it has before.
+    pub(crate) fn break_link(&mut self, env: &mut Env, link: usize, generation: u32) {
+        let side = &self.links[link];
+        if side.generation == generation && side.line.is_some() && !env.draining {
+            env.tally.broken_stalls += 1;
+            self.link_lost(env, link);
+        }
+    }
+
+    /// A host says that it takes nothing more, or everything again: what has not left goes another way.
+    fn host_signed(&mut self, env: &mut Env, index: usize, on: bool) {
+        let side = &mut self.links[index];
+        side.off_since = (!on).then(|| env.now());
+        env.note("a host signs on or off", [index as u64, u64::from(side.generation), u64::from(on)]);
+        let (link, generation) = (LinkIndex(index as u16), side.generation);
+        let cut: Vec<_> = if on { Vec::new() } else { side.waiting.drain(..).collect() };
+        if on || !env.is(Sabotage::OverhearSignOffs) {
+            self.handle(env, Input::HostSigned { link, generation, on });
+        }
+        for input in cut.into_iter().filter_map(|(_, message)| not_sent(link, *message)) {
+            self.handle(env, input);
+        }
+    }
+
     /// Takes a message for a link. It goes out when those before it have.
     pub(super) fn send(&mut self, env: &mut Env, link: LinkIndex, generation: u32, message: Box<Upstream>) {
         let index = usize::from(link.0);
@@ -105,6 +141,12 @@ impl Process {
             }
             return;
         }
+        let is_late = side.off_since.is_some_and(|since| env.now() - since > DECIDED_BEFORE);
+        env.hold(crate::check::ensure(
+            !is_late || matches!(*message, Upstream::Network { .. }),
+            "a host that signed off is left alone",
+            || format!("link {index} since {:?} is sent {}", side.off_since, kind_of(&message)),
+        ));
         let swallowed = match &*message {
             Upstream::Reversal { saf, .. } if env.is(Sabotage::SwallowReversals) => Some((430, saf)),
             Upstream::Advice { saf, .. } if env.is(Sabotage::SwallowAdvices) => {
@@ -128,8 +170,12 @@ impl Process {
         side.waiting.push_back((generation, message));
         let mut wait = env.random.between(50, millis(1));
         if env.fault(env.plan.network.stall) {
-            // The socket takes nothing for a while.
+            // The socket takes nothing for a while, and then is gone or takes all of it.
             wait += env.random.between(millis(100), seconds(15));
+            if env.fault(env.plan.network.broken_stall) {
+                let (process, generation) = (self.number, side.generation);
+                env.schedule.after(wait / 2, Event::Break { process, link: index, generation });
+            }
         }
         env.schedule.after(wait, Event::Depart { process: self.number, link: index });
     }
@@ -153,7 +199,8 @@ impl Process {
             | Upstream::Network { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
-        let may_leave = generation == side.generation && !overdue;
+        let is_wanted = side.off_since.is_none() || matches!(*message, Upstream::Network { .. });
+        let may_leave = generation == side.generation && is_wanted && !overdue;
         if may_leave {
             if env.is(Sabotage::AlterAmount)
                 && let Upstream::Request(request) = &mut *message
@@ -188,6 +235,18 @@ impl Process {
         let side = &self.links[index];
         let Scan::Frame { start, end, .. } = side.framing.scan(bytes, FRAME_BYTES_MAX) else { return };
         let Ok(message) = side.dialect.parse(&bytes[start..end]) else { return };
+        let mut reply = Vec::new();
+        if let Some(built) = link::answer_network(&message, &mut reply) {
+            let mut frame = Vec::with_capacity(reply.len() + 4);
+            let framed = side.framing.write(&mut frame, |out| out.extend_from_slice(&reply));
+            env.hold(crate::check::ensure(built.is_ok() && framed.is_ok(), "messages can be built", || {
+                format!("{built:?}")
+            }));
+            if let Ok(Some(asked @ (link::SIGN_ON | link::SIGN_OFF))) = built {
+                self.host_signed(env, index, asked == link::SIGN_ON);
+            }
+            return env.transmit_in_order(line, Way::FromSwitch, frame);
+        }
         let read = link::read_answer(&message);
         env.hold(crate::check::ensure(read.is_ok(), "answers can be read", || format!("{read:?}")));
         let Ok(mut answer) = read else { return };
@@ -197,7 +256,10 @@ impl Process {
         if env.is(Sabotage::TakePartForWhole) && answer.code == Some(ResponseCode::PARTIAL) {
             (answer.code, answer.amount_minor) = (Some(ResponseCode::APPROVED), None);
         }
-        let (link, generation) = (LinkIndex(index as u16), side.generation);
+        if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
+            self.links[index].off_since = None;
+        }
+        let (link, generation) = (LinkIndex(index as u16), self.links[index].generation);
         env.note(
             "an issuer's answer",
             [u64::from(answer.mti), answer.stan.map_or(0, |stan| u64::from(stan.get())), index as u64],
@@ -225,6 +287,17 @@ fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
         | Upstream::Advice { .. }
         | Upstream::Script { .. }
         | Upstream::Network { .. } => None,
+    }
+}
+
+/// What a message is, for people.
+fn kind_of(message: &Upstream) -> &'static str {
+    match message {
+        Upstream::Request(_) => "a request",
+        Upstream::Reversal { .. } => "a reversal",
+        Upstream::Advice { .. } => "an advice",
+        Upstream::Script { .. } => "a script result",
+        Upstream::Network { .. } => "a message about the link",
     }
 }
 

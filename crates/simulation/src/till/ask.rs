@@ -18,13 +18,13 @@ impl Till {
         let (batch, stan) = match (&again, &task, &self.state.pending, &self.closing) {
             (Some(asked), ..) => (asked.batch, asked.stan),
             (None, Task::Reversal, Some(pending), _) => (pending.batch, pending.stan),
-            (None, Task::Totals, _, Some(closing)) if closing.totals_stan.is_some() => {
+            (None, Task::Totals | Task::Told, _, Some(closing)) if closing.totals_stan.is_some() => {
                 (self.state.batch, closing.totals_stan.unwrap_or_else(|| self.state.take_stan()))
             }
             (None, Task::Script(_), ..) => self.number_script(),
             (None, ..) => (self.state.batch, self.state.take_stan()),
         };
-        if let (Task::Totals, Some(closing)) = (&task, &mut self.closing) {
+        if let (Task::Totals | Task::Told, Some(closing)) = (&task, &mut self.closing) {
             closing.totals_stan = Some(stan);
         }
         let composer = self.composer(batch, env.till_clock());
@@ -75,12 +75,13 @@ impl Till {
             Task::Download => self.compose_download(composer, stan),
             Task::Status => composer.download(0x0820, stan, "362", &self.status(stan)),
             Task::Script(run) => composer.script_result(stan, run),
-            Task::Totals | Task::Upload | Task::UploadEnd => {
+            Task::Totals | Task::Told | Task::Upload | Task::UploadEnd => {
                 let Some(closing) = &self.closing else {
                     return Err(SimError::Limit { what: "no batch to close" });
                 };
                 match &asked.task {
                     Task::Totals => composer.settlement(stan, &closing.totals),
+                    Task::Told => composer.settlement_told(stan, &closing.totals),
                     Task::UploadEnd => composer.upload_end(stan, closing.uploaded),
                     _ => {
                         let part = closing.upload.as_ref().and_then(|parts| parts.first());
@@ -100,6 +101,7 @@ impl Till {
             Task::Status => Asking::Download(0x0820),
             Task::Script(_) => Asking::ScriptResult,
             Task::Totals => Asking::Totals,
+            Task::Told => Asking::TotalsTold,
             Task::Upload => Asking::Upload,
             Task::UploadEnd => Asking::UploadEnd,
             Task::Order { order, .. } | Task::Again { order, .. } => {

@@ -72,6 +72,12 @@ impl Till {
             Task::Script(run) => self.script_heard(env, run, reply),
             Task::Status => env.tally.statuses += u64::from(reply.is_approved()),
             Task::Totals => self.compared(env, reply),
+            Task::Told => {
+                if reply.verdicts.is_some_and(|(domestic, foreign)| domestic != b'0' && foreign != b'0') {
+                    env.tally.told_batches += 1;
+                    self.enter_next_batch(env);
+                }
+            }
             Task::Upload => {
                 let Some(closing) = self.closing.as_mut().filter(|_| reply.is_approved()) else { return };
                 if let Some(parts) = &mut closing.upload

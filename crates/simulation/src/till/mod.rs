@@ -43,6 +43,8 @@ pub(crate) enum Task {
     },
     Reversal,
     Totals,
+    /// Totals that end the batch whatever the host has.
+    Told,
     Upload,
     UploadEnd,
     /// A step of a download.
@@ -67,6 +69,8 @@ pub(crate) struct Asked {
 #[derive(Debug)]
 struct Closing {
     totals: BatchTotals,
+    /// It tells, and does not ask.
+    tells: bool,
     /// One sale was forgotten.
     omitted: Option<Stan>,
     totals_stan: Option<Stan>,
@@ -199,6 +203,7 @@ impl Till {
             | Task::Echo
             | Task::Reversal
             | Task::Totals
+            | Task::Told
             | Task::Upload
             | Task::UploadEnd
             | Task::Download

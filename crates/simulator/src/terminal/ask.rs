@@ -27,6 +27,8 @@ pub enum Asking {
     Reversal(TransactionKind),
     /// To compare totals.
     Totals,
+    /// To say what the totals are, whatever the host has: generic terminals only.
+    TotalsTold,
     /// To hear what the batch has.
     Upload,
     /// To end that.
@@ -45,7 +47,7 @@ pub fn request_mti(terminal: &DemoTerminal, asking: Asking) -> Mti {
         Asking::ScriptResult => Mti::new(0x0620),
         Asking::Transaction(kind) => selector(kind).mti,
         Asking::Reversal(_) => Mti::new(0x0400),
-        Asking::Totals => Mti::new(0x0500),
+        Asking::Totals | Asking::TotalsTold => Mti::new(0x0500),
         Asking::Upload | Asking::UploadEnd => Mti::new(0x0320),
     }
 }
@@ -56,7 +58,7 @@ impl Composer<'_> {
         let speech = &self.terminal.speech;
         let is_sealed = speech.is_generic()
             && speech.carries_mac
-            && matches!(asking, Asking::Totals | Asking::Upload | Asking::UploadEnd);
+            && matches!(asking, Asking::Totals | Asking::TotalsTold | Asking::Upload | Asking::UploadEnd);
         let is_sealed = is_sealed || asking == Asking::ScriptResult && speech.carries_mac;
         Expectation {
             mti: request_mti(self.terminal, asking).reply(),

@@ -266,7 +266,7 @@ impl Composer<'_> {
     /// [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when an element does not take its value.
     pub fn settlement(&self, stan: Stan, totals: &BatchTotals) -> Result<Vec<u8>, SimError> {
         if let Some(generic) = self.generic() {
-            return generic.totals(stan, totals);
+            return generic.totals(Asking::Totals, stan, totals);
         }
         let mut body = Vec::with_capacity(120);
         let mut b = dialect().builder(&mut body, Mti::new(0x0500));
@@ -275,6 +275,15 @@ impl Composer<'_> {
         b.digits(48, totals_digits(totals).as_bytes())?.text(49, CURRENCY)?;
         b.digits(60, format!("00{}201", self.batch).as_bytes())?.text(63, OPERATOR)?.finish()?;
         self.frame(&body, false)
+    }
+    /// x520: totals that end the batch whatever the host has. UnionPay has no such message.
+    ///
+    /// # Errors
+    /// [`SimError::Limit`] for a UnionPay terminal, [`SimError::NotSignedOn`] where it needs keys, [`SimError::Build`] when
+    /// an element does not take its value.
+    pub fn settlement_told(&self, stan: Stan, totals: &BatchTotals) -> Result<Vec<u8>, SimError> {
+        let generic = self.generic().ok_or(SimError::Limit { what: "totals that are told" })?;
+        generic.totals(Asking::TotalsTold, stan, totals)
     }
     /// 0320, 201: at most [`Composer::upload_items_max`] transactions.
     ///

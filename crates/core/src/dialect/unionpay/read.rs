@@ -130,7 +130,7 @@ impl<'a> Reader<'_, '_, 'a> {
             Action::BatchTotals => {
                 let mut buffer = [0; batch::DIGITS_MAX];
                 let totals = batch::read_totals(self.digits(48, &mut buffer)?)?;
-                Draft::BatchTotals { stan: self.stan()?, batch: de60.batch, totals, closes: false }
+                Draft::BatchTotals { stan: self.stan()?, batch: de60.batch, totals, closes: false, moment: 0 }
             }
             Action::UploadItems | Action::UploadDetail | Action::UploadEnd => {
                 let upload = self.upload(row.action)?;

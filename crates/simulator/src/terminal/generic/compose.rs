@@ -131,12 +131,18 @@ impl GenericComposer<'_> {
         self.frame(&body)
     }
 
-    pub(in crate::terminal) fn totals(&self, stan: Stan, totals: &BatchTotals) -> Result<Vec<u8>, SimError> {
+    /// Totals that are to be compared, or that end the batch whatever comes out.
+    pub(in crate::terminal) fn totals(
+        &self,
+        asking: Asking,
+        stan: Stan,
+        totals: &BatchTotals,
+    ) -> Result<Vec<u8>, SimError> {
         let sides =
             [[totals.domestic.credit, totals.foreign.credit], [totals.domestic.debit, totals.foreign.debit]];
         let numbers = sides.map(|[own, foreign]| u64::from(own.count + foreign.count));
         let amounts = sides.map(|[own, foreign]| own.amount_minor + foreign.amount_minor);
-        self.reconciliation(Asking::Totals, stan, numbers, amounts)
+        self.reconciliation(asking, stan, numbers, amounts)
     }
     pub(in crate::terminal) fn upload_end(&self, stan: Stan, count: usize) -> Result<Vec<u8>, SimError> {
         self.reconciliation(Asking::UploadEnd, stan, [0, count as u64], [0, 0])

@@ -69,6 +69,7 @@ pub(super) fn request_mti(version: MtiVersion, asking: Asking) -> Mti {
         Asking::Reversal(_) if is_first => 400,
         Asking::Reversal(_) => 420,
         Asking::Totals | Asking::UploadEnd => 500,
+        Asking::TotalsTold => 520,
         Asking::Upload => 320,
     };
     mti(version, number)

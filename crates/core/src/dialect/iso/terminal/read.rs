@@ -126,7 +126,10 @@ impl Reader<'_, '_, '_> {
             Action::Echo => Draft::Echo,
             Action::Totals { closes } => {
                 let totals = totals::read(self.message, self.edition)?;
-                Draft::BatchTotals { stan: self.stan()?, batch, totals, closes }
+                // Totals without a moment are taken: they are told from older ones less surely.
+                let has_moment = self.edition.is_first() || self.message.has(12);
+                let moment = if has_moment { self.moment()? } else { 0 };
+                Draft::BatchTotals { stan: self.stan()?, batch, totals, closes, moment }
             }
             Action::UploadEnd => {
                 let count = totals::count(&totals::read(self.message, self.edition)?);

@@ -362,12 +362,13 @@ fn totals_are_read_net_of_what_was_reversed() {
     let net = BatchSums { credit: side(1, 500), debit: side(3, 5_000) };
     for (dialect, edition) in dialects().into_iter().filter(|(_, edition)| *edition != Edition::Iso2003) {
         for (mti, tells) in [(500, false), (501, false), (520, true), (521, true)] {
-            let Body::BatchTotals { totals, closes, batch, .. } =
+            let Body::BatchTotals { totals, closes, batch, moment, .. } =
                 body_of(&reconciliation(mti, edition), dialect, edition)
             else {
                 panic!()
             };
             assert_eq!((totals.domestic, closes, batch), (net, tells, BatchNumber::OPEN));
+            assert_ne!(moment, 0, "what tells it from later ones");
             assert_eq!(totals.foreign, BatchSums::default());
         }
         let end = Ask { code: Some(960_000), ..reconciliation(500, edition) };

@@ -43,7 +43,9 @@ fn a_sign_on_for_sm4_keys_is_not_offered() {
 #[test]
 fn a_settlement_has_its_totals() {
     let body = bytes(&SETTLEMENT.replace(' ', ""));
-    let Draft::BatchTotals { stan, batch, totals, closes: false } = read(&parse(&body)).unwrap().draft else {
+    let Draft::BatchTotals { stan, batch, totals, closes: false, moment: 0 } =
+        read(&parse(&body)).unwrap().draft
+    else {
         panic!()
     };
     assert_eq!((stan.get(), batch.get()), (645, 3));
