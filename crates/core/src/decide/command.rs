@@ -136,12 +136,6 @@ impl Core {
         if matches!(route.target, RouteTarget::Link(link) if self.state.registry.link(link).is_none()) {
             return Err(CommandError::Missing { what: "link" });
         }
-        let mut known = self.state.registry.routes.iter();
-        if known.any(|known| (known.low, known.high) == (route.low, route.high)) {
-            return Err(CommandError::NotNow {
-                why: "a route of this range exists, and the earlier one would win: remove it first",
-            });
-        }
         if route.low > route.high {
             return Err(CommandError::Invalid { what: "route" });
         }

@@ -1,11 +1,10 @@
 //! What operators and settlement ask for.
 
 use crate::support::*;
-use switchyard_core::{Command, CommandError, CommandOutcome, CoreConfig, Order};
+use switchyard_core::{Command, CommandError, CommandOutcome, CoreConfig};
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BusinessDate, CardClass, Currency, Entry, FileDigest, KeyName, KeyUse,
-    LinkIndex, MerchantIndex, Phase, Record, RiskAction, RiskRule, RiskRules, RiskTest, Route, RouteTarget,
-    Scope,
+    LinkIndex, MerchantIndex, Phase, Record, RiskAction, RiskRule, RiskRules, RiskTest, RouteTarget, Scope,
 };
 
 fn genesis() -> Command {
@@ -171,17 +170,4 @@ fn a_command_whose_record_the_ledger_would_not_take_is_refused() {
     assert!(matches!(bench.command(settle), Err(CommandError::TooLong { .. })));
     assert_eq!(bench.records.len(), records, "nothing of it was recorded");
     assert_eq!(bench.code(&Ask::sale(10, 5)), "00", "and it goes on");
-}
-
-#[test]
-fn a_second_route_of_a_range_is_refused() {
-    let mut bench = Bench::new();
-    let narrow = route(6300, CardClass::Debit, RouteTarget::Link(LINK_A));
-    bench.command(Command::AddRoute(narrow.clone())).unwrap();
-    let other = Route { target: RouteTarget::Link(LINK_B), ..narrow.clone() };
-    let refused = bench.command(Command::AddRoute(other.clone()));
-    assert!(matches!(refused, Err(CommandError::NotNow { why }) if why.contains("remove it first")));
-    let (low, high) = (narrow.low, narrow.high);
-    bench.order(Order::RemoveRoute { low, high, reason: reason() }).unwrap();
-    bench.command(Command::AddRoute(other)).unwrap();
 }
