@@ -25,6 +25,7 @@ mod currency;
 mod device;
 mod fx;
 mod ids;
+mod link_key;
 mod matching;
 mod money;
 mod operation;
@@ -59,6 +60,7 @@ pub use ids::{
     AcquirerId, AuthCode, BatchNumber, DataError, HoldId, LinkIndex, MerchantId, MerchantIndex, Rrn, Stan,
     TerminalId, TerminalIndex, TransactionId,
 };
+pub use link_key::{KeyMessage, LinkKeyChange};
 pub use matching::{MatchError, MatchKeys};
 pub use money::{Amount, MoneyError};
 pub use operation::{

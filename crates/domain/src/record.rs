@@ -8,6 +8,7 @@ use crate::change::{Changed, LinkSettings, TerminalSettings};
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
+use crate::link_key::LinkKeyChange;
 use crate::money::Amount;
 use crate::operation::{
     BlockedCard, CaseFinding, CaseId, LinkOrder, MerchantOrder, Reason, SafFinding, TerminalOrder,
@@ -280,6 +281,8 @@ pub enum Record {
     MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
     /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
+    /// A link's PIN key came over the line and is in force from here on.
+    LinkKeyChanged(Box<LinkKeyChange>),
 }
 
 impl Record {
@@ -373,7 +376,8 @@ impl Record {
             | Self::CaseRaised { .. }
             | Self::LinkChanged { .. }
             | Self::MerchantChanged { .. }
-            | Self::TerminalChanged { .. } => None,
+            | Self::TerminalChanged { .. }
+            | Self::LinkKeyChanged(_) => None,
         }
     }
 }

@@ -497,6 +497,27 @@ fn changes_of_what_is_registered() -> Vec<Record> {
     ]
 }
 
+fn keys_of_links() -> Vec<Record> {
+    let reason = || "a test".parse::<Reason>().unwrap();
+    let change = |message| {
+        Record::LinkKeyChanged(Box::new(LinkKeyChange {
+            link: LinkIndex(1),
+            key: KeyRecord { wrapped: WrappedKey("D0144".into()), check_value: [1, 2, 3, 4] },
+            under: KeyName { usage: KeyUse::Transport, owner: 7 },
+            message,
+        }))
+    };
+    let message = KeyMessage { stan: 500_001, transmitted: Some(*b"1123085500"), mark: [0xA5; 8] };
+    let order = |order| Record::LinkOrdered { link: LinkIndex(1), order, reason: reason() };
+    vec![
+        order(LinkOrder::KeyUnder(Some(7))),
+        order(LinkOrder::KeyUnder(None)),
+        order(LinkOrder::NewKey),
+        change(Some(message)),
+        change(None),
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
@@ -507,7 +528,8 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(billing_in_another_currency())
         .chain(scripts_for_issuers())
         .chain(keys_that_wait())
-        .chain(changes_of_what_is_registered());
+        .chain(changes_of_what_is_registered())
+        .chain(keys_of_links());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

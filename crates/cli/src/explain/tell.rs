@@ -237,6 +237,7 @@ impl<'t> Teller<'t> {
             | Record::TerminalKeyWithdrawn { .. }
             | Record::WaitingKeysTranslated { .. }
             | Record::LinkChanged { .. }
+            | Record::LinkKeyChanged(_)
             | Record::MerchantChanged { .. }
             | Record::TerminalChanged { .. } => Told::default(),
         }

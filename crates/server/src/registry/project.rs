@@ -88,6 +88,10 @@ impl Projection for RegistryProjection {
                 })
             }
             Record::KeyInstalled { name, key } => install(tree, name, &key, broken),
+            Record::LinkKeyChanged(change) => {
+                let name = KeyName { usage: KeyUse::ZonePin, owner: u32::from(change.link.0) };
+                install(tree, name, &change.key, broken)
+            }
             record @ (Record::TerminalKeyOffered { .. }
             | Record::TerminalKeyTaken { .. }
             | Record::TerminalKeyWithdrawn { .. }) => fetchable(tree, &record, broken),
@@ -142,8 +146,8 @@ fn altered(tree: &mut Tree<'_>, record: Record, broken: Trouble) -> Result<(), T
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
 /// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], from [`Record::TerminalKeyOffered`] to
-/// [`Record::TerminalKeyWithdrawn`], and from [`Record::LinkChanged`] to [`Record::TerminalChanged`].
-const VARIANTS: [RangeInclusive<u32>; 5] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82];
+/// [`Record::TerminalKeyWithdrawn`], and from [`Record::LinkChanged`] to [`Record::LinkKeyChanged`].
+const VARIANTS: [RangeInclusive<u32>; 5] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=83];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {

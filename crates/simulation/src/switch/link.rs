@@ -150,7 +150,8 @@ impl Process {
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
             | Upstream::Script { .. }
-            | Upstream::Network { .. } => false,
+            | Upstream::Network { .. }
+            | Upstream::KeyAnswer { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
         let may_leave = generation == side.generation && !overdue;
@@ -224,7 +225,8 @@ fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
         Upstream::Reversal { .. }
         | Upstream::Advice { .. }
         | Upstream::Script { .. }
-        | Upstream::Network { .. } => None,
+        | Upstream::Network { .. }
+        | Upstream::KeyAnswer { .. } => None,
     }
 }
 
@@ -235,6 +237,6 @@ fn sealed_card(message: &Upstream) -> Option<&CardRef> {
         Upstream::Reversal { opened, .. }
         | Upstream::Advice { opened, .. }
         | Upstream::Script { opened, .. } => opened.card.as_ref(),
-        Upstream::Request(_) | Upstream::Network { .. } => None,
+        Upstream::Request(_) | Upstream::Network { .. } | Upstream::KeyAnswer { .. } => None,
     }
 }
