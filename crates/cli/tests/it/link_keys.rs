@@ -59,7 +59,7 @@ fn name_of(link: &Value) -> String {
 fn ledger_records(world: &World) -> Vec<Value> {
     let ran = world.run(&["ledger", "export"]).expect(0);
     let changed = ran.json_lines().into_iter().filter_map(|line| {
-        let change = line["record"]["LinkKeyChanged"].clone();
+        let change = line["record"]["link_key_changed"].clone();
         change.is_object().then_some(change)
     });
     changed.collect()

@@ -270,8 +270,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
 mod tests {
     use super::*;
     use switchyard_domain::{
-        Actor, CardClass, Changed, KeyOffer, LineKey, LinkDialect, LinkIndex, LinkSettings, MerchantIndex,
-        RouteTarget, TerminalIndex, TerminalMac, TerminalSettings, WrappedKey,
+        Actor, CardClass, Changed, KeyOffer, LineKey, LinkDialect, LinkIndex, LinkKeyChange, LinkSettings,
+        MerchantIndex, RouteTarget, TerminalIndex, TerminalMac, TerminalSettings, WrappedKey,
     };
 
     #[test]
@@ -283,6 +283,8 @@ mod tests {
         let line = LineKey { wrapped: vec![0; 20], proof: [0; 8] };
         let (until, reason_of_offer) = (Timestamp(0), reason());
         let offer = KeyOffer { key: key.clone(), under: None, line, until, reason: reason_of_offer };
+        let under = KeyName { usage: KeyUse::Transport, owner: 1 };
+        let key_change = LinkKeyChange { link: LinkIndex(0), key: key.clone(), under, message: None };
         let link = LinkSettings {
             address: "10.0.0.7:8600".into(),
             dialect: LinkDialect::Iso87Binary,
@@ -314,6 +316,7 @@ mod tests {
                 change: Changed { before: terminal, after: terminal },
                 reason: reason(),
             },
+            Record::LinkKeyChanged(Box::new(key_change)),
         ] {
             let mut bytes = Vec::new();
             Stamped { at: Timestamp(0), actor: Actor::Switch, record }.encode(&mut bytes);
