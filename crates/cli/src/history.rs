@@ -95,6 +95,7 @@ impl Story {
             | Record::CaseRaised { .. }
             | Record::HoldExpired { .. }
             | Record::Converted { .. }
+            | Record::ChipKept { .. }
             | Record::IssuerBilled { .. }
             | Record::LateAnswer { .. } => {}
             _ => return,
@@ -196,6 +197,7 @@ impl History {
             | Record::CaseRaised { transaction, .. }
             | Record::HoldExpired { transaction, .. }
             | Record::Converted { transaction, .. }
+            | Record::ChipKept { transaction, .. }
             | Record::IssuerBilled { transaction, .. }
             | Record::PartlyApproved { transaction, .. } => {
                 self.change(sequence, *transaction, record);

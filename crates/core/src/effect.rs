@@ -8,10 +8,10 @@ use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
-    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, DownloadError, Echo,
-    FxError, KeyMessage, KeyRecord, LinkDialect, LinkIndex, LinkMode, MerchantId, ReplyFacts, ResponseCode,
-    RiskError, RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex, TerminalMac,
-    TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
+    Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, ChipData, DownloadError,
+    Echo, FxError, KeyMessage, KeyRecord, LinkDialect, LinkIndex, LinkMode, MerchantId, ReplyFacts,
+    ResponseCode, RiskError, RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex,
+    TerminalMac, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
 };
 
 /// One thing to do.
@@ -319,6 +319,8 @@ pub enum Upstream {
         auth_code: Option<AuthCode>,
         /// DE 90 of a follow-up.
         original: Option<UpstreamRef>,
+        /// DE 23 and 55.
+        chip: Option<ChipData>,
         /// DE 6, 10, 16 and 51.
         billing: Option<Billing>,
         /// False for the first send, true for a repeat.

@@ -20,6 +20,7 @@ mod batch;
 mod card;
 mod ceremony;
 mod change;
+mod chip;
 mod code;
 mod currency;
 mod device;
@@ -46,6 +47,7 @@ pub use card::{
 };
 pub use ceremony::{KeyCipher, KeyMove, KeyPlan, LmkChange};
 pub use change::{Changed, LinkSettings, TerminalSettings};
+pub use chip::{CHIP_BYTES_MAX, ChipData};
 pub use code::ResponseCode;
 pub use currency::Currency;
 pub use device::{

@@ -5,6 +5,7 @@ use crate::batch::{BatchCase, BatchTotals, BatchVerdict};
 use crate::card::CardHash;
 use crate::ceremony::{KeyMove, KeyPlan, LmkChange};
 use crate::change::{Changed, LinkSettings, TerminalSettings};
+use crate::chip::ChipData;
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
@@ -281,6 +282,8 @@ pub enum Record {
     MerchantChanged { merchant: MerchantIndex, change: Box<Changed<Merchant>>, reason: Reason },
     /// A terminal is another merchant's, or authenticates its messages in another way, from here on.
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
+    /// What the advice of a transaction tells its issuer of the chip.
+    ChipKept { transaction: TransactionId, chip: ChipData },
     /// A link's PIN key came over the line and is in force from here on.
     LinkKeyChanged(Box<LinkKeyChange>),
 }
@@ -377,6 +380,7 @@ impl Record {
             | Self::LinkChanged { .. }
             | Self::MerchantChanged { .. }
             | Self::TerminalChanged { .. }
+            | Self::ChipKept { .. }
             | Self::LinkKeyChanged(_) => None,
         }
     }

@@ -497,6 +497,15 @@ fn changes_of_what_is_registered() -> Vec<Record> {
     ]
 }
 
+fn what_chips_said() -> Vec<Record> {
+    let objects = vec![0x9F, 0x26, 2, 1, 2];
+    let transaction = TransactionId(11);
+    vec![
+        Record::ChipKept { transaction, chip: ChipData { sequence: Some(1), objects } },
+        Record::ChipKept { transaction, chip: ChipData { sequence: None, objects: vec![] } },
+    ]
+}
+
 fn keys_of_links() -> Vec<Record> {
     let reason = || "a test".parse::<Reason>().unwrap();
     let change = |message| {
@@ -529,6 +538,7 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(scripts_for_issuers())
         .chain(keys_that_wait())
         .chain(changes_of_what_is_registered())
+        .chain(what_chips_said())
         .chain(keys_of_links());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };

@@ -180,6 +180,7 @@ fn name_keys(record: &Record, keys: &mut Keys) {
         | Record::PartlyApproved { transaction, .. }
         | Record::RiskFlagged { transaction, .. }
         | Record::Converted { transaction, .. }
+        | Record::ChipKept { transaction, .. }
         | Record::IssuerBilled { transaction, .. }
         | Record::CaseRaised { transaction, .. }
         | Record::PayoutReleased { transaction, .. } => keys.push(of_transaction(*transaction)),

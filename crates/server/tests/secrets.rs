@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use support::{Between, CARD, Client, FOREIGN_CARD, Issuer, TRACK_REST, config, dialect, install, start};
+use support::{
+    Between, CARD, Client, FOREIGN_CARD, Issuer, TRACK_REST, config, dialect, install, start, until,
+};
 use switchyard_server::Switch;
 use switchyard_wire::Dialect;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -105,6 +107,26 @@ fn secrets_of(sent: &[u8], between: &Between) -> Vec<Vec<u8>> {
     secrets
 }
 
+/// What an issuer needs of a chip.
+const CRYPTOGRAM: [u8; 11] = [0x9F, 0x26, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+
+/// DE 55 with everything that a chip may say and nobody may write down: number, track, the holder's name.
+fn chip_data(card: &str) -> Vec<u8> {
+    let packed = &spellings(card)[1];
+    let track: Vec<u8> = [&packed[..], &[0xD3, 0x01, 0x22, 0x01], &spellings(TRACK_REST)[1]].concat();
+    let object = |tag: &[u8], value: &[u8]| [tag, &[value.len() as u8], value].concat();
+    [
+        object(&[0x5A], packed),
+        object(&[0x57], &track),
+        object(&[0x5F, 0x20], card.as_bytes()),
+        object(&[0x9F, 0x1F], TRACK_REST.as_bytes()),
+        object(&[0x9F, 0x20], &spellings(TRACK_REST)[1]),
+        CRYPTOGRAM.to_vec(),
+        object(&[0x70], &object(&[0x57], &track)),
+    ]
+    .concat()
+}
+
 /// Ends of lines and colours in everything that is text, from a terminal and from an administrator.
 async fn forge_log_lines(client: &Client, switch: &Switch, data: &Path) {
     let [terminal, merchant] = ["T\n\x1b[31mX", "M\r\nFORGED LINE\x07"].map(|text| text.to_owned());
@@ -151,6 +173,10 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     for frame in &frames {
         client.ask(frame).await;
     }
+    // What a chip said waits for its issuer, on the disk.
+    let offline = client.offline_sale_by_chip(FOREIGN_CARD, 7, 100, &chip_data(FOREIGN_CARD));
+    assert_eq!(client.ask(&offline).await.code, "00");
+    until("the issuer hears of it", || issuer.seen.lock().unwrap().contains(&0x0220)).await;
     // An outcome that nobody knows: what the queue of reversals keeps is on the disk by now.
     issuer.silent.store(true, Ordering::Relaxed);
     let open = client.sale(FOREIGN_CARD, 6, 100);
@@ -170,6 +196,10 @@ async fn no_card_number_reaches_a_log_a_metric_or_the_disk() {
     client.stream.write_all(CARD.as_bytes()).await.unwrap();
     assert!(client.is_closed().await);
 
+    let link = Dialect::builtin("iso87-ascii").unwrap();
+    let told = values(&between.kept.lock().unwrap(), link, 0, 55);
+    let expected: String = CRYPTOGRAM.iter().map(|byte| format!("{byte:02X}")).collect();
+    assert!(!told.is_empty() && told.iter().all(|data| *data == expected.as_bytes()), "the cryptogram alone");
     let secrets = secrets_of(&[frames.concat(), open].concat(), &between);
 
     // What a kill would leave behind, and what an end in good order does.

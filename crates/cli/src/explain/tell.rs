@@ -171,6 +171,13 @@ impl<'t> Teller<'t> {
                 decision: vec![format!("kept: {} bytes of results", report.results.len())],
                 ..Told::default()
             },
+            Record::ChipKept { chip, .. } => Told {
+                decision: vec![format!(
+                    "its advice has what the chip said: {} bytes of DE 55",
+                    chip.objects.len()
+                )],
+                ..Told::default()
+            },
             Record::Rerouted { .. }
             | Record::PartlyApproved { .. }
             | Record::RiskFlagged { .. }

@@ -1,11 +1,15 @@
 //! The chip of the embedded issuer's cards: its cryptogram is looked at before the PIN, where the issuer has a key
 //! for it. What the card hears is the issuer's answer to this very cryptogram: a repeat hears none.
+//!
+//! What a chip said in a transaction that its issuer hears of later is recorded, for it is the issuer's proof.
 
 use crate::decide::financial::{Decline, PinState, Plan};
 use crate::effect::Effect;
 use crate::input::{ChipOutcome, Financial, Origin, SlotId};
 use crate::machine::{Core, Output};
-use switchyard_domain::{KeyUse, ResponseCode, RouteTarget, Timestamp};
+use switchyard_domain::{
+    Actor, ChipData, KeyUse, Record, ResponseCode, RouteTarget, Timestamp, TransactionId,
+};
 
 impl Core {
     /// Whether a cryptogram has to be looked at first. What follows another transaction, and what has taken place
@@ -17,6 +21,24 @@ impl Core {
             && !request.kind.follows_another()
             && !request.kind.is_advice()
             && self.state.registry.keys().any(|(name, _)| name.usage == KeyUse::IssuerCryptogram)
+    }
+
+    /// Keeps what the advice of a transaction has of its chip: recorded before anything can be sent, so that it outlives a
+    /// restart, and without whatever must not be written down.
+    pub(crate) fn keep_chip(
+        &mut self,
+        transaction: TransactionId,
+        request: &Financial,
+        actor: Actor,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let objects = request.emv.as_deref().map(crate::dialect::iso::chip::recordable).unwrap_or_default();
+        if objects.is_empty() && request.card_sequence.is_none() {
+            return;
+        }
+        let chip = ChipData { sequence: request.card_sequence, objects };
+        self.emit(Record::ChipKept { transaction, chip }, actor, now, out);
     }
 
     pub(crate) fn ask_chip(

@@ -236,6 +236,7 @@ impl Core {
                     mcc,
                     auth_code,
                     original,
+                    chip: self.state.saf.chips.get(&entry.transaction).cloned(),
                     billing,
                     repeat,
                 }

@@ -71,7 +71,8 @@ impl Core {
             now,
             out,
         );
-        self.convert(id, billing, actor, now, out);
+        self.convert(id, billing, actor.clone(), now, out);
+        self.keep_chip(id, request, actor, now, out);
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }
@@ -102,6 +103,7 @@ impl Core {
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         self.emit(Record::Rerouted { transaction: opened.id, upstream }, Actor::Switch, now, out);
         self.convert(opened.id, billing, Actor::Switch, now, out);
+        self.keep_chip(opened.id, request, Actor::Switch, now, out);
         let saf = self.saf_entry(SafKind::Advice, opened.id, upstream, ReversalReason::Other);
         let facts = ReplyFacts {
             auth_code: Some(crate::decide::issuer::auth_code(opened.id)),

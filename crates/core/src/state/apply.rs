@@ -40,6 +40,7 @@ impl State {
             Record::SafDelivered { .. }
             | Record::ReversalQueued { .. }
             | Record::ScriptQueued { .. }
+            | Record::ChipKept { .. }
             | Record::SafDeadLettered { .. }
             | Record::SafRetried { .. }
             | Record::SafTried { .. }

@@ -91,6 +91,12 @@ impl State {
             Record::SafDelivered { id, code } => self.delivered(*id, *code),
             Record::ReversalQueued { saf } => self.queue(Some(saf)),
             Record::ScriptQueued { saf, report } => self.tell_scripts(saf, report),
+            Record::ChipKept { transaction, chip } => {
+                let missing = missing_number("transaction", transaction.0);
+                self.transactions.get(*transaction).ok_or(missing)?;
+                self.saf.chips.insert(*transaction, chip.clone());
+                Ok(())
+            }
             Record::SafDeadLettered { id, .. } => self.saf.give_up(*id).ok_or(missing(id)),
             Record::SafRetried { id, .. } => self.saf.revive(*id).ok_or(missing(id)),
             Record::SafTried { id, count } => {

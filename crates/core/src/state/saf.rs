@@ -1,7 +1,9 @@
 //! Store and forward: messages that have to reach an issuer, however long that takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use switchyard_domain::{CardHash, LinkIndex, SafEntry, SafId, SafKind, ScriptReport, TransactionId};
+use switchyard_domain::{
+    CardHash, ChipData, LinkIndex, SafEntry, SafId, SafKind, ScriptReport, TransactionId,
+};
 
 /// Within a lane order holds, and between lanes none: the entries of one card for one link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +44,8 @@ pub(crate) struct Saf {
     pub(crate) tries: BTreeMap<SafId, u32>,
     /// What the entries about scripts tell, of those that wait and those that gave up.
     pub(crate) scripts: BTreeMap<SafId, ScriptReport>,
+    /// What advices tell of their transactions' chips, of those that wait and those that gave up.
+    pub(crate) chips: BTreeMap<TransactionId, ChipData>,
     pub(crate) next: u64,
     /// What the last record put in, took out or put aside, for whoever sends: no fact, and in no image.
     moved: Option<(SafId, Lane)>,
@@ -99,6 +103,9 @@ impl Saf {
         self.card_keys.remove(&entry.id);
         self.tries.remove(&entry.id);
         self.scripts.remove(&entry.id);
+        if entry.kind == SafKind::Advice {
+            self.chips.remove(&entry.transaction);
+        }
     }
     /// Gives an entry up: an operator may still want its card.
     pub(crate) fn give_up(&mut self, id: SafId) -> Option<()> {

@@ -227,7 +227,9 @@ impl World {
                 let minor = if kind == TransactionKind::BalanceInquiry { 0 } else { minor };
                 let ask = Ask::new(kind, self.stan(), minor, CARDS[card]);
                 let ask = ask.terminal(terminal).batch(self.batches[terminal]);
-                self.ask(Ask { pin: pin || kind == TransactionKind::BalanceInquiry, ..ask });
+                let (pin, chip) =
+                    (pin || kind == TransactionKind::BalanceInquiry, ask.stan.is_multiple_of(3));
+                self.ask(Ask { pin, chip, ..ask });
             }
             Act::Follow { of, kind, minor, terminal, card } => self.follow(of, kind, minor, terminal, card),
             Act::Repeat { of } => {

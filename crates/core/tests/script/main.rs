@@ -10,6 +10,7 @@ mod batch;
 mod card_keys;
 mod change;
 mod chip;
+mod chip_told;
 mod command;
 mod custody;
 mod device;

@@ -1,6 +1,6 @@
 //! Requests with every field overridable.
 
-use super::{CARD_A, CARD_B, ON_US, card_hash, card_ref, stan};
+use super::{CARD_A, CARD_B, CRYPTOGRAM, ON_US, card_hash, card_ref, stan};
 use switchyard_core::{Card, Financial, OriginalRef, Reversal};
 use switchyard_domain::{
     Amount, AuthCode, Currency, Echo, Fingerprint, MessageClass, Pan, PinBlock, ReversalReason, Rrn,
@@ -15,6 +15,9 @@ pub(crate) mod named {
         BatchNumber::try_from(u64::from(number)).unwrap()
     }
 }
+
+/// What a chip says that nobody may write down: a track.
+const TRACK: [u8; 6] = [0x57, 4, 0x62, 0xD3, 0x01, 0x2F];
 
 /// A transaction request.
 #[derive(Debug, Clone, Copy)]
@@ -162,8 +165,8 @@ impl Ask {
             key_version: None,
             track2: None,
             service: None,
-            emv: self.chip.then(|| vec![0x9F, 0x26, 0]),
-            card_sequence: None,
+            emv: self.chip.then(|| [&TRACK[..], &CRYPTOGRAM].concat()),
+            card_sequence: self.chip.then_some(1),
             chip_answer: None,
             original: self.original,
             fingerprint: self.fingerprint(),

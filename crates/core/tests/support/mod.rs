@@ -19,12 +19,14 @@ use switchyard_core::{
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, Billing, BusinessDate, CardClass, CardHash,
-    CardIssued, CardRef, Currency, KeyMessage, KeyRecord, Link, LinkDialect, LinkIndex, Merchant,
+    CardIssued, CardRef, ChipData, Currency, KeyMessage, KeyRecord, Link, LinkDialect, LinkIndex, Merchant,
     MerchantIndex, Pan, PinBlock, Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn,
     SafEntry, SealedPan, Stamped, Stan, Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem,
     UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
 };
 
+/// What a chip says that its issuer needs.
+pub(crate) const CRYPTOGRAM: [u8; 11] = [0x9F, 0x26, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 /// 2026-11-18 11:06:40 at UTC.
 pub(crate) const START: Timestamp = Timestamp(1_795_000_000_000_000);
 /// Milliseconds that the links wait for an answer.
@@ -114,6 +116,8 @@ pub(crate) struct Bench {
     pub(crate) records: Vec<Stamped>,
     pub(crate) replies: BTreeMap<u64, Vec<Reply>>,
     pub(crate) sent: Vec<Sent>,
+    /// What advices said of their chips, in order.
+    pub(crate) chips_told: Vec<Option<ChipData>>,
     /// Answers that led to nothing.
     pub(crate) strays: Vec<(LinkIndex, Stray)>,
     /// What was said of links: signed on, resting.
@@ -168,6 +172,7 @@ impl Bench {
             records: Vec::new(),
             replies: BTreeMap::new(),
             sent: Vec::new(),
+            chips_told: Vec::new(),
             strays: Vec::new(),
             told: Vec::new(),
             opens: Vec::new(),
@@ -298,6 +303,11 @@ impl Bench {
                 self.key_answers.push((link, message, code.to_string()));
             }
             Effect::Send { link, generation, message } => {
+                if let Upstream::Advice { opened, chip, .. } = &*message {
+                    let kept = self.model.chips.get(&opened.id);
+                    assert_eq!(chip.as_ref(), kept, "an advice has what was recorded of its chip");
+                    self.chips_told.push(chip.clone());
+                }
                 let sent = sent_of(link, generation, &message);
                 if let Some(id) = billed_about(&sent) {
                     assert_eq!(sent.billing, self.model.billing(id), "{id}: what was billed first, always");

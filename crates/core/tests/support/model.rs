@@ -3,10 +3,10 @@
 use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    BatchNumber, BatchSide, BatchSums, BatchTotals, Billing, CardClass, CaseId, Currency, ExchangeRate,
-    MerchantIndex, Movement, Outcome, Record, ReversalEffect, RiskSubject, RiskTest, RiskVerdict, RiskWindow,
-    Rrn, SafEntry, SafFinding, SafId, SafKind, Scope, ScriptReport, Stamped, TerminalIndex, TransactionId,
-    TransactionKind, TransactionOpened,
+    BatchNumber, BatchSide, BatchSums, BatchTotals, Billing, CHIP_BYTES_MAX, CardClass, CaseId, ChipData,
+    Currency, ExchangeRate, MerchantIndex, Movement, Outcome, Record, ReversalEffect, RiskSubject, RiskTest,
+    RiskVerdict, RiskWindow, Rrn, SafEntry, SafFinding, SafId, SafKind, Scope, ScriptReport, Stamped,
+    TerminalIndex, TransactionId, TransactionKind, TransactionOpened,
 };
 
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct Model {
     pub(crate) kept: BTreeSet<TransactionId>,
     /// Transactions whose issuers are told, or were, what became of their scripts.
     pub(crate) scripted: BTreeSet<TransactionId>,
+    /// What the chips of transactions said that their issuers hear of later.
+    pub(crate) chips: BTreeMap<TransactionId, ChipData>,
     /// What the messages about a transaction say of its cardholder's billing.
     billing: BTreeMap<TransactionId, Billing>,
     /// Rates in the order in which they were set.
@@ -239,6 +241,11 @@ impl Model {
                 told.opened.amount = *amount;
             }
             Record::RateSet { rate, .. } => self.rates.push(*rate),
+            Record::ChipKept { transaction, chip } => {
+                assert!(chip.objects.len() <= CHIP_BYTES_MAX);
+                let again = self.chips.insert(*transaction, chip.clone());
+                assert!(again.is_none(), "a chip speaks once in a transaction");
+            }
             Record::Converted { transaction, billing } => self.convert(*transaction, billing),
             Record::MerchantNetted { .. } => self.netted = true,
             Record::RiskRulesSet(rules) => {

@@ -146,8 +146,8 @@ fn altered(tree: &mut Tree<'_>, record: Record, broken: Trouble) -> Result<(), T
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
 /// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], from [`Record::TerminalKeyOffered`] to
-/// [`Record::TerminalKeyWithdrawn`], and from [`Record::LinkChanged`] to [`Record::LinkKeyChanged`].
-const VARIANTS: [RangeInclusive<u32>; 5] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=83];
+/// [`Record::TerminalKeyWithdrawn`], from [`Record::LinkChanged`] to [`Record::TerminalChanged`], and [`Record::LinkKeyChanged`].
+const VARIANTS: [RangeInclusive<u32>; 6] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82, 84..=84];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {

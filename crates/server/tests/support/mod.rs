@@ -307,6 +307,17 @@ impl Client {
         })
     }
 
+    /// The same by a chip, whose data is DE 55.
+    pub fn offline_sale_by_chip(&self, card: &str, stan: u64, amount: u64, data: &[u8]) -> Vec<u8> {
+        self.transaction_as(30, 0x0220, |b| {
+            b.digits(2, card.as_bytes()).unwrap().number(3, 0).unwrap().number(4, amount).unwrap();
+            b.number(11, stan).unwrap().digits(14, b"3012").unwrap().digits(22, b"052").unwrap();
+            b.number(23, 1).unwrap().digits(25, b"00").unwrap();
+            b.text(41, TERMINAL).unwrap().text(42, MERCHANT).unwrap().text(49, "156").unwrap();
+            b.bytes(55, data).unwrap();
+        })
+    }
+
     fn transaction(&self, mti: u16, elements: impl FnOnce(&mut Builder<'_, '_>)) -> Vec<u8> {
         self.transaction_as(22, mti, elements)
     }

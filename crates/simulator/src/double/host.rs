@@ -228,6 +228,7 @@ impl Host {
         let request = IssuerRequest {
             is_advice: kind.is_advice(),
             has_chip: false,
+            lacks_cryptogram: false,
             script_results: None,
             key: request_key,
             rrn,
@@ -250,6 +251,7 @@ impl Host {
             let request = IssuerRequest {
                 is_advice: false,
                 has_chip: false,
+                lacks_cryptogram: false,
                 script_results: None,
                 key: OriginalKey { mti: 0x0400, stan: self.next, transmitted: 0 },
                 rrn,

@@ -182,6 +182,10 @@ impl IssuerBook {
             if !request.is_advice && request.amount_minor > self.amount_minor_max {
                 return Err(ResponseCode::AMOUNT_LIMIT);
             }
+            // What was approved without it has the chip's word for it, or nobody's.
+            if request.is_advice && request.lacks_cryptogram {
+                return Err(ResponseCode::FORMAT_ERROR);
+            }
             return Ok(None);
         }
         let key = request.original.ok_or(ResponseCode::FORMAT_ERROR)?;

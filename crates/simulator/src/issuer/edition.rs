@@ -153,6 +153,21 @@ pub(super) fn key_change(dialect: &'static Dialect, stan: u64, cargo: &[u8]) -> 
     Ok(body)
 }
 
+/// Whether DE 22 says that a chip was read, with or without contact.
+pub(super) fn was_read_by_chip(message: &Message<'_, '_>) -> bool {
+    match message.mti().version() {
+        MtiVersion::Iso1987 => matches!(message.number(22).map(|mode| mode / 10), Some(5 | 7)),
+        MtiVersion::Iso1993 => {
+            let code = message.text(22);
+            matches!(code.as_deref().and_then(|code| code.as_bytes().get(6)), Some(b'5' | b'M'))
+        }
+        MtiVersion::Iso2003 | MtiVersion::Other(_) => {
+            let code = message.bytes_owned(22);
+            code.and_then(|code| code.first().copied()).is_some_and(|way| way & (1 << 5 | 1 << 1) != 0)
+        }
+    }
+}
+
 /// DE 55: bytes, or hexadecimal digits where the dialect has characters only.
 pub(super) fn read_chip(message: &Message<'_, '_>) -> Option<Vec<u8>> {
     match message.bytes_owned(55) {

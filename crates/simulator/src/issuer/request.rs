@@ -7,6 +7,8 @@ use switchyard_keys::pin::Pin;
 use switchyard_wire::{Message, MtiClass, Tlvs};
 
 const TAG_SCRIPT_RESULTS: u32 = 0xDF31;
+/// Cryptogram, application data, counter, unpredictable number, amount.
+const TAGS_OF_CRYPTOGRAM: [u32; 5] = [0x9F26, 0x9F10, 0x9F36, 0x9F37, 0x9F02];
 
 /// By this a request is found again: message type without the repeat digit, DE 11, DE 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +66,8 @@ pub struct IssuerRequest {
     pub is_advice: bool,
     /// DE 55 is there: a chip can be sent scripts.
     pub has_chip: bool,
+    /// The card was read by its chip, and DE 55 has not what an issuer proves that by.
+    pub lacks_cryptogram: bool,
     /// Tag DF31 of DE 55.
     pub script_results: Option<Vec<u8>>,
 }
@@ -112,6 +116,7 @@ impl IssuerRequest {
             original,
             is_advice: function == 0x20 && message.has(39) && mti.class() != MtiClass::Reversal,
             has_chip: chip.is_some(),
+            lacks_cryptogram: edition::was_read_by_chip(message) && !chip.as_deref().is_some_and(proves),
             script_results: chip.as_deref().and_then(script_results),
         })
     }
@@ -147,6 +152,12 @@ fn read_pin(message: &Message<'_, '_>, keys: &mut PinKeys, pan: &Pan) -> PinEntr
     let Some(block) = message.bytes_owned(52) else { return PinEntry::None };
     let Ok(block) = <[u8; 8]>::try_from(&*block) else { return PinEntry::Unreadable };
     keys.open(block, pan)
+}
+
+/// Whether chip data has a cryptogram and what that was made over.
+fn proves(chip: &[u8]) -> bool {
+    let tags: Vec<u32> = Tlvs::new(chip).map_while(Result::ok).map(|object| object.tag).collect();
+    TAGS_OF_CRYPTOGRAM.iter().all(|tag| tags.contains(tag))
 }
 
 /// What a chip made of scripts.

@@ -30,10 +30,13 @@ struct Ask {
     rrn: String,
     pin: Option<String>,
     original: Option<(u16, u64)>,
+    /// Told, not asked: by a chip, with this in DE 55.
+    told_by_chip: Option<&'static [u8]>,
 }
 
 fn ask(mti: u16, code: u64, amount: u64, stan: u64) -> Ask {
-    Ask { mti, code, condition: 0, amount, stan, rrn: format!("{stan:012}"), pin: None, original: None }
+    let (rrn, pin, original, told_by_chip) = (format!("{stan:012}"), None, None, None);
+    Ask { mti, code, condition: 0, amount, stan, rrn, pin, original, told_by_chip }
 }
 
 impl Ask {
@@ -100,13 +103,25 @@ impl Client {
             .unwrap();
         b.number(7, TRANSMITTED).unwrap().number(11, ask.stan).unwrap();
         b.number(12, 101_112).unwrap().number(13, 1_122).unwrap().number(18, 5411).unwrap();
-        b.number(22, 21).unwrap().number(25, ask.condition).unwrap().number(32, 48_023_100).unwrap();
-        b.text(37, &ask.rrn).unwrap().text(41, "10000001").unwrap().text(42, "898310054110001").unwrap();
+        b.number(22, if ask.told_by_chip.is_some() { 52 } else { 21 })
+            .unwrap()
+            .number(25, ask.condition)
+            .unwrap()
+            .number(32, 48_023_100)
+            .unwrap();
+        b.text(37, &ask.rrn).unwrap();
+        if ask.told_by_chip.is_some() {
+            b.text(39, "00").unwrap();
+        }
+        b.text(41, "10000001").unwrap().text(42, "898310054110001").unwrap();
         b.text(49, "156").unwrap();
         if let Some(pin) = &ask.pin {
             let clear =
                 encode_iso0(&Pin::new(pin.as_bytes()).unwrap(), self.card.pan.expose().as_bytes()).unwrap();
             b.bytes(52, &self.zpk.encrypt_block(clear)).unwrap();
+        }
+        if let Some(data) = ask.told_by_chip.filter(|data| !data.is_empty()) {
+            edition::write_chip(&mut b, data).unwrap();
         }
         if let Some((mti, stan)) = ask.original {
             b.text(90, &format!("{mti:04x}{stan:06}{TRANSMITTED:010}{:011}{:011}", 48_023_100, 0)).unwrap();
@@ -263,4 +278,16 @@ async fn a_dropped_answer_was_posted_and_pause_keeps_requests_waiting() {
     client.send(&waiting).await;
     host.resume();
     assert_eq!(client.hear().await.code, "00");
+}
+
+#[tokio::test]
+async fn what_a_chip_approved_is_taken_with_its_cryptogram_alone() {
+    let (host, mut client) = start("harbour-bank").await;
+    let whole: &[u8] =
+        &[0x9F, 0x26, 1, 1, 0x9F, 0x10, 1, 1, 0x9F, 0x36, 1, 1, 0x9F, 0x37, 1, 1, 0x9F, 0x02, 1, 1];
+    for (stan, data, code) in [(60, whole, "00"), (61, &whole[4..], "30"), (62, &[], "30")] {
+        let told = Ask { told_by_chip: Some(data), ..ask(0x0220, 0, 100, stan) };
+        assert_eq!(client.ask(&told).await.code, code, "{stan}");
+    }
+    assert_eq!(host.ledger().len(), 1);
 }

@@ -15,7 +15,7 @@
 //! | original | DE 90 | DE 56 | DE 56 |
 //! | network management | x800, DE 70 | x804, DE 24 | the same |
 
-mod chip;
+pub(crate) mod chip;
 mod edition;
 mod entry;
 pub mod link;

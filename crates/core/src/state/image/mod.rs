@@ -23,14 +23,14 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    Amount, AuthCode, BusinessDate, FeePlan, KeyName, KeyOffer, KeyRecord, Link, LinkMode, MerchantIndex,
-    RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules, TerminalIndex, Timestamp,
-    TransactionId,
+    Amount, AuthCode, BusinessDate, ChipData, FeePlan, KeyName, KeyOffer, KeyRecord, Link, LinkMode,
+    MerchantIndex, RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules,
+    TerminalIndex, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 10;
+pub const FORMAT: u32 = 11;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -190,6 +190,7 @@ struct Head {
     saf_card_keys: Vec<(SafId, u16)>,
     saf_tries: Vec<(SafId, u32)>,
     saf_scripts: Vec<(SafId, ScriptReport)>,
+    saf_chips: Vec<(TransactionId, ChipData)>,
 }
 
 /// The order of fields is the format.

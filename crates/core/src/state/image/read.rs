@@ -359,6 +359,7 @@ fn fill_head(state: &mut State, head: Head) {
         saf_card_keys,
         saf_tries,
         saf_scripts,
+        saf_chips,
     } = head;
     let mut saf = Saf::default();
     let lane = |entry: &SafEntry| {
@@ -371,6 +372,7 @@ fn fill_head(state: &mut State, head: Head) {
     saf.tries = saf_tries.into_iter().collect();
     saf.card_keys = saf_card_keys.into_iter().collect();
     saf.scripts = saf_scripts.into_iter().collect();
+    saf.chips = saf_chips.into_iter().collect();
     state.transactions.card_keys = card_keys.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;

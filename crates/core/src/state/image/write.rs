@@ -153,6 +153,7 @@ impl State {
             saf_card_keys: saf.card_keys.iter().map(|(id, key)| (*id, *key)).collect(),
             saf_tries: saf.tries.iter().map(|(id, count)| (*id, *count)).collect(),
             saf_scripts: saf.scripts.iter().map(|(id, report)| (*id, report.clone())).collect(),
+            saf_chips: saf.chips.iter().map(|(id, chip)| (*id, chip.clone())).collect(),
         }
     }
 }

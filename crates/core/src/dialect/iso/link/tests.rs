@@ -14,6 +14,7 @@ use switchyard_domain::{
 use switchyard_wire::{De, Dialect, Message, Mti};
 
 mod billing;
+mod chip;
 mod script;
 
 const PAN: &[u8] = b"6225880000000008";

@@ -6,8 +6,8 @@ use crate::dialect::wipe;
 use crate::effect::{Upstream, UpstreamRequest};
 use std::ops::Range;
 use switchyard_domain::{
-    AcquirerId, AuthCode, Billing, Echo, MerchantId, Pan, ResponseCode, ReversalReason, SafEntry, Stan,
-    TerminalId, Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
+    AcquirerId, AuthCode, Billing, ChipData, Echo, MerchantId, Pan, ResponseCode, ReversalReason, SafEntry,
+    Stan, TerminalId, Timestamp, TransactionKind, TransactionOpened, UpstreamRef, UtcOffset,
 };
 use switchyard_wire::{BuildError, Builder, Dialect, MtiClass};
 
@@ -90,9 +90,20 @@ pub fn write(
             let advice = ReversalAdvice { saf, opened, terminal, merchant, billing, repeat: *repeat };
             write_reversal(dialect, &advice, card, context, out)
         }
-        Upstream::Advice { saf, opened, terminal, merchant, mcc, auth_code, original, billing, repeat } => {
+        Upstream::Advice {
+            saf,
+            opened,
+            terminal,
+            merchant,
+            mcc,
+            auth_code,
+            original,
+            chip,
+            billing,
+            repeat,
+        } => {
             let (auth_code, original, billing) = (auth_code.as_ref(), original.as_ref(), billing.as_ref());
-            let advice = Advice { saf, opened, mcc: *mcc, auth_code, original, billing };
+            let advice = Advice { saf, opened, mcc: *mcc, auth_code, original, chip: chip.as_ref(), billing };
             write_advice(dialect, &advice, (terminal, merchant), *repeat, card, context, out)
         }
         Upstream::Script { saf, opened, terminal, merchant, report, repeat } => {
@@ -208,6 +219,7 @@ struct Advice<'a> {
     mcc: u16,
     auth_code: Option<&'a AuthCode>,
     original: Option<&'a UpstreamRef>,
+    chip: Option<&'a ChipData>,
     billing: Option<&'a Billing>,
 }
 
@@ -222,7 +234,7 @@ fn write_advice(
     context: &LinkContext,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let Advice { saf, opened, mcc, auth_code, original, billing } = *advice;
+    let Advice { saf, opened, mcc, auth_code, original, chip, billing } = *advice;
     let edition = edition_of(dialect);
     dialect.build(out, edition.mti(saf.upstream.mti + u16::from(repeat)), |b| {
         write_card(b, card)?;
@@ -234,7 +246,8 @@ fn write_advice(
         }
         money::write_rate_day(b, billing)?;
         let reason = Some(function::advice_reason(opened.kind));
-        write_about(b, edition, mcc, None, &About { kind: opened.kind, echo: &opened.echo, reason })?;
+        let sequence = chip.and_then(|chip| chip.sequence);
+        write_about(b, edition, mcc, sequence, &About { kind: opened.kind, echo: &opened.echo, reason })?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
         b.text(37, opened.rrn.as_str())?;
         if let Some(code) = auth_code {
@@ -246,6 +259,9 @@ fn write_advice(
         money::write_billing_currency(b, edition, billing)?;
         if opened.kind == TransactionKind::Tip {
             b.text(54, &money::additional(money::TIP, opened.amount, false, edition))?;
+        }
+        if let Some(data) = chip.filter(|chip| !chip.objects.is_empty()) {
+            chip::write(b, 55, &data.objects)?;
         }
         if let Some(original) = original {
             write_original(b, edition, original, context)?;

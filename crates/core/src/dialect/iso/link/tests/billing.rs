@@ -41,6 +41,7 @@ fn messages(billing: Option<Billing>) -> Vec<Upstream> {
             mcc: 5_411,
             auth_code: None,
             original: None,
+            chip: None,
             billing,
             repeat,
         });
