@@ -175,13 +175,13 @@ mod tests {
             let dialect = Dialect::builtin(name).unwrap();
             let is_first = Edition::of(dialect).unwrap().is_first();
             let as_ecb = if is_first { digits.as_bytes() } else { &bytes[..] };
-            let table: [(Option<&[u8]>, Result<KeyCargo, KeyFault>); 6] = [
+            let table = [
                 (Some(as_ecb), Ok(ecb.clone())),
                 (Some(BLOCK.as_bytes()), Ok(block.clone())),
                 (None, Err(KeyFault::Absent)),
-                (Some(b"0123456789ABCDEF"), Err(KeyFault::Malformed)),
+                (Some(&b"0123456789ABCDEF"[..]), Err(KeyFault::Malformed)),
                 (Some(&BLOCK.as_bytes()[..79]), Err(KeyFault::Malformed)),
-                (Some(b"X0011234567"), Err(KeyFault::Malformed)),
+                (Some(&b"X0011234567"[..]), Err(KeyFault::Malformed)),
             ];
             for (key, expected) in table {
                 let asked = network(dialect, REQUEST, key);
