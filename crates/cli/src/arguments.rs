@@ -5,6 +5,7 @@ mod download;
 mod key;
 mod ledger;
 mod operate;
+mod product;
 mod rate;
 mod registry;
 mod rules;
@@ -18,6 +19,7 @@ pub(crate) use operate::{
     BatchCommand, Because, CardCommand, CaseCommand, ConfigCommand, ExplainCommand, LinkCommand, LinkTarget,
     Named, SafCommand, TransactionCommand,
 };
+pub(crate) use product::{AddProduct, ChangeProduct, ProductCommand};
 pub(crate) use rate::{Pair, RateCommand, SetRate};
 pub(crate) use registry::{
     AddLink, AddMerchant, AddTerminal, Bound, Cards, Change, FeePlanCommand, InjectKey, LimitCommand,
@@ -119,6 +121,9 @@ pub(crate) enum Command {
     /// Links to issuers: add, change, status, up, down, drain, sign-on, bill, match.
     #[command(subcommand)]
     Link(LinkCommand),
+    /// Card products, which ranges of card numbers name: list, show, add, change.
+    #[command(subcommand)]
+    Product(ProductCommand),
     /// Which card numbers go where: list, add, remove, diff.
     #[command(subcommand)]
     Route(RouteCommand),

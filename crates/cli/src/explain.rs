@@ -43,9 +43,9 @@ fn tell(index: &Index, opened: &TransactionOpened, data: &Path) -> Result<Value>
     let story_of = story(index, opened)?;
     let findings = story_of.iter().filter_map(|(_, stamped)| rules::found_in(&stamped.record));
     let rules = Rules::of(data, state.risk_rules(), findings.map(|(_, finding)| finding))?;
-    let links = links(&state);
+    let (links, products) = (links(&state), products(&state));
     let mut names = Names::new(index);
-    let mut teller = Teller::new(opened, &links, &rules, &mut names)?;
+    let mut teller = Teller::new(opened, (&links, &products), &rules, &mut names)?;
     let mut events = Vec::new();
     for (sequence, stamped) in story_of {
         events.push(teller.event(sequence, &stamped));
@@ -76,6 +76,11 @@ fn opened_by(record: Record) -> Option<TransactionOpened> {
 /// Names of the links, in the order of registration.
 fn links(state: &State) -> Vec<String> {
     state.registry().links().map(|(_, link)| link.name.clone()).collect()
+}
+
+/// Codes of the card products, by number.
+fn products(state: &State) -> Vec<String> {
+    state.registry().products().map(|(_, product)| product.code.to_string()).collect()
 }
 
 /// Every record that tells of the transaction, a terminal's reversals of its place included.

@@ -1,5 +1,7 @@
 //! `init`: makes a data directory. With `--demo` it holds a whole small world.
 
+mod products;
+
 use crate::arguments::{InitOptions, Output};
 use crate::hex::hex;
 use crate::{Verdict, output};
@@ -9,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use switchyard_core::{Command, Order};
 use switchyard_domain::{
-    BusinessDate, CardIssued, Currency, FeePlan, KeyUse, Link, LinkDialect, LinkIndex, LinkOrder,
+    BusinessDate, CardClass, CardIssued, Currency, FeePlan, KeyUse, Link, LinkDialect, LinkIndex, LinkOrder,
     MerchantIndex, Pan, Route, RouteTarget, Terminal, UtcOffset,
 };
 use switchyard_keys::lmk::{Lmk, aes_kcv};
@@ -148,6 +150,7 @@ fn commands(tools: &Tools, world: &DemoWorld) -> Result<Vec<Command>, KeyError> 
         out.push(Command::InstallKey { name, key });
     }
     out.extend(fee_plans().map(Command::SetFeePlan));
+    out.extend(products::commands().map_err(|_| KeyError::Input("card product"))?);
     for merchant in &world.merchants {
         out.push(Command::Register(Box::new(merchant.into())));
     }
@@ -187,7 +190,7 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
             Command::AddRoute(Route {
                 low: first(&r.low),
                 high: last(&r.high),
-                class: r.class,
+                class: products::of(&r.low, r.class),
                 target,
                 issuer,
             })
@@ -197,7 +200,7 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
     out.push(Command::AddRoute(Route {
         low: first(bin),
         high: last(bin),
-        class: switchyard_domain::CardClass::Debit,
+        class: products::of(bin, CardClass::Debit),
         target: RouteTarget::OnUs,
         issuer: OWN_INSTITUTION,
     }));

@@ -106,6 +106,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Merchant(command) => registry::merchant(&command, data, form),
         Command::Terminal(command) => registry::terminal(&command, data, form),
         Command::Link(command) => operate::link::run(&command, data, form),
+        Command::Product(command) => setup::product::run(&command, data, form),
         Command::Route(command) => setup::route::run(&command, data, form),
         Command::FeePlan(command) => setup::fee_plan(&command, data, form),
         Command::Limit(command) => setup::limit::run(&command, data, form),

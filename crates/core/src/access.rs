@@ -58,6 +58,10 @@ acts! {
     AddRoute = "add-route": [Admin Operator];
     /// It goes there no more.
     RemoveRoute = "remove-route": [Admin Operator];
+    /// A card product that ranges may name.
+    AddProduct = "add-product": [Admin Operator];
+    /// Its names, what its cards are not for, and when a PIN is asked for.
+    ChangeProduct = "change-product": [Admin Operator];
     /// What merchants pay.
     SetFeePlan = "set-fee-plan": [Admin Finance];
     /// The embedded issuer gives out a card.
@@ -223,6 +227,8 @@ impl Order {
             Self::BlockCards { .. } => Act::BlockCards,
             Self::UnblockCard { .. } => Act::UnblockCard,
             Self::RemoveRoute { .. } => Act::RemoveRoute,
+            Self::AddProduct { .. } => Act::AddProduct,
+            Self::ChangeProduct { .. } => Act::ChangeProduct,
             Self::SetDownload { .. } => Act::SetDownload,
             Self::RemoveDownload { .. } => Act::RemoveDownload,
             Self::SetRate { .. } => Act::SetRate,

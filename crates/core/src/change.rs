@@ -1,7 +1,7 @@
 //! What operators want changed of what is registered. What is not named stays as it is.
 
 use serde::{Deserialize, Serialize};
-use switchyard_domain::{BankAccount, LinkDialect, MerchantId, TerminalMac};
+use switchyard_domain::{BankAccount, LinkDialect, MerchantId, TerminalMac, TransactionKind};
 
 /// Of a link.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,40 @@ pub struct TerminalChange {
     pub mac: Option<TerminalMac>,
     /// Whether it understands that a part of the amount was approved.
     pub takes_partial: Option<bool>,
+}
+
+/// Of a card product.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProductChange {
+    /// Its name in English.
+    pub name: Option<String>,
+    /// Its name in Chinese.
+    pub name_zh: Option<String>,
+    /// What its cards are not for.
+    pub refuses: Option<Vec<TransactionKind>>,
+    /// When a PIN is asked for.
+    pub pin: Option<PinFrom>,
+}
+
+/// From which amount on a PIN is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinFrom {
+    /// From none: the product does not ask.
+    Never,
+    /// From this one on, minor units.
+    Minor(u64),
+}
+
+impl PinFrom {
+    /// As the terms of a product have it.
+    pub fn minor(self) -> Option<u64> {
+        match self {
+            Self::Never => None,
+            Self::Minor(minor) => Some(minor),
+        }
+    }
 }
 
 /// One thing that is another than before, in words.

@@ -10,8 +10,9 @@ use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, ChipData, DownloadError,
     Echo, FxError, KeyMessage, KeyRecord, LinkDialect, LinkIndex, LinkMode, MerchantId, ReplyFacts,
-    ResponseCode, RiskError, RoutingError, SafEntry, ScriptReport, Stan, Terminal, TerminalId, TerminalIndex,
-    TerminalMac, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WaitingKey, WorkingKeys,
+    ResponseCode, RiskError, RoutingError, SafEntry, Scheme, ScriptReport, Stan, Terminal, TerminalId,
+    TerminalIndex, TerminalMac, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WaitingKey,
+    WorkingKeys,
 };
 
 /// One thing to do.
@@ -191,6 +192,8 @@ pub enum ReplyBody {
         echo: Echo,
         /// DE 44: institution code of the issuer.
         issuer: u64,
+        /// DE 63.1: whose mark is on the card.
+        scheme: Scheme,
         /// DE 4, where only this part of what was asked for is approved.
         approved: Option<Amount>,
     },

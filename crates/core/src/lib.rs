@@ -25,7 +25,9 @@ mod state;
 mod user;
 
 pub use access::Act;
-pub use change::{AccountChange, FieldChange, LinkChange, MerchantChange, TerminalChange};
+pub use change::{
+    AccountChange, FieldChange, LinkChange, MerchantChange, PinFrom, ProductChange, TerminalChange,
+};
 pub use clock::Clock;
 pub use config::CoreConfig;
 pub use decide::Turns;

@@ -1,10 +1,10 @@
 //! What operators order. Orders name things as people do, travel as JSON, and each leads to one record a thing.
 
-use crate::change::{LinkChange, MerchantChange, TerminalChange};
+use crate::change::{LinkChange, MerchantChange, ProductChange, TerminalChange};
 use serde::{Deserialize, Serialize};
 use switchyard_domain::{
     BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Download, DownloadKind, ExchangeRate, LinkOrder,
-    MerchantId, MerchantOrder, Reason, SafFinding, SafId, TerminalId, TerminalOrder,
+    MerchantId, MerchantOrder, Product, ProductCode, Reason, SafFinding, SafId, TerminalId, TerminalOrder,
 };
 
 /// An order. Whoever gives it says why.
@@ -130,6 +130,25 @@ pub enum Order {
         high: u64,
         /// Why.
         reason: Reason,
+    },
+    /// Adds a card product, which ranges may name from then on.
+    AddProduct {
+        /// The product.
+        product: Box<Product>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Changes the names of a card product, what its cards are not for and when a PIN is asked for, at once.
+    ChangeProduct {
+        /// Its code.
+        product: ProductCode,
+        /// What is to be another.
+        change: ProductChange,
+        /// Why.
+        reason: Reason,
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// Gives terminals something to download.
     SetDownload {

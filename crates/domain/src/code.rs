@@ -56,6 +56,8 @@ codes! {
     EXPIRED_CARD = b"54", "过期的卡", "expired card";
     /// The PIN is wrong.
     WRONG_PIN = b"55", "密码错", "wrong PIN";
+    /// The card is not for this.
+    CARD_NOT_PERMITTED = b"57", "不允许此卡交易", "not permitted to cardholder";
     /// The terminal may not do this.
     TERMINAL_NOT_PERMITTED = b"58", "终端不允许", "not permitted to terminal";
     /// Fraud is suspected.

@@ -32,6 +32,7 @@ mod money;
 mod operation;
 mod party;
 mod posting;
+mod product;
 mod record;
 mod risk;
 mod routing;
@@ -74,6 +75,9 @@ pub use party::{
     RouteTarget, Terminal, TerminalDialect, TerminalMac, TerminalProfile, WorkingKeys, WrappedKey,
 };
 pub use posting::{Entry, Phase, Posting, Transfer, TransferId};
+pub use product::{
+    CardGroup, CardKind, Funding, PRODUCTS_MAX, Product, ProductCode, ProductIndex, ProductTerms, Scheme,
+};
 pub use record::{Actor, Decode, FileDigest, Record, ReversalEffect, Stamped, UploadedItem};
 pub use risk::{
     RISK_MINUTES_MAX, RISK_RULES_MAX, RISK_SLIDING_MAX, RiskAction, RiskError, RiskFinding, RiskRule,

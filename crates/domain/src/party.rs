@@ -1,8 +1,9 @@
 //! Registry facts: merchants, terminals, keys, links, routes, cards, fee plans.
 
-use crate::card::{CardClass, CardRef, Expiry};
+use crate::card::{CardRef, Expiry};
 use crate::currency::Currency;
 use crate::ids::{LinkIndex, MerchantId, MerchantIndex, TerminalId};
+use crate::product::CardKind;
 use crate::time::BusinessDate;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -321,8 +322,8 @@ pub struct Route {
     pub low: u64,
     /// Last card number, left-aligned in 19 digits.
     pub high: u64,
-    /// Class of these cards.
-    pub class: CardClass,
+    /// Class of these cards, and their product where they have one.
+    pub class: CardKind,
     /// Where they go.
     pub target: RouteTarget,
     /// Institution code of the issuer for DE 44, at most 11 digits.

@@ -16,6 +16,7 @@ use crate::operation::{
 };
 use crate::party::{CardIssued, FeePlan, KeyName, KeyRecord, Link, Merchant, Route, Terminal, WorkingKeys};
 use crate::posting::{Entry, Transfer};
+use crate::product::{Product, ProductIndex, ProductTerms};
 use crate::risk::{RiskFinding, RiskRules};
 use crate::routing::{RoutingRules, StandInRules};
 use crate::time::{BusinessDate, Timestamp, UtcOffset};
@@ -284,6 +285,10 @@ pub enum Record {
     TerminalChanged { terminal: TerminalIndex, change: Changed<TerminalSettings>, reason: Reason },
     /// What the advice of a transaction tells its issuer of the chip.
     ChipKept { transaction: TransactionId, chip: ChipData },
+    /// A card product that ranges may name from here on; products are numbered in order.
+    ProductAdded { product: Box<Product>, reason: Reason },
+    /// A card product has other names, refuses other kinds or asks for a PIN from another amount on.
+    ProductChanged { product: ProductIndex, change: Box<Changed<ProductTerms>>, reason: Reason },
     /// A link's PIN key came over the line and is in force from here on.
     LinkKeyChanged(Box<LinkKeyChange>),
 }
@@ -381,6 +386,8 @@ impl Record {
             | Self::MerchantChanged { .. }
             | Self::TerminalChanged { .. }
             | Self::ChipKept { .. }
+            | Self::ProductAdded { .. }
+            | Self::ProductChanged { .. }
             | Self::LinkKeyChanged(_) => None,
         }
     }

@@ -3,10 +3,10 @@
 //! A limit is a rule whose test is a sum or a count and which declines. Every rule has a number of its own; what it
 //! has counted stays with the number when the set is replaced, as long as the rule still counts the same thing.
 
-use crate::card::CardClass;
 use crate::code::ResponseCode;
 use crate::currency::Currency;
 use crate::ids::{MerchantIndex, TerminalIndex};
+use crate::product::CardGroup;
 use crate::transaction::TransactionKind;
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +60,9 @@ pub struct Scope {
     /// These terminals.
     #[serde(default)]
     pub terminals: Vec<TerminalIndex>,
-    /// Cards of these classes.
+    /// Cards of any of these classes and products.
     #[serde(default)]
-    pub classes: Vec<CardClass>,
+    pub classes: Vec<CardGroup>,
     /// Transactions of these kinds. A risk rule that names none is about all that take a cardholder's money: refunds have to
     /// be named.
     #[serde(default)]

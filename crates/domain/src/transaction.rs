@@ -5,6 +5,7 @@ use crate::code::ResponseCode;
 use crate::currency::Currency;
 use crate::ids::{AuthCode, BatchNumber, LinkIndex, MerchantIndex, Rrn, Stan, TerminalIndex, TransactionId};
 use crate::money::Amount;
+use crate::product::CardKind;
 use crate::time::{BusinessDate, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,26 @@ pub enum TransactionKind {
 }
 
 impl TransactionKind {
+    /// Its name, as records in JSON and rules have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sale => "sale",
+            Self::Void => "void",
+            Self::Refund => "refund",
+            Self::BalanceInquiry => "balance_inquiry",
+            Self::PreAuth => "pre_auth",
+            Self::PreAuthVoid => "pre_auth_void",
+            Self::Completion => "completion",
+            Self::CompletionVoid => "completion_void",
+            Self::OfflineSale => "offline_sale",
+            Self::CompletionAdvice => "completion_advice",
+            Self::Tip => "tip",
+            Self::CashAdvance => "cash_advance",
+            Self::CardRepayment => "card_repayment",
+            Self::TopUp => "top_up",
+            Self::PreAuthAdvice => "pre_auth_advice",
+        }
+    }
     /// Whether it counts on the credit side of a batch, the debit side, or not at all.
     pub fn batch_side(self) -> Option<BatchSide> {
         match self {
@@ -259,8 +280,8 @@ pub struct TransactionOpened {
     pub amount: Amount,
     /// The card, sealed.
     pub card: Option<CardRef>,
-    /// The card's class, fixed here.
-    pub card_class: CardClass,
+    /// The card's class and product, fixed here.
+    pub card_class: CardKind,
     /// The transaction that this one follows.
     pub original: Option<TransactionId>,
     /// DE 37, given by the switch.

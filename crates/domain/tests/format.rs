@@ -72,7 +72,7 @@ fn opened() -> TransactionOpened {
         kind: TransactionKind::Completion,
         amount: Amount::new(100, Currency::CNY),
         card: Some(card()),
-        card_class: CardClass::Foreign,
+        card_class: CardClass::Foreign.into(),
         original: Some(TransactionId(8)),
         rrn: "380000000001".parse().unwrap(),
         echo: echo(),
@@ -198,7 +198,7 @@ fn operators_records() -> Vec<Record> {
     let route = Route {
         low: 6_225_880_000_000_000_000,
         high: 6_225_889_999_999_999_999,
-        class: CardClass::Credit,
+        class: CardClass::Credit.into(),
         target: RouteTarget::Link(LinkIndex(1)),
         issuer: 3_010_000,
     };
@@ -506,6 +506,57 @@ fn what_chips_said() -> Vec<Record> {
     ]
 }
 
+/// Products, and what names them: a range, a transaction, a rule.
+fn card_products() -> Vec<Record> {
+    let reason = || "a test".parse::<Reason>().unwrap();
+    let terms = |name: &str, pin_from_minor| ProductTerms {
+        name: name.into(),
+        name_zh: "礼品卡".into(),
+        refuses: vec![TransactionKind::CashAdvance, TransactionKind::TopUp],
+        pin_from_minor,
+    };
+    let product = Product {
+        code: "GIFT-PP".parse().unwrap(),
+        scheme: Scheme::Jcb,
+        funding: Funding::QuasiCredit,
+        foreign: true,
+        terms: terms("Gift card", None),
+    };
+    let kind = |class, product| CardKind { class, product: Some(ProductIndex(product)) };
+    let route = Route {
+        low: 1,
+        high: 2,
+        class: kind(CardClass::Debit, 300),
+        target: RouteTarget::Link(LinkIndex(1)),
+        issuer: 3_010_000,
+    };
+    let classes = vec![CardGroup::Credit, CardGroup::Product(ProductIndex(3))];
+    let rule = StandInRule {
+        number: 1,
+        issuers: vec![],
+        about: Scope { classes, ..Scope::default() },
+        minor_max: 500,
+        day_minor_max: 900,
+        day_count_max: 3,
+        refuses_pin: false,
+    };
+    vec![
+        Record::ProductAdded { product: Box::new(product), reason: reason() },
+        Record::ProductChanged {
+            product: ProductIndex(3),
+            change: Box::new(Changed {
+                before: terms("Gift card", None),
+                after: terms("Present", Some(5_000)),
+            }),
+            reason: reason(),
+        },
+        Record::RouteAdded(route),
+        Record::Opened(TransactionOpened { card_class: kind(CardClass::Credit, 3), ..opened() }),
+        Record::Opened(TransactionOpened { card_class: kind(CardClass::Foreign, 1), ..opened() }),
+        Record::StandInRulesSet(StandInRules { version: 1, rules: vec![rule] }),
+    ]
+}
+
 fn keys_of_links() -> Vec<Record> {
     let reason = || "a test".parse::<Reason>().unwrap();
     let change = |message| {
@@ -539,6 +590,7 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(keys_that_wait())
         .chain(changes_of_what_is_registered())
         .chain(what_chips_said())
+        .chain(card_products())
         .chain(keys_of_links());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };

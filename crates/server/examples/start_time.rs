@@ -140,7 +140,13 @@ fn install(dir: &Path) -> Keys {
         }));
         let (low, high) = (6_225_880 * 10_u64.pow(12), 6_225_881 * 10_u64.pow(12) - 1);
         let target = RouteTarget::OnUs;
-        commands.push(Command::AddRoute(Route { low, high, class: CardClass::Debit, target, issuer: 1 }));
+        commands.push(Command::AddRoute(Route {
+            low,
+            high,
+            class: CardClass::Debit.into(),
+            target,
+            issuer: 1,
+        }));
         let mut cards = Vec::new();
         for number in 0..CARDS {
             let expiry = "9912".parse().unwrap();

@@ -130,7 +130,7 @@ fn template() -> Result<Stamped, Failure> {
         kind,
         amount,
         card: None,
-        card_class,
+        card_class: card_class.into(),
         original: None,
         rrn,
         echo: Echo {

@@ -15,11 +15,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use switchyard_core::{Command, CommandError, Core, Effect, Input, Order, Output};
 use switchyard_domain::{
-    Actor, BusinessDate, CardClass, CardIssued, Choice, ConversionRate, Currency, Destination, Download,
-    DownloadKind, ExchangeRate, FeePlan, KeyName, KeyUse, Link, LinkDialect, LinkIndex, LinkOrder,
-    MerchantIndex, Pan, Reason, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest,
-    RiskWindow, Route, RouteTarget, RoutingRule, RoutingRules, Scope, StandInRule, StandInRules, Terminal,
-    TerminalId, TerminalIndex, TerminalMac, TerminalOrder, TerminalProfile, UtcOffset,
+    Actor, BusinessDate, CardClass, CardIssued, CardKind, Choice, ConversionRate, Currency, DataError,
+    Destination, Download, DownloadKind, ExchangeRate, FeePlan, Funding, KeyName, KeyUse, Link, LinkDialect,
+    LinkIndex, LinkOrder, MerchantIndex, Pan, Product, ProductIndex, ProductTerms, Reason, Record,
+    ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Route, RouteTarget,
+    RoutingRule, RoutingRules, Scheme, Scope, StandInRule, StandInRules, Terminal, TerminalId, TerminalIndex,
+    TerminalMac, TerminalOrder, TerminalProfile, TransactionKind, UtcOffset,
 };
 use switchyard_ledger::{Log, MemoryDisk, RecordBatch};
 use switchyard_simulator::random::Random;
@@ -536,8 +537,12 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
             out.push(Command::Order(Order::Terminal { terminal, what, reason: reason() }));
         }
     }
+    out.push(Command::Order(foreign_product().map_err(|_| broken("product"))?));
     let route = |low: &str, high: &str, class: CardClass, target: RouteTarget, issuer: u64| {
         let (low, high) = (fill(low, '0')?, fill(high, '9')?);
+        // Domestic cards are of no product, so that a repeat is compared with and without one.
+        let product = (class == CardClass::Foreign).then_some(ProductIndex(0));
+        let class = CardKind { class, product };
         Some(Command::AddRoute(Route { low, high, class, target, issuer }))
     };
     for (link, index) in demo.links.iter().zip(0_u16..) {
@@ -576,6 +581,15 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
     out.extend(two_ways(env, demo));
     out.extend(billing(env, demo));
     Ok(out)
+}
+
+/// The product of every foreign card. Cash is refused to it, so that refusals by product are among the answers.
+fn foreign_product() -> Result<Order, DataError> {
+    let refuses = vec![TransactionKind::CashAdvance];
+    let terms = ProductTerms { name: "Visa".to_owned(), refuses, ..ProductTerms::default() };
+    let (scheme, funding) = (Scheme::Vis, Funding::Credit);
+    let product = Product { code: "VISA-CR".parse()?, scheme, funding, foreign: true, terms };
+    Ok(Order::AddProduct { product: Box::new(product), reason: reason() })
 }
 
 /// What a card may spend on a business day. The one who watches knows the limit that was ordered.

@@ -3,7 +3,7 @@
 use super::{ConfigOption, Named};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BusinessDate, CardClass, KeyName, Reason, TerminalMac};
+use switchyard_domain::{BusinessDate, CardClass, KeyName, ProductCode, Reason, TerminalMac};
 
 /// What every change of the registry takes.
 #[derive(Debug, Clone, Args)]
@@ -139,8 +139,11 @@ pub(crate) enum RouteCommand {
         #[command(flatten)]
         cards: Cards,
         /// Class of these cards: fees depend on it.
-        #[arg(long, value_name = "CLASS")]
-        class: Class,
+        #[arg(long, value_name = "CLASS", required_unless_present = "product")]
+        class: Option<Class>,
+        /// Their product (`product list`), which says what class they are of.
+        #[arg(long, value_name = "CODE")]
+        product: Option<ProductCode>,
         /// The link that leads to their issuer; without it, the embedded issuer.
         #[arg(long, value_name = "NAME")]
         link: Option<String>,

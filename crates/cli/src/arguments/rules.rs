@@ -42,6 +42,9 @@ pub(crate) struct ScopeFlags {
     /// Cards of this class: debit, credit, foreign.
     #[arg(long = "class", value_name = "CLASS")]
     pub(crate) classes: Vec<String>,
+    /// Cards of this product, or of a class that is named.
+    #[arg(long = "product", value_name = "CODE")]
+    pub(crate) products: Vec<String>,
     /// Transactions of this kind: sale, pre_auth, cash_advance, …
     #[arg(long = "kind", value_name = "KIND")]
     pub(crate) kinds: Vec<String>,

@@ -16,6 +16,7 @@ use switchyard_server::index::Names;
 pub(super) struct Teller<'t> {
     opened: &'t TransactionOpened,
     links: &'t [String],
+    products: &'t [String],
     rules: &'t Rules,
     /// How it went to its issuer in the end, and about how much.
     upstream: Option<UpstreamRef>,
@@ -45,7 +46,7 @@ struct Told {
 impl<'t> Teller<'t> {
     pub(super) fn new(
         opened: &'t TransactionOpened,
-        links: &'t [String],
+        (links, products): (&'t [String], &'t [String]),
         rules: &'t Rules,
         names: &mut Names<'_>,
     ) -> Result<Self> {
@@ -57,6 +58,7 @@ impl<'t> Teller<'t> {
         Ok(Self {
             opened,
             links,
+            products,
             rules,
             upstream: opened.upstream,
             amount: opened.amount,
@@ -79,7 +81,8 @@ impl<'t> Teller<'t> {
             "rrn": opened.rrn, "transaction": opened.id.0, "kind": opened.kind,
             "amount_minor": self.amount.minor, "currency": opened.amount.currency.to_string(),
             "asked_minor": (self.amount != opened.amount).then_some(opened.amount.minor),
-            "card": opened.card.as_ref().map(|card| card.masked.to_string()), "card_class": opened.card_class,
+            "card": opened.card.as_ref().map(|card| card.masked.to_string()), "card_class": opened.card_class.class,
+            "product": self.product(),
             "merchant": self.merchant, "terminal": self.terminal, "batch": opened.key.batch,
             "stan": opened.key.stan, "day": opened.day.to_string(),
             "link": self.upstream.map(|upstream| self.link(upstream.link)),
@@ -246,7 +249,9 @@ impl<'t> Teller<'t> {
             | Record::LinkChanged { .. }
             | Record::LinkKeyChanged(_)
             | Record::MerchantChanged { .. }
-            | Record::TerminalChanged { .. } => Told::default(),
+            | Record::TerminalChanged { .. }
+            | Record::ProductAdded { .. }
+            | Record::ProductChanged { .. } => Told::default(),
         }
     }
 
@@ -456,6 +461,11 @@ impl<'t> Teller<'t> {
 
     fn link(&self, link: LinkIndex) -> String {
         self.links.get(usize::from(link.0)).cloned().unwrap_or_else(|| format!("number {}", link.0))
+    }
+
+    fn product(&self) -> Option<&str> {
+        let index = self.opened.card_class.product?;
+        self.products.get(usize::from(index.0)).map(String::as_str)
     }
 
     fn actor(&self, actor: &Actor) -> String {

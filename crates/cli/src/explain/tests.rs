@@ -94,7 +94,7 @@ fn opened(id: u64, minor: u64, upstream: Option<UpstreamRef>) -> TransactionOpen
         kind: TransactionKind::Sale,
         amount: cny(minor),
         card: None,
-        card_class: CardClass::Debit,
+        card_class: CardClass::Debit.into(),
         original: None,
         rrn: rrn(id),
         echo: echo(),

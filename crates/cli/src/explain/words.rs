@@ -28,6 +28,7 @@ pub(super) fn why_refused(code: ResponseCode) -> String {
         ResponseCode::NO_SUCH_ISSUER => "no route holds the card number",
         ResponseCode::INVALID_CARD => "the embedded issuer has no such card, or it is not the original's",
         ResponseCode::EXPIRED_CARD => "the card has expired",
+        ResponseCode::CARD_NOT_PERMITTED => "the card's product is not for this",
         ResponseCode::WRONG_PIN => "the PIN is wrong, or there is none where one is needed",
         ResponseCode::PIN_TRIES_EXCEEDED => "too many wrong PINs in a row",
         ResponseCode::PIN_FORMAT => "the PIN block is malformed",

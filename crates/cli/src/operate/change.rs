@@ -63,7 +63,13 @@ pub(crate) fn terminal(options: &ChangeTerminal, data: &Path, form: Output) -> R
 }
 
 /// Gives the order, or tries it: then nothing is written, whether a switch runs or not.
-fn give(order: Order, dry_run: bool, because: &Because, data: &Path, form: Output) -> Result<Verdict> {
+pub(crate) fn give(
+    order: Order,
+    dry_run: bool,
+    because: &Because,
+    data: &Path,
+    form: Output,
+) -> Result<Verdict> {
     let admin = Admin::open(data, &serve::load(&because.config)?)?;
     let outcome = match admin {
         Admin::Alone(..) if dry_run => tried(order, data)?,

@@ -80,8 +80,10 @@ fn minutes(counted: &Counted) -> Result<u32> {
 }
 
 fn put_scope(rule: &mut Value, flags: &ScopeFlags) {
+    let products = flags.products.iter().map(|code| json!({"product": code}));
+    let classes: Vec<Value> = flags.classes.iter().map(|class| json!(class)).chain(products).collect();
     let about = json!({
-        "merchants": flags.merchants, "terminals": flags.terminals, "classes": flags.classes, "kinds": flags.kinds,
+        "merchants": flags.merchants, "terminals": flags.terminals, "classes": classes, "kinds": flags.kinds,
         "mcc": flags.mcc, "areas": flags.areas, "entry_modes": flags.entry_modes, "minutes": flags.between,
         "weekdays": flags.weekdays, "currency": flags.currency, "minor_min": flags.amount_from,
     });

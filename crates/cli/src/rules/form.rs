@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use std::path::Path;
 use switchyard_core::{Command, State};
 use switchyard_domain::{
-    Currency, LinkIndex, MerchantIndex, RiskRules, RoutingRules, StandInRules, TerminalIndex,
+    Currency, LinkIndex, MerchantIndex, ProductIndex, RiskRules, RoutingRules, StandInRules, TerminalIndex,
 };
 
 /// Largest file of rules: a set has a few hundred at most.
@@ -83,6 +83,10 @@ pub(super) fn named(whole: &mut Value, state: &State) {
             registry.terminal_id(TerminalIndex(u32::try_from(number).ok()?)).map(|id| id.to_string())
         }
         What::Link => registry.link(LinkIndex(u16::try_from(number).ok()?)).map(|link| link.name.clone()),
+        What::Product => {
+            let index = ProductIndex(u16::try_from(number).ok()?);
+            registry.product(index).map(|product| product.code.to_string())
+        }
         What::Currency => Currency::from_numeric(number).and_then(Currency::alpha).map(str::to_owned),
     };
     each_name(whole, |value, what| {
@@ -108,6 +112,10 @@ fn numbered(whole: &mut Value, state: &State) -> Result<()> {
                 id.and_then(|id| registry.terminal_named(&id)).map(|index| u64::from(index.0))
             }
             What::Link => registry.link_named(name).map(|index| u64::from(index.0)),
+            What::Product => {
+                let code = name.parse().ok();
+                code.and_then(|code| registry.product_named(&code)).map(|index| u64::from(index.0))
+            }
             What::Currency => currency(name).map(|currency| u64::from(currency.numeric())),
         };
         match found {
@@ -130,6 +138,7 @@ enum What {
     Merchant,
     Terminal,
     Link,
+    Product,
     Currency,
 }
 
@@ -139,6 +148,7 @@ impl What {
             Self::Merchant => "merchant",
             Self::Terminal => "terminal",
             Self::Link => "link",
+            Self::Product => "product",
             Self::Currency => "currency",
         }
     }
@@ -158,6 +168,10 @@ fn each_name(whole: &mut Value, mut show: impl FnMut(&mut Value, What)) {
         for (name, what) in [("merchants", What::Merchant), ("terminals", What::Terminal)] {
             let list = about.get_mut(name).and_then(Value::as_array_mut);
             list.into_iter().flatten().for_each(|value| show(value, what));
+        }
+        let classes = about.get_mut("classes").and_then(Value::as_array_mut);
+        for product in classes.into_iter().flatten().filter_map(|group| group.get_mut("product")) {
+            show(product, What::Product);
         }
         if let Some(currency) = about.get_mut("currency").filter(|currency| !currency.is_null()) {
             show(currency, What::Currency);

@@ -236,8 +236,13 @@ mod tests {
 
     #[test]
     fn a_mask_says_where_a_card_goes_only_where_no_number_of_it_goes_elsewhere() {
-        let route =
-            |low: u64, high: u64, target| Route { low, high, class: CardClass::Debit, target, issuer: 0 };
+        let route = |low: u64, high: u64, target| Route {
+            low,
+            high,
+            class: CardClass::Debit.into(),
+            target,
+            issuer: 0,
+        };
         let unit = 10_u64.pow(13);
         let (link, own) = (RouteTarget::Link(LinkIndex(0)), RouteTarget::OnUs);
         let wide = route(622_588 * unit, 622_589 * unit - 1, link);

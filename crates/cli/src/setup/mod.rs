@@ -1,7 +1,8 @@
-//! Setting a switch up: merchants, terminals, links, fee plans, and below routes and limits.
+//! Setting a switch up: merchants, terminals, links, fee plans, and below products, routes and limits.
 
 pub(crate) mod diff;
 pub(crate) mod limit;
+pub(crate) mod product;
 pub(crate) mod route;
 
 use crate::admin::Admin;

@@ -8,19 +8,20 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::{Command, Order, State};
-use switchyard_domain::{CardClass, LinkIndex, Pan, Route, RouteTarget};
+use switchyard_domain::{CardClass, CardKind, LinkIndex, Pan, ProductCode, Route, RouteTarget};
 
 pub(crate) fn run(command: &RouteCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
         RouteCommand::List => list(data, form),
-        RouteCommand::Add { cards, class, link, issuer, change: options } => {
+        RouteCommand::Add { cards, class, product, link, issuer, change: options } => {
             let (low, high) = range(cards)?;
             let state = state(data)?;
+            let class = kind(class.map(Into::into), product.as_ref(), &state)?;
             let target = match link {
                 Some(name) => RouteTarget::Link(link_named(&state, name)?),
                 None => RouteTarget::OnUs,
             };
-            let route = Route { low, high, class: (*class).into(), target, issuer: *issuer };
+            let route = Route { low, high, class, target, issuer: *issuer };
             change(Command::AddRoute(route), options, data, form)
         }
         RouteCommand::Remove { cards, reason, change: options } => {
@@ -44,16 +45,19 @@ fn list(data: &Path, form: Output) -> Result<Verdict> {
         return Ok(Verdict::Fine);
     }
     eprintln!("version {version} of the registry");
-    rows(&["from", "to", "class", "link", "issuer"], routes, form)
+    rows(&["from", "to", "class", "product", "link", "issuer"], routes, form)
 }
 
-fn row(state: &State, route: &Route) -> Value {
+/// A range as people see it.
+pub(super) fn row(state: &State, route: &Route) -> Value {
     let link = match route.target {
         RouteTarget::OnUs => None,
         RouteTarget::Link(link) => Some(link_name(state, link)),
     };
+    let registry = state.registry();
     json!({
-        "from": format!("{:019}", route.low), "to": format!("{:019}", route.high), "class": route.class,
+        "from": format!("{:019}", route.low), "to": format!("{:019}", route.high), "class": route.class.class,
+        "product": route.class.product.and_then(|index| registry.product(index)).map(|product| &product.code),
         "link": link, "issuer": route.issuer,
     })
 }
@@ -85,12 +89,32 @@ fn route(row: &Value, state: &State) -> Result<Route> {
     let text = |name: &str| row[name].as_str().with_context(|| format!("no {name:?}"));
     let (low, high) = (fill(text("from")?, '0')?, fill(text("to")?, '9')?);
     ensure!(low <= high, "\"from\" is above \"to\"");
-    let class: CardClass = serde_json::from_value(row["class"].clone()).context("\"class\"")?;
+    let class: Option<CardClass> = serde_json::from_value(row["class"].clone()).context("\"class\"")?;
+    let product: Option<ProductCode> =
+        serde_json::from_value(row["product"].clone()).context("\"product\"")?;
+    let class = kind(class, product.as_ref(), state)?;
     let target = match row["link"].as_str() {
         Some(name) => RouteTarget::Link(link_named(state, name)?),
         None => RouteTarget::OnUs,
     };
     Ok(Route { low, high, class, target, issuer: row["issuer"].as_u64().unwrap_or_default() })
+}
+
+/// What cards a range is of: the class follows from a product, and has to be named without one.
+fn kind(class: Option<CardClass>, product: Option<&ProductCode>, state: &State) -> Result<CardKind> {
+    let Some(code) = product else {
+        return Ok(class.context("name the class of the cards, or their product")?.into());
+    };
+    let registry = state.registry();
+    let index = registry.product_named(code);
+    let product = index.and_then(|index| registry.product(index));
+    let product =
+        product.with_context(|| format!("there is no product {code}: see `switchyard product list`"))?;
+    ensure!(
+        class.is_none_or(|class| class == product.class()),
+        "the class is not that of the product {code}: leave it out"
+    );
+    Ok(CardKind { class: product.class(), product: index })
 }
 
 /// The card numbers meant, left-aligned in 19 digits.

@@ -18,6 +18,7 @@ mod link_dialects;
 mod link_keys;
 mod message;
 mod operate;
+mod products;
 mod proofs;
 mod query;
 mod rate;

@@ -142,7 +142,7 @@ impl Core {
             })
             .collect();
         cases.extend(host.into_values().filter_map(|opened| {
-            let side_differs = match opened.card_class {
+            let side_differs = match opened.card_class.class {
                 CardClass::Debit | CardClass::Credit => domestic_differs,
                 CardClass::Foreign => foreign_differs,
             };

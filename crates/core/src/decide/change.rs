@@ -195,7 +195,7 @@ impl Core {
     }
 
     /// Records a change, or only says what it would be.
-    fn change(
+    pub(super) fn change(
         &mut self,
         fields: Vec<FieldChange>,
         record: Record,
@@ -257,10 +257,10 @@ fn shown(account: &BankAccount) -> String {
 
 /// What is another than before, in the order of being looked at.
 #[derive(Default)]
-struct Fields(Vec<FieldChange>);
+pub(super) struct Fields(pub(super) Vec<FieldChange>);
 
 impl Fields {
-    fn note(&mut self, field: &str, before: impl ToString, after: impl ToString) {
+    pub(super) fn note(&mut self, field: &str, before: impl ToString, after: impl ToString) {
         let (before, after) = (before.to_string(), after.to_string());
         if before != after {
             self.put(field, before, after);
@@ -275,6 +275,6 @@ fn is_line(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= LINE_CHARACTERS_MAX && !text.contains(char::is_control)
 }
 
-fn unfit<T>(what: &'static str, need: &'static str) -> Result<T, CommandError> {
+pub(super) fn unfit<T>(what: &'static str, need: &'static str) -> Result<T, CommandError> {
     Err(CommandError::Unfit { what, need })
 }

@@ -132,7 +132,7 @@ impl Core {
         if route.low > route.high {
             return Err(CommandError::Invalid { what: "route" });
         }
-        Ok(())
+        self.check_product_of(route)
     }
 
     /// The command without the version that it expects, when the registry is at that version.

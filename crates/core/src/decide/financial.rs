@@ -9,16 +9,17 @@ use crate::link_key::ZonePin;
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, AdviceReason, Amount, Billing, CardClass, CardRef, Entry, LinkIndex, Outcome, Record, ReplyFacts,
-    RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Timestamp, TransactionId,
-    TransactionKind, TransactionOpened, UpstreamRef,
+    Actor, AdviceReason, Amount, Billing, CardClass, CardKind, CardRef, Entry, LinkIndex, Outcome, Record,
+    ReplyFacts, RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Scheme, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// Where a transaction is decided, and what was found out on the way there.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) key: RequestKey,
-    pub(crate) class: CardClass,
+    /// Class and product.
+    pub(crate) card_kind: CardKind,
     pub(crate) issuer: u64,
     pub(crate) original: Option<TransactionId>,
     pub(crate) target: RouteTarget,
@@ -102,7 +103,10 @@ impl Core {
         let issuer =
             request.card.as_ref().and_then(|c| self.state.registry.route(&c.pan)).map_or(0, |r| r.issuer);
         match transaction.reply {
-            Some(facts) => out.reply(caller.origin, stored_reply(transaction, facts, issuer)),
+            Some(facts) => {
+                let scheme = self.state.scheme_of(transaction.opened.card_class);
+                out.reply(caller.origin, stored_reply(transaction, facts, issuer, scheme));
+            }
             None => match self.flight.upstream.get_mut(&id) {
                 Some(wait) => {
                     if !join(&mut wait.origins, caller.origin) {
@@ -172,7 +176,7 @@ impl Core {
         let route = request.card.as_ref().and_then(|c| self.state.registry.route(&c.pan));
         let mut plan = Plan {
             key: key_of(caller, request),
-            class: route.map_or(CardClass::Debit, |r| r.class),
+            card_kind: route.map_or(CardClass::Debit.into(), |r| r.class),
             issuer: route.map_or(0, |r| r.issuer),
             original: None,
             target: route.map_or(RouteTarget::OnUs, |r| r.target),
@@ -207,7 +211,7 @@ impl Core {
             let id = original::find(&self.state, &self.config, &plan.key, request)?;
             let original = self.state.transactions.get(id).expect("just found");
             plan.original = Some(id);
-            plan.class = original.opened.card_class;
+            plan.card_kind = original.opened.card_class;
             plan.card = plan.card.take().or_else(|| original.opened.card.clone());
             plan.target = original.opened.upstream.map_or(RouteTarget::OnUs, |u| RouteTarget::Link(u.link));
         } else {
@@ -220,6 +224,7 @@ impl Core {
             if !request.kind.is_advice() && expiry.is_some_and(|e| e.is_before(self.year_month(now))) {
                 return Err(ResponseCode::EXPIRED_CARD);
             }
+            self.product_in_order(plan.card_kind, request)?;
         }
         let seen = self.seen_asked(plan, request, now);
         if let Some(seen) = seen.as_ref().filter(|_| !request.kind.follows_another()) {
@@ -377,7 +382,7 @@ impl Core {
         let facts = self.facts(code, now);
         let issuer = plan.issuer;
         let opened = self.opened(request, plan, facts.rrn, None);
-        let echo = opened.echo;
+        let (echo, scheme) = (opened.echo, self.state.scheme_of(opened.card_class));
         let actor = Actor::Terminal(opened.key.terminal);
         let flagged = risk.as_ref().map(|_| opened.clone());
         let record = Record::Decided {
@@ -391,7 +396,8 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(risk, &opened, false, now, out);
         }
-        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, approved: None });
+        let reply =
+            Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, scheme, approved: None });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }
 
@@ -410,7 +416,7 @@ impl Core {
             kind: request.kind,
             amount: request.amount,
             card: plan.card,
-            card_class: plan.class,
+            card_class: plan.card_kind,
             original: plan.original,
             rrn,
             echo: request.echo,
@@ -449,7 +455,7 @@ pub(crate) fn key_of(caller: &Caller, request: &Financial) -> RequestKey {
 }
 
 /// The stored answer of a transaction.
-fn stored_reply(transaction: &Transaction, facts: ReplyFacts, issuer: u64) -> Reply {
-    let approved = transaction.approved_part();
-    Reply::recorded(&facts, ReplyBody::Financial { facts, echo: transaction.opened.echo, issuer, approved })
+fn stored_reply(transaction: &Transaction, facts: ReplyFacts, issuer: u64, scheme: Scheme) -> Reply {
+    let (echo, approved) = (transaction.opened.echo, transaction.approved_part());
+    Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, scheme, approved })
 }

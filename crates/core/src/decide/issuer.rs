@@ -121,7 +121,7 @@ impl Core {
             facts.auth_code = told.or_else(|| Some(auth_code(opened.id)));
         }
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
-        let echo = opened.echo;
+        let (echo, scheme) = (opened.echo, self.state.scheme_of(opened.card_class));
         let actor = Actor::Terminal(opened.key.terminal);
         let finding = plan.risk.take();
         let flagged = finding.as_ref().map(|_| opened.clone());
@@ -130,7 +130,7 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }
-        let body = ReplyBody::Financial { facts, echo, issuer, approved: None };
+        let body = ReplyBody::Financial { facts, echo, issuer, scheme, approved: None };
         let reply = Reply { chip: request.chip_answer.clone(), ..Reply::recorded(&facts, body) };
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
     }

@@ -16,6 +16,7 @@ mod offer;
 mod order;
 mod original;
 mod postings;
+mod product;
 mod restart;
 mod reversal;
 mod risk;

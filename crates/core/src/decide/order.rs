@@ -69,6 +69,10 @@ impl Core {
             Order::BlockCards { cards, reason } => self.block_cards(&cards, &reason, &mut desk),
             Order::UnblockCard { card, reason } => self.unblock_card(card, reason, &mut desk),
             Order::RemoveRoute { low, high, reason } => self.remove_route(low, high, reason, &mut desk),
+            Order::AddProduct { product, reason } => self.add_product(product, reason, &mut desk),
+            Order::ChangeProduct { product, change, reason, dry_run } => {
+                self.change_product(&product, change, Change { dry_run, reason }, &mut desk)
+            }
             Order::SetDownload { download } => self.set_download(download, &mut desk),
             Order::RemoveDownload { kind, name, reason } => {
                 self.remove_download(kind, name, reason, &mut desk)

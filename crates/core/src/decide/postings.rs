@@ -91,7 +91,7 @@ pub(crate) fn movement(
         kind: opened.kind,
         gain: standing_gain == gain,
         amount: opened.amount,
-        card_class: opened.card_class,
+        card_class: opened.card_class.class,
         priced_at,
     })
 }

@@ -57,20 +57,22 @@ impl Core {
             stan: reversal.stan,
             class: MessageClass::Reversal,
         };
-        let issuer = 0;
-        if let Some(Known::Reversal(position)) = self.state.requests.get(&key) {
-            let taken = *self.state.requests.reversal(position).expect("indexed when it was taken");
-            if taken.fingerprint != reversal.fingerprint {
-                return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
-            }
-            let body = ReplyBody::Financial { facts: taken.reply, echo: taken.echo, issuer, approved: None };
-            return out.reply(caller.origin, Reply::recorded(&taken.reply, body));
-        }
         let original_key = RequestKey { class: reversal.original_class, ..key };
         let id = match self.state.requests.get(&original_key) {
             Some(Known::Transaction(id)) => Some(id),
             Some(Known::Reversal(_)) | None => None,
         };
+        let issuer = 0;
+        let scheme = self.state.scheme_of_original(id);
+        if let Some(Known::Reversal(position)) = self.state.requests.get(&key) {
+            let taken = *self.state.requests.reversal(position).expect("indexed when it was taken");
+            if taken.fingerprint != reversal.fingerprint {
+                return out.refuse(caller.origin, ResponseCode::ORIGINAL_NOT_FOUND);
+            }
+            let (facts, echo) = (taken.reply, taken.echo);
+            let body = ReplyBody::Financial { facts, echo, issuer, scheme, approved: None };
+            return out.reply(caller.origin, Reply::recorded(&taken.reply, body));
+        }
         self.cancel_pin_work(&original_key);
         let original = id.and_then(|id| self.state.transactions.get(id));
         // A generic terminal may mean what it made at another moment under this number: then it is not this.
@@ -103,7 +105,7 @@ impl Core {
         if let Some(case) = case {
             self.emit(case, Actor::Switch, now, out);
         }
-        let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer, approved: None };
+        let body = ReplyBody::Financial { facts, echo: reversal.echo, issuer, scheme, approved: None };
         out.reply(caller.origin, Reply::recorded(&facts, body));
         self.hurry(saf.as_ref(), now, out);
     }

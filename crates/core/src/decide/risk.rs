@@ -23,7 +23,7 @@ impl Core {
             kind: request.kind,
             merchant: plan.key.merchant,
             terminal: plan.key.terminal,
-            class: plan.class,
+            card_kind: plan.card_kind,
             card: plan.card.as_ref().map(|card| card.hash),
             amount: request.amount,
             entry_mode: request.echo.entry_mode,

@@ -247,7 +247,7 @@ impl State {
         at: Timestamp,
         turns: &mut Turns,
     ) -> RouteTarget {
-        let seen = RiskSeen { class: route.class, ..self.seen(opened, at) };
+        let seen = RiskSeen { card_kind: route.class, ..self.seen(opened, at) };
         let links = Links { healthy: &|_| true, prefer: None, turns };
         let Way { target, turn } = way(rules, &seen, route.issuer, route.target, links);
         turns.take(turn);

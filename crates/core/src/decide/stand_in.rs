@@ -63,6 +63,7 @@ impl Core {
         let saf = self.saf_entry(SafKind::Advice, opened.id, upstream, ReversalReason::Other);
         let movement = postings::movement(&opened, true, self.priced_at(&opened, now));
         let (echo, actor) = (opened.echo, Actor::Terminal(opened.key.terminal));
+        let scheme = self.state.scheme_of(opened.card_class);
         let flagged = finding.as_ref().map(|_| opened.clone());
         let id = opened.id;
         self.emit(
@@ -76,7 +77,8 @@ impl Core {
         if let Some(opened) = flagged {
             self.flag(finding, &opened, true, now, out);
         }
-        let reply = Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, approved: None });
+        let reply =
+            Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer, scheme, approved: None });
         origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));
         self.hurry(Some(&saf), now, out);
     }

@@ -264,7 +264,8 @@ impl Core {
                 .filter(|transaction| transaction.outcome == Outcome::Approved)
                 .and_then(Transaction::approved_part);
             let (echo, issuer) = (opened.echo, wait.issuer);
-            let body = ReplyBody::Financial { facts: reply, echo, issuer, approved };
+            let scheme = self.state.scheme_of(opened.card_class);
+            let body = ReplyBody::Financial { facts: reply, echo, issuer, scheme, approved };
             let chip = wait.chip.filter(|_| reply.code != ResponseCode::NO_ISSUER_ANSWER);
             let reply = Reply { chip, ..Reply::recorded(&reply, body) };
             wait.origins.iter().for_each(|origin| out.reply(*origin, reply.clone()));

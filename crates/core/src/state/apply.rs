@@ -102,9 +102,11 @@ impl State {
             | Record::CardBlocked { .. }
             | Record::CardUnblocked { .. }
             | Record::RouteRemoved { .. } => self.apply_order(stamped),
-            Record::LinkChanged { .. } | Record::MerchantChanged { .. } | Record::TerminalChanged { .. } => {
-                self.apply_change(stamped)
-            }
+            Record::LinkChanged { .. }
+            | Record::MerchantChanged { .. }
+            | Record::TerminalChanged { .. }
+            | Record::ProductAdded { .. }
+            | Record::ProductChanged { .. } => self.apply_change(stamped),
             Record::Genesis { .. }
             | Record::KeyInstalled { .. }
             | Record::CardKeysShredded { .. }
@@ -336,7 +338,7 @@ impl State {
                 if let Some(batch) = self.batches.get_mut(opened.key.terminal)
                     && batch.number == opened.key.batch
                 {
-                    batch.count(opened.kind, opened.card_class, opened.amount.minor);
+                    batch.count(opened.kind, opened.card_class.class, opened.amount.minor);
                 }
             }
             // Until an unknown outcome is known, what it may have taken stays taken.
@@ -449,7 +451,7 @@ impl State {
         if let Some(batch) = self.batches.get_mut(opened.key.terminal)
             && batch.number == opened.key.batch
         {
-            batch.uncount(opened.kind, opened.card_class, opened.amount.minor);
+            batch.uncount(opened.kind, opened.card_class.class, opened.amount.minor);
         }
         self.claim(&opened, false)?;
         if let Some(why) = self.transactions.get(id).and_then(|t| t.advice) {

@@ -2,7 +2,7 @@
 
 use crate::state::apply::missing_number;
 use crate::state::{ApplyError, Registry, State};
-use switchyard_domain::{LinkIndex, LinkSettings, Record, Stamped, TerminalIndex, TerminalSettings};
+use switchyard_domain::{LinkIndex, LinkSettings, Product, Record, Stamped, TerminalIndex, TerminalSettings};
 
 impl Registry {
     /// What of a link can be changed.
@@ -88,6 +88,16 @@ impl State {
                 registry.merchant(owner).ok_or(missing_number("merchant", u64::from(owner.0)))?;
                 let changed = registry.change_terminal(*terminal, &change.after);
                 changed.ok_or(missing_number("terminal", u64::from(terminal.0)))
+            }
+            Record::ProductAdded { product, .. } => {
+                registry.products.push(Product::clone(product));
+                Ok(())
+            }
+            Record::ProductChanged { product, change, .. } => {
+                let missing = missing_number("product", u64::from(product.0));
+                let known = registry.products.get_mut(usize::from(product.0)).ok_or(missing)?;
+                known.terms.clone_from(&change.after);
+                Ok(())
             }
             _ => unreachable!("only changes come here"),
         }

@@ -112,7 +112,7 @@ impl State {
             kind: opened.kind,
             merchant: key.merchant,
             terminal: key.terminal,
-            class: opened.card_class,
+            card_kind: opened.card_class,
             card: opened.card.as_ref().map(|card| card.hash),
             amount: opened.amount,
             entry_mode: opened.echo.entry_mode,

@@ -51,7 +51,7 @@ mod tests {
     use switchyard_domain::{CardClass, RouteTarget};
 
     fn route(low: u64, high: u64) -> Route {
-        Route { low, high, class: CardClass::Debit, target: RouteTarget::OnUs, issuer: 0 }
+        Route { low, high, class: CardClass::Debit.into(), target: RouteTarget::OnUs, issuer: 0 }
     }
 
     proptest! {

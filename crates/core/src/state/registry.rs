@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 use switchyard_book::Sharded;
 use switchyard_domain::{
     BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyMessage, KeyName, KeyOffer, KeyRecord, KeyUse,
-    Link, LinkIndex, LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, ReplyFacts, Route,
-    Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp, WorkingKeys,
+    Link, LinkIndex, LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, Product, ProductCode,
+    ProductIndex, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp,
+    WorkingKeys,
 };
 
 /// A terminal with what its sign-on gave it.
@@ -85,6 +86,8 @@ pub struct Registry {
     pub(crate) cards: Vec<IssuedCard>,
     pub(crate) card_by_hash: Sharded<CardHash, u32>,
     pub(crate) fee_plans: Vec<FeePlan>,
+    /// Card products, by number.
+    pub(crate) products: Vec<Product>,
     /// The hot-card list.
     pub(crate) blocked: Sharded<CardHash, BlockCause>,
     /// Counts the changes of what operators register, so that one who decides on what is out of date is told.
@@ -161,6 +164,18 @@ impl Registry {
     /// Every version of every fee plan, in the order in which they were set.
     pub fn fee_plans(&self) -> &[FeePlan] {
         &self.fee_plans
+    }
+    /// Every card product, in the order in which they were added.
+    pub fn products(&self) -> impl Iterator<Item = (ProductIndex, &Product)> {
+        self.products.iter().zip(0..).map(|(product, index)| (ProductIndex(index), product))
+    }
+    /// A card product by its number.
+    pub fn product(&self, index: ProductIndex) -> Option<&Product> {
+        self.products.get(usize::from(index.0))
+    }
+    /// The card product of this code.
+    pub fn product_named(&self, code: &ProductCode) -> Option<ProductIndex> {
+        self.products().find(|(_, product)| product.code == *code).map(|(index, _)| index)
     }
     /// Whether a terminal is signed on; `None` for one that is not registered.
     pub fn is_signed_on(&self, index: TerminalIndex) -> Option<bool> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use switchyard_book::{SHARDS, Sharded};
 use switchyard_domain::{
-    Amount, BusinessDate, CardClass, CardHash, Currency, MerchantIndex, RISK_SLIDING_MAX, RiskRule,
+    Amount, BusinessDate, CardClass, CardHash, CardKind, Currency, MerchantIndex, RISK_SLIDING_MAX, RiskRule,
     RiskRules, RiskSubject, RiskTest, RiskWindow, Scope, StandInRules, TerminalIndex, Timestamp,
     TransactionId, TransactionKind,
 };
@@ -20,7 +20,7 @@ pub(crate) struct Seen {
     pub(crate) kind: TransactionKind,
     pub(crate) merchant: MerchantIndex,
     pub(crate) terminal: TerminalIndex,
-    pub(crate) class: CardClass,
+    pub(crate) card_kind: CardKind,
     pub(crate) card: Option<CardHash>,
     pub(crate) amount: Amount,
     /// DE 22.
@@ -348,8 +348,8 @@ fn meter(rule: &RiskRule, of: RiskSubject, seen: &Seen) -> Option<Meter> {
         RiskSubject::Terminal => Owner::Terminal(seen.terminal),
         RiskSubject::Card => Owner::Card(seen.card?),
         RiskSubject::CardAtMerchant => Owner::CardAtMerchant(seen.card?, seen.merchant),
-        RiskSubject::ClassAtMerchant => Owner::ClassAtMerchant(seen.class, seen.merchant),
-        RiskSubject::Class => Owner::Class(seen.class),
+        RiskSubject::ClassAtMerchant => Owner::ClassAtMerchant(seen.card_kind.class, seen.merchant),
+        RiskSubject::Class => Owner::Class(seen.card_kind.class),
     };
     let minor = if matches!(rule.test, RiskTest::SameAmount { .. }) { seen.amount.minor } else { 0 };
     let amounts = matches!(rule.test, RiskTest::Sum { .. } | RiskTest::SameAmount { .. });
@@ -378,7 +378,7 @@ pub(crate) fn about(scope: &Scope, seen: &Seen) -> bool {
     minutes
         && among(&scope.merchants, &seen.merchant)
         && among(&scope.terminals, &seen.terminal)
-        && among(&scope.classes, &seen.class)
+        && (scope.classes.is_empty() || scope.classes.iter().any(|group| group.holds(seen.card_kind)))
         && among(&scope.kinds, &seen.kind)
         && within(&scope.mcc, seen.around.mcc)
         && within(&scope.areas, seen.around.area)

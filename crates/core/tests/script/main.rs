@@ -26,6 +26,7 @@ mod offers;
 mod on_us;
 mod orders;
 mod partial;
+mod products;
 mod restart;
 mod reversal;
 mod risk;

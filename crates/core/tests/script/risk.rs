@@ -140,8 +140,8 @@ fn a_rule_is_about_what_its_scope_says() {
     for (name, scope, ask, code) in [
         ("any", about(), Ask::sale(10, 5), "61"),
         ("kind", Scope { kinds: vec![TransactionKind::PreAuth], ..about() }, Ask::sale(10, 5), "00"),
-        ("class", Scope { classes: vec![CardClass::Foreign], ..about() }, Ask::sale_b(10, 5), "61"),
-        ("other class", Scope { classes: vec![CardClass::Foreign], ..about() }, Ask::sale(10, 5), "00"),
+        ("class", Scope { classes: vec![CardGroup::Foreign], ..about() }, Ask::sale_b(10, 5), "61"),
+        ("other class", Scope { classes: vec![CardGroup::Foreign], ..about() }, Ask::sale(10, 5), "00"),
         ("mcc", Scope { mcc: vec![(5800, 5899)], ..about() }, Ask::sale(10, 5), "61"),
         ("other mcc", Scope { mcc: vec![(7995, 7995)], ..about() }, Ask::sale(10, 5), "00"),
         ("area", Scope { areas: vec![(0, 0)], ..about() }, Ask::sale(10, 5), "61"),

@@ -660,7 +660,13 @@ pub(crate) fn link_named(name: &str) -> Link {
 }
 pub(crate) fn route(prefix: u64, class: CardClass, target: RouteTarget) -> Route {
     let unit = 10_u64.pow(15);
-    Route { low: prefix * unit, high: prefix * unit + (unit - 1), class, target, issuer: prefix }
+    Route {
+        low: prefix * unit,
+        high: prefix * unit + (unit - 1),
+        class: class.into(),
+        target,
+        issuer: prefix,
+    }
 }
 pub(crate) fn issue(pan: &str, expiry: &str, balance_minor: u64) -> Command {
     let card = CardIssued {

@@ -358,7 +358,7 @@ impl Model {
             if told.outcome != Outcome::Approved || (key.terminal, key.batch) != (terminal, batch) {
                 continue;
             }
-            let sums = match told.opened.card_class {
+            let sums = match told.opened.card_class.class {
                 CardClass::Foreign => &mut totals.foreign,
                 CardClass::Debit | CardClass::Credit => &mut totals.domestic,
             };

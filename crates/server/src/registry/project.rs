@@ -146,8 +146,9 @@ fn altered(tree: &mut Tree<'_>, record: Record, broken: Trouble) -> Result<(), T
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
 /// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], from [`Record::TerminalKeyOffered`] to
-/// [`Record::TerminalKeyWithdrawn`], from [`Record::LinkChanged`] to [`Record::TerminalChanged`], and [`Record::LinkKeyChanged`].
-const VARIANTS: [RangeInclusive<u32>; 6] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82, 84..=84];
+/// [`Record::TerminalKeyWithdrawn`], from [`Record::LinkChanged`] to [`Record::TerminalChanged`], and
+/// [`Record::LinkKeyChanged`].
+const VARIANTS: [RangeInclusive<u32>; 6] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82, 86..=86];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {
@@ -277,7 +278,8 @@ mod tests {
     #[test]
     fn the_projection_wants_what_it_applies() {
         let reason = || "because".parse().unwrap();
-        let route = Route { low: 1, high: 2, class: CardClass::Debit, target: RouteTarget::OnUs, issuer: 1 };
+        let route =
+            Route { low: 1, high: 2, class: CardClass::Debit.into(), target: RouteTarget::OnUs, issuer: 1 };
         let order = TerminalOrder::Disable;
         let key = KeyRecord { wrapped: WrappedKey("D".into()), check_value: [0; 4] };
         let line = LineKey { wrapped: vec![0; 20], proof: [0; 8] };

@@ -113,7 +113,7 @@ fn commands(tools: &Tools, link: Option<String>, answer_timeout_ms: u32) -> Resu
     let range = |prefix: u64, target| Route {
         low: prefix * 10_u64.pow(13),
         high: (prefix + 1) * 10_u64.pow(13) - 1,
-        class: CardClass::Debit,
+        class: CardClass::Debit.into(),
         target,
         issuer: 3_080_000,
     };

@@ -134,7 +134,7 @@ impl Log {
             kind,
             amount: Amount::new(amount, Currency::CNY),
             card: None,
-            card_class: sale.class,
+            card_class: sale.class.into(),
             original,
             rrn: self.rrn(),
             echo: ECHO,

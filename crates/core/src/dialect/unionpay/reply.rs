@@ -12,8 +12,6 @@ use switchyard_wire::{BuildError, Builder, De, Dialect, Message};
 
 /// Elements of an answer that only says no, as far as the request had them.
 const REFUSED: &[De] = &[3, 4, 11, 25, 39, 41, 42, 49, 60];
-/// DE 63 of an approved transaction: the card scheme.
-const SCHEME: &str = "CUP";
 /// DE 37 where nothing is recorded.
 const NO_REFERENCE: &[u8] = b"000000000000";
 /// Digits of UnionPay's institution codes: shorter numbers had leading zeros.
@@ -257,7 +255,9 @@ impl Source<'_, '_, '_> {
     }
     fn scheme(&self, builder: &mut Builder<'_, '_>) -> Result<(), BuildError> {
         match &self.reply.body {
-            ReplyBody::Financial { .. } if self.reply.code.is_approval() => builder.text(63, SCHEME)?,
+            ReplyBody::Financial { scheme, .. } if self.reply.code.is_approval() => {
+                builder.text(63, scheme.code())?
+            }
             ReplyBody::BatchTotals { .. } => builder.echo(self.request, 63)?,
             ReplyBody::Refused
             | ReplyBody::Financial { .. }

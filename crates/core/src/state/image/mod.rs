@@ -24,13 +24,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
     Amount, AuthCode, BusinessDate, ChipData, FeePlan, KeyName, KeyOffer, KeyRecord, Link, LinkMode,
-    MerchantIndex, RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules,
+    MerchantIndex, Product, RiskRules, Route, RoutingRules, SafEntry, SafId, ScriptReport, StandInRules,
     TerminalIndex, Timestamp, TransactionId,
 };
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 11;
+pub const FORMAT: u32 = 12;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
@@ -45,7 +45,7 @@ pub enum SectionKind {
     Merchants = 2,
     /// Terminals with their working keys.
     Terminals = 3,
-    /// Links, routes, keys, fee plans.
+    /// Links, routes, keys, fee plans, card products.
     Terms = 4,
     /// Cards of the embedded issuer.
     Cards = 5,
@@ -208,6 +208,7 @@ struct Terms {
     offers: BTreeMap<TerminalIndex, KeyOffer>,
     lmk: Option<[u8; 4]>,
     merchant_changes: u64,
+    products: Vec<Product>,
 }
 
 /// The order of fields is the format.

@@ -297,6 +297,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         offers,
         lmk,
         merchant_changes,
+        products,
     } = terms;
     if [link_modes.len(), link_terms.len()] != [links.len(); 2] {
         return None;
@@ -315,6 +316,7 @@ fn take_terms(registry: &mut Registry, terms: Terms) -> Option<()> {
         offers,
         lmk,
         merchant_changes,
+        products,
         ..before
     };
     Some(())

@@ -102,6 +102,7 @@ impl State {
             offers: registry.offers.clone(),
             lmk: registry.lmk,
             merchant_changes: registry.merchant_changes,
+            products: registry.products.clone(),
         };
         one(SectionKind::Head, pack(&self.head()))
             .chain(list(SectionKind::Merchants, &registry.merchants))

@@ -65,7 +65,7 @@ fn opened(kind: TransactionKind) -> TransactionOpened {
         kind,
         amount: Amount::new(1_250, Currency::CNY),
         card: None,
-        card_class: CardClass::Debit,
+        card_class: CardClass::Debit.into(),
         original: None,
         rrn: "231115000042".parse().unwrap(),
         echo,

@@ -420,7 +420,10 @@ fn financial_reply(code: &str, approved: Option<u64>) -> Reply {
     };
     let approved = approved.map(|minor| Amount::new(minor, Currency::CNY));
     let facts = facts(code);
-    Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer: 0, approved })
+    Reply::recorded(
+        &facts,
+        ReplyBody::Financial { facts, echo, issuer: 0, scheme: switchyard_domain::Scheme::Cup, approved },
+    )
 }
 
 /// The answer to `ask`, and whether it has a MAC.

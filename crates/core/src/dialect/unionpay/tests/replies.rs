@@ -7,7 +7,7 @@ use crate::effect::{Reply, ReplyBody};
 use std::cell::RefCell;
 use switchyard_domain::{
     AcquirerId, Amount, BatchNumber, BatchSums, BatchTotals, BatchVerdict, BusinessDate, Currency, Echo,
-    ReplyFacts, Side, Timestamp, TransactionKind as Kind, UtcOffset,
+    ReplyFacts, Scheme, Side, Timestamp, TransactionKind as Kind, UtcOffset,
 };
 
 /// 2023-11-15 06:13:20 in China.
@@ -44,6 +44,7 @@ fn reply(expected: Expected, request: &Request, code: ResponseCode) -> Reply {
             facts,
             echo: echo_of(&request.body()).unwrap(),
             issuer: 3_090_000,
+            scheme: Scheme::Vis,
             approved: None,
         },
         Expected::SignOn => ReplyBody::SignOn { facts, batch: batch(727), key_block: vec![0xAB; 40] },
@@ -135,7 +136,14 @@ fn values_of_a_financial_reply() {
     assert_eq!(text(44), "03090000   48021560   ");
     assert_eq!((text(14), text(25), text(49)), ("3012".into(), "00".into(), "156".into()));
     assert_eq!((text(53), text(60)), ("2600000000000000".into(), "2200000300050".into()));
-    assert_eq!(text(63), "CUP");
+    assert_eq!(text(63), "VIS");
+    for scheme in Scheme::ALL {
+        let mut reply = reply(expected, &request, CODE);
+        let ReplyBody::Financial { scheme: of_card, .. } = &mut reply.body else { panic!() };
+        *of_card = scheme;
+        let bytes = written(&request.bytes(), &reply, None, None);
+        assert_eq!(parse(&bytes).text(63).unwrap(), scheme.code());
+    }
     let expected = Expected::Financial(Kind::BalanceInquiry);
     let request = expected.request();
     let bytes = written(&request.bytes(), &reply(expected, &request, CODE), None, None);
@@ -150,7 +158,13 @@ fn the_card_of_an_enciphered_track_is_handed_in() {
     let packed = draft.encrypted_track().unwrap().to_vec();
     draft.set_track(&packed).unwrap();
     let Ok(Body::Financial(financial)) = into_body(draft) else { panic!() };
-    let body = ReplyBody::Financial { facts: facts(CODE), echo: financial.echo, issuer: 0, approved: None };
+    let body = ReplyBody::Financial {
+        facts: facts(CODE),
+        echo: financial.echo,
+        issuer: 0,
+        scheme: Scheme::Cup,
+        approved: None,
+    };
     let reply = Reply { code: CODE, body, requirement: 0, chip: None };
     let bytes = written(&request.bytes(), &reply, None, None);
     assert!(!parse(&bytes).has(2), "what is enciphered is no card number");
