@@ -428,29 +428,7 @@ pub(crate) struct SimHsm {
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum SimCommand {
     /// Issuer hosts of the world's links, until Ctrl-C.
-    Issuer {
-        /// Only this link.
-        #[arg(long, value_name = "NAME")]
-        link: Option<String>,
-        /// Speak this dialect instead of the link's own, as `dialect list` names it.
-        #[arg(long, value_name = "NAME")]
-        dialect: Option<String>,
-        /// Delimit frames like this instead of as the link does, as `decode --frame` names it.
-        #[arg(long, value_name = "KIND")]
-        framing: Option<String>,
-        /// Answers that are lost after the request was processed, per mille.
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        drop_per_mille: u16,
-        /// Scripts: of a thousand chips that ask, so many get one in the answer.
-        #[arg(long, default_value_t = 0, value_name = "N")]
-        script_per_mille: u16,
-        /// Repeat no more of the elements that links match by (3, 7, 11, 12, 32, 37, 41) than these.
-        #[arg(long, value_name = "ELEMENTS")]
-        echo: Option<MatchKeys>,
-        /// File that gets a line for each effect: what was posted, and again when it was reversed.
-        #[arg(long, value_name = "FILE")]
-        journal: Option<PathBuf>,
-    },
+    Issuer(SimIssuer),
     /// A hardware security module with the payShield command set, until Ctrl-C. Its first start makes its
     /// local master key and the transport key that the switch finds beside its own keys.
     Hsm(SimHsm),
@@ -471,6 +449,34 @@ pub(crate) enum SimCommand {
         #[arg(long, default_value_t = 4)]
         connections: usize,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SimIssuer {
+    /// Only this link.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) link: Option<String>,
+    /// Speak this dialect instead of the link's own, as `dialect list` names it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dialect: Option<String>,
+    /// Delimit frames like this instead of as the link does, as `decode --frame` names it.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) framing: Option<String>,
+    /// Answers that are lost after the request was processed, per mille.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) drop_per_mille: u16,
+    /// Scripts: of a thousand chips that ask, so many get one in the answer.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) script_per_mille: u16,
+    /// Send the switch another PIN key so often, milliseconds; 0: never. One that it has not answered is sent again.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    pub(crate) new_key_ms: u64,
+    /// Repeat no more of the elements that links match by (3, 7, 11, 12, 32, 37, 41) than these.
+    #[arg(long, value_name = "ELEMENTS")]
+    pub(crate) echo: Option<MatchKeys>,
+    /// File that gets a line for each effect: what was posted, and again when it was reversed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use switchyard_core::Command;
+use switchyard_core::{Command, Order};
 use switchyard_domain::{
-    BusinessDate, CardClass, CardIssued, Currency, FeePlan, KeyUse, Link, LinkDialect, LinkIndex,
+    BusinessDate, CardClass, CardIssued, Currency, FeePlan, KeyUse, Link, LinkDialect, LinkIndex, LinkOrder,
     MerchantIndex, Pan, Route, RouteTarget, Terminal, UtcOffset,
 };
 use switchyard_keys::lmk::{Lmk, aes_kcv};
@@ -19,7 +19,7 @@ use switchyard_keys::pin::{self, Pin};
 use switchyard_keys::{KeyError, SecretBytes, TdesCipher, components};
 use switchyard_server::config::{Config, HsmBackend};
 use switchyard_server::{InitPlan, SOFTWARE_NOTICE, Tools, initialise, initialise_under};
-use switchyard_simulator::world::{DemoCard, DemoSize, DemoWorld, KeySource};
+use switchyard_simulator::world::{DemoCard, DemoKey, DemoLink, DemoSize, DemoWorld, KeySource};
 
 /// Where the demo world stands in a data directory.
 pub(crate) fn world_path(data: &Path) -> PathBuf {
@@ -181,6 +181,9 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
             pin_key: tools.keys.wrap(KeyUse::ZonePin, link.zpk.des().expose())?,
             answer_timeout_ms: ANSWER_TIMEOUT_MS,
         })));
+        if let Some(transport) = &link.transport {
+            agree(tools, (link, transport), index, out)?;
+        }
         let issuer = HARBOUR_INSTITUTION + u64::from(index);
         out.extend(link.routes.iter().map(|r| {
             let target = RouteTarget::Link(LinkIndex(index));
@@ -201,6 +204,23 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
         target: RouteTarget::OnUs,
         issuer: OWN_INSTITUTION,
     }));
+    Ok(())
+}
+
+/// A link's PIN keys may come over the line, under a transport key that its host has.
+fn agree(
+    tools: &Tools,
+    (link, transport): (&DemoLink, &DemoKey),
+    index: u16,
+    out: &mut Vec<Command>,
+) -> Result<(), KeyError> {
+    let owner = TRANSPORT_FIRST + u32::from(index);
+    let name = switchyard_domain::KeyName { usage: KeyUse::Transport, owner };
+    let key = tools.keys.wrap(KeyUse::Transport, transport.des().expose())?;
+    out.push(Command::InstallKey { name, key });
+    let reason = "as agreed with its issuer".parse().map_err(|_| KeyError::Input("reason"))?;
+    let (link, what) = (link.name.clone(), LinkOrder::KeyUnder(Some(owner)));
+    out.push(Command::Order(Order::Link { link, what, reason }));
     Ok(())
 }
 
@@ -261,3 +281,5 @@ const PVV_KEY_INDEX: u8 = 1;
 /// Institution codes for DE 44.
 const OWN_INSTITUTION: u64 = 1_020_000;
 const HARBOUR_INSTITUTION: u64 = 3_010_000;
+/// Number of the first link's transport key: those below are for whoever tries ceremonies out.
+const TRANSPORT_FIRST: u32 = 9_001;

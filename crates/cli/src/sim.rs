@@ -1,13 +1,13 @@
 //! `sim issuer`, `sim terminals` and `sim hsm`: the other sides of the demo world.
 
-use crate::arguments::{Output, SimCommand, SimHsm, SimTerminals};
+use crate::arguments::{Output, SimCommand, SimHsm, SimIssuer, SimTerminals};
 use crate::init::world_path;
 use crate::{Verdict, output};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
-use switchyard_domain::{LinkDialect, MatchKeys, TerminalDialect};
+use switchyard_domain::{LinkDialect, TerminalDialect};
 use switchyard_keys::SecretBytes;
 use switchyard_keys::lmk::{KeyAlgorithm, KeyAttributes, KeyUsage, Lmk};
 use switchyard_server::config::{KeyFiles, Profile};
@@ -28,16 +28,7 @@ pub(crate) fn run(command: &SimCommand, data: &Path, form: Output) -> Result<Ver
         .with_context(|| format!("{}: make it with `switchyard init --demo`", world_path(data).display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        SimCommand::Issuer { link, dialect, framing, drop_per_mille, script_per_mille, echo, journal } => {
-            let speech = (dialect.as_deref(), framing.as_deref());
-            runtime.block_on(issuers(
-                &world,
-                link.as_deref(),
-                speech,
-                (*drop_per_mille, *script_per_mille, *echo),
-                journal.as_deref(),
-            ))
-        }
+        SimCommand::Issuer(options) => runtime.block_on(issuers(&world, options)),
         SimCommand::Hsm(_) => unreachable!("it needs no world and has been run"),
         SimCommand::Terminals(options) => {
             let speech = speech(options)?;
@@ -130,23 +121,18 @@ async fn hsm(options: &SimHsm, data: &Path) -> Result<Verdict> {
     Ok(Verdict::Fine)
 }
 
-async fn issuers(
-    world: &DemoWorld,
-    only: Option<&str>,
-    (dialect, framing): (Option<&str>, Option<&str>),
-    (drop_per_mille, scripts_per_mille, echoes): (u16, u16, Option<MatchKeys>),
-    journal: Option<&Path>,
-) -> Result<Verdict> {
+async fn issuers(world: &DemoWorld, options: &SimIssuer) -> Result<Verdict> {
     let mut hosts = Vec::new();
-    for link in world.links.iter().filter(|l| only.is_none_or(|name| l.name == name)) {
+    for link in world.links.iter().filter(|l| options.link.as_ref().is_none_or(|name| l.name == *name)) {
         let mut config = IssuerConfig::from_world(world, &link.name)?;
-        config.faults = IssuerFaults { drop_reply_per_mille: drop_per_mille, ..IssuerFaults::default() };
-        (config.echoes, config.scripts_per_mille) = (echoes, scripts_per_mille);
-        config.journal = journal.map(Path::to_path_buf);
-        if let Some(name) = dialect {
+        config.faults =
+            IssuerFaults { drop_reply_per_mille: options.drop_per_mille, ..IssuerFaults::default() };
+        (config.echoes, config.scripts_per_mille) = (options.echo, options.script_per_mille);
+        config.journal.clone_from(&options.journal);
+        if let Some(name) = &options.dialect {
             config.dialect = LinkDialect::named(name).with_context(|| format!("--dialect {name} is none"))?;
         }
-        if let Some(name) = framing {
+        if let Some(name) = &options.framing {
             config.framing = name.parse().context("--framing")?;
         }
         let speech = config.dialect.name();
@@ -160,14 +146,33 @@ async fn issuers(
             world.links.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(", ")
         );
     }
-    tokio::signal::ctrl_c().await?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended?,
+        failed = send_keys(&hosts, options.new_key_ms) => failed?,
+    }
     for host in hosts {
-        let counts = host.counts();
+        let (counts, keys) = (host.counts(), host.key_changes());
         let ledger = host.stop().await;
         let (scripts, results) = (counts.scripts, counts.script_results);
-        eprintln!("stopped with {} entries, {scripts} scripts sent, {results} results heard", ledger.len());
+        eprintln!(
+            "stopped with {} entries, {scripts} scripts sent, {results} results heard, {keys} PIN keys changed",
+            ledger.len()
+        );
     }
     Ok(Verdict::Fine)
+}
+
+/// Sends other PIN keys every so often, for ever; with 0 never.
+async fn send_keys(hosts: &[IssuerHost], every_ms: u64) -> Result<()> {
+    if every_ms == 0 {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(Duration::from_millis(every_ms)).await;
+        for host in hosts {
+            host.send_key()?;
+        }
+    }
 }
 
 /// The report of a fleet.

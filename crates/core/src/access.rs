@@ -7,7 +7,7 @@ use crate::input::Command;
 use crate::key::KeyCommand;
 use crate::order::Order;
 use crate::user::UserCommand;
-use switchyard_domain::{Actor, KeyMove, KeyUse, Role, UserName};
+use switchyard_domain::{Actor, KeyMove, KeyUse, LinkOrder, Role, UserName};
 
 macro_rules! acts {
     ($($(#[$doc:meta])* $act:ident = $name:literal: [$($role:ident)*];)*) => {
@@ -132,6 +132,10 @@ acts! {
     ExportKey = "export-key": [Admin KeyCustodian];
     /// A key comes in under one.
     ImportKey = "import-key": [Admin KeyCustodian];
+    /// Under which transport key a link's PIN keys may come over the line.
+    AgreeLinkKeys = "agree-link-keys": [Admin KeyCustodian];
+    /// Asks a link's host for another PIN key.
+    RenewLinkKey = "renew-link-key": [Admin Operator KeyCustodian];
     /// A terminal gets another master key.
     InjectKey = "inject-key": [Admin Operator KeyCustodian];
     /// A terminal may fetch another master key over the line.
@@ -207,6 +211,8 @@ impl Order {
     /// What giving this order is.
     pub fn act(&self) -> Act {
         match self {
+            Self::Link { what: LinkOrder::KeyUnder(_), .. } => Act::AgreeLinkKeys,
+            Self::Link { what: LinkOrder::NewKey, .. } => Act::RenewLinkKey,
             Self::Link { .. } => Act::OrderLink,
             Self::Terminal { .. } => Act::OrderTerminal,
             Self::Merchant { .. } => Act::OrderMerchant,

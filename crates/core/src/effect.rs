@@ -3,12 +3,13 @@
 use crate::change::FieldChange;
 use crate::input::{Financial, KeyForm, Origin, SlotId};
 use crate::key::KeyFacts;
+use crate::link_key::{KeyArrival, KeyOpening, ZonePin};
 use crate::user::{Passwords, UserView};
 use serde::Serialize;
 use switchyard_book::BookError;
 use switchyard_domain::{
     Amount, AuthCode, BatchNumber, BatchTotals, BatchVerdict, Billing, BusinessDate, ChipData, DownloadError,
-    Echo, FxError, KeyRecord, LinkDialect, LinkIndex, LinkMode, MerchantId, PinBlock, ReplyFacts,
+    Echo, FxError, KeyMessage, KeyRecord, LinkDialect, LinkIndex, LinkMode, MerchantId, ReplyFacts,
     ResponseCode, RiskError, RoutingError, SafEntry, Scheme, ScriptReport, Stan, Terminal, TerminalId,
     TerminalIndex, TerminalMac, TerminalProfile, Timestamp, TransactionOpened, UpstreamRef, WaitingKey,
     WorkingKeys,
@@ -114,6 +115,20 @@ pub enum Effect {
         link: LinkIndex,
         /// What it said.
         code: ResponseCode,
+    },
+    /// Open a key that came over a link, and look whether it may be used; answer with `Input::LinkKeyOpened`.
+    OpenLinkKey {
+        /// Who waits.
+        slot: SlotId,
+        /// What came, and what it is opened with.
+        opening: Box<KeyOpening>,
+    },
+    /// A key came over a link, or did not: to be told and counted.
+    KeyArrived {
+        /// Over which link.
+        link: LinkIndex,
+        /// What became of it.
+        what: KeyArrival,
     },
     /// A command was carried out, or not.
     CommandDone {
@@ -337,8 +352,16 @@ pub enum Upstream {
         stan: Stan,
         /// DE 7.
         at: Timestamp,
-        /// DE 70: 001 sign-on, 002 sign-off, 301 echo.
+        /// DE 70: 001 sign-on, 002 sign-off, 161 a new key, 301 echo.
         code: u16,
+    },
+    /// The answer to a host that brought a key. It leaves behind every request before it: those have their PIN under the
+    /// key before.
+    KeyAnswer {
+        /// What it answers.
+        message: KeyMessage,
+        /// DE 39.
+        code: ResponseCode,
     },
 }
 
@@ -350,7 +373,7 @@ pub struct UpstreamRequest {
     /// As it came: card, track, chip data.
     pub request: Box<Financial>,
     /// DE 52 under the link's key.
-    pub pin: Option<PinBlock>,
+    pub pin: Option<ZonePin>,
     /// DE 41.
     pub terminal: TerminalId,
     /// DE 42.
@@ -443,6 +466,10 @@ pub struct LinkFacts {
     pub bills_in: Option<String>,
     /// By which elements its answers find their requests.
     pub matches_by: String,
+    /// The transport key that its PIN keys may come under, over the line.
+    pub keys_under: Option<String>,
+    /// Check value of its PIN key, where it has one.
+    pub pin_key: Option<String>,
 }
 
 /// Why a command was refused; nothing changed.

@@ -7,12 +7,13 @@ pub(crate) use saf::{Backoff, SafLine};
 
 use crate::decide::Turns;
 use crate::input::{Origin, SlotId};
+use crate::machine::NETWORK_STAN_FIRST;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use switchyard_domain::{
-    Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, Rrn, SafId, Stan, TerminalIndex,
-    Timestamp, TransactionId,
+    Fingerprint, KeyMessage, KeyName, LinkIndex, RequestKey, ResponseCode, RouteTarget, Rrn, SafId, Stan,
+    TerminalIndex, Timestamp, TransactionId,
 };
 
 /// Most repeats of one request that wait for its outcome; above it the answer is 96.
@@ -65,6 +66,8 @@ pub(crate) enum Asked {
     Saf(SafId),
     /// Sent when the host had signed off so many times.
     SignOn(u32),
+    /// A new PIN key.
+    NewKey,
     /// It has been answered.
     Answered,
 }
@@ -85,6 +88,23 @@ pub(crate) enum LinkStatus {
     Down,
     Connected,
     SignedOn,
+}
+
+/// A host is asked for a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyAsked {
+    pub(crate) place: AskedAs,
+    pub(crate) until: Timestamp,
+}
+
+/// A key of a link is being opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyOpens {
+    pub(crate) slot: SlotId,
+    pub(crate) generation: u32,
+    /// The host's message, which waits for an answer.
+    pub(crate) message: Option<KeyMessage>,
+    pub(crate) under: KeyName,
 }
 
 /// One link.
@@ -114,6 +134,8 @@ pub(crate) struct LinkFlight {
     pub(crate) timeouts: u32,
     /// Until then it takes no requests.
     pub(crate) rests_until: Option<Timestamp>,
+    pub(crate) key_asked: Option<KeyAsked>,
+    pub(crate) key_opens: Option<KeyOpens>,
 }
 
 /// Most answered messages of a link of which another answer is still understood.
@@ -123,6 +145,11 @@ const ANSWERED_MAX: usize = 4_096;
 const UNANSWERED_MAX: usize = 1_000_000;
 
 impl LinkFlight {
+    /// The next number of a message of the link's own.
+    pub(crate) fn next_network_stan(&mut self) -> Stan {
+        self.network_stan = (self.network_stan + 1) % 1_000;
+        Stan::try_from(u64::from(NETWORK_STAN_FIRST + self.network_stan)).expect("six digits")
+    }
     /// Whether it takes no requests, because too many were not answered.
     pub(crate) fn is_resting(&self, now: Timestamp) -> bool {
         self.rests_until.is_some_and(|until| until > now)

@@ -4,6 +4,7 @@ use crate::access::Act;
 use crate::config::CoreConfig;
 use crate::effect::UpstreamRequest;
 use crate::key::KeyCommand;
+use crate::link_key::{KeyBrought, KeyCargo, KeyFault, ZonePin};
 use crate::order::Order;
 use crate::user::UserCommand;
 use switchyard_domain::{
@@ -80,6 +81,24 @@ pub enum Input {
         generation: u32,
         /// Whether it takes requests.
         on: bool,
+    },
+    /// A host brings another PIN key for its link.
+    KeyBrought {
+        /// The link.
+        link: LinkIndex,
+        /// On which connection.
+        generation: u32,
+        /// The key.
+        brought: Box<KeyBrought>,
+    },
+    /// A key that came over a link was looked at.
+    LinkKeyOpened {
+        /// The slot that waits.
+        slot: SlotId,
+        /// The link.
+        link: LinkIndex,
+        /// The key under the local master key, or why it may not be used.
+        opened: Result<KeyRecord, KeyFault>,
     },
     /// An issuer answers.
     Answer {
@@ -385,7 +404,7 @@ pub enum PinOutcome {
     /// The key store could not do it.
     Failed,
     /// The block under the link's key.
-    Translated(PinBlock),
+    Translated(ZonePin),
 }
 
 /// What became of a cryptogram.
@@ -435,6 +454,8 @@ pub struct Answer {
     pub network_code: Option<u16>,
     /// DE 55: for the chip, untouched.
     pub chip: Option<Vec<u8>>,
+    /// A PIN key that the switch asked for, in the element of the edition.
+    pub key: Option<Result<KeyCargo, KeyFault>>,
     /// DE 6, 10 and 51.
     pub billing: IssuersBilling,
 }

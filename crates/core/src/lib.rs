@@ -18,6 +18,7 @@ mod effect;
 mod flight;
 mod input;
 mod key;
+mod link_key;
 mod machine;
 mod order;
 mod state;
@@ -41,6 +42,7 @@ pub use key::{
     CEREMONIES_MAX, Ceremony, KEY_OFFERS_MAX, KeyCommand, KeyFacts, NewOffer, TRANSLATED_TERMINALS_MAX,
     Translation,
 };
+pub use link_key::{KeyArrival, KeyBrought, KeyCargo, KeyFault, KeyOpening, ZonePin};
 pub use user::{
     LOCKOUT_MINUTES, LOGIN_TRIES_MAX, PASSWORDS_KEPT, Passwords, USERS_MAX, UserCommand, UserView,
 };

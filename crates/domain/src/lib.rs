@@ -26,6 +26,7 @@ mod currency;
 mod device;
 mod fx;
 mod ids;
+mod link_key;
 mod matching;
 mod money;
 mod operation;
@@ -62,6 +63,7 @@ pub use ids::{
     AcquirerId, AuthCode, BatchNumber, DataError, HoldId, LinkIndex, MerchantId, MerchantIndex, Rrn, Stan,
     TerminalId, TerminalIndex, TransactionId,
 };
+pub use link_key::{KeyMessage, LinkKeyChange};
 pub use matching::{MatchError, MatchKeys};
 pub use money::{Amount, MoneyError};
 pub use operation::{

@@ -66,6 +66,10 @@ pub enum LinkOrder {
     Bill(Option<Currency>),
     /// Its answers find their requests by these elements.
     Match(MatchKeys),
+    /// Its PIN keys may come over the line, under the transport key of this number. Nothing: they may not.
+    KeyUnder(Option<u32>),
+    /// Ask its host for a new PIN key.
+    NewKey,
 }
 
 /// What a link is for at the moment, by order of an operator.

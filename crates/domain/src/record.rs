@@ -9,6 +9,7 @@ use crate::chip::ChipData;
 use crate::device::{Download, DownloadKind, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
+use crate::link_key::LinkKeyChange;
 use crate::money::Amount;
 use crate::operation::{
     BlockedCard, CaseFinding, CaseId, LinkOrder, MerchantOrder, Reason, SafFinding, TerminalOrder,
@@ -307,6 +308,8 @@ pub enum Record {
     BatchCompared { terminal: TerminalIndex, batch: BatchNumber, cases: Vec<BatchCase> },
     /// When a terminal whose dialect names no batch made the totals of the record before.
     TotalsDated { terminal: TerminalIndex, batch: BatchNumber, moment: u64 },
+    /// A link's PIN key came over the line and is in force from here on.
+    LinkKeyChanged(Box<LinkKeyChange>),
 }
 
 impl Record {
@@ -406,7 +409,8 @@ impl Record {
             | Self::ProductAdded { .. }
             | Self::ProductChanged { .. }
             | Self::BatchCompared { .. }
-            | Self::TotalsDated { .. } => None,
+            | Self::TotalsDated { .. }
+            | Self::LinkKeyChanged(_) => None,
         }
     }
 }

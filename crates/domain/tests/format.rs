@@ -592,6 +592,27 @@ fn parts() -> Vec<Record> {
     }]
 }
 
+fn keys_of_links() -> Vec<Record> {
+    let reason = || "a test".parse::<Reason>().unwrap();
+    let change = |message| {
+        Record::LinkKeyChanged(Box::new(LinkKeyChange {
+            link: LinkIndex(1),
+            key: KeyRecord { wrapped: WrappedKey("D0144".into()), check_value: [1, 2, 3, 4] },
+            under: KeyName { usage: KeyUse::Transport, owner: 7 },
+            message,
+        }))
+    };
+    let message = KeyMessage { stan: 500_001, transmitted: Some(*b"1123085500"), mark: [0xA5; 8] };
+    let order = |order| Record::LinkOrdered { link: LinkIndex(1), order, reason: reason() };
+    vec![
+        order(LinkOrder::KeyUnder(Some(7))),
+        order(LinkOrder::KeyUnder(None)),
+        order(LinkOrder::NewKey),
+        change(Some(message)),
+        change(None),
+    ]
+}
+
 #[test]
 fn format_one_is_written_and_read_as_it_was() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-v1.hex");
@@ -606,7 +627,8 @@ fn format_one_is_written_and_read_as_it_was() {
         .chain(what_chips_said())
         .chain(card_products())
         .chain(parts())
-        .chain(batches_with_many_cases());
+        .chain(batches_with_many_cases())
+        .chain(keys_of_links());
     for record in records().into_iter().chain(later_records()).chain(newest) {
         let stamped = Stamped { at: AT, actor: Actor::Terminal(TerminalIndex(2)), record };
         let mut bytes = Vec::new();

@@ -203,6 +203,10 @@ impl CoreThread {
                 pending.registered.push(Registered::Key(name, key.clone()));
                 pending.registered.push(Registered::RenewKeys(*terminal));
             }
+            Record::LinkKeyChanged(change) => {
+                let name = KeyName { usage: KeyUse::ZonePin, owner: u32::from(change.link.0) };
+                pending.registered.push(Registered::Key(name, change.key.clone()));
+            }
             Record::KeysTranslated { keys } => pending.registered.push(Registered::Translated(keys.clone())),
             Record::CardKeysShredded { keys, .. } => {
                 pending.registered.push(Registered::Shredded(keys.clone()));

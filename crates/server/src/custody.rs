@@ -363,7 +363,7 @@ pub(crate) fn with_odd_parity(key: &SecretBytes) -> SecretBytes {
 }
 
 /// A transport key, open.
-struct Transport {
+pub(crate) struct Transport {
     name: KeyName,
     key: SecretBytes,
     algorithm: KeyAlgorithm,
@@ -372,15 +372,29 @@ struct Transport {
 
 impl Transport {
     fn open(store: &KeyStore, name: KeyName, facts: &KeyFacts) -> Result<Self, CustodyError> {
-        let record = facts.record.as_ref().ok_or(CustodyError::Missing(name))?;
+        Ok(Self::of(store, name, facts.record.as_ref().ok_or(CustodyError::Missing(name))?)?)
+    }
+
+    pub(crate) fn of(store: &KeyStore, name: KeyName, record: &KeyRecord) -> Result<Self, KeyError> {
         let key = store.unwrap(KeyUse::Transport, record)?;
         let algorithm = store.attributes(record)?.algorithm;
         let version = if algorithm == KeyAlgorithm::Aes { Version::D } else { Version::B };
         Ok(Self { name, key, algorithm, version })
     }
 
+    pub(crate) fn algorithm(&self) -> KeyAlgorithm {
+        self.algorithm
+    }
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.key.expose()
+    }
+    /// Its cipher and bytes: what it carries is not stronger.
+    pub(crate) fn strength(&self) -> (KeyAlgorithm, usize) {
+        (self.algorithm, self.key.expose().len())
+    }
+
     /// As key loaders of terminals, and terminals, use one of triple DES.
-    fn cipher(&self) -> Result<TdesCipher, KeyError> {
+    pub(crate) fn cipher(&self) -> Result<TdesCipher, KeyError> {
         Ok(TdesCipher::new(&DesKey::from_slice(self.key.expose())?))
     }
 
@@ -428,8 +442,7 @@ fn import(
     brought: &Brought,
 ) -> Result<(KeyCommand, Shown), CustodyError> {
     let out = tr31::unwrap(transport.key.expose(), brought.block.trim().as_bytes())?;
-    let under = (transport.algorithm, transport.key.expose().len());
-    let attributes = KeyAttributes::of_import(&out, under, usage_of(key.usage))?;
+    let attributes = KeyAttributes::of_import(&out, transport.strength(), usage_of(key.usage))?;
     not_older(store, facts, key, attributes.version)?;
     let is_des = matches!(attributes.algorithm, KeyAlgorithm::Des | KeyAlgorithm::Tdes);
     let sets = brought.set_parity && is_des && key.usage == KeyUse::TerminalMaster;

@@ -221,6 +221,11 @@ impl HsmKey {
         Self { usage, record, handle: ArcSwapOption::empty() }
     }
 
+    /// By this it is known which key it is.
+    pub(crate) fn check_value(&self) -> [u8; 4] {
+        self.record.check_value
+    }
+
     /// Its handle for the key library under the switch's own local master key.
     pub(crate) fn own_handle(&self) -> Result<KeyHandle, HsmError> {
         let usage = usage_of(self.usage);

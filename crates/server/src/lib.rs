@@ -43,6 +43,7 @@ mod install;
 mod keyring;
 mod keystore;
 mod keytable;
+mod link_keys;
 mod links;
 mod lmk;
 mod lmk_alone;

@@ -106,6 +106,8 @@ impl Release {
                 | Effect::Send { .. }
                 | Effect::LinkState { .. }
                 | Effect::SignOnRefused { .. }
+                | Effect::OpenLinkKey { .. }
+                | Effect::KeyArrived { .. }
                 | Effect::Stray { .. }
                 | Effect::CommandDone { .. } => {}
             }
@@ -141,6 +143,8 @@ impl Release {
                     self.shared.links.show(link, signed_on, resting);
                 }
                 Effect::SignOnRefused { link, code } => self.shared.links.sign_on_refused(link, code),
+                Effect::OpenLinkKey { slot, opening } => self.jobs.push(Job::LinkKey { slot, opening }),
+                Effect::KeyArrived { link, what } => self.shared.links.key_arrived(link, what),
                 Effect::CommandDone { ticket, result } => self.shared.command_done(ticket, result),
                 Effect::UseTerminal { .. }
                 | Effect::UseProfile { .. }

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use switchyard_core::{
-    ChipOutcome, CommandError, CommandOutcome, Financial, Input, KeyForm, MadeKeys, PinJob, PinOutcome,
-    SlotId,
+    ChipOutcome, CommandError, CommandOutcome, Financial, Input, KeyFault, KeyForm, KeyOpening, MadeKeys,
+    PinJob, PinOutcome, SlotId, ZonePin,
 };
 use switchyard_domain::{KeyUse, LinkIndex, PinBlock, TerminalIndex, WorkingKeys};
 use switchyard_hsm::{HsmError, KeySource, KeySpec, PinBlockFormat, PinMethod, TranslatePin, VerifyPin};
@@ -36,6 +36,8 @@ pub(crate) enum Job {
     Chip { slot: SlotId, request: Box<Financial> },
     /// Make working keys.
     Keys { slot: SlotId, terminal: TerminalIndex, version: u32, form: KeyForm },
+    /// Open a key that came over a link.
+    LinkKey { slot: SlotId, opening: Box<KeyOpening> },
     /// Destroy keys of card data, and answer commands when they are gone.
     Shred { keys: Vec<u16>, answers: Vec<CommandAnswer> },
 }
@@ -152,6 +154,9 @@ fn not_done(shared: &Shared, job: Job) -> Result<Input, Job> {
         Job::Pin { slot, request, .. } => Input::PinDone { slot, request, outcome: PinOutcome::Failed },
         Job::Chip { slot, request } => Input::ChipDone { slot, request, outcome: ChipOutcome::Failed },
         Job::Keys { slot, .. } => Input::KeysMade { slot, made: None },
+        Job::LinkKey { slot, opening } => {
+            Input::LinkKeyOpened { slot, link: opening.link, opened: Err(KeyFault::Failed) }
+        }
         Job::Shred { .. } => return Err(job),
     };
     shared.metrics.key_job(KeyOutcome::Overdue);
@@ -189,6 +194,10 @@ async fn perform(shared: Arc<Shared>, job: Job) -> Option<Input> {
             }
             shared.metrics.key_job(if made.is_ok() { KeyOutcome::Made } else { KeyOutcome::Failed });
             Some(Input::KeysMade { slot, made: made.ok().map(Box::new) })
+        }
+        Job::LinkKey { slot, opening } => {
+            let opened = crate::link_keys::open(&shared.store, &opening);
+            Some(Input::LinkKeyOpened { slot, link: opening.link, opened })
         }
         Job::Shred { keys, answers } => {
             match shared.cards.destroy(&keys) {
@@ -266,6 +275,7 @@ impl PinWork<'_> {
     async fn translate(&self, link: LinkIndex) -> Result<PinOutcome, HsmError> {
         let Shared { module, store, keys, .. } = self.shared;
         let Some(zone) = keys.zone(link) else { return Ok(PinOutcome::Failed) };
+        let key = zone.check_value();
         let (source, zone) = (self.key.handle(module, store).await?, zone.handle(module, store).await?);
         let request = TranslatePin {
             source: KeySource::Key(&source),
@@ -277,7 +287,7 @@ impl PinWork<'_> {
         };
         let block = module.hsm().translate_pin(request).await?;
         let block = block.as_bytes().try_into().map_err(|_| HsmError::Unanswered)?;
-        Ok(PinOutcome::Translated(PinBlock(block)))
+        Ok(PinOutcome::Translated(ZonePin { block: PinBlock(block), key }))
     }
 }
 

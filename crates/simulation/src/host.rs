@@ -6,9 +6,8 @@ use crate::plan::ISSUER_TIMEOUT;
 use crate::schedule::{Micros, millis, seconds};
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{Currency, Rrn};
-use switchyard_keys::TdesCipher;
 use switchyard_simulator::SimError;
-use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, ScriptSent, Session};
+use switchyard_simulator::issuer::{Account, Desk, IssuerBook, IssuerEntry, PinKeys, ScriptSent, Session};
 use switchyard_simulator::world::{DemoLink, DemoWorld};
 use switchyard_wire::{De, Dialect, Framing, Message, Mti, MtiClass, MtiVersion, Scan};
 
@@ -71,7 +70,7 @@ impl Host {
     ) -> Result<Self, SimError> {
         let accounts: Vec<Account> = world.cards_of(&link.name).map(Account::of).collect::<Result<_, _>>()?;
         let book = IssuerBook::new(accounts, AMOUNT_MINOR_MAX, YEAR_MONTH).scripting(script_per_mille);
-        let desk = Desk::new(book, link.dialect, TdesCipher::new(&link.zpk.des()))?;
+        let desk = Desk::new(book, link.dialect, PinKeys::new(&link.zpk, None))?;
         let dialect = Dialect::builtin(link.dialect.name()).ok_or(SimError::World { what: "dialect" })?;
         let (sessions, lots) = (BTreeMap::new(), BTreeMap::new());
         let billings = Billings::default();

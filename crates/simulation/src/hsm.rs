@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::chip;
-use switchyard_core::{ChipOutcome, Financial, KeyForm, MadeKeys, PinJob, PinOutcome};
+use switchyard_core::{ChipOutcome, Financial, KeyForm, MadeKeys, PinJob, PinOutcome, ZonePin};
 use switchyard_domain::{
     CardHash, CardRef, Expiry, KeyRecord, LinkIndex, Pan, PinBlock, SealedPan, Terminal, TerminalMac,
     WorkingKeys, WrappedKey,
@@ -16,7 +16,7 @@ use switchyard_keys::pin::{self, Pin, PinError, PinFormat};
 use switchyard_keys::working_keys::{MacProfile, WorkingKeyBlock};
 use switchyard_keys::{DesKey, TdesCipher, kcv, set_odd_parity};
 use switchyard_simulator::random::Random;
-use switchyard_simulator::world::{DemoCard, DemoKey, DemoWorld};
+use switchyard_simulator::world::{DemoCard, DemoKey, DemoLink, DemoWorld};
 
 /// Index of the PIN verification key in a PVV.
 const PVV_KEY_INDEX: u8 = 1;
@@ -35,7 +35,8 @@ pub(crate) struct Hsm {
     pvk: TdesCipher,
     /// Master key of own cards' cryptograms.
     chips: Option<DesKey>,
-    zones: Vec<TdesCipher>,
+    /// Keys of links, each with its check value.
+    zones: Vec<(TdesCipher, [u8; 4])>,
     /// Cards by their hash.
     cards: BTreeMap<[u8; 16], Vec<u8>>,
     intake: u64,
@@ -45,7 +46,8 @@ impl Hsm {
     pub(crate) fn new(seed: u64, world: &DemoWorld) -> Self {
         let mut random = Random::part(seed, 0x4B45_5953);
         let pvk = TdesCipher::new(&draw(&mut random, 16));
-        let zones = world.links.iter().map(|link| TdesCipher::new(&link.zpk.des())).collect();
+        let zone = |link: &DemoLink| (TdesCipher::new(&link.zpk.des()), kcv(&link.zpk.des()));
+        let zones = world.links.iter().map(zone).collect();
         let chips = world.issuer_cryptogram.as_ref().map(DemoKey::des);
         Self { random, pvk, chips, zones, cards: BTreeMap::new(), intake: 0 }
     }
@@ -123,9 +125,9 @@ impl Hsm {
                 .and_then(|pin| pin::verify_pvv(&self.pvk, digits, PVV_KEY_INDEX, &pin, pvv))
                 .map(|right| if right { PinOutcome::Verified } else { PinOutcome::Wrong }),
             PinJob::Translate { link: LinkIndex(link) } => {
-                let Some(zone) = self.zones.get(usize::from(*link)) else { return PinOutcome::Failed };
+                let Some((zone, key)) = self.zones.get(usize::from(*link)) else { return PinOutcome::Failed };
                 pin::translate(&keys.pin, zone, &block.0, PinFormat::Iso0, PinFormat::Iso0, digits)
-                    .map(|block| PinOutcome::Translated(PinBlock(block)))
+                    .map(|block| PinOutcome::Translated(ZonePin { block: PinBlock(block), key: *key }))
             }
         };
         match done {

@@ -3,7 +3,7 @@
 use super::{AddLink, ChangeLink, ConfigOption, QueryOptions};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use switchyard_domain::{BlockCause, CaseFinding, Currency, MatchKeys, Reason, SafFinding};
+use switchyard_domain::{BlockCause, CaseFinding, Currency, KeyName, MatchKeys, Reason, SafFinding};
 
 /// What every order takes.
 #[derive(Debug, Clone, Args)]
@@ -62,6 +62,25 @@ pub(crate) enum LinkCommand {
         after_help = "Example: switchyard link match harbour --on 11,41 --reason 'their host gives DE 7 and 37 anew'"
     )]
     Match(MatchLink),
+    /// Let its PIN keys come over the line (0800 with DE 70 = 161, 811 since 1993), under a transport key that its host has
+    /// too. Without that, what its host says of keys hears 12.
+    #[command(
+        after_help = "Example: switchyard link key-under harbour transport/1 --reason 'agreed with their security officer'"
+    )]
+    KeyUnder {
+        #[command(flatten)]
+        target: LinkTarget,
+        /// The transport key, as `key list` has it.
+        #[arg(value_name = "KEY", required_unless_present = "none", conflicts_with = "none")]
+        under: Option<KeyName>,
+        /// They may not any more.
+        #[arg(long)]
+        none: bool,
+    },
+    /// Ask its host for a new PIN key. The one in force stays until the host's is there and found right; `link status` shows
+    /// the check value.
+    #[command(after_help = "Example: switchyard link new-key harbour --reason 'yearly change'")]
+    NewKey(LinkTarget),
 }
 
 #[derive(Debug, Clone, Args)]

@@ -263,6 +263,7 @@ impl<'t> Teller<'t> {
             | Record::TerminalKeyWithdrawn { .. }
             | Record::WaitingKeysTranslated { .. }
             | Record::LinkChanged { .. }
+            | Record::LinkKeyChanged(_)
             | Record::MerchantChanged { .. }
             | Record::TerminalChanged { .. }
             | Record::TotalsDated { .. }

@@ -4,11 +4,11 @@ use super::{give, rows, state};
 use crate::Verdict;
 use crate::admin;
 use crate::arguments::{LinkCommand, LinkTarget, Output};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
 use switchyard_core::Order;
-use switchyard_domain::LinkOrder;
+use switchyard_domain::{KeyUse, LinkOrder};
 
 pub(crate) fn run(command: &LinkCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
@@ -23,6 +23,12 @@ pub(crate) fn run(command: &LinkCommand, data: &Path, form: Output) -> Result<Ve
         LinkCommand::Bill { target, currency, none: _ } => {
             order(target, LinkOrder::Bill(*currency), data, form)
         }
+        LinkCommand::KeyUnder { target, under, none: _ } => {
+            let is_other = under.is_some_and(|under| under.usage != KeyUse::Transport);
+            ensure!(!is_other, "keys of links travel under a transport key: transport/N");
+            order(target, LinkOrder::KeyUnder(under.map(|under| under.owner)), data, form)
+        }
+        LinkCommand::NewKey(target) => order(target, LinkOrder::NewKey, data, form),
     }
 }
 
@@ -43,6 +49,8 @@ fn status(data: &Path, form: Output) -> Result<Verdict> {
         "saf_dead",
         "matches_by",
         "bills_in",
+        "pin_key",
+        "keys_under",
     ];
     let links = match admin::told_by_running(data, "links", "links")? {
         Some(Value::Array(links)) => links,
@@ -68,6 +76,8 @@ fn recorded(data: &Path) -> Result<Vec<Value>> {
             "saf_waiting": of_link(false), "saf_dead": of_link(true),
             "matches_by": registry.link_terms(index).matching,
             "bills_in": registry.link_terms(index).billing.map(|currency| currency.to_string()),
+            "pin_key": (!link.pin_key.is_to_come()).then(|| crate::hex::hex(&link.pin_key.check_value[..3])),
+            "keys_under": registry.link_terms(index).key_under.map(|number| format!("transport/{number}")),
         })
     });
     Ok(links.collect())

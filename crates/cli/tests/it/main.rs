@@ -15,6 +15,7 @@ mod hsm;
 mod keys;
 mod ledger;
 mod link_dialects;
+mod link_keys;
 mod message;
 mod operate;
 mod products;

@@ -5,12 +5,13 @@ use crate::decide::terminal::Caller;
 use crate::effect::{Effect, PinJob, Reply, ReplyBody};
 use crate::flight::{PinWait, join};
 use crate::input::{Financial, PinOutcome, SlotId};
+use crate::link_key::ZonePin;
 use crate::machine::{Core, Output};
 use crate::state::{BatchStage, Known, Transaction};
 use switchyard_domain::{
-    Actor, AdviceReason, Amount, Billing, CardClass, CardKind, CardRef, Entry, LinkIndex, Outcome, PinBlock,
-    Record, ReplyFacts, RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Scheme,
-    Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    Actor, AdviceReason, Amount, Billing, CardClass, CardKind, CardRef, Entry, LinkIndex, Outcome, Record,
+    ReplyFacts, RequestKey, ResponseCode, RiskFinding, RiskVerdict, Route, RouteTarget, Scheme, Timestamp,
+    TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// Where a transaction is decided, and what was found out on the way there.
@@ -46,7 +47,7 @@ pub(crate) enum PinState {
     /// Not asked yet.
     NotAsked,
     /// It is right at the embedded issuer, or is under a link's key: good for this target alone.
-    Done { target: RouteTarget, block: Option<PinBlock> },
+    Done { target: RouteTarget, block: Option<ZonePin> },
 }
 
 impl Core {
@@ -332,6 +333,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
+        let Some(request) = self.remade_pin(slot, request, &outcome, out) else { return };
         if let Some(reroute) = self.flight.reroutes.remove(&slot) {
             return self.rerouted_pin(reroute, request, outcome, now, out);
         }

@@ -10,6 +10,7 @@ mod financial;
 mod fx;
 mod issuer;
 mod key;
+mod link_key;
 mod matching;
 mod offer;
 mod order;

@@ -9,9 +9,10 @@ use crate::order::Order;
 use crate::state::BatchStage;
 use std::collections::BTreeMap;
 use switchyard_domain::{
-    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Currency, Entry, FxError, LinkIndex,
-    LinkMode, LinkOrder, MerchantId, MerchantOrder, Outcome, Reason, Record, ResponseCode, SafFinding, SafId,
-    SafKind, TerminalId, TerminalIndex, TerminalOrder, TerminalProfile, Timestamp, UpstreamRef,
+    Actor, BatchNumber, BlockedCard, CardHash, CaseFinding, CaseId, Currency, Entry, FxError, KeyRecord,
+    LinkIndex, LinkMode, LinkOrder, MerchantId, MerchantOrder, Outcome, Reason, Record, ResponseCode,
+    SafFinding, SafId, SafKind, TerminalId, TerminalIndex, TerminalOrder, TerminalProfile, Timestamp,
+    UpstreamRef,
 };
 
 /// What an order leads to.
@@ -102,6 +103,11 @@ impl Core {
             LinkOrder::SignOn => false,
             LinkOrder::Bill(currency) => self.may_bill(link, currency)?,
             LinkOrder::Match(keys) => self.state.registry.link_terms(link).matching == keys,
+            LinkOrder::KeyUnder(number) => self.may_come_under(link, number)?,
+            LinkOrder::NewKey => {
+                self.may_ask_for_key(link)?;
+                false
+            }
         };
         if order == LinkOrder::Drain && mode == LinkMode::Down {
             return Err(CommandError::NotNow { why: "the link is down: there is nothing to drain" });
@@ -110,8 +116,15 @@ impl Core {
             return Ok(CommandOutcome::RecordedBefore);
         }
         self.emit(Record::LinkOrdered { link, order, reason }, desk.actor.clone(), desk.now, desk.out);
-        if order == LinkOrder::SignOn {
-            self.sign_on_upstream(link, desk.now, desk.out);
+        match order {
+            LinkOrder::SignOn => self.sign_on_upstream(link, desk.now, desk.out),
+            LinkOrder::NewKey => self.ask_for_key(link, desk.now, desk.out),
+            LinkOrder::Up
+            | LinkOrder::Down
+            | LinkOrder::Drain
+            | LinkOrder::Bill(_)
+            | LinkOrder::Match(_)
+            | LinkOrder::KeyUnder(_) => {}
         }
         Ok(CommandOutcome::Recorded)
     }
@@ -365,11 +378,19 @@ impl Core {
                 saf_waiting: count(&waiting),
                 saf_dead: count(&dead),
                 matches_by: self.state.registry.link_terms(index).matching.to_string(),
+                keys_under: self.state.registry.link_terms(index).key_under.map(|n| format!("transport/{n}")),
+                pin_key: shown(&link.pin_key),
                 bills_in: self.state.registry.link_terms(index).billing.map(|currency| currency.to_string()),
             }
         });
         facts.collect()
     }
+}
+
+/// A check value as people compare it; nothing of a key that is still to come.
+fn shown(key: &KeyRecord) -> Option<String> {
+    let [first, second, third, _] = key.check_value;
+    (!key.is_to_come()).then(|| format!("{first:02X}{second:02X}{third:02X}"))
 }
 
 /// How many there are of each link.

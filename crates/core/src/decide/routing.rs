@@ -4,12 +4,13 @@
 use crate::effect::{CommandError, Effect, PinJob, Upstream, UpstreamRequest};
 use crate::flight::Asked;
 use crate::input::PinOutcome;
+use crate::link_key::ZonePin;
 use crate::machine::{Core, Output};
 use crate::state::{RiskSeen, State, about};
 use std::collections::BTreeMap;
 use switchyard_domain::{
-    Actor, Choice, Destination, LinkIndex, LinkMode, PinBlock, Record, ResponseCode, Route, RouteTarget,
-    RoutingRules, Timestamp, TransactionId, TransactionOpened, UpstreamRef,
+    Actor, Choice, Destination, LinkIndex, LinkMode, Record, ResponseCode, Route, RouteTarget, RoutingRules,
+    Timestamp, TransactionId, TransactionOpened, UpstreamRef,
 };
 
 impl Core {
@@ -143,7 +144,7 @@ impl Core {
         &mut self,
         link: LinkIndex,
         mut request: Box<UpstreamRequest>,
-        pin: Option<PinBlock>,
+        pin: Option<ZonePin>,
         now: Timestamp,
         out: &mut Output,
     ) {

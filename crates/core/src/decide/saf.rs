@@ -4,10 +4,10 @@ use crate::dialect::iso::link::SIGN_ON;
 use crate::effect::{Effect, Stray, Upstream};
 use crate::flight::{Asked, AskedAs, Backoff, LinkStatus};
 use crate::input::Answer;
-use crate::machine::{Core, NETWORK_STAN_FIRST, Output};
+use crate::machine::{Core, Output};
 use crate::state::Lane;
 use switchyard_domain::{
-    Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, SafKind, Stan, Timestamp,
+    Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, SafKind, Timestamp,
 };
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
@@ -27,6 +27,7 @@ impl Core {
         now: Timestamp,
         out: &mut Output,
     ) {
+        self.give_up_asking(link, out);
         let flight = self.flight.link(link);
         flight.generation = generation;
         flight.status = LinkStatus::Connected;
@@ -41,19 +42,19 @@ impl Core {
 
     /// The connection is gone. What waits for an answer goes on waiting until its deadline: the issuer may
     /// have done it.
-    pub(crate) fn link_lost(&mut self, link: LinkIndex, generation: u32) {
+    pub(crate) fn link_lost(&mut self, link: LinkIndex, generation: u32, out: &mut Output) {
         let flight = self.flight.link(link);
         if flight.generation == generation {
             flight.status = LinkStatus::Down;
             flight.sign_on_at = None;
             self.saf_interrupted(link);
+            self.give_up_asking(link, out);
         }
     }
 
     pub(super) fn sign_on_upstream(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
         let flight = self.flight.link(link);
-        flight.network_stan = (flight.network_stan + 1) % 1_000;
-        let stan = Stan::try_from(u64::from(NETWORK_STAN_FIRST + flight.network_stan)).expect("six digits");
+        let stan = flight.next_network_stan();
         flight.asked.insert(AskedAs::Stan(stan, NETWORK_ANSWER), Asked::SignOn(flight.host_offs));
         flight.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
         let generation = flight.generation;
@@ -125,6 +126,10 @@ impl Core {
     pub(crate) fn drive_links(&mut self, now: Timestamp, out: &mut Output) {
         for index in 0..self.flight.links.len() {
             let link = LinkIndex(index as u16);
+            let flight = &self.flight.links[index];
+            if flight.key_asked.is_some_and(|asked| asked.until <= now) {
+                self.give_up_asking(link, out);
+            }
             let flight = &self.flight.links[index];
             match flight.status {
                 LinkStatus::Down => {}

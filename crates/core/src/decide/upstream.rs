@@ -5,12 +5,12 @@ use crate::decide::postings;
 use crate::effect::{Effect, Reply, ReplyBody, Stray, Upstream, UpstreamRequest};
 use crate::flight::{Asked, AskedAs, UpstreamWait};
 use crate::input::{Answer, Financial, Origin};
+use crate::link_key::ZonePin;
 use crate::machine::{Core, Output};
 use crate::state::Transaction;
 use switchyard_domain::{
-    Actor, Amount, Billing, Entry, LinkIndex, Outcome, PinBlock, Record, ReplyFacts, ResponseCode,
-    ReversalReason, SafEntry, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened,
-    UpstreamRef,
+    Actor, Amount, Billing, Entry, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode, ReversalReason,
+    SafEntry, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 impl Core {
@@ -21,7 +21,7 @@ impl Core {
         link: LinkIndex,
         origins: Vec<Origin>,
         request: Box<Financial>,
-        pin: Option<PinBlock>,
+        pin: Option<ZonePin>,
         mut plan: Plan,
         now: Timestamp,
         out: &mut Output,
@@ -63,7 +63,7 @@ impl Core {
         &self,
         opened: &TransactionOpened,
         request: Box<Financial>,
-        pin: Option<PinBlock>,
+        pin: Option<ZonePin>,
         billing: Option<Billing>,
     ) -> UpstreamRequest {
         let registry = &self.state.registry;
@@ -104,6 +104,7 @@ impl Core {
         }
         let stray = match self.asked_by(link, answer) {
             Some((place, Asked::SignOn(offs))) => self.signed_on_upstream(link, (place, offs), answer, out),
+            Some((place, Asked::NewKey)) => self.key_answered(link, place, answer, out),
             Some((place, Asked::Saf(id))) => self.saf_answered((link, place), id, answer, now, out),
             Some((place, Asked::Transaction(id))) => {
                 self.transaction_answered((link, place), id, answer, now, out)

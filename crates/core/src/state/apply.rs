@@ -91,7 +91,8 @@ impl State {
             | Record::TerminalKeyOffered { .. }
             | Record::TerminalKeyTaken { .. }
             | Record::TerminalKeyWithdrawn { .. }
-            | Record::WaitingKeysTranslated { .. } => self.registry.apply_ceremony(stamped),
+            | Record::WaitingKeysTranslated { .. }
+            | Record::LinkKeyChanged(_) => self.registry.apply_ceremony(stamped),
             Record::LinkOrdered { .. }
             | Record::TerminalOrdered { .. }
             | Record::MacsFailed { .. }

@@ -3,7 +3,9 @@
 use crate::key::{Ceremony, KeyFacts, TRANSLATED_TERMINALS_MAX};
 use crate::state::registry::Registry;
 use crate::state::{ApplyError, State};
-use switchyard_domain::{Actor, KeyName, KeyRecord, KeyUse, LinkIndex, Record, Stamped, TerminalIndex};
+use switchyard_domain::{
+    Actor, KeyName, KeyRecord, KeyUse, LinkIndex, LinkKeyChange, Record, Stamped, TerminalIndex,
+};
 
 /// What a terminal has.
 const TERMINALS_KEYS: [KeyUse; 4] =
@@ -43,6 +45,10 @@ impl Registry {
             KeyUse::ZonePin => {
                 if let Some(link) = self.links.get_mut(owner) {
                     link.pin_key = key.clone();
+                }
+                if let Some(terms) = self.link_terms.get_mut(owner) {
+                    // What brought the key before this one brings it no more.
+                    terms.key_message = None;
                 }
             }
             KeyUse::TerminalMaster => {
@@ -127,6 +133,13 @@ impl Registry {
             | Record::TerminalKeyTaken { .. }
             | Record::TerminalKeyWithdrawn { .. }
             | Record::WaitingKeysTranslated { .. } => self.apply_waiting(&stamped.record)?,
+            Record::LinkKeyChanged(change) => {
+                let LinkKeyChange { link, key, message, .. } = &**change;
+                self.install(KeyName { usage: KeyUse::ZonePin, owner: u32::from(link.0) }, key);
+                let missing = ApplyError::Missing { what: "link", number: u64::from(link.0) };
+                let terms = self.link_terms.get_mut(usize::from(link.0));
+                terms.ok_or(missing)?.key_message = *message;
+            }
             // What these say is for those who read the ledger.
             Record::KeyComponentDrawn { .. } | Record::KeyMoved { .. } | Record::LmkRetired { .. } => {}
             _ => unreachable!("only records of ceremonies come here"),

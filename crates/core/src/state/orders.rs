@@ -16,7 +16,9 @@ impl State {
             LinkOrder::Up => *mode = LinkMode::Up,
             LinkOrder::Drain => *mode = LinkMode::Draining,
             LinkOrder::Down => *mode = LinkMode::Down,
-            LinkOrder::SignOn => {}
+            // What is asked for has a record of its own when it comes.
+            LinkOrder::SignOn | LinkOrder::NewKey => {}
+            LinkOrder::KeyUnder(number) => terms.key_under = number,
             LinkOrder::Bill(currency) => terms.billing = currency,
             LinkOrder::Match(keys) => terms.matching = keys,
         }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use switchyard_book::Sharded;
 use switchyard_domain::{
-    BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyName, KeyOffer, KeyRecord, KeyUse, Link,
-    LinkIndex, LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, Product, ProductCode,
+    BlockCause, CardHash, CardIssued, Currency, FeePlan, KeyMessage, KeyName, KeyOffer, KeyRecord, KeyUse,
+    Link, LinkIndex, LinkMode, MatchKeys, Merchant, MerchantId, MerchantIndex, Pan, Product, ProductCode,
     ProductIndex, ReplyFacts, Route, Terminal, TerminalId, TerminalIndex, TerminalProfile, Timestamp,
     WorkingKeys,
 };
@@ -52,6 +52,10 @@ pub struct LinkTerms {
     pub matching: MatchKeys,
     /// Most requests that its host may have unanswered; nothing: as many as the configuration says.
     pub credit_max: Option<u32>,
+    /// Number of the transport key that its PIN keys may come under, over the line.
+    pub key_under: Option<u32>,
+    /// The message that brought the key in force, where one of its host did.
+    pub key_message: Option<KeyMessage>,
 }
 
 /// Everything that an operator registers.

@@ -20,6 +20,7 @@ mod fx;
 mod issuer_scripts;
 mod kinds;
 mod link;
+mod link_keys;
 mod matching;
 mod offers;
 mod on_us;

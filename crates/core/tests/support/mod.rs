@@ -13,12 +13,13 @@ pub(crate) use model::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_core::{
     Answer, Body, ChipOutcome, Command, CommandError, CommandOutcome, Core, CoreConfig, Effect, Financial,
-    Input, KeyForm, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob, PinOutcome, Reply, ReplyBody,
-    Request, Restore, Section, SlotId, State, Stray, Upload, Upstream, UpstreamRequest,
+    Input, KeyArrival, KeyForm, KeyOpening, MacCheck, MadeKeys, Order, Origin, Output, Part, PinJob,
+    PinOutcome, Reply, ReplyBody, Request, Restore, Section, SlotId, State, Stray, Upload, Upstream,
+    UpstreamRequest, ZonePin,
 };
 use switchyard_domain::{
     AccountId, AccountKind, Actor, BankAccount, BatchTotals, Billing, BusinessDate, CardClass, CardHash,
-    CardIssued, CardRef, ChipData, Currency, KeyRecord, Link, LinkDialect, LinkIndex, Merchant,
+    CardIssued, CardRef, ChipData, Currency, KeyMessage, KeyRecord, Link, LinkDialect, LinkIndex, Merchant,
     MerchantIndex, Pan, PinBlock, Reason, Record, ReplyFacts, ResponseCode, Route, RouteTarget, Rrn,
     SafEntry, SealedPan, Stamped, Stan, Terminal, TerminalMac, Timestamp, TransactionId, UploadedItem,
     UpstreamRef, UtcOffset, WorkingKeys, WrappedKey,
@@ -121,6 +122,12 @@ pub(crate) struct Bench {
     pub(crate) strays: Vec<(LinkIndex, Stray)>,
     /// What was said of links: signed on, resting.
     pub(crate) told: Vec<(LinkIndex, bool, bool)>,
+    /// Keys that came over a link, as the key store is asked to open them.
+    pub(crate) opens: Vec<(SlotId, KeyOpening)>,
+    /// What became of them.
+    pub(crate) arrived: Vec<(LinkIndex, KeyArrival)>,
+    /// Answers to hosts that brought keys.
+    pub(crate) key_answers: Vec<(LinkIndex, KeyMessage, String)>,
     /// Sign-ons that hosts did not take.
     pub(crate) refused: Vec<(LinkIndex, ResponseCode)>,
     pub(crate) pins: Pins,
@@ -168,6 +175,9 @@ impl Bench {
             chips_told: Vec::new(),
             strays: Vec::new(),
             told: Vec::new(),
+            opens: Vec::new(),
+            arrived: Vec::new(),
+            key_answers: Vec::new(),
             refused: Vec::new(),
             pins: Pins::Right,
             chip: Chip::Right,
@@ -287,6 +297,12 @@ impl Bench {
             Effect::UseKeys { terminal, keys } => {
                 self.key_versions[terminal.0 as usize] = keys.version;
             }
+            Effect::Send { link, generation: _, message }
+                if matches!(*message, Upstream::KeyAnswer { .. }) =>
+            {
+                let Upstream::KeyAnswer { message, code } = *message else { return };
+                self.key_answers.push((link, message, code.to_string()));
+            }
             Effect::Send { link, generation, message } => {
                 if let Upstream::Advice { opened, chip, .. } = &*message {
                     let kept = self.model.chips.get(&opened.id);
@@ -308,6 +324,8 @@ impl Bench {
             }
             Effect::Stray { link, why } => self.strays.push((link, why)),
             Effect::LinkState { link, signed_on, resting } => self.told.push((link, signed_on, resting)),
+            Effect::OpenLinkKey { slot, opening } => self.opens.push((slot, *opening)),
+            Effect::KeyArrived { link, what } => self.arrived.push((link, what)),
             Effect::SignOnRefused { link, code } => self.refused.push((link, code)),
             Effect::CommandDone { result, .. } => self.last_command = Some(result),
         }
@@ -316,7 +334,10 @@ impl Bench {
     fn pin_outcome(&self, job: &PinJob) -> Option<PinOutcome> {
         Some(match (self.pins, job) {
             (Pins::Right, PinJob::Verify { .. }) => PinOutcome::Verified,
-            (Pins::Right | Pins::Wrong, PinJob::Translate { .. }) => PinOutcome::Translated(PinBlock([7; 8])),
+            (Pins::Right | Pins::Wrong, PinJob::Translate { link }) => {
+                let key = self.core.state().registry().link(*link).unwrap().pin_key.check_value;
+                PinOutcome::Translated(ZonePin { block: PinBlock([7; 8]), key })
+            }
             (Pins::Wrong, PinJob::Verify { .. }) => PinOutcome::Wrong,
             (Pins::Malformed, _) => PinOutcome::Malformed,
             (Pins::Failed, _) => PinOutcome::Failed,
@@ -733,6 +754,7 @@ fn sent_of(link: LinkIndex, generation: u32, message: &Upstream) -> Sent {
             let (stan, at) = (upstream.stan, upstream.transmitted_at);
             Sent { link, generation, stan, at, what, billing: None }
         }
+        Upstream::KeyAnswer { .. } => unreachable!("kept apart"),
         Upstream::Network { stan, at, .. } => {
             Sent { link, generation, stan: *stan, at: *at, what: SentWhat::Network, billing: None }
         }

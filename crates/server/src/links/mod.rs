@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use switchyard_core::{Stray, Upstream};
+use switchyard_core::{KeyArrival, Stray, Upstream};
 use switchyard_domain::{Link, LinkIndex, LinkSettings, ResponseCode};
 use tokio::sync::{Notify, watch};
 
@@ -133,6 +133,20 @@ impl LinkTable {
             tracing::warn!(link = %metrics.name, %code, "the host refuses the sign-on: its cards hear 91");
             metrics.sign_on_refused(code);
         }
+    }
+
+    /// Tells and counts a key that came over a link, or did not.
+    pub(crate) fn key_arrived(&self, link: LinkIndex, what: KeyArrival) {
+        let Some(metrics) = self.metrics_of(link) else { return };
+        let link = &metrics.name;
+        match what {
+            KeyArrival::Taken => tracing::info!(%link, "another PIN key of the link is in force"),
+            KeyArrival::Repeated => tracing::info!(%link, "the host sent its PIN key once more"),
+            KeyArrival::Refused(fault) => {
+                tracing::warn!(%link, error = %fault, "no other PIN key: the one before stays in force");
+            }
+        }
+        metrics.key_arrived(what);
     }
 
     fn metrics_of(&self, link: LinkIndex) -> Option<Arc<LinkMetrics>> {

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use switchyard_core::dialect::iso::link::{self, ECHO, LinkContext, SIGN_OFF, SIGN_ON};
-use switchyard_core::{Answer, Input, Upstream, UpstreamRequest};
-use switchyard_domain::{CardRef, LinkIndex, Pan, ResponseCode, Rrn, Stan, Timestamp, TransactionId};
+use switchyard_core::{Answer, Input, KeyBrought, Upstream, UpstreamRequest};
+use switchyard_domain::{CardRef, LinkIndex, Pan, ResponseCode, Rrn, Stan, Timestamp};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -81,6 +81,8 @@ enum Heard {
     Answer(Answer),
     /// A question about the link, with its answer, and what was approved of it.
     Question(Vec<u8>, Option<u16>),
+    /// Another PIN key: the core answers.
+    Key(KeyBrought),
     Nothing,
 }
 
@@ -257,10 +259,10 @@ impl<'a> Session<'a> {
             // Credit is for requests: what takes something back, and the link's own messages, never wait behind
             // a request that has none. A reversal's own request is overdue by then and does not leave any more.
             let waits = self.outstanding.len() >= credit_max;
-            let next =
-                self.pending.iter().position(|(_, message)| !waits || transaction_of(message).is_none());
+            let next = next_to_leave(&self.pending, waits);
             let Some((generation, message)) = next.and_then(|next| self.pending.remove(next)) else { return };
-            let is_wanted = !self.is_host_off || matches!(*message, Upstream::Network { .. });
+            let is_own = matches!(*message, Upstream::Network { .. } | Upstream::KeyAnswer { .. });
+            let is_wanted = !self.is_host_off || is_own;
             let may_leave = generation == self.generation && is_wanted && !self.is_overdue(&message);
             let sent = if may_leave { self.encode(&message) } else { None };
             match (request_of(*message), sent) {
@@ -294,7 +296,8 @@ impl<'a> Session<'a> {
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
             | Upstream::Script { .. }
-            | Upstream::Network { .. } => false,
+            | Upstream::Network { .. }
+            | Upstream::KeyAnswer { .. } => false,
         }
     }
 
@@ -354,7 +357,9 @@ impl<'a> Session<'a> {
                             self.is_signed_off = true;
                         }
                         Heard::Answer(answer) => {
-                            if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
+                            let is_sign_on = answer.network_code.is_none_or(|code| code == SIGN_ON);
+                            if is_sign_on && answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED)
+                            {
                                 (self.is_signed_on, self.is_host_off) = (true, false);
                             }
                             self.note_answer(&answer);
@@ -364,6 +369,14 @@ impl<'a> Session<'a> {
                         Heard::Question(reply, asked) => {
                             self.host_asked(asked);
                             self.reply(&reply);
+                        }
+                        Heard::Key(brought) => {
+                            let (link, generation) = (self.speech.index, self.generation);
+                            self.inputs.push(Input::KeyBrought {
+                                link,
+                                generation,
+                                brought: Box::new(brought),
+                            });
                         }
                         Heard::Nothing => {}
                     }
@@ -442,6 +455,9 @@ impl<'a> Session<'a> {
                 return Heard::Nothing;
             }
         };
+        if let Some(brought) = link::read_key(&message) {
+            return Heard::Key(brought);
+        }
         let mut reply = Vec::new();
         if let Some(Ok(asked)) = link::answer_network(&message, &mut reply) {
             return Heard::Question(reply, asked);
@@ -463,6 +479,24 @@ impl Drop for Session<'_> {
     }
 }
 
+/// The place of what leaves next; without credit no request does. The answer to a key change does not overtake requests:
+/// their PINs are under the key before, which the host has no more once it has read that answer.
+fn next_to_leave(pending: &VecDeque<(u32, Box<Upstream>)>, waits: bool) -> Option<usize> {
+    let mut held = false;
+    pending.iter().position(|(_, message)| {
+        let is_held = match &**message {
+            Upstream::Request(_) => waits,
+            Upstream::KeyAnswer { .. } => held,
+            Upstream::Reversal { .. }
+            | Upstream::Advice { .. }
+            | Upstream::Script { .. }
+            | Upstream::Network { .. } => false,
+        };
+        held |= is_held;
+        !is_held
+    })
+}
+
 /// The sealed card of a message that has none in clear.
 fn sealed_card(message: &Upstream) -> Option<&CardRef> {
     match message {
@@ -470,7 +504,7 @@ fn sealed_card(message: &Upstream) -> Option<&CardRef> {
         Upstream::Reversal { opened, .. }
         | Upstream::Advice { opened, .. }
         | Upstream::Script { opened, .. } => opened.card.as_ref(),
-        Upstream::Request(_) | Upstream::Network { .. } => None,
+        Upstream::Request(_) | Upstream::Network { .. } | Upstream::KeyAnswer { .. } => None,
     }
 }
 
@@ -489,21 +523,12 @@ fn request_of(message: Upstream) -> Option<Box<UpstreamRequest>> {
         Upstream::Reversal { .. }
         | Upstream::Advice { .. }
         | Upstream::Script { .. }
-        | Upstream::Network { .. } => None,
+        | Upstream::Network { .. }
+        | Upstream::KeyAnswer { .. } => None,
     }
 }
 
 /// Tells the core of a request that never left.
 pub(super) fn not_sent(link: LinkIndex, request: Box<UpstreamRequest>) -> Input {
     Input::NotSent { link, transaction: request.opened.id, request: Some(request) }
-}
-
-fn transaction_of(message: &Upstream) -> Option<TransactionId> {
-    match message {
-        Upstream::Request(request) => Some(request.opened.id),
-        Upstream::Reversal { .. }
-        | Upstream::Advice { .. }
-        | Upstream::Script { .. }
-        | Upstream::Network { .. } => None,
-    }
 }

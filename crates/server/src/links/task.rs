@@ -248,7 +248,8 @@ impl LinkTask {
                 Upstream::Reversal { .. }
                 | Upstream::Advice { .. }
                 | Upstream::Script { .. }
-                | Upstream::Network { .. } => None,
+                | Upstream::Network { .. }
+                | Upstream::KeyAnswer { .. } => None,
             });
             self.shared.queue.push(unsent);
             tokio::select! {

@@ -1,6 +1,6 @@
 //! Labels: closed sets, so that no input makes a new series.
 
-use switchyard_core::Stray;
+use switchyard_core::{KeyArrival, Stray};
 use switchyard_domain::{Outcome, ResponseCode, RiskVerdict, TransactionKind};
 
 macro_rules! labels {
@@ -75,6 +75,26 @@ labels!(
         Overdue = "overdue",
     }
 );
+labels!(
+    /// What became of a PIN key of a link that came over the line, or was asked for.
+    KeyChangeLabel {
+        /// It is in force.
+        Taken = "taken",
+        /// It came once more.
+        Repeated = "repeated",
+        /// It was not taken, or did not come.
+        Refused = "refused",
+    }
+);
+impl KeyChangeLabel {
+    pub(crate) fn of(what: KeyArrival) -> Self {
+        match what {
+            KeyArrival::Taken => Self::Taken,
+            KeyArrival::Repeated => Self::Repeated,
+            KeyArrival::Refused(_) => Self::Refused,
+        }
+    }
+}
 labels!(
     /// What was asked for.
     Kind {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use switchyard_core::Stray;
+use switchyard_core::{KeyArrival, Stray};
 use switchyard_domain::ResponseCode;
 
-use super::labels::{CodeClass, StrayLabel};
+use super::labels::{CodeClass, KeyChangeLabel, StrayLabel};
 use super::latency::Latency;
 
 /// 1 when a link has a connection, by `link`.
@@ -19,6 +19,8 @@ pub const LINK_SIGNED_ON: &str = "switch_link_signed_on";
 pub const LINK_RESTING: &str = "switch_link_resting";
 /// Sign-ons that a host did not take, by `link` and `class` of its response code.
 pub const LINK_SIGN_ONS_REFUSED: &str = "switch_link_sign_ons_refused_total";
+/// PIN keys of a link that came over the line or were asked for, by `link` and `outcome`.
+pub const LINK_KEY_CHANGES: &str = "switch_link_key_changes_total";
 /// Messages that wait to be sent, by `link`.
 pub const LINK_QUEUE: &str = "switch_link_queue_messages";
 /// Messages sent to an issuer, by `link`.
@@ -77,6 +79,7 @@ pub(crate) struct LinkMetrics {
     strays: [Tally; StrayLabel::LABELS.len()],
     answers: [Tally; CodeClass::LABELS.len()],
     refusals: [Tally; CodeClass::LABELS.len()],
+    key_changes: [Tally; KeyChangeLabel::LABELS.len()],
     pub(crate) lost: Tally,
     pub(crate) answer: Latency,
 }
@@ -101,6 +104,13 @@ impl LinkMetrics {
     }
     pub(crate) fn sign_on_refused(&self, code: ResponseCode) {
         self.refusals[CodeClass::of(code) as usize].increment(1);
+    }
+    pub(crate) fn key_arrived(&self, what: KeyArrival) {
+        self.key_changes[KeyChangeLabel::of(what) as usize].increment(1);
+    }
+    /// PIN keys that came or were asked for, by what became of them.
+    pub(crate) fn key_changes(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        KeyChangeLabel::LABELS.iter().copied().zip(self.key_changes.iter().map(Tally::count))
     }
     /// Sign-ons that were not taken, by class of the code.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
@@ -186,6 +196,12 @@ pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
     for (link, label) in links.iter().zip(&labels) {
         for (class, count) in link.refusals() {
             let _ = writeln!(page, "{LINK_SIGN_ONS_REFUSED}{{{label},class=\"{class}\"}} {count}");
+        }
+    }
+    family(page, LINK_KEY_CHANGES, "counter", "PIN keys of a link that came over the line or were asked for");
+    for (link, label) in links.iter().zip(&labels) {
+        for (outcome, count) in link.key_changes() {
+            let _ = writeln!(page, "{LINK_KEY_CHANGES}{{{label},outcome=\"{outcome}\"}} {count}");
         }
     }
     family(page, LINK_ANSWERS, "counter", "answers to requests, by class of the response code");

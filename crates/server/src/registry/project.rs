@@ -88,6 +88,10 @@ impl Projection for RegistryProjection {
                 })
             }
             Record::KeyInstalled { name, key } => install(tree, name, &key, broken),
+            Record::LinkKeyChanged(change) => {
+                let name = KeyName { usage: KeyUse::ZonePin, owner: u32::from(change.link.0) };
+                install(tree, name, &change.key, broken)
+            }
             record @ (Record::TerminalKeyOffered { .. }
             | Record::TerminalKeyTaken { .. }
             | Record::TerminalKeyWithdrawn { .. }) => fetchable(tree, &record, broken),
@@ -142,8 +146,9 @@ fn altered(tree: &mut Tree<'_>, record: Record, broken: Trouble) -> Result<(), T
 /// Places among the variants, which the on-disk format fixes, between which all that changes the registry lies: from
 /// [`Record::KeyInstalled`] to [`Record::SignedOff`], [`Record::TerminalOrdered`] with
 /// [`Record::MerchantOrdered`], [`Record::RouteRemoved`], from [`Record::TerminalKeyOffered`] to
-/// [`Record::TerminalKeyWithdrawn`], and from [`Record::LinkChanged`] to [`Record::TerminalChanged`].
-const VARIANTS: [RangeInclusive<u32>; 5] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82];
+/// [`Record::TerminalKeyWithdrawn`], from [`Record::LinkChanged`] to [`Record::TerminalChanged`], and
+/// [`Record::LinkKeyChanged`].
+const VARIANTS: [RangeInclusive<u32>; 6] = [2..=11, 34..=35, 42..=42, 74..=76, 80..=82, 89..=89];
 
 fn row_of(number: u32, terminal: &Terminal, at: Timestamp) -> TerminalRow {
     TerminalRow {
@@ -266,8 +271,8 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Trouble> {
 mod tests {
     use super::*;
     use switchyard_domain::{
-        Actor, CardClass, Changed, KeyOffer, LineKey, LinkDialect, LinkIndex, LinkSettings, MerchantIndex,
-        RouteTarget, TerminalIndex, TerminalMac, TerminalSettings, WrappedKey,
+        Actor, CardClass, Changed, KeyOffer, LineKey, LinkDialect, LinkIndex, LinkKeyChange, LinkSettings,
+        MerchantIndex, RouteTarget, TerminalIndex, TerminalMac, TerminalSettings, WrappedKey,
     };
 
     #[test]
@@ -280,6 +285,8 @@ mod tests {
         let line = LineKey { wrapped: vec![0; 20], proof: [0; 8] };
         let (until, reason_of_offer) = (Timestamp(0), reason());
         let offer = KeyOffer { key: key.clone(), under: None, line, until, reason: reason_of_offer };
+        let under = KeyName { usage: KeyUse::Transport, owner: 1 };
+        let key_change = LinkKeyChange { link: LinkIndex(0), key: key.clone(), under, message: None };
         let link = LinkSettings {
             address: "10.0.0.7:8600".into(),
             dialect: LinkDialect::Iso87Binary,
@@ -311,6 +318,7 @@ mod tests {
                 change: Changed { before: terminal, after: terminal },
                 reason: reason(),
             },
+            Record::LinkKeyChanged(Box::new(key_change)),
         ] {
             let mut bytes = Vec::new();
             Stamped { at: Timestamp(0), actor: Actor::Switch, record }.encode(&mut bytes);

@@ -135,6 +135,8 @@ impl Oracle {
             | Effect::UseKeys { .. }
             | Effect::LinkState { .. }
             | Effect::SignOnRefused { .. }
+            | Effect::OpenLinkKey { .. }
+            | Effect::KeyArrived { .. }
             | Effect::Stray { .. }
             | Effect::CommandDone { .. } => Ok(()),
         }
@@ -162,7 +164,7 @@ impl Oracle {
             Upstream::Reversal { saf, .. } | Upstream::Advice { saf, .. } | Upstream::Script { saf, .. } => {
                 (self.story.knew_saf(saf.id), saf.id.0)
             }
-            Upstream::Network { .. } => (true, 0),
+            Upstream::Network { .. } | Upstream::KeyAnswer { .. } => (true, 0),
         };
         ensure(known, "requests to issuers stand in the ledger", || format!("{what} does not"))
     }

@@ -196,7 +196,8 @@ impl Process {
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
             | Upstream::Script { .. }
-            | Upstream::Network { .. } => false,
+            | Upstream::Network { .. }
+            | Upstream::KeyAnswer { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
         let is_wanted = side.off_since.is_none() || matches!(*message, Upstream::Network { .. });
@@ -286,7 +287,8 @@ fn not_sent(link: LinkIndex, message: Upstream) -> Option<Input> {
         Upstream::Reversal { .. }
         | Upstream::Advice { .. }
         | Upstream::Script { .. }
-        | Upstream::Network { .. } => None,
+        | Upstream::Network { .. }
+        | Upstream::KeyAnswer { .. } => None,
     }
 }
 
@@ -308,6 +310,6 @@ fn sealed_card(message: &Upstream) -> Option<&CardRef> {
         Upstream::Reversal { opened, .. }
         | Upstream::Advice { opened, .. }
         | Upstream::Script { opened, .. } => opened.card.as_ref(),
-        Upstream::Request(_) | Upstream::Network { .. } => None,
+        Upstream::Request(_) | Upstream::Network { .. } | Upstream::KeyAnswer { .. } => None,
     }
 }

@@ -421,6 +421,8 @@ impl Process {
                 | Effect::UseKeys { .. }
                 | Effect::LinkState { .. }
                 | Effect::SignOnRefused { .. }
+                | Effect::OpenLinkKey { .. }
+                | Effect::KeyArrived { .. }
                 | Effect::Stray { .. }
                 | Effect::CommandDone { .. } => {}
             }

@@ -60,6 +60,8 @@ async fn serve(
     stream.set_nodelay(true).map_err(|source| SimError::Io { what: "set up the socket", source })?;
     let (mut reader, writer) = stream.into_split();
     let (outbox, inbox) = mpsc::channel(OUTBOX_MAX);
+    let standing = shared.outboxes(Some(&outbox)).len();
+    shared.desk().keys.of_connections(standing);
     let mut tasks = JoinSet::new();
     tasks.spawn(write_all(writer, inbox));
     let mut conversation = Conversation { shared, outbox, session: Session::default(), late: tasks };
@@ -131,10 +133,16 @@ impl Conversation {
     fn answer(&mut self, body: &[u8], framing: Framing, out: &mut Vec<u8>) -> Result<bool, SimError> {
         let start = out.len();
         let mut heard = Heard::Management;
-        framing.try_write(out, |out| {
+        let framed = framing.try_write(out, |out| {
             heard = self.shared.desk().handle(body, &mut self.session, out)?;
             Ok::<(), SimError>(())
-        })?;
+        });
+        if matches!(heard, Heard::Nothing) {
+            // No message is no frame.
+            out.truncate(start);
+            return Ok(true);
+        }
+        framed?;
         let Heard::Financial(entry) = heard else { return Ok(true) };
         if let (Some(entry), Some(file)) = (&entry, &self.shared.journal) {
             append_line(file, entry)?;

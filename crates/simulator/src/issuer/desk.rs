@@ -3,11 +3,11 @@
 use super::book::{Answer, IssuerBook};
 use super::edition;
 use super::entry::IssuerEntry;
+use super::keys::PinKeys;
 use super::request::{IssuerRequest, RequestKind};
 use super::scripts;
 use crate::error::SimError;
 use switchyard_domain::{LinkDialect, MatchKeys, ResponseCode};
-use switchyard_keys::TdesCipher;
 use switchyard_wire::{Builder, De, Dialect, Message, Mti, MtiClass};
 
 /// Elements that an answer repeats, before and behind those that the answer brings.
@@ -29,6 +29,8 @@ pub struct Session {
 pub enum Heard {
     /// Network management: answered, no fault is played on it.
     Management,
+    /// An answer to what the host said: nothing is to be said about it.
+    Nothing,
     /// A financial request or a reversal; the entry that it posted or reversed.
     Financial(Option<IssuerEntry>),
 }
@@ -39,18 +41,19 @@ pub struct Desk {
     /// Its books.
     pub book: IssuerBook,
     dialect: &'static Dialect,
-    zpk: TdesCipher,
+    /// Its keys of PIN blocks.
+    pub keys: PinKeys,
     echoes: Option<MatchKeys>,
 }
 
 impl Desk {
-    /// A desk that speaks a built-in dialect and reads PIN blocks under `zpk`.
+    /// A desk that speaks a built-in dialect and reads PIN blocks under `keys`.
     ///
     /// # Errors
     /// [`SimError::World`] when there is no such dialect.
-    pub fn new(book: IssuerBook, dialect: LinkDialect, zpk: TdesCipher) -> Result<Self, SimError> {
+    pub fn new(book: IssuerBook, dialect: LinkDialect, keys: PinKeys) -> Result<Self, SimError> {
         let dialect = Dialect::builtin(dialect.name()).ok_or(SimError::World { what: "dialect" })?;
-        Ok(Self { book, dialect, zpk, echoes: None })
+        Ok(Self { book, dialect, keys, echoes: None })
     }
 
     /// The desk that repeats these alone of the elements that a link may match by.
@@ -74,6 +77,10 @@ impl Desk {
         out: &mut Vec<u8>,
     ) -> Result<Heard, SimError> {
         let message = self.dialect.parse(body)?;
+        if message.mti().class() == MtiClass::Network && message.mti().is_response() {
+            self.keys.heard(&message);
+            return Ok(Heard::Nothing);
+        }
         if message.mti().class() == MtiClass::Network {
             self.manage(&message, session, out)?;
             return Ok(Heard::Management);
@@ -87,7 +94,7 @@ impl Desk {
         if !session.is_signed_on {
             return (Answer::bare(ResponseCode::ISSUER_INOPERATIVE), None);
         }
-        match IssuerRequest::read(message, &self.zpk) {
+        match IssuerRequest::read(message, &mut self.keys) {
             Err(code) => (Answer::bare(code), None),
             Ok(request) => {
                 let (answer, index) = self.book.handle(&request);
@@ -100,12 +107,21 @@ impl Desk {
         }
     }
 
+    /// The message that brings the switch another key; nothing where none can travel.
+    ///
+    /// # Errors
+    /// [`SimError::Key`] without randomness.
+    pub fn offer_key(&mut self) -> Result<Option<Vec<u8>>, SimError> {
+        self.keys.offer(self.dialect)
+    }
+
     fn manage(
-        &self,
+        &mut self,
         message: &Message<'_, '_>,
         session: &mut Session,
         out: &mut Vec<u8>,
     ) -> Result<(), SimError> {
+        let mut key = None;
         let code = match edition::network_code(message) {
             Some(SIGN_ON) => {
                 session.is_signed_on = true;
@@ -116,12 +132,19 @@ impl Desk {
                 ResponseCode::APPROVED
             }
             Some(ECHO_TEST) => ResponseCode::APPROVED,
+            Some(edition::KEY_CHANGE) if !edition::has_key(message) => {
+                key = self.keys.give()?;
+                if key.is_some() { ResponseCode::APPROVED } else { ResponseCode::INVALID_TRANSACTION }
+            }
             _ => ResponseCode::INVALID_TRANSACTION,
         };
         let mut builder = self.start(message.mti(), out);
         builder.echo(message, 7)?.echo(message, 11)?.echo(message, 24)?;
         edition::write_code(&mut builder, message, code)?;
         builder.echo(message, 70)?;
+        if let Some(cargo) = key {
+            edition::write_key(&mut builder, edition::is_first(message), &cargo)?;
+        }
         builder.finish()?;
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! translation, so that one is the other's test.
 
 use switchyard_domain::{Currency, ResponseCode};
-use switchyard_wire::{BuildError, Builder, Class, Message, MtiClass, MtiVersion};
+use switchyard_wire::{BuildError, Builder, Class, Dialect, Length, Message, Mti, MtiClass, MtiVersion};
 
 /// Results and their action codes of 1993: for transactions, then for reversals and network management.
 const ACTIONS: &[(&str, u64)] = &[
@@ -24,10 +24,14 @@ const ACTIONS: &[(&str, u64)] = &[
     ("99", 126),
 ];
 
+/// A new PIN key: DE 70 of 1987, DE 24 of later editions.
+pub(super) const KEY_CHANGE: u64 = 161;
+const KEY_CHANGE_FUNCTION: u64 = 811;
+
 /// Condition code 06 of 1987: about a pre-authorization.
 pub(super) const PREAUTH: u64 = 6;
 
-fn is_first(message: &Message<'_, '_>) -> bool {
+pub(super) fn is_first(message: &Message<'_, '_>) -> bool {
     message.mti().version() == MtiVersion::Iso1987
 }
 
@@ -49,6 +53,7 @@ pub(super) fn network_code(message: &Message<'_, '_>) -> Option<u64> {
     }
     match message.number(24)? {
         801 => Some(1),
+        KEY_CHANGE_FUNCTION => Some(KEY_CHANGE),
         802 => Some(2),
         831 => Some(301),
         other => Some(other),
@@ -117,6 +122,54 @@ pub(super) fn write_code(
         _ => action,
     };
     builder.number(39, action).map(|_| ())
+}
+
+/// DE 39 of a switch's answer about the link itself.
+pub(super) fn code(message: &Message<'_, '_>) -> Option<ResponseCode> {
+    match message.mti().version() {
+        MtiVersion::Iso1987 => message.text(39)?.parse().ok(),
+        MtiVersion::Iso1993 | MtiVersion::Iso2003 | MtiVersion::Other(_) => {
+            let approved = matches!(message.number(39)?, 800 | 8_000);
+            Some(if approved { ResponseCode::APPROVED } else { ResponseCode::SYSTEM_MALFUNCTION })
+        }
+    }
+}
+
+/// Writes a key: digits in DE 120 of 1987, bytes in DE 96 of later editions.
+pub(super) fn write_key(
+    builder: &mut Builder<'_, '_>,
+    is_first: bool,
+    cargo: &[u8],
+) -> Result<(), BuildError> {
+    if is_first {
+        return builder.text(120, &crate::hex::encode(cargo)).map(|_| ());
+    }
+    builder.bytes(96, cargo).map(|_| ())
+}
+
+/// Whether a question about a key brings one.
+pub(super) fn has_key(message: &Message<'_, '_>) -> bool {
+    message.has(if is_first(message) { 120 } else { 96 })
+}
+
+/// A message that brings the switch a key.
+pub(super) fn key_change(dialect: &'static Dialect, stan: u64, cargo: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let (mti, is_first) = match dialect.element(39).map(|element| element.length()) {
+        Some(Length::Fixed(2)) => (0x0800, true),
+        Some(Length::Fixed(3)) => (0x1804, false),
+        Some(_) | None => (0x2804, false),
+    };
+    let mut body = Vec::new();
+    let mut builder = dialect.builder(&mut body, Mti::new(mti));
+    builder.digits(7, &crate::clock::now().transmission_digits())?.number(11, stan)?;
+    if is_first {
+        builder.number(70, KEY_CHANGE)?;
+    } else {
+        builder.number(24, KEY_CHANGE_FUNCTION)?;
+    }
+    write_key(&mut builder, is_first, cargo)?;
+    builder.finish()?;
+    Ok(body)
 }
 
 /// Whether DE 22 says that a chip was read, with or without contact.

@@ -6,6 +6,7 @@ use super::connection;
 use super::desk::Desk;
 use super::entry::IssuerEntry;
 use super::faults::{FaultDraw, IssuerFaults};
+use super::keys::PinKeys;
 use super::scripts::ScriptSent;
 use crate::error::SimError;
 use crate::world::{DemoCard, DemoKey, DemoWorld};
@@ -14,10 +15,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use switchyard_domain::{LinkDialect, MatchKeys, Rrn, UtcOffset};
-use switchyard_keys::TdesCipher;
 use switchyard_wire::Framing;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
@@ -30,6 +30,8 @@ pub struct IssuerConfig {
     pub cards: Vec<DemoCard>,
     /// Key under which PIN blocks come.
     pub zpk: DemoKey,
+    /// Key under which other such keys travel; without one it sends and gives none.
+    pub transport: Option<DemoKey>,
     /// What it speaks.
     pub dialect: LinkDialect,
     /// How frames are delimited.
@@ -57,6 +59,7 @@ impl IssuerConfig {
             link: link.name.clone(),
             cards: world.cards_of(&link.name).cloned().collect(),
             zpk: link.zpk.clone(),
+            transport: link.transport.clone(),
             dialect: link.dialect,
             framing: link.framing()?,
             faults: IssuerFaults::default(),
@@ -73,6 +76,8 @@ impl IssuerConfig {
 pub(super) struct Shared {
     desk: Mutex<Desk>,
     faults: Mutex<FaultDraw>,
+    /// What goes out on each connection, newest last.
+    outboxes: Mutex<Vec<mpsc::Sender<Vec<u8>>>>,
     pub(super) journal: Option<File>,
     pub(super) framing: Framing,
     pub(super) link: String,
@@ -84,6 +89,13 @@ impl Shared {
     }
     pub(super) fn faults(&self) -> MutexGuard<'_, FaultDraw> {
         self.faults.lock().expect("drawing a fault does not panic")
+    }
+    /// Connections that stand; one more, when it is given.
+    pub(super) fn outboxes(&self, more: Option<&mpsc::Sender<Vec<u8>>>) -> Vec<mpsc::Sender<Vec<u8>>> {
+        let mut outboxes = self.outboxes.lock().expect("nobody panics while he holds the connections");
+        outboxes.retain(|outbox| !outbox.is_closed());
+        outboxes.extend(more.cloned());
+        outboxes.clone()
     }
 }
 
@@ -117,12 +129,13 @@ impl IssuerHost {
         let accounts: Vec<Account> = config.cards.iter().map(Account::of).collect::<Result<_, _>>()?;
         let book = IssuerBook::new(accounts, config.amount_minor_max, year_month_now());
         let book = book.scripting(config.scripts_per_mille);
-        let zpk = TdesCipher::new(&config.zpk.des());
-        let desk = Desk::new(book, config.dialect, zpk)?.repeating(config.echoes);
+        let keys = PinKeys::new(&config.zpk, config.transport.as_ref());
+        let desk = Desk::new(book, config.dialect, keys)?.repeating(config.echoes);
         let journal = config.journal.map(crate::journal::open_append).transpose()?;
         let shared = Arc::new(Shared {
             desk: Mutex::new(desk),
             faults: Mutex::new(FaultDraw::new(config.faults)),
+            outboxes: Mutex::default(),
             journal,
             framing: config.framing,
             link: config.link,
@@ -144,6 +157,25 @@ impl IssuerHost {
     /// Hears again.
     pub fn resume(&self) {
         self.pause.send_replace(false);
+    }
+    /// Sends the switch another PIN key over the connection that stands: a new one, or once more the one that it has not
+    /// answered. False where there is no connection, or no key for keys to travel under.
+    ///
+    /// # Errors
+    /// [`SimError::Key`] without randomness, [`SimError::Frame`] where the framing has no room.
+    pub fn send_key(&self) -> Result<bool, SimError> {
+        let Some(outbox) = self.shared.outboxes(None).pop() else { return Ok(false) };
+        let Some(body) = self.shared.desk().offer_key()? else { return Ok(false) };
+        let mut frame = Vec::new();
+        self.shared.framing.try_write(&mut frame, |out| {
+            out.extend_from_slice(&body);
+            Ok::<(), SimError>(())
+        })?;
+        Ok(outbox.try_send(frame).is_ok())
+    }
+    /// How often another PIN key came into force.
+    pub fn key_changes(&self) -> u64 {
+        self.shared.desk().keys.changes()
     }
     /// Everything posted so far, in order.
     pub fn ledger(&self) -> Vec<IssuerEntry> {

@@ -13,6 +13,7 @@ mod edition;
 mod entry;
 mod faults;
 mod host;
+mod keys;
 mod request;
 mod scripts;
 #[cfg(test)]
@@ -24,5 +25,6 @@ pub use desk::{Desk, Heard, Session};
 pub use entry::IssuerEntry;
 pub use faults::IssuerFaults;
 pub use host::{IssuerConfig, IssuerHost};
+pub use keys::PinKeys;
 pub use request::{IssuerRequest, OriginalKey, PinEntry, RequestKind};
 pub use scripts::{ScriptId, ScriptSent};

@@ -1,9 +1,9 @@
 //! What the switch asks an issuer, read from a message of any dialect.
 
+use super::keys::PinKeys;
 use super::{billing, edition};
 use switchyard_domain::{Expiry, Pan, ResponseCode, Rrn, TransactionKind};
-use switchyard_keys::TdesCipher;
-use switchyard_keys::pin::{Pin, decode_iso0};
+use switchyard_keys::pin::Pin;
 use switchyard_wire::{Message, MtiClass, Tlvs};
 
 const TAG_SCRIPT_RESULTS: u32 = 0xDF31;
@@ -79,7 +79,7 @@ impl IssuerRequest {
     ///
     /// # Errors
     /// DE 39 of the refusal: 30 for a missing element and for a billing that does not add up, 12 for a transaction that nobody offers.
-    pub fn read(message: &Message<'_, '_>, zpk: &TdesCipher) -> Result<Self, ResponseCode> {
+    pub fn read(message: &Message<'_, '_>, keys: &mut PinKeys) -> Result<Self, ResponseCode> {
         let format = ResponseCode::FORMAT_ERROR;
         let mti = message.mti();
         let mut buffer = [0; 20];
@@ -112,7 +112,7 @@ impl IssuerRequest {
             },
             rrn,
             kind,
-            pin: read_pin(message, zpk, &pan),
+            pin: read_pin(message, keys, &pan),
             pan,
             amount_minor,
             stands_minor: edition::standing(message).map_err(|()| format)?.filter(|_| is_reversal),
@@ -152,12 +152,10 @@ fn transaction(
     }
 }
 
-fn read_pin(message: &Message<'_, '_>, zpk: &TdesCipher, pan: &Pan) -> PinEntry {
+fn read_pin(message: &Message<'_, '_>, keys: &mut PinKeys, pan: &Pan) -> PinEntry {
     let Some(block) = message.bytes_owned(52) else { return PinEntry::None };
     let Ok(block) = <[u8; 8]>::try_from(&*block) else { return PinEntry::Unreadable };
-    let mut digits = [0; Pan::DIGITS_MAX];
-    let len = pan.write_digits(&mut digits);
-    decode_iso0(&zpk.decrypt_block(block), &digits[..len]).map_or(PinEntry::Unreadable, PinEntry::Clear)
+    keys.open(block, pan)
 }
 
 /// Whether chip data has a cryptogram and what that was made over.

@@ -83,8 +83,11 @@ impl DemoWorld {
         let terminals = (0..size.terminals)
             .map(|index| terminal(index, &merchants[index % merchants.len()].mid, draw()?))
             .collect::<Result<_, _>>()?;
-        let links = vec![harbour(draw()?), river(draw()?)];
+        let mut links = vec![harbour(draw()?), river(draw()?)];
         let issuer_cryptogram = draw()?;
+        for link in &mut links {
+            link.transport = Some(draw()?);
+        }
         let mut cards = cards(&mut random, size)?;
         for card in cards.iter_mut().filter(|card| card.on_us) {
             card.chip_key = Some(chip_key(&issuer_cryptogram, card)?);
@@ -170,6 +173,7 @@ fn harbour(zpk: DemoKey) -> DemoLink {
         dialect: LinkDialect::Iso87Binary,
         framing: "len2-be".to_owned(),
         zpk,
+        transport: None,
         routes: vec![route("4111", CardClass::Foreign), route("622588", CardClass::Credit)],
     }
 }
@@ -181,6 +185,7 @@ fn river(zpk: DemoKey) -> DemoLink {
         dialect: LinkDialect::Iso87Ascii,
         framing: "len4-ascii".to_owned(),
         zpk,
+        transport: None,
         routes: vec![route("5555", CardClass::Foreign)],
     }
 }

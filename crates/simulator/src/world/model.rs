@@ -231,6 +231,9 @@ pub struct DemoLink {
     pub framing: String,
     /// Key under which PIN blocks travel.
     pub zpk: DemoKey,
+    /// Key under which other such keys travel over the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<DemoKey>,
     /// Cards it answers for.
     pub routes: Vec<DemoRoute>,
 }

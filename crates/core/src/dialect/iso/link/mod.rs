@@ -14,7 +14,7 @@
 //! | advice, its repeat | 0120 → 0130, 0220 → 0230 | the transaction's | the transaction's | 2 3 4 7 11 12 13 14? 18 22 25 32 37 38? 39 41 42 49 90? |
 //! | reversal, its repeat | 0420, 0421 → 0430 | the original's | the original's | 2 3 4 7 11 12 13 25 32 37 39 41 42 49 90 |
 //! | script result, its repeat | 0620, 0621 → 0630 | the transaction's | — | 2 3 7 11 12 13 32 37 41 42 55 90 |
-//! | network management | 0800 → 0810 | — | — | 7 11 70 → 7 11 39 70 |
+//! | network management | 0800 → 0810 | — | — | 7 11 70 120? → 7 11 39 70 120? |
 //!
 //! Since 1993: DE 12 holds the date too and there is no DE 13, DE 26 stands for DE 18, DE 24 and 25 for DE 25 (function
 //! 100, 200, and 202 for what a hold covers, 400 of a reversal, 690 of a script result; reason 1003, 1004, 40xx), DE 56 for DE 90; a reversal
@@ -24,6 +24,7 @@
 //! answer, 22 terminal fault or wrong MAC, 21 anything else. A link carries no MAC.
 
 mod function;
+mod key;
 mod network;
 mod read;
 mod script;
@@ -33,7 +34,8 @@ mod write;
 mod tests;
 
 pub(crate) use function::network_code;
-pub use network::{ECHO, SIGN_OFF, SIGN_ON, answer_network};
+pub use key::{key_element, read_key, write_key_answer};
+pub use network::{ECHO, KEY_CHANGE, SIGN_OFF, SIGN_ON, answer_network};
 pub use read::{AnswerError, read_answer};
 pub(crate) use script::SCRIPT_RESULT;
 pub(crate) use write::processing_code;

@@ -11,6 +11,8 @@ const REQUEST: u16 = 800;
 pub const SIGN_ON: u16 = 1;
 /// DE 70 of 1987.
 pub const SIGN_OFF: u16 = 2;
+/// DE 70 of 1987: a new PIN key. It is answered once the key was looked at, and not here.
+pub const KEY_CHANGE: u16 = 161;
 /// DE 70 of 1987.
 pub const ECHO: u16 = 301;
 const KNOWN: [u16; 3] = [SIGN_ON, SIGN_OFF, ECHO];

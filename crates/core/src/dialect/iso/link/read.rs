@@ -1,6 +1,7 @@
 //! From an issuer's answer to the core's.
 
 use super::function;
+use super::key::answered_key;
 use crate::dialect::iso::{Edition, chip, money, result, time};
 use crate::input::{Answer, Echoed};
 use switchyard_domain::{AuthCode, Rrn, Stan};
@@ -55,6 +56,7 @@ pub fn read_answer(message: &Message<'_, '_>) -> Result<Answer, AnswerError> {
         balance: money::balance(message, edition),
         network_code: network_code(message, edition)?,
         chip: chip::read(message),
+        key: answered_key(message, edition),
         billing: money::read_billing(message, edition).map_err(AnswerError::Malformed)?,
     })
 }

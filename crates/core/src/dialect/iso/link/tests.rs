@@ -4,6 +4,7 @@ use super::*;
 use crate::dialect::iso::{Edition, original};
 use crate::effect::{Upstream, UpstreamRequest};
 use crate::input::{Card, Financial, OriginalRef};
+use crate::link_key::ZonePin;
 use switchyard_domain::{
     Amount, BatchNumber, BusinessDate, CardClass, CardHash, CardRef, Currency, Echo, Fingerprint, LinkIndex,
     MerchantIndex, MessageClass, Pan, PinBlock, RequestKey, ReversalReason, SafEntry, SafId, SafKind,
@@ -106,7 +107,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
     UpstreamRequest {
         opened,
         request: Box::new(financial),
-        pin: is_first.then_some(PinBlock([0x5A; 8])),
+        pin: is_first.then_some(ZonePin { block: PinBlock([0x5A; 8]), key: [1; 4] }),
         terminal: "T0000001".parse().unwrap(),
         merchant: "M00000000000001".parse().unwrap(),
         mcc: 5_411,

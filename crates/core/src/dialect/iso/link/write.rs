@@ -113,6 +113,7 @@ pub fn write(
             script::write(dialect, &message, card, context, out)
         }
         Upstream::Network { stan, at, code } => write_network(dialect, *stan, *at, *code, out),
+        Upstream::KeyAnswer { message, code } => super::write_key_answer(dialect, message, *code, out),
     }
 }
 
@@ -162,7 +163,7 @@ pub fn write_request(
         money::write_currency(b, edition, opened.amount.currency)?;
         money::write_billing_currency(b, edition, billing)?;
         if let Some(pin) = &message.pin {
-            b.bytes(52, &pin.0)?;
+            b.bytes(52, &pin.block.0)?;
         }
         if let Some(emv) = &request.emv {
             chip::write(b, 55, emv)?;
