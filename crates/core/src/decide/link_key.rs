@@ -1,6 +1,7 @@
 //! Another PIN key of a link, over the line: brought by its host, or asked for by the switch. The key store opens it; here
 //! it becomes a record, and only then an answer.
 
+use crate::decide::saf::NETWORK_ANSWER;
 use crate::dialect::iso::link::KEY_CHANGE;
 use crate::effect::{CommandError, Effect, Stray, Upstream};
 use crate::flight::{Asked, AskedAs, KeyAsked, KeyOpens, LinkStatus};
@@ -52,9 +53,9 @@ impl Core {
     /// An operator wants another key of a link: its host is asked for one.
     pub(crate) fn ask_for_key(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
         let stan = self.flight.link(link).next_network_stan();
-        let timeout_ms = self.state.registry.link(link).map_or(0, |l| u64::from(l.answer_timeout_ms));
+        let timeout_ms = u64::from(self.timeout_ms(link));
         let flight = self.flight.link(link);
-        let place = AskedAs::Stan(stan);
+        let place = AskedAs::Stan(stan, NETWORK_ANSWER);
         flight.asked.insert(place, Asked::NewKey);
         flight.key_asked = Some(KeyAsked { place, until: now.plus_micros(timeout_ms * 1_000) });
         let generation = flight.generation;
@@ -86,9 +87,6 @@ impl Core {
         out: &mut Output,
     ) -> Option<Stray> {
         let flight = self.flight.link(link);
-        if answer.mti != 810 {
-            return Some(Stray::Unmatched);
-        }
         flight.asked.remove(&place);
         if flight.key_asked.take_if(|asked| asked.place == place).is_none() {
             return Some(Stray::Late);

@@ -13,7 +13,7 @@ use switchyard_domain::{
 /// Milliseconds after which a sign-on that was not answered is sent again.
 const SIGN_ON_RETRY_MS: u64 = 5_000;
 /// The MTI of an answer to a network message.
-const NETWORK_ANSWER: u16 = 810;
+pub(super) const NETWORK_ANSWER: u16 = 810;
 /// A send is recorded from this one on, and then each time that the count has doubled: what an issuer takes soon costs no
 /// record.
 const TRIES_RECORDED_FROM: u32 = 8;

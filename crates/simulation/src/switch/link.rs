@@ -299,7 +299,7 @@ fn kind_of(message: &Upstream) -> &'static str {
         Upstream::Reversal { .. } => "a reversal",
         Upstream::Advice { .. } => "an advice",
         Upstream::Script { .. } => "a script result",
-        Upstream::Network { .. } => "a message about the link",
+        Upstream::Network { .. } | Upstream::KeyAnswer { .. } => "a message about the link",
     }
 }
 

@@ -122,6 +122,7 @@ mod tests {
             reversed: false,
             ended: false,
             refunded_minor: 0,
+            tipped_minor: 0,
             original_rrn: None,
             stan: 1,
             pan_masked: "622588******0008".into(),
