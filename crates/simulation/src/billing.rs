@@ -48,6 +48,14 @@ impl Billings {
         });
         ensure(adds_up, "DE 6 is DE 4 times DE 10", || format!("{asked:?} is {billed:?}"))?;
         if let Some(first) = self.by_reference.get(&reference) {
+            // A part that is taken back is billed as a part of the whole, which may come to nothing in the other currency.
+            if is_of_part(message) {
+                let terms = |billed: &Billed| (billed.rate, billed.currency);
+                let same = billed.is_none() || first.as_ref().map(terms) == billed.as_ref().map(terms);
+                return ensure(same, "billing stays as it was", || {
+                    format!("{reference} was {first:?}, its part is {billed:?}")
+                });
+            }
             return ensure(*first == billed, "billing stays as it was", || {
                 format!("{reference} was {first:?}, is {billed:?}")
             });
@@ -97,6 +105,11 @@ impl Billings {
             format!("{asked:?} is billed {billed:?}, rates {rates:?}")
         })
     }
+}
+
+/// Whether a reversal takes back a part and has the rest in DE 4, as it is since 1993; in 1987 DE 4 stays the whole.
+fn is_of_part(message: &Message<'_, '_>) -> bool {
+    message.mti().class() == MtiClass::Reversal && message.number(24) == Some(401)
 }
 
 /// DE 6, 10 and 51 of a message.
