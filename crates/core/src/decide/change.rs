@@ -126,7 +126,10 @@ impl Core {
     }
 
     /// A new merchant may leave out what is said of it later, but nothing of it is longer than a change could make it.
-    pub(super) fn check_new_merchant(merchant: &Merchant) -> Result<(), CommandError> {
+    pub(super) fn check_new_merchant(&self, merchant: &Merchant) -> Result<(), CommandError> {
+        if self.state.registry.merchant_by_id.contains(&merchant.id) {
+            return Err(CommandError::Exists { what: "merchant" });
+        }
         let account = &merchant.account;
         let short =
             |text: &str| text.chars().count() <= LINE_CHARACTERS_MAX && !text.contains(char::is_control);

@@ -60,10 +60,7 @@ impl Core {
                 Record::CardKeysShredded { keys, reason }
             }
             Command::Register(merchant) => {
-                if self.state.registry.merchant_by_id.contains(&merchant.id) {
-                    return Err(CommandError::Exists { what: "merchant" });
-                }
-                Self::check_new_merchant(&merchant)?;
+                self.check_new_merchant(&merchant)?;
                 Record::MerchantRegistered(*merchant)
             }
             Command::AddLink(link) => {
@@ -92,10 +89,7 @@ impl Core {
             }
             Command::SetFeePlan(plan) => Record::FeePlanSet(plan),
             Command::SetAccountRules { account, rules } => {
-                if account.kind.takes_everything() {
-                    let need = "no limit: what has taken place has to be posted there";
-                    return Err(CommandError::Unfit { what: "an account of this kind", need });
-                }
+                check_limited(account)?;
                 Record::AccountRulesSet { account, rules }
             }
             Command::Order(order) => return self.order(actor, order, now, out),
@@ -267,4 +261,13 @@ impl Core {
         }
         Ok(CommandOutcome::Recorded)
     }
+}
+
+/// Limits are for cardholders' accounts.
+fn check_limited(account: AccountId) -> Result<(), CommandError> {
+    if account.kind.takes_everything() {
+        let need = "no limit: what has taken place has to be posted there";
+        return Err(CommandError::Unfit { what: "an account of this kind", need });
+    }
+    Ok(())
 }

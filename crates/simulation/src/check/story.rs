@@ -4,10 +4,10 @@ use super::{Breach, Checked, ensure};
 use crate::plan::StandInLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    AccountId, AccountKind, AdviceReason, Amount, BatchNumber, BatchSide, Download, Entry, HoldId, LinkIndex,
-    LinkOrder, Movement, Outcome, Phase, Record, ReplyFacts, RequestKey, ResponseCode, ReversalEffect, Rrn,
-    SafEntry, SafId, SafKind, ScriptReport, Stamped, Stan, TerminalIndex, TerminalOrder, Timestamp,
-    TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
+    AccountId, AccountKind, AdviceReason, Amount, BatchCase, BatchNumber, BatchSide, Download, Entry, HoldId,
+    LinkIndex, LinkOrder, Movement, Outcome, Phase, Record, ReplyFacts, RequestKey, ResponseCode,
+    ReversalEffect, Rrn, SafEntry, SafId, SafKind, ScriptReport, Stamped, Stan, TerminalIndex, TerminalOrder,
+    Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
 
 /// A completion may be this many percent of its hold.
@@ -136,17 +136,13 @@ impl Story {
                 self.batches_closed += u64::from(*verdict == switchyard_domain::BatchVerdict::Balanced);
                 self.reference(reply.rrn, reply)
             }
-            Record::BatchUploaded { terminal, batch, .. } => {
-                self.uploaded.insert((*terminal, *batch));
-                Ok(())
-            }
             Record::BatchUploadEnded { terminal, batch, cases, reply, .. } => {
                 self.batches_closed += 1;
-                self.cases.extend(cases.iter().map(|case| (*terminal, *batch, case.stan)));
+                self.compared(*terminal, *batch, cases);
                 self.reference(reply.rrn, reply)
             }
             Record::BatchCompared { terminal, batch, cases } => {
-                self.cases.extend(cases.iter().map(|case| (*terminal, *batch, case.stan)));
+                self.compared(*terminal, *batch, cases);
                 Ok(())
             }
             Record::SignedOn { reply, .. }
@@ -156,6 +152,7 @@ impl Story {
             | Record::TerminalOrdered { .. }
             | Record::LinkOrdered { .. }
             | Record::DownloadSet(_)
+            | Record::BatchUploaded { .. }
             | Record::TerminalReported { .. } => {
                 self.ordered(record);
                 Ok(())
@@ -171,9 +168,16 @@ impl Story {
         ensure(whole, "a hold is used once", || format!("hold of {id} expired after its end"))
     }
 
-    /// What an operator wants from here on, and what a terminal says about itself.
+    fn compared(&mut self, terminal: TerminalIndex, batch: BatchNumber, cases: &[BatchCase]) {
+        self.cases.extend(cases.iter().map(|case| (terminal, batch, case.stan)));
+    }
+
+    /// What an operator wants from here on, and what a terminal says of itself and its batch.
     fn ordered(&mut self, record: &Record) {
         match record {
+            Record::BatchUploaded { terminal, batch, .. } => {
+                self.uploaded.insert((*terminal, *batch));
+            }
             Record::DayCut { .. } => self.days += 1,
             Record::DownloadSet(download) => self.downloads.push(download.clone()),
             Record::TerminalReported { terminal, status } => {
