@@ -261,7 +261,8 @@ pub(crate) enum LimitCommand {
     /// What an account takes from now on; what is not given stays as it is.
     #[command(after_help = "Example: switchyard limit set cardholder/3/CNY --debit 50000 --credit none")]
     Set {
-        /// The account: KIND/OWNER/CURRENCY, for example merchant-payable/0/CNY; a merchant also by DE 42.
+        /// The account: KIND/OWNER/CURRENCY, for example cardholder/3/CNY or wallet/0/CNY; a merchant also by DE 42.
+        /// Payables, receivables and suspense have none: what has taken place is posted there.
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// How far it may be overdrawn, minor units; `none` is no limit.

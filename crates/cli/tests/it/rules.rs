@@ -215,7 +215,11 @@ fn what_rules_find_is_listed_counted_and_its_payout_let_go() {
 #[test]
 fn an_accounts_own_rules_can_be_taken_away() {
     let world = World::make(&[]);
-    let account = format!("merchant-payable/{}/CNY", world.made["merchants"][0]["mid"].as_str().unwrap());
+    let mid = world.made["merchants"][0]["mid"].as_str().unwrap();
+    // What has taken place has to be posted: such an account takes no limit.
+    let payable = world.run(&["limit", "set", &format!("merchant-payable/{mid}/CNY"), "--closed", "true"]);
+    assert!(payable.expect(2).stderr.contains("no limit"));
+    let account = format!("wallet/{mid}/CNY");
     world.run(&["limit", "remove", &account]).expect(1);
     world.run(&["limit", "set", &account, "--closed", "true"]).expect(0);
     assert_eq!(json_of(&world, &["limit", "list"]).as_array().unwrap().len(), 1);

@@ -132,12 +132,11 @@ fn routes_and_limits(made: &Empty) {
     assert!(moved.stderr.contains("look again"), "{moved:?}");
     remove(version).expect(0);
     remove(version + 1).expect(2);
-    let account = "merchant-payable/M00000000000001/CNY";
+    let account = "wallet/M00000000000001/CNY";
     made.run(&["limit", "set", account, "--debit", "500"]).expect(0);
     made.run(&["limit", "set", account, "--closed", "true"]).expect(0);
     let limits = made.json(&["limit", "list"], "");
-    let row =
-        json!({"account": "MerchantPayable/0/CNY", "debit_minor": 500, "credit_minor": null, "closed": true});
+    let row = json!({"account": "Wallet/0/CNY", "debit_minor": 500, "credit_minor": null, "closed": true});
     assert_eq!(limits, json!([row]), "what is not given stays as it was");
 }
 
