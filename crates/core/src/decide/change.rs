@@ -131,11 +131,9 @@ impl Core {
             return Err(CommandError::Exists { what: "merchant" });
         }
         let account = &merchant.account;
-        let short =
-            |text: &str| text.chars().count() <= LINE_CHARACTERS_MAX && !text.contains(char::is_control);
         if [&merchant.name, &account.holder, &account.number, &account.cnaps]
             .into_iter()
-            .all(|text| short(text))
+            .all(|text| fits_line(text))
         {
             return Ok(());
         }
@@ -289,7 +287,12 @@ impl Fields {
 }
 
 fn is_line(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= LINE_CHARACTERS_MAX && !text.contains(char::is_control)
+    !text.trim().is_empty() && fits_line(text)
+}
+
+/// Whether it is no longer than a line, and no more than one.
+fn fits_line(text: &str) -> bool {
+    text.chars().count() <= LINE_CHARACTERS_MAX && !text.contains(char::is_control)
 }
 
 pub(super) fn unfit<T>(what: &'static str, need: &'static str) -> Result<T, CommandError> {

@@ -1,8 +1,9 @@
 //! What chips said in transactions that were approved without their issuers, on its way there.
 
+use super::stand_in::{rule, stand_in_by};
 use super::unbatched::{Timed, ask, bench as generic};
 use crate::support::*;
-use switchyard_core::{Command, Input, Order};
+use switchyard_core::{Input, Order};
 use switchyard_domain::*;
 
 /// What every advice has to say of a chip that spoke.
@@ -17,17 +18,7 @@ fn dipped(kind: TransactionKind, stan: u32) -> Ask {
 /// A bench that stands in for whoever is away.
 fn standing_in() -> Bench {
     let mut bench = Bench::new();
-    let rule = StandInRule {
-        number: 1,
-        issuers: vec![],
-        about: Scope::default(),
-        minor_max: 500,
-        day_minor_max: 900,
-        day_count_max: 3,
-        refuses_pin: false,
-    };
-    let rules = StandInRules { version: 1, rules: vec![rule] };
-    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+    stand_in_by(&mut bench, rule());
     bench
 }
 

@@ -1,8 +1,9 @@
 //! What chips made of issuers' scripts, on its way to these issuers.
 
+use super::stand_in::{rule, stand_in_by};
 use super::unbatched::{Timed, ask, bench as generic, naming, totals};
 use crate::support::*;
-use switchyard_core::{Answer, Body, Command, Order, OriginalRef, ScriptResult};
+use switchyard_core::{Answer, Body, Order, OriginalRef, ScriptResult};
 use switchyard_domain::*;
 
 /// What the first terminal made of the scripts in the answer to its sale under `place`.
@@ -130,17 +131,7 @@ fn an_issuer_that_takes_no_script_results_leaves_a_dead_letter_for_an_operator()
 /// An issuer that was away, one sale approved in its place, and what its chip made of scripts.
 fn stood_in() -> Bench {
     let mut bench = Bench::new();
-    let rule = StandInRule {
-        number: 1,
-        issuers: vec![],
-        about: Scope::default(),
-        minor_max: 500,
-        day_minor_max: 900,
-        day_count_max: 3,
-        refuses_pin: false,
-    };
-    let rules = StandInRules { version: 1, rules: vec![rule] };
-    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+    stand_in_by(&mut bench, rule());
     bench.disconnect(LINK_A);
     assert_eq!(bench.code(&Ask::sale_a(10, 500)), "00");
     bench.request(0, told(11, 10));

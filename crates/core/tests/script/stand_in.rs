@@ -6,12 +6,26 @@ use switchyard_domain::*;
 
 fn away(rule: StandInRule) -> Bench {
     let mut bench = Bench::new();
-    let rules = StandInRules { version: 1, rules: vec![rule] };
-    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
+    stand_in_by(&mut bench, rule);
     bench.disconnect(LINK_A);
     bench
 }
-fn rule() -> StandInRule {
+/// Whatever goes to the first link's cards goes over it, or over the second where it cannot.
+fn over_both_links(bench: &mut Bench) {
+    let to = |link| Destination { link, weight: 1, cost_ppm: 0, cost_minor: 0 };
+    let first = RoutingRule {
+        number: 1,
+        issuers: vec![],
+        about: Scope::default(),
+        minor_max: None,
+        choose: Choice::First,
+        destinations: vec![to(LINK_A), to(LINK_B)],
+    };
+    let rules = RoutingRules { version: 1, rules: vec![first] };
+    bench.command(Command::SetRoutingRules(Box::new(rules))).unwrap();
+}
+/// What a card may spend while its issuer is away: 500 at once, 900 and three times a day.
+pub(super) fn rule() -> StandInRule {
     StandInRule {
         number: 1,
         issuers: vec![],
@@ -21,6 +35,11 @@ fn rule() -> StandInRule {
         day_count_max: 3,
         refuses_pin: false,
     }
+}
+/// This rule alone says what is approved while an issuer is away.
+pub(super) fn stand_in_by(bench: &mut Bench, rule: StandInRule) {
+    let rules = StandInRules { version: 1, rules: vec![rule] };
+    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
 }
 fn advices(bench: &Bench) -> Vec<(Sent, bool)> {
     let advice = |s: &Sent| match s.what {
@@ -200,22 +219,8 @@ fn what_could_not_leave_is_approved_where_a_rule_allows_it() {
 fn a_destination_that_is_left_is_tried_before_anybody_stands_in() {
     use switchyard_core::Input;
     let mut bench = Bench::new();
-    let rules = StandInRules { version: 1, rules: vec![rule()] };
-    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
-    let to = |link| Destination { link, weight: 1, cost_ppm: 0, cost_minor: 0 };
-    let destinations = vec![to(LINK_A), to(LINK_B)];
-    let about = Scope::default();
-    let first = RoutingRule {
-        number: 1,
-        issuers: vec![],
-        about,
-        minor_max: None,
-        choose: Choice::First,
-        destinations,
-    };
-    bench
-        .command(Command::SetRoutingRules(Box::new(RoutingRules { version: 1, rules: vec![first] })))
-        .unwrap();
+    stand_in_by(&mut bench, rule());
+    over_both_links(&mut bench);
     let ticket = bench.ask(&Ask::sale_a(10, 500));
     for link in [LINK_A, LINK_B] {
         assert_eq!(bench.last_request().link, link);
@@ -234,20 +239,8 @@ fn a_destination_that_is_left_is_tried_before_anybody_stands_in() {
 fn between_links() -> (Bench, Ask, u64) {
     use switchyard_core::Input;
     let mut bench = Bench::new();
-    let rules = StandInRules { version: 1, rules: vec![rule()] };
-    bench.command(Command::SetStandInRules(Box::new(rules))).unwrap();
-    let to = |link| Destination { link, weight: 1, cost_ppm: 0, cost_minor: 0 };
-    let first = RoutingRule {
-        number: 1,
-        issuers: vec![],
-        about: Scope::default(),
-        minor_max: None,
-        choose: Choice::First,
-        destinations: vec![to(LINK_A), to(LINK_B)],
-    };
-    bench
-        .command(Command::SetRoutingRules(Box::new(RoutingRules { version: 1, rules: vec![first] })))
-        .unwrap();
+    stand_in_by(&mut bench, rule());
+    over_both_links(&mut bench);
     let sale = Ask::sale_a(10, 500).pin();
     let ticket = bench.ask(&sale);
     let request = bench.take_request();
