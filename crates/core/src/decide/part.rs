@@ -6,7 +6,7 @@ use crate::decide::postings;
 use crate::decide::terminal::Caller;
 use crate::input::Reversal;
 use crate::machine::{Core, Output};
-use crate::state::{Known, Transaction};
+use crate::state::Transaction;
 use switchyard_domain::{
     Actor, Amount, Entry, MessageClass, Outcome, Record, RequestKey, ResponseCode, ReversalEffect, SafEntry,
     SafKind, Timestamp,
@@ -36,10 +36,8 @@ impl Core {
             return;
         }
         let original_key = RequestKey { class: reversal.original_class, ..key };
-        let known = match self.state.requests.get(&original_key) {
-            Some(Known::Transaction(id)) => self.state.transactions.get(id),
-            Some(Known::Reversal(_)) | None => None,
-        };
+        let known = self.state.requests.transaction(&original_key);
+        let known = known.and_then(|id| self.state.transactions.get(id));
         let is_meant = |original: &&Transaction| {
             reversal.original_moment.is_none_or(|moment| original.opened.echo.de60 == moment)
         };

@@ -76,10 +76,7 @@ impl Core {
             return;
         }
         let original_key = RequestKey { class: reversal.original_class, ..key };
-        let id = match self.state.requests.get(&original_key) {
-            Some(Known::Transaction(id)) => Some(id),
-            Some(Known::Reversal(_)) | None => None,
-        };
+        let id = self.state.requests.transaction(&original_key);
         // A generic terminal may mean what it made at another moment under this number: then it is not this.
         let waiting = self.flight.pin_by_key.get(&original_key).and_then(|slot| self.flight.pins.get(slot));
         let recorded = id.and_then(|id| self.state.transactions.get(id));
@@ -140,11 +137,7 @@ impl Core {
 
     /// The answer to a reversal of what is, or would be, under a key.
     pub(super) fn reply_to_reversal(&self, facts: ReplyFacts, echo: Echo, original: &RequestKey) -> Reply {
-        let id = match self.state.requests.get(original) {
-            Some(Known::Transaction(id)) => Some(id),
-            Some(Known::Reversal(_)) | None => None,
-        };
-        let scheme = self.state.scheme_of_original(id);
+        let scheme = self.state.scheme_of_original(self.state.requests.transaction(original));
         Reply::recorded(&facts, ReplyBody::Financial { facts, echo, issuer: 0, scheme, approved: None })
     }
 

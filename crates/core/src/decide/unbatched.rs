@@ -66,13 +66,9 @@ impl Core {
 
     /// The transaction of the terminal under a trace number and class that was made at this moment.
     fn made_at(&self, key: &RequestKey, moment: u64) -> Option<TransactionId> {
-        match self.state.requests.get(key)? {
-            Known::Transaction(id) => {
-                let transaction = self.state.transactions.get(id)?;
-                (transaction.opened.echo.de60 == moment).then_some(id)
-            }
-            Known::Reversal(_) => None,
-        }
+        let id = self.state.requests.transaction(key)?;
+        let transaction = self.state.transactions.get(id)?;
+        (transaction.opened.echo.de60 == moment).then_some(id)
     }
 
     /// Whether a reversal of what was made at this moment has been taken under the number, whatever it found.

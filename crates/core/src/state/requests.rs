@@ -124,6 +124,13 @@ impl Requests {
     pub(crate) fn shut(&mut self, key: &RequestKey) {
         self.tombstones.insert(Place::from(key), ());
     }
+    /// The transaction under a key.
+    pub(crate) fn transaction(&self, key: &RequestKey) -> Option<TransactionId> {
+        match self.get(key)? {
+            Known::Transaction(id) => Some(id),
+            Known::Reversal(_) => None,
+        }
+    }
     /// The transaction of a terminal under a batch and trace number, whatever its class.
     pub(crate) fn transaction_at(
         &self,
@@ -131,12 +138,9 @@ impl Requests {
         batch: BatchNumber,
         stan: Stan,
     ) -> Option<TransactionId> {
-        [MessageClass::Financial, MessageClass::Authorization].into_iter().find_map(|class| {
-            match self.get(&RequestKey { batch, stan, class, ..*terminal })? {
-                Known::Transaction(id) => Some(id),
-                Known::Reversal(_) => None,
-            }
-        })
+        [MessageClass::Financial, MessageClass::Authorization]
+            .into_iter()
+            .find_map(|class| self.transaction(&RequestKey { batch, stan, class, ..*terminal }))
     }
 }
 
