@@ -223,6 +223,9 @@ fn outcome_of(answer: &Value) -> Result<CommandOutcome> {
         let fields = serde_json::from_value(fields.clone()).context("the switch answered something else")?;
         return Ok(CommandOutcome::Altered { recorded: answer["recorded"] == true, fields });
     }
+    if let Some(ahead) = number("behind") {
+        return Ok(CommandOutcome::RecordedBehind { ahead });
+    }
     Ok(match (number("changed"), number("unchanged")) {
         (Some(count), Some(unchanged)) => CommandOutcome::Changed { count, unchanged },
         _ if answer["repeated"] == true => CommandOutcome::RecordedBefore,

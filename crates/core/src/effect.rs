@@ -396,6 +396,11 @@ pub struct UpstreamRequest {
 pub enum CommandOutcome {
     /// It is recorded.
     Recorded,
+    /// The route is recorded, and counts when those of the same range that were there first are removed.
+    RecordedBehind {
+        /// How many were there first.
+        ahead: usize,
+    },
     /// The transfer was recorded before, with the same content.
     RecordedBefore,
     /// The day that ended.

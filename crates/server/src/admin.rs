@@ -297,6 +297,7 @@ fn reached(rows: &Rows) -> Result<Value, Trouble> {
 fn outcome_json(outcome: &CommandOutcome) -> Value {
     match outcome {
         CommandOutcome::Recorded => json!({"ok": true}),
+        CommandOutcome::RecordedBehind { ahead } => success("behind", json!(ahead)),
         CommandOutcome::RecordedBefore => success("repeated", json!(true)),
         CommandOutcome::Changed { count, unchanged } => {
             json!({"ok": true, "changed": count, "unchanged": unchanged})

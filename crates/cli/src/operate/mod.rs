@@ -33,6 +33,12 @@ pub(crate) fn told(outcome: &CommandOutcome, form: Output) -> Result<Verdict> {
             json!({"recorded": *count > 0, "changed": count, "unchanged": unchanged}),
             format!("{count} changed, {unchanged} were so before"),
         ),
+        CommandOutcome::RecordedBehind { ahead } => (
+            json!({"recorded": true, "behind": ahead}),
+            format!(
+                "recorded, behind {ahead} of the same range: the first of them counts, and is the one that `route remove` takes"
+            ),
+        ),
         CommandOutcome::Recorded
         | CommandOutcome::DayCut { .. }
         | CommandOutcome::Altered { .. }

@@ -51,6 +51,10 @@ fn products_of_a_running_switch_change_at_once() {
     world.run(&["product", "add", "jcb", "--reason", "x"]).expect(64);
     world.run(&["route", "add", "--prefix", "3530", "--issuer", "1"]).expect(64);
     json_of(&world, &["route", "add", "--prefix", "3530", "--product", "JCB-PP", "--issuer", "1"]);
+    let next = ["route", "add", "--prefix", "3530", "--product", "JCB-PP", "--issuer", "2"];
+    assert_eq!(json_of(&world, &next), json!({"recorded": true, "behind": 1}));
+    assert!(world.run(&next).expect(2).stderr.contains("registered already"));
+    world.run(&["route", "remove", "--prefix", "3530", "--reason", "handed over"]).expect(0);
     let ranges = &json_of(&world, &["product", "show", "JCB-PP"])["ranges"];
     assert_eq!((&ranges[0]["from"], &ranges[0]["class"]), (&json!("3530000000000000000"), &json!("foreign")));
     // Rules name products as people do, and are told as they were set.

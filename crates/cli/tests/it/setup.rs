@@ -110,6 +110,8 @@ fn routes_and_limits(made: &Empty) {
     made.run(&["route", "add", "--from", "6214", "--to", "6213", "--class", "debit", "--issuer", "1"])
         .expect(2);
     made.run(&["route", "add", "--class", "debit", "--issuer", "1"]).expect(64);
+    let again = made.run(&[&route[..], &["--link", "harbour"]].concat()).expect(2);
+    assert!(again.stderr.contains("route is registered already"), "{again:?}");
     let listed = made.json(&["route", "list"], "");
     assert_eq!(listed["routes"][0]["link"], "harbour", "the narrowest first");
     assert_eq!(listed["routes"][1]["from"], "6212000000000000000");

@@ -67,10 +67,7 @@ impl Core {
                 self.check_link(&link, &actor)?;
                 Record::LinkRegistered(*link)
             }
-            Command::AddRoute(route) => {
-                self.check_route(&route)?;
-                Record::RouteAdded(route)
-            }
+            Command::AddRoute(route) => return self.add_route(actor, route, now, out),
             Command::SetRiskRules(rules) => {
                 self.check_rules(&rules)?;
                 Record::RiskRulesSet(*rules)
@@ -134,6 +131,26 @@ impl Core {
             return Err(CommandError::Invalid { what: "route" });
         }
         self.check_product_of(route)
+    }
+
+    /// Adds a range. One over the same numbers waits behind those that are there, which is how a range is handed over; the
+    /// same one once more would change nothing now and undo a removal later.
+    fn add_route(
+        &mut self,
+        actor: Actor,
+        route: Route,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<CommandOutcome, CommandError> {
+        self.check_route(&route)?;
+        let routes = self.state.registry.routes.iter();
+        let same: Vec<&Route> = routes.filter(|r| (r.low, r.high) == (route.low, route.high)).collect();
+        if same.contains(&&route) {
+            return Err(CommandError::Exists { what: "route" });
+        }
+        let ahead = same.len();
+        self.try_emit(Record::RouteAdded(route), actor, now, out)?;
+        Ok(if ahead == 0 { CommandOutcome::Recorded } else { CommandOutcome::RecordedBehind { ahead } })
     }
 
     /// The command without the version that it expects, when the registry is at that version.

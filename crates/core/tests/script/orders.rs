@@ -7,7 +7,7 @@ use switchyard_core::{
 use switchyard_domain::{
     Actor, BatchTotals, BlockCause, BlockedCard, CardClass, CaseFinding, CaseId, LinkMode, LinkOrder,
     MerchantOrder, Outcome, Record, ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest,
-    RiskWindow, RouteTarget, SafFinding, SafId, Scope, TerminalIndex, TerminalOrder, TransactionKind,
+    RiskWindow, Route, RouteTarget, SafFinding, SafId, Scope, TerminalIndex, TerminalOrder, TransactionKind,
 };
 
 const DONE: Result<CommandOutcome, CommandError> = Ok(CommandOutcome::Recorded);
@@ -405,7 +405,7 @@ fn a_route_that_is_removed_leads_nowhere_and_the_wider_one_takes_over() {
     let mut bench = Bench::new();
     let narrow = route(6225, CardClass::Debit, RouteTarget::Link(LINK_B));
     let (low, high) = (narrow.low, narrow.low + 10_u64.pow(14) - 1);
-    let narrow = switchyard_domain::Route { high, ..narrow };
+    let narrow = Route { high, ..narrow };
     let version = bench.core.state().registry().version();
     bench.command(Command::AddRoute(narrow.clone())).unwrap();
     assert_eq!(bench.core.state().registry().version(), version + 1);
@@ -418,6 +418,36 @@ fn a_route_that_is_removed_leads_nowhere_and_the_wider_one_takes_over() {
     let wide = route(6225, CardClass::Credit, RouteTarget::Link(LINK_A));
     assert_eq!(bench.order(remove(wide.low, wide.high)), DONE);
     assert_eq!(bench.code(&Ask::sale_a(11, 5)), "15");
+}
+
+#[test]
+fn a_route_over_a_range_that_is_there_waits_behind_it_and_the_same_one_is_refused() {
+    let mut bench = Bench::new();
+    let known = route(6225, CardClass::Credit, RouteTarget::Link(LINK_A));
+    let other = |class, target| route(6225, class, target);
+    let behind = |ahead| Ok(CommandOutcome::RecordedBehind { ahead });
+    let exists = || Err(CommandError::Exists { what: "route" });
+    let wider = Route { low: known.low - 1, ..known.clone() };
+    for (name, route, expected) in [
+        ("the same", known.clone(), exists()),
+        ("another link", other(CardClass::Credit, RouteTarget::Link(LINK_B)), behind(1)),
+        ("which waits by now", other(CardClass::Credit, RouteTarget::Link(LINK_B)), exists()),
+        ("another class", other(CardClass::Debit, RouteTarget::Link(LINK_A)), behind(2)),
+        ("another issuer", Route { issuer: known.issuer + 1, ..known.clone() }, behind(3)),
+        ("the first once more", known.clone(), exists()),
+        ("another range", wider, DONE),
+    ] {
+        let before = bench.records.len();
+        assert_eq!(bench.command(Command::AddRoute(route)), expected, "{name}");
+        assert_eq!(bench.records.len() - before, usize::from(expected.is_ok()), "{name}");
+    }
+    bench.ask(&Ask::sale_a(10, 5));
+    assert_eq!(bench.last_request().link, LINK_A, "the one that was there first counts");
+    let (low, high) = (known.low, known.high);
+    assert_eq!(bench.order(Order::RemoveRoute { low, high, reason: reason() }), DONE);
+    bench.ask(&Ask::sale_a(11, 5));
+    assert_eq!(bench.last_request().link, LINK_B, "and then the next");
+    assert_eq!(bench.command(Command::AddRoute(known)), behind(3), "it may come back");
 }
 
 #[test]
