@@ -445,7 +445,7 @@ pub(crate) enum SimCommand {
         /// Requests in flight on each connection.
         #[arg(long, default_value_t = 64)]
         window: usize,
-        /// Connections.
+        /// Connections; above 2,000 the switch needs another terminals.connections_per_ip_max.
         #[arg(long, default_value_t = 4)]
         connections: usize,
     },
@@ -493,7 +493,8 @@ pub(crate) struct SimTerminals {
     /// Transactions over all terminals.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub(crate) transactions: u64,
-    /// Terminals used; all of the world without it.
+    /// Terminals used, each on a connection of its own; all of the world without it. Above 2,000 the switch needs another
+    /// terminals.connections_per_ip_max.
     #[arg(long, value_name = "N")]
     pub(crate) terminals: Option<usize>,
     /// The same seed plays the same transactions.

@@ -108,8 +108,10 @@ section!(
         generic: Vec<GenericListener> = Vec::new();
         /// Connections open at once; further ones are closed at once and counted.
         connections_max: u32 = 20_000, in 1..=1_000_000;
-        /// Connections open at once from one address; further ones are closed at once and counted.
-        connections_per_ip_max: u32 = 20_000, in 1..=1_000_000;
+        /// Connections open at once from one address, or from one network of 64 bits of IPv6; further ones are closed at
+        /// once and counted. A tenth of all by default, so that no single place takes them all: tills of a large shop behind
+        /// one address and concentrators need less. Raise it where a carrier puts more terminals than that behind one.
+        connections_per_ip_max: u32 = 2_000, in 1..=1_000_000;
         /// Longest frame; a length above it closes the connection before a byte of it is awaited.
         frame_bytes_max: u32 = 4_096, in 64..=65_535;
         /// Milliseconds in which a frame that has begun must be complete; a slower sender is disconnected.

@@ -151,9 +151,9 @@ impl Connections {
         outbox
     }
 
-    /// Takes a place; nothing when there are too many connections, or too many from this address.
+    /// Takes a place; nothing when there are too many connections, or too many from where this one comes.
     fn enter(shared: &Arc<Shared>, ip: IpAddr) -> Option<Place> {
-        let this = &shared.connections;
+        let (this, ip) = (&shared.connections, counted_as(ip));
         let mut per_ip = this.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outboxes = this.outboxes.write().unwrap_or_else(PoisonError::into_inner);
         let from_here = per_ip.entry(ip).or_default();
@@ -172,6 +172,14 @@ impl Connections {
     }
 }
 
+/// The address that a connection counts for. Of IPv6 it is the network of 64 bits: one machine may have all of its addresses.
+fn counted_as(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let this = &self.shared.connections;
@@ -186,5 +194,25 @@ impl Drop for Place {
         let mut outboxes = this.outboxes.write().unwrap_or_else(PoisonError::into_inner);
         outboxes.remove(&self.number);
         self.shared.metrics.connections_open.set(outboxes.len() as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_machine_counts_as_one_address_whatever_it_calls_itself() {
+        for (from, counted) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::"),
+            ("::1", "::"),
+        ] {
+            let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+            assert_eq!(counted_as(ip(from)), ip(counted), "{from}");
+        }
     }
 }
