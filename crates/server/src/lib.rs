@@ -38,6 +38,7 @@ mod harden;
 mod hot_cards;
 mod hsm;
 mod http;
+mod hush;
 pub mod index;
 mod install;
 mod keyring;

@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 
 /// Inputs on their way to the core.
 ///
-/// Only terminals' requests are limited: results, answers and commands are bounded by what asked for them.
+/// Only terminals' requests are limited: results and commands are bounded by what asked for them, and what comes over a
+/// link by the link (`links::backlog`).
 #[derive(Debug)]
 pub(crate) struct CoreQueue {
     waiting: Mutex<Waiting>,
@@ -22,6 +23,8 @@ pub(crate) struct CoreQueue {
 struct Waiting {
     inputs: Vec<Input>,
     requests: usize,
+    /// How often what waited was taken.
+    takes: u64,
     closed: bool,
     core_sleeps: bool,
 }
@@ -70,13 +73,37 @@ impl CoreQueue {
 
     /// Hands over anything else; refused, by false, only when the queue is closed.
     pub(crate) fn push(&self, inputs: impl IntoIterator<Item = Input>) -> bool {
+        self.push_marked(inputs).is_some()
+    }
+
+    /// As [`push`](Self::push); says how often what waited had been taken before. See [`taken_since`](Self::taken_since).
+    pub(crate) fn push_marked(&self, inputs: impl IntoIterator<Item = Input>) -> Option<u64> {
         let mut waiting = self.lock();
         if waiting.closed {
-            return false;
+            return None;
         }
         waiting.inputs.extend(inputs);
+        let takes = waiting.takes;
         self.wake(waiting);
-        true
+        Some(takes)
+    }
+
+    /// How often what waited was taken; nothing of a closed queue, which keeps nobody waiting.
+    pub(crate) fn takes(&self) -> Option<u64> {
+        let waiting = self.lock();
+        (!waiting.closed).then_some(waiting.takes)
+    }
+
+    /// Resolves when what waited at that mark was taken.
+    pub(crate) async fn taken_since(&self, takes: u64) {
+        loop {
+            // Before the look: it hears of what is taken from here on.
+            let taken = self.room.notified();
+            if self.takes() != Some(takes) {
+                return;
+            }
+            taken.await;
+        }
     }
 
     fn wake(&self, waiting: MutexGuard<'_, Waiting>) {
@@ -103,6 +130,7 @@ impl CoreQueue {
         }
         std::mem::swap(&mut waiting.inputs, inputs);
         waiting.requests = 0;
+        waiting.takes += 1;
         let open = !waiting.closed;
         drop(waiting);
         self.room.notify_waiters();
@@ -123,6 +151,7 @@ impl CoreQueue {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.work.notify_all();
+        self.room.notify_waiters();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Links to issuers: one task each, which connects, sends, and hands answers to the core.
 
 mod address;
+mod backlog;
 mod door;
 mod outgoing;
 mod session;
@@ -13,6 +14,7 @@ pub use settings::{LinkSettingError, check_link_change};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use switchyard_core::{KeyArrival, Stray, Upstream};
 use switchyard_domain::{Link, LinkIndex, LinkSettings, ResponseCode};
@@ -139,14 +141,21 @@ impl LinkTable {
     pub(crate) fn key_arrived(&self, link: LinkIndex, what: KeyArrival) {
         let Some(metrics) = self.metrics_of(link) else { return };
         let link = &metrics.name;
+        metrics.key_arrived(what);
+        if what == KeyArrival::Taken {
+            tracing::info!(%link, "another PIN key of the link is in force");
+            return;
+        }
+        // The host may say so as often as it likes.
+        let Some(untold) = metrics.key_lines.note(Instant::now()) else { return };
         match what {
-            KeyArrival::Taken => tracing::info!(%link, "another PIN key of the link is in force"),
-            KeyArrival::Repeated => tracing::info!(%link, "the host sent its PIN key once more"),
+            KeyArrival::Taken | KeyArrival::Repeated => {
+                tracing::info!(%link, untold, "the host sent its PIN key once more");
+            }
             KeyArrival::Refused(fault) => {
-                tracing::warn!(%link, error = %fault, "no other PIN key: the one before stays in force");
+                tracing::warn!(%link, error = %fault, untold, "no other PIN key: the one before stays in force");
             }
         }
-        metrics.key_arrived(what);
     }
 
     fn metrics_of(&self, link: LinkIndex) -> Option<Arc<LinkMetrics>> {

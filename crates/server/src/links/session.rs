@@ -12,6 +12,7 @@ use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::LinkQueue;
+use super::backlog::Backlog;
 use super::outgoing::{FrameStart, Outgoing};
 use crate::keystore::{drop_front, wipe};
 use crate::metrics::LinkMetrics;
@@ -19,7 +20,7 @@ use crate::shared::{Phase, Shared};
 use crate::tls::Stream;
 
 /// Bytes read at once.
-const READ_BYTES: usize = 32 * 1024;
+pub(super) const READ_BYTES: usize = 32 * 1024;
 /// Longest wait for a host's answer to the sign-off of a connection that is let go.
 const SIGN_OFF_WAIT: Duration = Duration::from_secs(1);
 /// Encoded bytes that may wait for the socket.
@@ -62,6 +63,8 @@ pub(super) struct Session<'a> {
     outgoing: Outgoing<Box<UpstreamRequest>>,
     input: Vec<u8>,
     inputs: Vec<Input>,
+    /// What the core has not taken of it yet.
+    backlog: Backlog<'a>,
     /// Which requests were not answered yet and when each left; a lost answer gives its credit back in time.
     outstanding: VecDeque<(Stan, Rrn, Instant)>,
     heard_at: Instant,
@@ -127,6 +130,7 @@ impl<'a> Session<'a> {
             outgoing: Outgoing::default(),
             input: Vec::with_capacity(READ_BYTES),
             inputs: Vec::new(),
+            backlog: Backlog::new(&shared.queue),
             outstanding: VecDeque::new(),
             heard_at: Instant::now(),
             echo_sent: None,
@@ -192,11 +196,12 @@ impl<'a> Session<'a> {
                         Err(error) => Err(Lost::Io(error)),
                     }
                 },
-                read = reader.read_buf(&mut self.input) => match read {
+                read = reader.read_buf(&mut self.input), if !self.backlog.is_full() => match read {
                     Ok(0) => Err(Lost::Closed),
                     Ok(_) => self.take_frames(),
                     Err(error) => Err(Lost::Io(error)),
                 },
+                () = self.backlog.room(), if self.backlog.is_full() => Ok(()),
                 // What cannot be sent yet stays in the queue, which has a limit.
                 () = self.queue.filled(), if self.pending.is_empty() => {
                     self.queue.take(&mut self.pending);
@@ -235,6 +240,7 @@ impl<'a> Session<'a> {
         }
         writer.flush().await?;
         while !self.is_signed_off {
+            self.backlog.room().await;
             if reader.read_buf(&mut self.input).await? == 0 {
                 return Err(Lost::Closed);
             }
@@ -327,6 +333,8 @@ impl<'a> Session<'a> {
             self.metrics.timeouts.increment(1);
         }
         match self.echo_sent {
+            // What it says is not read.
+            _ if self.backlog.is_full() => Ok(()),
             Some(sent) if now.saturating_duration_since(sent) > echo_interval => Err(Lost::Silent),
             None if now.saturating_duration_since(self.heard_at) > echo_interval => {
                 self.echo_sent = Some(now);
@@ -389,7 +397,7 @@ impl<'a> Session<'a> {
         };
         drop_front(&mut self.input, at);
         if !self.inputs.is_empty() {
-            self.shared.queue.push(self.inputs.drain(..));
+            self.backlog.push(self.inputs.drain(..));
         }
         ended
     }
@@ -419,7 +427,7 @@ impl<'a> Session<'a> {
             Some(SIGN_OFF) => false,
             _ => return,
         };
-        tracing::info!(link = %self.metrics.name, "the host signs {}", if on { "on" } else { "off" });
+        self.metrics.host_signed(on);
         self.is_host_off = !on;
         let (link, generation) = (self.speech.index, self.generation);
         self.inputs.push(Input::HostSigned { link, generation, on });
@@ -451,7 +459,7 @@ impl<'a> Session<'a> {
         let message = match self.speech.dialect.parse(body) {
             Ok(message) => message,
             Err(error) => {
-                tracing::warn!(link = %self.metrics.name, %error, "a message of the host does not parse");
+                self.metrics.unreadable(&error, "a message of the host does not parse");
                 return Heard::Nothing;
             }
         };
@@ -466,7 +474,7 @@ impl<'a> Session<'a> {
             Ok(answer) if answer.network_code == Some(ECHO) => Heard::Nothing,
             Ok(answer) => Heard::Answer(answer),
             Err(error) => {
-                tracing::warn!(link = %self.metrics.name, %error, "a message of the host is no answer");
+                self.metrics.unreadable(&error, "a message of the host is no answer");
                 Heard::Nothing
             }
         }

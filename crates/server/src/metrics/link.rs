@@ -1,15 +1,17 @@
 //! What is counted of each link, and of each response code: here rather than in the recorder, because people read it
 //! too (`switchyard top`), and because a recorder's histograms take memory as they are fed.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use switchyard_core::{KeyArrival, Stray};
 use switchyard_domain::ResponseCode;
 
 use super::labels::{CodeClass, KeyChangeLabel, StrayLabel};
 use super::latency::Latency;
+use crate::hush::Hush;
 
 /// 1 when a link has a connection, by `link`.
 pub const LINK_UP: &str = "switch_link_up";
@@ -33,6 +35,8 @@ pub const LINK_UNSENT: &str = "switch_link_requests_unsent_total";
 pub const LINK_TIMEOUTS: &str = "switch_link_timeouts_total";
 /// Answers that led to nothing, by `link` and `why`: late, duplicate, unmatched.
 pub const LINK_UNMATCHED: &str = "switch_link_answers_unmatched_total";
+/// Messages of a host that do not parse or are no answer, by `link`.
+pub const LINK_UNREADABLE: &str = "switch_link_messages_unreadable_total";
 /// Answers to requests, by `link` and `class` of their response code.
 pub const LINK_ANSWERS: &str = "switch_link_answers_total";
 /// Connections lost, by `link`.
@@ -42,6 +46,8 @@ pub const LINK_ANSWER_SECONDS: &str = "switch_link_answer_seconds";
 /// Answers to terminals, by `code`.
 pub const REPLY_CODES: &str = "switch_reply_codes_total";
 
+/// Lines of the log a minute about a link's host that signs on and off, and as many about keys that it sends in vain.
+const HOST_LINES_MAX: u32 = 10;
 /// What stands for every code that has no name here.
 const OTHER_CODE: &str = "other";
 
@@ -80,13 +86,32 @@ pub(crate) struct LinkMetrics {
     answers: [Tally; CodeClass::LABELS.len()],
     refusals: [Tally; CodeClass::LABELS.len()],
     key_changes: [Tally; KeyChangeLabel::LABELS.len()],
+    unreadable: Tally,
+    /// How often the log hears of those, of sign-ons and sign-offs of the host and of its keys: one more is no news.
+    unreadable_lines: Hush,
+    sign_lines: Hush,
+    pub(crate) key_lines: Hush,
     pub(crate) lost: Tally,
     pub(crate) answer: Latency,
 }
 
 impl LinkMetrics {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        let (sign_lines, key_lines) = (Hush::new(HOST_LINES_MAX), Hush::new(HOST_LINES_MAX));
+        Self { name: name.to_owned(), sign_lines, key_lines, ..Self::default() }
+    }
+    /// Counts a message that does not parse or is no answer, and tells the log once a minute.
+    pub(crate) fn unreadable(&self, error: &dyn Display, what: &str) {
+        self.unreadable.increment(1);
+        if let Some(untold) = self.unreadable_lines.note(Instant::now()) {
+            tracing::warn!(link = %self.name, %error, untold, "{what}; more in a minute are summed up");
+        }
+    }
+    /// Tells the log that the host signs on or off.
+    pub(crate) fn host_signed(&self, on: bool) {
+        if let Some(untold) = self.sign_lines.note(Instant::now()) {
+            tracing::info!(link = %self.name, untold, "the host signs {}", if on { "on" } else { "off" });
+        }
     }
     /// Messages that wait to be sent.
     pub(crate) fn waiting(&self) -> u64 {
@@ -159,7 +184,7 @@ pub(super) fn family(page: &mut String, name: &str, kind: &str, help: &str) {
 /// Appends what was counted of links.
 pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
     type Read = fn(&LinkMetrics) -> u64;
-    let families: [(&str, &str, &str, Read); 9] = [
+    let families: [(&str, &str, &str, Read); 10] = [
         (LINK_UP, "gauge", "1 when a link has a connection", |link| {
             u64::from(link.up.load(Ordering::Relaxed))
         }),
@@ -175,6 +200,9 @@ pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
         (LINK_QUEUE, "gauge", "messages that wait to be sent", LinkMetrics::waiting),
         (LINK_SENT, "counter", "messages sent to an issuer", |link| link.sent.count()),
         (LINK_RECEIVED, "counter", "messages received from an issuer", |link| link.received.count()),
+        (LINK_UNREADABLE, "counter", "messages of a host that do not parse or are no answer", |link| {
+            link.unreadable.count()
+        }),
         (LINK_UNSENT, "counter", "requests that came back unsent", |link| link.unsent.count()),
         (LINK_TIMEOUTS, "counter", "requests that nobody answered in time", |link| link.timeouts.count()),
         (LINK_LOST, "counter", "connections of a link that were lost", |link| link.lost.count()),
