@@ -56,6 +56,10 @@ impl Book {
     pub fn holds(&self) -> BTreeMap<HoldId, u64> {
         self.holds.ordered().into_iter().map(|(id, hold)| (id, hold.amount_minor)).collect()
     }
+    /// Every open hold in the order of its number: those of transactions, then those of transfers.
+    pub fn holds_placed(&self) -> impl Iterator<Item = HoldId> {
+        self.holds.placed()
+    }
     /// Transfers that are remembered.
     pub fn transfer_count(&self) -> usize {
         self.transfers.count()

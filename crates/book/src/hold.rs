@@ -23,6 +23,8 @@ pub struct Hold {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Holds {
     open: Sharded<HoldId, Hold>,
+    /// The same in order: who looks for the oldest need not look at all.
+    placed: BTreeSet<HoldId>,
     /// Those that end by themselves, soonest first.
     due: BTreeSet<(Timestamp, HoldId)>,
 }
@@ -40,9 +42,11 @@ impl Holds {
         if let Some(at) = hold.expires_at {
             self.due.insert((at, id));
         }
+        self.placed.insert(id);
         self.open.insert(id, hold);
     }
     pub(crate) fn remove(&mut self, id: HoldId) {
+        self.placed.remove(&id);
         if let Some(Hold { expires_at: Some(at), .. }) = self.open.remove(&id) {
             self.due.remove(&(at, id));
         }
@@ -51,6 +55,10 @@ impl Holds {
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = (HoldId, &Hold)> {
         let over = self.due.iter().take_while(move |(at, _)| *at <= now);
         over.filter_map(|(_, id)| self.open.get(id).map(|hold| (*id, hold)))
+    }
+    /// Every one in order.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = HoldId> {
+        self.placed.iter().copied()
     }
     pub(crate) fn ordered(&self) -> BTreeMap<HoldId, Hold> {
         self.open.iter().map(|(id, hold)| (*id, *hold)).collect()

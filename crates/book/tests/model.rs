@@ -70,6 +70,7 @@ proptest! {
             prop_assert_eq!(have, want, "{:?}", step);
             prop_assert_eq!(touched(sums_of(&book)), touched(plain.sums.clone()));
             let holds: BTreeMap<_, _> = plain.holds.iter().map(|(id, hold)| (*id, hold.2 as u64)).collect();
+            prop_assert!(book.holds_placed().eq(holds.keys().copied()));
             prop_assert_eq!(book.holds(), holds);
             prop_assert_eq!(book.transfer_count(), plain.transfers.len());
             prop_assert!(book.trial_balance().values().all(TrialBalance::is_balanced));

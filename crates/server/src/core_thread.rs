@@ -30,6 +30,7 @@ pub(crate) struct CoreFacts {
     pub(crate) saf_waiting: usize,
     pub(crate) saf_dead: usize,
     pub(crate) unresolved: usize,
+    pub(crate) payouts_held: usize,
 }
 
 /// The core with what it needs to be one thread.
@@ -268,11 +269,13 @@ impl CoreThread {
             saf_waiting: state.saf_waiting(),
             saf_dead: state.saf_dead(),
             unresolved: state.unresolved(),
+            payouts_held: state.held_count(),
         };
         let metrics = &self.shared.metrics;
         metrics.unresolved.set(facts.unresolved as f64);
         metrics.saf_waiting.set(facts.saf_waiting as f64);
         metrics.saf_dead.set(facts.saf_dead as f64);
+        metrics.payouts_held.set(facts.payouts_held as f64);
         *self.shared.facts.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = facts;
         let sync_micros = self.submitter.stats().last_sync_micros();
         self.shared.sync_micros.store(sync_micros, Ordering::Relaxed);

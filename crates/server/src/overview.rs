@@ -42,6 +42,8 @@ pub struct Overview {
     pub saf_waiting: usize,
     /// Reversals and advices that wait for an operator.
     pub saf_dead: usize,
+    /// Payouts that are held and wait for an operator.
+    pub payouts_held: usize,
     /// Answers to terminals: response codes that were used, and how often.
     pub codes: Vec<(String, u64)>,
     /// From the read of a request to the write of its answer.
@@ -113,6 +115,7 @@ pub(crate) async fn overview(shared: &Shared, actor: Actor) -> Result<Overview, 
         unresolved: status.unresolved,
         saf_waiting: status.saf_waiting,
         saf_dead: status.saf_dead,
+        payouts_held: status.payouts_held,
         codes: metrics.codes.used().map(|(code, count)| (code.to_owned(), count)).collect(),
         request: metrics.request.counts(),
         links: links.map(|(facts, counted)| link(facts, &counted)).collect(),

@@ -26,6 +26,8 @@ pub struct Status {
     pub saf_waiting: usize,
     /// Reversals that wait for an operator.
     pub saf_dead: usize,
+    /// Payouts that are held and wait for an operator.
+    pub payouts_held: usize,
     /// Whether new work is refused because the ledger's disk is nearly full.
     pub ledger_full: bool,
     /// Links in the order of registration.
@@ -58,6 +60,7 @@ pub(crate) fn status(shared: &Shared) -> Status {
         unresolved: facts.unresolved,
         saf_waiting: facts.saf_waiting,
         saf_dead: facts.saf_dead,
+        payouts_held: facts.payouts_held,
         ledger_full: shared.ledger_full.load(Ordering::Relaxed),
         links: shared.links.status().into_iter().map(|(name, up)| LinkStatus { name, up }).collect(),
     }

@@ -79,8 +79,9 @@ impl Screen<'_> {
             view.key_queue,
         );
         let mut fourth = vec![
-            format!("unresolved {:<8} saf waiting {:<6}", view.unresolved, view.saf_waiting).into(),
-            Span::styled(format!("dead {:<6}", view.saf_dead), self.alarm(view.saf_dead)),
+            format!("unresolved {:<6} saf waiting {:<6}", view.unresolved, view.saf_waiting).into(),
+            Span::styled(format!("dead {:<5}", view.saf_dead), self.alarm(view.saf_dead)),
+            format!("payouts held {:<4}", view.payouts_held).into(),
         ];
         if !view.hsm_up {
             fourth.push(Span::styled(" NO HSM", self.alarm(1)));

@@ -67,6 +67,7 @@ pub(super) struct View {
     pub(super) unresolved: usize,
     pub(super) saf_waiting: usize,
     pub(super) saf_dead: usize,
+    pub(super) payouts_held: usize,
     pub(super) hsm_up: bool,
     pub(super) ledger_full: bool,
     /// Answers that are no approvals, the commonest of the window first.
@@ -152,6 +153,7 @@ impl View {
             unresolved: last.unresolved,
             saf_waiting: last.saf_waiting,
             saf_dead: last.saf_dead,
+            payouts_held: last.payouts_held,
             hsm_up: last.hsm_up,
             ledger_full: last.ledger_full,
             declines: declines.into_iter().map(|(_, decline)| decline).collect(),
@@ -296,6 +298,7 @@ pub(super) mod tests {
             unresolved: 15,
             saf_waiting: 3,
             saf_dead: 1,
+            payouts_held: 4,
             codes: vec![
                 code("00", 1_000 * seconds),
                 code("51", 40 * seconds),

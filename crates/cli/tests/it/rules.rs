@@ -195,12 +195,16 @@ fn what_rules_find_is_listed_counted_and_its_payout_let_go() {
     let held = held.as_array().unwrap();
     assert!(!held.is_empty() && held.len() as u64 <= of("hold_payout"), "{held:?}");
     assert!(held.iter().all(|row| row["outcome"] != "declined" && row["outcome"] != "reversed"), "{held:?}");
+    let top = || json_of(&world, &["top", "--interval-ms", "200"])["payouts_held"].as_u64().unwrap();
+    let shows = |count: usize| (0..20).any(|_| top() == count as u64);
+    assert!(shows(held.len()), "what top counts is what is listed");
     let rrn = held[0]["rrn"].as_str().unwrap();
     let release = ["risk", "release", rrn, "--reason", "the cardholder confirmed"];
     assert_eq!(json_of(&world, &release), json!({"recorded": true}));
     world.run(&release).expect(1);
     world.run(&["risk", "release", "000000000000", "--reason", "x"]).expect(1);
     let left = json_of(&world, &["risk", "held"]);
+    assert!(shows(held.len() - 1), "{}", top());
     assert_eq!(left.as_array().unwrap().len(), held.len() - 1);
     assert!(left.as_array().unwrap().iter().all(|row| row["rrn"] != rrn), "{left}");
     let explained = json_of(&world, &["explain", "transaction", rrn]).to_string();

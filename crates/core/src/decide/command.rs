@@ -224,16 +224,14 @@ impl Core {
     /// Holds that can no longer be completed give the cardholder the money back.
     fn expire_holds(&mut self, now: Timestamp, out: &mut Output) {
         let (today, days_max) = (self.state.day().0, self.config.hold_days_max);
+        let is_old = |day: BusinessDate| today.saturating_sub(day.0) > days_max;
+        let placed = self.state.book.holds_placed().take_while(|hold| !hold.is_of_transfer());
         let transactions = &self.state.transactions;
-        let mut expired: Vec<TransactionId> = self
-            .state
-            .book
-            .holds()
-            .into_keys()
-            .map(|hold| TransactionId(hold.0))
-            .filter(|id| transactions.get(*id).is_some_and(|t| today.saturating_sub(t.day.0) > days_max))
-            .collect();
-        expired.sort_unstable();
+        let placed = placed.filter_map(|hold| transactions.get(TransactionId(hold.0)));
+        // Transactions are numbered day after day, and an outcome is of no earlier day: behind the first that is not old
+        // none is.
+        let old = placed.take_while(|t| is_old(t.opened.day)).filter(|t| is_old(t.day));
+        let expired: Vec<TransactionId> = old.map(|t| t.opened.id).collect();
         for transaction in expired {
             let entry = self.state.transactions.get(transaction).map(postings::release);
             let Some(entry) = entry.filter(|entry| self.state.book.check(entry).is_ok()) else { continue };

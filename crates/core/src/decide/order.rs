@@ -350,15 +350,12 @@ impl Core {
 
     /// How each link is doing.
     pub(super) fn link_facts(&self, now: Timestamp) -> Vec<LinkFacts> {
-        let saf = &self.state.saf;
         let under_way = self.flight.upstream.keys().filter_map(|id| self.state.transactions.get(*id));
-        // Each is gone through once: many may be under way, and the core waits.
+        // Gone through once: many may be under way, and the core waits.
         let in_flight = counted(under_way.filter_map(|transaction| transaction.opened.upstream));
-        let waiting = counted(saf.waiting.values().map(|entry| entry.upstream));
-        let dead = counted(saf.dead.values().map(|entry| entry.upstream));
         let facts = self.state.registry.links().map(|(index, link)| {
             let flight = self.flight.links.get(usize::from(index.0));
-            let count = |counts: &BTreeMap<LinkIndex, usize>| counts.get(&index).copied().unwrap_or_default();
+            let saf = self.state.saf.of_link(index);
             LinkFacts {
                 name: link.name.clone(),
                 address: link.address.clone(),
@@ -374,9 +371,9 @@ impl Core {
                     LinkStatus::SignedOn => "signed-on",
                 },
                 resting: flight.is_some_and(|flight| flight.is_resting(now)),
-                in_flight: count(&in_flight),
-                saf_waiting: count(&waiting),
-                saf_dead: count(&dead),
+                in_flight: in_flight.get(&index).copied().unwrap_or_default(),
+                saf_waiting: saf.waiting,
+                saf_dead: saf.dead,
                 matches_by: self.state.registry.link_terms(index).matching.to_string(),
                 keys_under: self.state.registry.link_terms(index).key_under.map(|n| format!("transport/{n}")),
                 pin_key: shown(&link.pin_key),

@@ -74,8 +74,7 @@ pub(crate) fn find(
 
 /// Whether a follow-up of this transaction ended unknown and its reversal is still on its way.
 fn is_in_doubt(state: &State, id: TransactionId) -> bool {
-    let unresolved = state.transactions.unresolved.iter().filter_map(|other| state.transactions.get(*other));
-    unresolved.into_iter().any(|other| other.outcome == Outcome::Unknown && other.opened.original == Some(id))
+    state.transactions.followers(id).any(|other| other.outcome == Outcome::Unknown)
 }
 
 pub(crate) fn locate<'s>(state: &'s State, key: &RequestKey, request: &Financial) -> Option<&'s Transaction> {

@@ -16,11 +16,17 @@ impl State {
     ///
     /// # Errors
     /// [`ApplyError`] when the record cannot follow what came before; the state is then not to be used.
+    pub fn apply(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
+        self.apply_record(stamped)?;
+        self.judge_held();
+        Ok(())
+    }
+
     #[allow(
         clippy::too_many_lines,
         reason = "one line a kind of record, so that a new one does not compile without"
     )]
-    pub fn apply(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
+    fn apply_record(&mut self, stamped: &Stamped) -> Result<(), ApplyError> {
         self.begins_with_genesis(&stamped.record)?;
         self.records += 1;
         self.last_at = self.last_at.max(stamped.at);

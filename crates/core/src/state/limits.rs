@@ -18,15 +18,50 @@ impl State {
             Record::RiskFlagged { transaction, merchant, amount, finding, .. } => {
                 if finding.verdict == RiskVerdict::HoldPayout {
                     self.risk.held.insert(*transaction, (*merchant, *amount));
+                    self.judge(*transaction);
                 }
             }
             Record::PayoutReleased { transaction, .. } => {
                 let missing = missing_number("held payout", transaction.0);
                 self.risk.held.remove(transaction).ok_or(missing)?;
+                self.risk.held_standing.remove(transaction);
             }
             _ => unreachable!("only rules and what they found come here"),
         }
         Ok(())
+    }
+
+    /// Looks again at held payouts whose transactions the last record changed.
+    pub(super) fn judge_held(&mut self) {
+        // The same memory every time: this is done after each record.
+        let mut touched = std::mem::take(&mut self.transactions.touched);
+        touched.drain(..).for_each(|id| self.judge(id));
+        self.transactions.touched = touched;
+    }
+
+    /// Whether the index says what a look at every held payout says.
+    pub(super) fn is_held_indexed(&self) -> bool {
+        let standing = self.risk.held.keys().filter(|id| self.would_be_paid(**id));
+        self.risk.held_standing.iter().eq(standing)
+    }
+
+    fn judge(&mut self, id: TransactionId) {
+        if !self.risk.held.contains_key(&id) {
+            return;
+        }
+        match self.would_be_paid(id) {
+            true => self.risk.held_standing.insert(id),
+            false => self.risk.held_standing.remove(&id),
+        };
+    }
+
+    /// Whether a payout would take place: not that of what was declined, reversed, voided or refunded whole.
+    fn would_be_paid(&self, id: TransactionId) -> bool {
+        self.transactions.get(id).is_none_or(|transaction| {
+            !matches!(transaction.outcome, Outcome::Declined | Outcome::Reversed)
+                && !transaction.voided
+                && transaction.left_minor() > 0
+        })
     }
 
     /// What an account did not cover of an offline sale was paid by suspense: what is given back goes there too.

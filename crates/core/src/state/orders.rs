@@ -72,7 +72,7 @@ impl State {
                 self.batch_mut(*terminal)?.cases_raised.extend(cases.iter().map(|case| case.stan));
             }
             Record::CaseResolved { case, .. } => {
-                self.cases.open.remove(case).ok_or(missing_number("case", case.0))?;
+                self.cases.close(*case).ok_or(missing_number("case", case.0))?;
             }
             Record::CardBlocked { blocked, .. } => self.registry.blocked.insert(blocked.card, blocked.cause),
             Record::CardUnblocked { card, .. } => {

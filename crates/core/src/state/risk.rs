@@ -2,7 +2,7 @@
 //! transactions that came after them, so that a replay gives the same ones to the fen.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use switchyard_book::{SHARDS, Sharded};
 use switchyard_domain::{
     Amount, BusinessDate, CardClass, CardHash, CardKind, Currency, MerchantIndex, RISK_SLIDING_MAX, RiskRule,
@@ -121,6 +121,8 @@ pub(crate) struct Risk {
     pub(crate) stood_in: Sharded<CardHash, StoodIn>,
     /// Transactions whose payout is held.
     pub(crate) held: BTreeMap<TransactionId, (MerchantIndex, Amount)>,
+    /// Those of them that would take place, so that nobody has to look at every one to count them.
+    pub(crate) held_standing: BTreeSet<TransactionId>,
 }
 
 /// What a transaction would make of a rule's counter.

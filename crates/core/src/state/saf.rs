@@ -27,6 +27,13 @@ impl Lane {
     }
 }
 
+/// How many entries there are for a link.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OfLink {
+    pub(crate) waiting: usize,
+    pub(crate) dead: usize,
+}
+
 /// Entries by number, which is the order of their arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Saf {
@@ -38,6 +45,8 @@ pub(crate) struct Saf {
     lane_of: BTreeMap<SafId, Lane>,
     /// The same by transaction.
     of_transaction: BTreeSet<(TransactionId, SafId)>,
+    /// How many there are for each link: an operator who looks does not hold the core up.
+    of_link: BTreeMap<LinkIndex, OfLink>,
     /// The keys that the cards of either are sealed under.
     pub(crate) card_keys: BTreeMap<SafId, u16>,
     /// How often entries were sent, where that is recorded.
@@ -73,7 +82,32 @@ impl Saf {
     /// Has an entry that had given up before.
     pub(crate) fn push_dead(&mut self, entry: SafEntry, lane: Lane) {
         self.know(&entry, lane);
+        self.bury(entry);
+    }
+    fn bury(&mut self, entry: SafEntry) {
+        self.of_link_mut(&entry).dead += 1;
         self.dead.insert(entry.id, entry);
+    }
+    fn unbury(&mut self, id: SafId) -> Option<SafEntry> {
+        let entry = self.dead.remove(&id)?;
+        self.of_link_mut(&entry).dead -= 1;
+        Some(entry)
+    }
+    fn of_link_mut(&mut self, entry: &SafEntry) -> &mut OfLink {
+        self.of_link.entry(entry.upstream.link).or_default()
+    }
+    /// How many entries there are for a link.
+    pub(crate) fn of_link(&self, link: LinkIndex) -> OfLink {
+        self.of_link.get(&link).copied().unwrap_or_default()
+    }
+    /// Whether the counts of links are what a look at every entry counts.
+    pub(super) fn is_counted(&self) -> bool {
+        let mut counts: BTreeMap<LinkIndex, OfLink> = BTreeMap::new();
+        let link = |entry: &SafEntry| entry.upstream.link;
+        self.waiting.values().for_each(|entry| counts.entry(link(entry)).or_default().waiting += 1);
+        self.dead.values().for_each(|entry| counts.entry(link(entry)).or_default().dead += 1);
+        let known = self.of_link.iter().filter(|(_, count)| **count != OfLink::default());
+        known.eq(counts.iter())
     }
     fn know(&mut self, entry: &SafEntry, lane: Lane) {
         self.lane_of.insert(entry.id, lane);
@@ -82,10 +116,12 @@ impl Saf {
     fn enqueue(&mut self, entry: SafEntry, lane: Lane) {
         self.lanes.insert((lane, entry.id));
         self.moved = Some((entry.id, lane));
+        self.of_link_mut(&entry).waiting += 1;
         self.waiting.insert(entry.id, entry);
     }
     fn unqueue(&mut self, id: SafId) -> Option<SafEntry> {
         let entry = self.waiting.remove(&id)?;
+        self.of_link_mut(&entry).waiting -= 1;
         let lane = *self.lane_of.get(&id)?;
         self.lanes.remove(&(lane, id));
         self.moved = Some((id, lane));
@@ -111,12 +147,12 @@ impl Saf {
     pub(crate) fn give_up(&mut self, id: SafId) -> Option<()> {
         let entry = self.unqueue(id)?;
         self.tries.remove(&id);
-        self.dead.insert(id, entry);
+        self.bury(entry);
         Some(())
     }
     /// An entry that had given up waits again, in its old place.
     pub(crate) fn revive(&mut self, id: SafId) -> Option<()> {
-        let entry = self.dead.remove(&id)?;
+        let entry = self.unbury(id)?;
         let lane = *self.lane_of.get(&id)?;
         self.enqueue(entry, lane);
         Some(())
@@ -126,7 +162,7 @@ impl Saf {
         if self.waiting.contains_key(&id) {
             return self.remove(id);
         }
-        let entry = self.dead.remove(&id)?;
+        let entry = self.unbury(id)?;
         self.moved = self.lane_of.get(&id).map(|lane| (id, *lane));
         self.forget(&entry);
         Some(entry)

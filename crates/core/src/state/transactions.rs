@@ -88,16 +88,17 @@ impl Transaction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PageSummary {
     pub(crate) span: Option<Span>,
-    pub(crate) unresolved: Vec<TransactionId>,
+    /// Those without a final outcome, and what each follows.
+    pub(crate) unresolved: Vec<(TransactionId, Option<TransactionId>)>,
 }
 
 impl Row for Transaction {
     type Summary = PageSummary;
     fn summary(rows: &[Self]) -> PageSummary {
-        let unresolved = rows.iter().filter(|row| row.is_unresolved()).map(|row| row.opened.id);
+        let unresolved = rows.iter().filter(|row| row.is_unresolved());
         PageSummary {
             span: Span::over(rows.iter().map(|row| row.opened.rrn)),
-            unresolved: unresolved.collect(),
+            unresolved: unresolved.map(|row| (row.opened.id, row.opened.original)).collect(),
         }
     }
     fn is_numbered(&self, number: u64) -> bool {
@@ -123,8 +124,12 @@ pub(crate) struct Transactions {
     pub(crate) by_auth_code: Sharded<(MerchantIndex, AuthCode), Vec<TransactionId>>,
     /// Those without a final outcome, in order.
     pub(crate) unresolved: BTreeSet<TransactionId>,
+    /// Those of them that follow another, behind the one that they follow.
+    followers: BTreeSet<(TransactionId, TransactionId)>,
     /// By key of card data, so that nobody has to look through transactions before one is destroyed.
     pub(crate) card_keys: BTreeMap<u16, CardKeyUse>,
+    /// What the record at hand may have changed.
+    pub(super) touched: Vec<TransactionId>,
 }
 
 impl Transactions {
@@ -132,6 +137,7 @@ impl Transactions {
         self.all.get(id.0)
     }
     pub(crate) fn get_mut(&mut self, id: TransactionId) -> Option<&mut Transaction> {
+        self.touched.push(id);
         self.all.get_mut(id.0)
     }
     pub(crate) fn next_id(&self) -> TransactionId {
@@ -139,6 +145,23 @@ impl Transactions {
     }
     pub(crate) fn unresolved(&self) -> usize {
         self.unresolved.len()
+    }
+    /// What follows a transaction and has no final outcome.
+    pub(crate) fn followers(&self, original: TransactionId) -> impl Iterator<Item = &Transaction> {
+        let ids = (original, TransactionId(0))..=(original, TransactionId(u64::MAX));
+        self.followers.range(ids).filter_map(|(_, id)| self.get(*id))
+    }
+    /// Knows of transactions without a final outcome, and what each follows.
+    pub(crate) fn know_unresolved(&mut self, unresolved: &[(TransactionId, Option<TransactionId>)]) {
+        self.unresolved.extend(unresolved.iter().map(|(id, _)| *id));
+        let followers = unresolved.iter().filter_map(|(id, original)| Some(((*original)?, *id)));
+        self.followers.extend(followers);
+    }
+    /// Whether the index says what a look at everything without an outcome says.
+    pub(super) fn is_indexed(&self) -> bool {
+        let unresolved = self.unresolved.iter().filter_map(|id| self.get(*id));
+        let followers = unresolved.filter_map(|t| Some((t.opened.original?, t.opened.id)));
+        self.followers == followers.collect()
     }
     /// Pre-authorizations of a merchant under a code, newest first.
     pub(crate) fn authorized(
@@ -171,6 +194,12 @@ impl Transactions {
             true => (u64::from(self.unresolved.insert(id)), 0),
             false => (0, u64::from(self.unresolved.remove(&id))),
         };
+        if let Some(original) = transaction.opened.original {
+            match transaction.is_unresolved() {
+                true => self.followers.insert((original, id)),
+                false => self.followers.remove(&(original, id)),
+            };
+        }
         if let Some(key) = transaction.card_key() {
             let day = transaction.day;
             let used = self.card_keys.entry(key).or_insert(CardKeyUse { unresolved: 0, day });

@@ -1,6 +1,6 @@
 //! What people ask a state: read-only, and free of anything secret.
 
-use crate::state::{BatchStage, OpenCase, State, Transaction};
+use crate::state::{BatchStage, OpenCase, State};
 use switchyard_domain::{
     BatchNumber, BatchTotals, CaseId, Outcome, SafEntry, TerminalIndex, Timestamp, TransactionId,
     TransactionOpened,
@@ -82,19 +82,32 @@ impl State {
 
     /// Payouts that are held and would take place: not those of what was declined, reversed, voided or refunded whole.
     pub fn held_transactions(&self) -> impl Iterator<Item = TransactionId> {
-        let stands = |id: &TransactionId| {
-            let stands = |held: &Transaction| {
-                !matches!(held.outcome, Outcome::Declined | Outcome::Reversed)
-                    && !held.voided
-                    && held.left_minor() > 0
-            };
-            self.transactions.get(*id).is_none_or(stands)
-        };
-        self.risk.held.keys().copied().filter(stands)
+        self.risk.held_standing.iter().copied()
     }
 
     /// Differences that nobody has settled, in the order in which they arose.
     pub fn open_cases(&self) -> impl Iterator<Item = (CaseId, &OpenCase)> {
         self.cases.open.iter().map(|(id, case)| (*id, case))
+    }
+
+    /// Payouts that are held and would take place.
+    pub fn held_count(&self) -> usize {
+        self.risk.held_standing.len()
+    }
+
+    /// The first index that says something else than a look at everything; tests ask after every step.
+    #[doc(hidden)]
+    pub fn wrong_index(&self) -> Option<&'static str> {
+        let days = self.book.holds_placed().filter_map(|hold| self.transactions.get(TransactionId(hold.0)));
+        [
+            ("who follows whom", self.transactions.is_indexed()),
+            ("entries of links", self.saf.is_counted()),
+            ("cases of places", self.cases.is_indexed()),
+            ("held payouts", self.is_held_indexed()),
+            ("holds in order", self.book.holds_placed().eq(self.book.holds().into_keys())),
+            ("days of holds", days.map(|transaction| transaction.opened.day).is_sorted()),
+        ]
+        .into_iter()
+        .find_map(|(name, is_right)| (!is_right).then_some(name))
     }
 }

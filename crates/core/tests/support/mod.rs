@@ -365,10 +365,8 @@ impl Bench {
             let account = AccountId::of(AccountKind::MerchantPayable, merchant.0, currency);
             assert_eq!(state.book().balance(account).net_credit_minor(), minor, "payable of {merchant}");
         }
-        assert_eq!(state.unresolved(), self.model.unresolved(), "transactions without a final outcome");
-        assert_eq!(state.saf_waiting(), self.model.saf_waiting());
-        assert_eq!(state.saf_dead(), self.model.dead.len());
-        assert!(state.open_cases().map(|(id, _)| id).eq(self.model.cases.iter().copied()));
+        assert_eq!(state.wrong_index(), None, "what is indexed is what a look at everything says");
+        self.model.agrees_with(state);
     }
 
     // Set-up.

@@ -2,6 +2,7 @@
 
 use super::Ask;
 use std::collections::{BTreeMap, BTreeSet};
+use switchyard_core::State;
 use switchyard_domain::{
     BatchNumber, BatchSide, BatchSums, BatchTotals, Billing, CHIP_BYTES_MAX, CardClass, CaseId, ChipData,
     Currency, ExchangeRate, MerchantIndex, Movement, Outcome, Record, ReversalEffect, RiskSubject, RiskTest,
@@ -437,6 +438,14 @@ impl Model {
     }
     pub(crate) fn last(&self) -> &Told {
         self.transactions.values().next_back().unwrap()
+    }
+
+    /// What is counted in the state is what the records say.
+    pub(crate) fn agrees_with(&self, state: &State) {
+        assert_eq!(state.unresolved(), self.unresolved(), "transactions without a final outcome");
+        assert_eq!(state.saf_waiting(), self.saf_waiting());
+        assert_eq!(state.saf_dead(), self.dead.len());
+        assert!(state.open_cases().map(|(id, _)| id).eq(self.cases.iter().copied()));
     }
 
     /// Nobody gives back more than was taken.

@@ -174,6 +174,16 @@ impl Finding {
 }
 
 labels!(
+    /// How far what a chip made of an issuer's scripts has come.
+    ScriptStep {
+        /// Its terminal has told it, and it is recorded.
+        Told = "told",
+        /// It is on its way to the issuer.
+        Queued = "queued",
+    }
+);
+
+labels!(
     /// Why an issuer's answer led to nothing.
     StrayLabel {
         /// As [`Stray::Late`].

@@ -84,6 +84,10 @@ pub const UNRESOLVED: &str = "switch_transactions_unresolved";
 pub const SAF_WAITING: &str = "switch_saf_waiting";
 /// Reversals, advices and results of scripts that gave up and wait for an operator.
 pub const SAF_DEAD: &str = "switch_saf_dead";
+/// Payouts that are held and wait for an operator.
+pub const PAYOUTS_HELD: &str = "switch_payouts_held";
+/// What chips made of issuers' scripts, by `step`.
+pub const SCRIPT_RESULTS: &str = "switch_script_results_total";
 /// Inputs that wait for the core.
 pub const CORE_QUEUE: &str = "switch_core_queue_inputs";
 /// PIN work and key making that waits.
@@ -142,6 +146,8 @@ pub(crate) struct Handles {
     pub(crate) unresolved: Gauge,
     pub(crate) saf_waiting: Gauge,
     pub(crate) saf_dead: Gauge,
+    pub(crate) payouts_held: Gauge,
+    script_results: Vec<Counter>,
     pub(crate) core_queue: Gauge,
     pub(crate) key_queue: Gauge,
     pub(crate) admin_connections_open: Gauge,
@@ -191,6 +197,8 @@ impl Metrics {
                 unresolved: gauge!(UNRESOLVED),
                 saf_waiting: gauge!(SAF_WAITING),
                 saf_dead: gauge!(SAF_DEAD),
+                payouts_held: gauge!(PAYOUTS_HELD),
+                script_results: labelled(SCRIPT_RESULTS, "step", labels::ScriptStep::LABELS),
                 core_queue: gauge!(CORE_QUEUE),
                 key_queue: gauge!(KEY_QUEUE),
                 admin_connections_open: gauge!(ADMIN_CONNECTIONS_OPEN),
@@ -237,6 +245,14 @@ impl Metrics {
             Record::Resolved { outcome, .. } => (None, Some(*outcome)),
             Record::RiskFlagged { finding, .. } => {
                 self.risk[Finding::of(finding.verdict) as usize].increment(1);
+                return;
+            }
+            Record::ScriptReported { .. } => {
+                self.script_results[labels::ScriptStep::Told as usize].increment(1);
+                return;
+            }
+            Record::ScriptQueued { .. } => {
+                self.script_results[labels::ScriptStep::Queued as usize].increment(1);
                 return;
             }
             _ => return,
@@ -312,6 +328,8 @@ fn describe() {
         "reversals, advices and script results that wait for an issuer"
     );
     describe_gauge!(SAF_DEAD, Unit::Count, "reversals, advices and script results that wait for an operator");
+    describe_gauge!(PAYOUTS_HELD, Unit::Count, "payouts that are held and wait for an operator");
+    describe_counter!(SCRIPT_RESULTS, Unit::Count, "what chips made of issuers' scripts, by step");
     describe_gauge!(CORE_QUEUE, Unit::Count, "inputs that wait for the core");
     describe_gauge!(KEY_QUEUE, Unit::Count, "PIN work and key making that waits");
     describe_gauge!(ADMIN_CONNECTIONS_OPEN, Unit::Count, "administrators' connections that are open");

@@ -69,6 +69,8 @@ async fn a_link_and_its_outcomes_are_counted_as_they_happened() {
         ("switch_outcomes_total{outcome=\"declined\"}", 1.0 + f64::from(away)),
         ("switch_outcomes_total{outcome=\"unknown\"}", 1.0),
         ("switch_saf_dead", 0.0),
+        ("switch_payouts_held", 0.0),
+        ("switch_link_messages_unreadable_total{link=\"issuer\"}", 0.0),
     ] {
         assert_eq!(series(&switch, name), expected, "{name}");
     }

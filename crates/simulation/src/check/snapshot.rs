@@ -27,6 +27,8 @@ impl Snapshot {
             restore.add(Part::parse(*kind, *index, bytes.clone()).map_err(unfit)?).map_err(unfit)?;
         }
         let (mut state, _) = restore.finish().map_err(unfit)?;
+        let wrong = state.wrong_index();
+        ensure(wrong.is_none(), "what a snapshot leaves out is found again", || format!("{wrong:?}"))?;
         let mut failed = None;
         let read = disk.for_each(BlockNumber(0), |sequence, bytes| {
             if sequence.0 >= self.records && failed.is_none() {
@@ -38,6 +40,8 @@ impl Snapshot {
         });
         read.map_err(|error| Breach { rule: "blocks are whole", found: error.to_string() })?;
         ensure(failed.is_none(), "a snapshot can be read", || failed.unwrap_or_default())?;
+        let wrong = state.wrong_index();
+        ensure(wrong.is_none(), "indexes say what a look at everything says", || format!("{wrong:?}"))?;
         Ok(state)
     }
 }

@@ -241,10 +241,11 @@ impl Build {
             Content::AuthCodes(table) => state.transactions.by_auth_code.set_table(index as usize, table)?,
             Content::Blocked(table) => state.registry.blocked.set_table(index as usize, table)?,
             Content::Risk(image) => {
-                let RiskImage { rules, routing, stand_in, since, held } = *image;
+                let RiskImage { rules, routing, stand_in, since, held, held_standing } = *image;
                 state.routing = routing;
                 let risk = &mut state.risk;
                 risk.stand_in = stand_in;
+                risk.held_standing = held_standing;
                 (risk.rules, risk.since, risk.held) =
                     (rules, since.into_iter().collect(), held.into_iter().collect());
             }
@@ -258,7 +259,7 @@ impl Build {
                 let gap = (index as usize).checked_sub(state.transactions.references.pages_known())?;
                 (0..gap).for_each(|_| state.transactions.references.push_span(None));
                 state.transactions.references.push_span(summary.span);
-                state.transactions.unresolved.extend(summary.unresolved);
+                state.transactions.know_unresolved(&summary.unresolved);
                 self.transactions.take(index, packed, count)?;
             }
         }
@@ -378,7 +379,7 @@ fn fill_head(state: &mut State, head: Head) {
     state.transactions.card_keys = card_keys.into_iter().collect();
     saf.next = next_saf;
     state.saf = saf;
-    state.cases = cases;
+    state.cases = cases.indexed();
     state.origin = origin;
     state.day = day;
     state.days_to_net = days_to_net;

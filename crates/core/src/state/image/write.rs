@@ -54,6 +54,7 @@ impl State {
             stand_in: risk.stand_in.clone(),
             since: risk.since.iter().map(|(rule, id)| (*rule, *id)).collect(),
             held: risk.held.iter().map(|(id, what)| (*id, *what)).collect(),
+            held_standing: risk.held_standing.clone(),
         };
         let versions = [image.rules.version, image.routing.version, image.stand_in.version];
         // The hot-card list holds payouts without any rule.
