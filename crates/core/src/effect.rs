@@ -318,8 +318,6 @@ pub enum Upstream {
         terminal: TerminalId,
         /// DE 42.
         merchant: MerchantId,
-        /// DE 18.
-        mcc: u16,
         /// DE 38.
         auth_code: Option<AuthCode>,
         /// DE 90 of a follow-up.
@@ -378,8 +376,6 @@ pub struct UpstreamRequest {
     pub terminal: TerminalId,
     /// DE 42.
     pub merchant: MerchantId,
-    /// DE 18.
-    pub mcc: u16,
     /// DE 90 of a follow-up.
     pub original: Option<UpstreamRef>,
     /// DE 38 of a follow-up to a pre-authorization.

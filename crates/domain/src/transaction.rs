@@ -294,6 +294,8 @@ pub struct TransactionOpened {
     pub upstream: Option<UpstreamRef>,
     /// The business day that was open.
     pub day: BusinessDate,
+    /// DE 18: the merchant's category then, which its limits count it under whatever the merchant is by now.
+    pub mcc: u16,
 }
 
 /// What a record changes in the merchant's favour or against it, for settlement.

@@ -78,6 +78,7 @@ fn opened() -> TransactionOpened {
         echo: echo(),
         upstream: Some(upstream()),
         day: BusinessDate(19_675),
+        mcc: 5_812,
     }
 }
 fn movement() -> Movement {

@@ -144,6 +144,7 @@ fn template() -> Result<Stamped, Failure> {
         },
         upstream: None,
         day: DAY,
+        mcc: 5_812,
     };
     let reply = ReplyFacts {
         code: ResponseCode::APPROVED,

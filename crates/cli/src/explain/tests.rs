@@ -100,6 +100,7 @@ fn opened(id: u64, minor: u64, upstream: Option<UpstreamRef>) -> TransactionOpen
         echo: echo(),
         upstream,
         day: DAY,
+        mcc: 5_812,
     }
 }
 fn echo() -> Echo {

@@ -409,6 +409,7 @@ impl Core {
         rrn: switchyard_domain::Rrn,
         upstream: Option<UpstreamRef>,
     ) -> TransactionOpened {
+        let merchant = self.state.registry.merchant(plan.key.merchant);
         TransactionOpened {
             id: self.state.transactions.next_id(),
             key: plan.key,
@@ -422,6 +423,7 @@ impl Core {
             echo: request.echo,
             upstream,
             day: self.state.day(),
+            mcc: merchant.map_or(0, |merchant| merchant.mcc),
         }
     }
 

@@ -223,7 +223,7 @@ impl Core {
             SafKind::Script => opened.amount,
         };
         let stands = (entry.kind == SafKind::PartReversal).then_some(transaction.opened.amount);
-        let (terminal, merchant, mcc) = (terminal.terminal.id, merchant.id, merchant.mcc);
+        let (terminal, merchant) = (terminal.terminal.id, merchant.id);
         let billing = transaction.billing;
         let message = Box::new(match entry.kind {
             SafKind::Reversal | SafKind::PartReversal => {
@@ -242,7 +242,6 @@ impl Core {
                     opened,
                     terminal,
                     merchant,
-                    mcc,
                     auth_code,
                     original,
                     chip: self.state.saf.chips.get(&entry.transaction).cloned(),

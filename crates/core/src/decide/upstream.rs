@@ -76,7 +76,6 @@ impl Core {
             pin,
             terminal: terminal.terminal.id,
             merchant: merchant.id,
-            mcc: merchant.mcc,
             original: original.and_then(|t| t.opened.upstream),
             auth_code: original.and_then(|t| t.reply).and_then(|r| r.auth_code),
             billing,

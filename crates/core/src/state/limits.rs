@@ -149,7 +149,7 @@ impl State {
         }
     }
 
-    /// What rules look at in a transaction.
+    /// What rules look at in a transaction: as it was counted, so that what is given back is what was taken.
     pub(crate) fn seen(&self, opened: &TransactionOpened, at: Timestamp) -> Seen {
         let key = &opened.key;
         Seen {
@@ -162,10 +162,11 @@ impl State {
             amount: opened.amount,
             entry_mode: opened.echo.entry_mode,
             day: opened.day,
-            around: self.surroundings(key.merchant, at),
+            around: Surroundings { mcc: opened.mcc, ..self.surroundings(key.merchant, at) },
         }
     }
 
+    /// Where and when a merchant asks, as it is now.
     pub(crate) fn surroundings(&self, merchant: MerchantIndex, at: Timestamp) -> Surroundings {
         let local = at.local(self.offset());
         let merchant = self.registry.merchant(merchant);

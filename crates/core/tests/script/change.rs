@@ -6,8 +6,9 @@ use switchyard_core::{
     MerchantChange, Order, TerminalChange, UserCommand,
 };
 use switchyard_domain::{
-    Actor, BusinessDate, FeePlan, FileDigest, LinkDialect, LinkOrder, PasswordRecord, Record, Role, Roles,
-    TerminalMac, TerminalProfile,
+    Actor, BusinessDate, FeePlan, FileDigest, LinkDialect, LinkOrder, PasswordRecord, Record, ResponseCode,
+    RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Role, Roles, Scope, TerminalMac,
+    TerminalProfile, TransactionKind,
 };
 
 type Verdict = Result<CommandOutcome, CommandError>;
@@ -170,6 +171,65 @@ fn another_dialect_waits_until_nothing_can_be_answered_in_the_one_before() {
     assert_eq!(bench.core.state().saf_waiting(), 0, "it goes out, and once");
 }
 
+/// Makes the first merchant one of another category.
+fn category(bench: &mut Bench, mcc: u16) {
+    let change = MerchantChange { mcc: Some(mcc), ..MerchantChange::default() };
+    assert!(fields(bench.order(merchant(change))).0);
+}
+
+#[test]
+fn a_limit_is_given_back_what_was_counted_whatever_the_merchant_is_by_then() {
+    for (then, now, name) in [(5_812, 5_499, "counted, and given back"), (5_499, 5_812, "never counted")] {
+        let mut bench = Bench::new();
+        let about = Scope { mcc: vec![(5_812, 5_812)], ..Scope::default() };
+        let then_61 = RiskAction::Decline(ResponseCode::AMOUNT_LIMIT);
+        let test = RiskTest::Sum { of: RiskSubject::Merchant, window: RiskWindow::Day, minor_max: 1_000 };
+        let rule = RiskRule { number: 1, reason: "restaurants".into(), about, test, then: then_61 };
+        let rules = RiskRules { version: 1, rules: vec![rule], ..RiskRules::default() };
+        bench.command(Command::SetRiskRules(Box::new(rules))).unwrap();
+        // What was counted before must not be given away.
+        assert_eq!(bench.code(&Ask::sale(9, 400)), "00", "{name}");
+        if then != 5_812 {
+            category(&mut bench, then);
+        }
+        let sale = Ask::sale(10, 600);
+        let ticket = bench.ask(&sale);
+        category(&mut bench, now);
+        let void = sale.follow(TransactionKind::Void, 11, bench.facts(ticket).rrn, None);
+        assert_eq!(bench.code(&void), "00", "{name}");
+        bench.crash();
+        if now != 5_812 {
+            category(&mut bench, 5_812);
+        }
+        assert_eq!(bench.code(&Ask::sale(12, 601)), "61", "{name}: 400 stand");
+        assert_eq!(bench.code(&Ask::sale(13, 600)), "00", "{name}: and no more");
+    }
+}
+
+#[test]
+fn an_advice_that_waits_says_the_category_of_when_its_transaction_was_made() {
+    let mut bench = Bench::new();
+    order_link(&mut bench, LinkOrder::Down);
+    let told = Ask::new(TransactionKind::OfflineSale, 10, 500, CARD_A);
+    assert_eq!(bench.code(&told), "00");
+    category(&mut bench, 5_499);
+    order_link(&mut bench, LinkOrder::Up);
+    bench.disconnect(LINK_A);
+    bench.connect(LINK_A);
+    bench.drain();
+    let of = |stan: u32| {
+        let mut opened = bench.records.iter().filter_map(|stamped| match &stamped.record {
+            Record::Opened(opened) | Record::Decided { opened, .. } | Record::Advised { opened, .. } => {
+                Some(opened)
+            }
+            _ => None,
+        });
+        opened.find(|opened| opened.key.stan.get() == stan).unwrap().mcc
+    };
+    assert_eq!(of(10), 5_812);
+    assert_eq!(bench.core.state().saf_waiting(), 0, "it was told");
+}
+
 #[test]
 fn a_merchant_changes_and_a_settlement_that_was_planned_before_is_refused() {
     let mut bench = Bench::new();
@@ -186,7 +246,7 @@ fn a_merchant_changes_and_a_settlement_that_was_planned_before_is_refused() {
     assert!(told[1].ends_with("→ 5499") && told[3].ends_with("→ 2"), "{told:?}");
     assert!(told[2].ends_with("→ …9999"), "of an account people see the last characters: {told:?}");
     bench.ask(&Ask::sale_a(10, 500));
-    assert_eq!(bench.take_request().mcc, 5_499, "DE 18 of what comes after");
+    assert_eq!(bench.take_request().opened.mcc, 5_499, "DE 18 of what comes after");
     bench.crash();
     let now = bench.core.state().registry().merchants().next().unwrap().1.clone();
     assert_eq!(

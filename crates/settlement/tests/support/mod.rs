@@ -140,6 +140,7 @@ impl Log {
             echo: ECHO,
             upstream: None,
             day: self.day,
+            mcc: 5_812,
         }
     }
     pub fn movement(&self, id: TransactionId, kind: TransactionKind, sale: &Sale, gain: bool) -> Movement {

@@ -72,6 +72,7 @@ fn opened(kind: TransactionKind) -> TransactionOpened {
         echo,
         upstream: Some(upstream(kind)),
         day: BusinessDate(20_000),
+        mcc: 5_411,
     }
 }
 
@@ -110,7 +111,6 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         pin: is_first.then_some(ZonePin { block: PinBlock([0x5A; 8]), key: [1; 4] }),
         terminal: "T0000001".parse().unwrap(),
         merchant: "M00000000000001".parse().unwrap(),
-        mcc: 5_411,
         original: (!is_first).then(|| UpstreamRef { stan: stan(41), ..upstream(TransactionKind::PreAuth) }),
         auth_code: (!is_first).then(|| "A1B2C3".parse().unwrap()),
         billing: None,

@@ -92,20 +92,9 @@ pub fn write(
             let advice = ReversalAdvice { saf, opened, stands, terminal, merchant, billing, repeat };
             write_reversal(dialect, &advice, card, context, out)
         }
-        Upstream::Advice {
-            saf,
-            opened,
-            terminal,
-            merchant,
-            mcc,
-            auth_code,
-            original,
-            chip,
-            billing,
-            repeat,
-        } => {
+        Upstream::Advice { saf, opened, terminal, merchant, auth_code, original, chip, billing, repeat } => {
             let (auth_code, original, billing) = (auth_code.as_ref(), original.as_ref(), billing.as_ref());
-            let advice = Advice { saf, opened, mcc: *mcc, auth_code, original, chip: chip.as_ref(), billing };
+            let advice = Advice { saf, opened, auth_code, original, chip: chip.as_ref(), billing };
             write_advice(dialect, &advice, (terminal, merchant), *repeat, card, context, out)
         }
         Upstream::Script { saf, opened, terminal, merchant, report, repeat } => {
@@ -147,7 +136,7 @@ pub fn write_request(
         }
         money::write_rate_day(b, billing)?;
         let about = About { kind: opened.kind, echo: &request.echo, reason: None };
-        write_about(b, edition, message.mcc, request.card_sequence, &about)?;
+        write_about(b, edition, message.opened.mcc, request.card_sequence, &about)?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
         if let Some(track) = &request.track2 {
             b.digits(35, track.characters())?;
@@ -232,7 +221,6 @@ pub fn write_reversal(
 struct Advice<'a> {
     saf: &'a SafEntry,
     opened: &'a TransactionOpened,
-    mcc: u16,
     auth_code: Option<&'a AuthCode>,
     original: Option<&'a UpstreamRef>,
     chip: Option<&'a ChipData>,
@@ -250,7 +238,7 @@ fn write_advice(
     context: &LinkContext,
     out: &mut Vec<u8>,
 ) -> Result<Range<usize>, BuildError> {
-    let Advice { saf, opened, mcc, auth_code, original, chip, billing } = *advice;
+    let Advice { saf, opened, auth_code, original, chip, billing } = *advice;
     let edition = edition_of(dialect);
     dialect.build(out, edition.mti(saf.upstream.mti + u16::from(repeat)), |b| {
         write_card(b, card)?;
@@ -263,7 +251,13 @@ fn write_advice(
         money::write_rate_day(b, billing)?;
         let reason = Some(function::advice_reason(opened.kind));
         let sequence = chip.and_then(|chip| chip.sequence);
-        write_about(b, edition, mcc, sequence, &About { kind: opened.kind, echo: &opened.echo, reason })?;
+        write_about(
+            b,
+            edition,
+            opened.mcc,
+            sequence,
+            &About { kind: opened.kind, echo: &opened.echo, reason },
+        )?;
         b.digits(32, context.acquirer.as_str().as_bytes())?;
         b.text(37, opened.rrn.as_str())?;
         if let Some(code) = auth_code {

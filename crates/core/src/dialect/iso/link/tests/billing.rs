@@ -39,7 +39,6 @@ fn messages(billing: Option<Billing>) -> Vec<Upstream> {
             opened: opened(),
             terminal,
             merchant,
-            mcc: 5_411,
             auth_code: None,
             original: None,
             chip: None,

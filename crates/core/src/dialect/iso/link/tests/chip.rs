@@ -22,7 +22,6 @@ fn an_advice_and_its_repeat_have_what_the_chip_said_in_every_dialect() {
                     opened: Box::new(opened(TransactionKind::OfflineSale)),
                     terminal: "T0000001".parse().unwrap(),
                     merchant: "M00000000000001".parse().unwrap(),
-                    mcc: 5_411,
                     auth_code: None,
                     original: None,
                     chip: Some(ChipData { sequence, objects: objects.clone() }),
