@@ -175,7 +175,10 @@ impl Core {
     fn may_change_merchant(&self, terminal: TerminalIndex) -> Result<(), CommandError> {
         let batch = self.state.batches.get(terminal).expect("every terminal has a batch");
         if !batch.transactions.is_empty() || batch.stage != BatchStage::Open {
-            return Err(CommandError::NotNow { why: "the batch is not empty: close it first" });
+            return Err(CommandError::NotNow {
+                why: "the batch has transactions, which stay the merchant's: close it first (`batch close`, or the terminal's \
+                      settlement)",
+            });
         }
         if self.flight.pins.values().any(|wait| wait.key.terminal == terminal) {
             return Err(CommandError::NotNow { why: "a request of the terminal is under way: try again" });

@@ -32,8 +32,8 @@ fn kind_of_original(kind: TransactionKind, original: TransactionKind) -> bool {
 /// Finds the original and checks every rule of the follow-up.
 ///
 /// # Errors
-/// The response code that refuses it: 25 not found or not in a state that allows it, 14 another card,
-/// 64 another amount, 61 more than is left to refund, 22 too old or in doubt.
+/// The response code that refuses it: 25 not found or not in a state that allows it, 03 of the merchant that the terminal
+/// belonged to before, 14 another card, 64 another amount, 61 more than is left to refund, 22 too old or in doubt.
 pub(crate) fn find(
     state: &State,
     config: &CoreConfig,
@@ -42,7 +42,14 @@ pub(crate) fn find(
 ) -> Result<TransactionId, ResponseCode> {
     let original = locate(state, key, request).ok_or(ResponseCode::ORIGINAL_NOT_FOUND)?;
     let opened = &original.opened;
-    if opened.key.merchant != key.merchant || !kind_of_original(request.kind, opened.kind) {
+    if opened.key.merchant != key.merchant {
+        // What the terminal itself did for the merchant that it belonged to before is that merchant's, and its till is told
+        // so; of what others did nobody is told that it is there.
+        let was_here = opened.key.terminal == key.terminal;
+        let code = if was_here { ResponseCode::INVALID_MERCHANT } else { ResponseCode::ORIGINAL_NOT_FOUND };
+        return Err(code);
+    }
+    if !kind_of_original(request.kind, opened.kind) {
         return Err(ResponseCode::ORIGINAL_NOT_FOUND);
     }
     if let (Some(card), Some(known)) = (&request.card, &opened.card)

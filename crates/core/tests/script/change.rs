@@ -364,6 +364,44 @@ fn a_terminal_goes_to_another_merchant_with_an_empty_batch() {
 }
 
 #[test]
+fn what_a_terminal_sold_for_its_merchant_before_is_refunded_by_another_of_that_merchant() {
+    let mut bench = Bench::new();
+    let sold = Ask::sale(10, 500);
+    let ticket = bench.ask(&sold);
+    let rrn = bench.facts(ticket).rrn;
+    let close = |batch| Order::CloseBatch { terminal: "T0000001".parse().unwrap(), batch, reason: reason() };
+    bench.order(close(named::batch(1))).unwrap();
+    let owner = |merchant: &str| {
+        let merchant = Some(merchant.parse().unwrap());
+        terminal("T0000001", TerminalChange { merchant, ..TerminalChange::default() })
+    };
+    assert!(fields(bench.order(owner(MERCHANTS[1]))).0);
+    bench.sign_on_at("T0000001", MERCHANTS[1]);
+    let follow = |kind, stan, batch| sold.follow(kind, stan, rrn, None).minor(500).batch(batch);
+    for kind in [TransactionKind::Refund, TransactionKind::Void] {
+        let stan = 20 + u32::from(kind == TransactionKind::Void);
+        let code = bench.code_at("T0000001", MERCHANTS[1], 0, &follow(kind, stan, 2));
+        assert_eq!(code, "03", "{kind:?}: it is the merchant's before");
+    }
+    // Of what another terminal sold for another merchant nobody is told that it is there.
+    let strange = Ask::sale(22, 300).terminal(1);
+    let ticket = bench.ask(&strange);
+    let strange = strange.follow(TransactionKind::Refund, 23, bench.facts(ticket).rrn, None).batch(2);
+    assert_eq!(bench.code_at("T0000001", MERCHANTS[1], 0, &strange), "25");
+    // The way out: another terminal of the merchant.
+    let payable = bench.payable(0);
+    let by_another = follow(TransactionKind::Refund, 24, 1).minor(200).terminal(1);
+    assert_eq!(bench.code(&by_another), "00");
+    assert_eq!(bench.payable(0), payable - 200);
+    // Or this one, where it belongs to the merchant again.
+    let close_next = bench.order(close(named::batch(2)));
+    assert!(close_next.is_ok(), "{close_next:?}");
+    assert!(fields(bench.order(owner(MERCHANTS[0]))).0);
+    bench.sign_on(0);
+    assert_eq!(bench.code(&follow(TransactionKind::Refund, 25, 3).minor(300)), "00");
+}
+
+#[test]
 fn whether_a_terminal_takes_a_part_changes_without_a_sign_on() {
     let mut bench = Bench::new();
     let change = TerminalChange { takes_partial: Some(true), ..TerminalChange::default() };
