@@ -11,7 +11,7 @@ mod support;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::{Duration, Instant};
 use support::{Ask, Bench, MERCHANTS, ON_US, ON_US_OTHER, START, TERMINALS};
-use switchyard_core::{Body, Input, MacCheck, Origin, Output, Request};
+use switchyard_core::{Body, CoreConfig, Input, MacCheck, Origin, Output, Request};
 
 /// Sales that one core decides before the next takes its place: the memory of all would not fit.
 const SALES: u64 = 100_000;
@@ -33,7 +33,9 @@ fn sale(number: u64) -> Input {
 
 /// Signs on, prepares every request, and times nothing but the decisions.
 fn decide(count: u64) -> Duration {
-    let mut core = Bench::new().core;
+    // All of it is one batch.
+    let config = CoreConfig { batch_items_max: usize::MAX, ..CoreConfig::default() };
+    let mut core = Bench::with(config).core;
     let before = core.state().records();
     let sales: Vec<Input> = (0..count).map(sale).collect();
     let mut out = Output::default();

@@ -44,6 +44,8 @@ pub struct CoreConfig {
     pub rate_age_hours_max: u32,
     /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
     pub in_flight_max: usize,
+    /// Transactions of one batch of a terminal, declined ones among them; beyond it the answer is 65.
+    pub batch_items_max: usize,
 }
 
 impl Default for CoreConfig {
@@ -69,6 +71,7 @@ impl Default for CoreConfig {
             mac_records_of_all_per_minute_max: 1_000,
             rate_age_hours_max: 96,
             in_flight_max: 65_536,
+            batch_items_max: 9_999,
         }
     }
 }

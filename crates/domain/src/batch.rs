@@ -25,6 +25,12 @@ impl Side {
             count: self.count.saturating_add(other.count),
         }
     }
+    /// Whether a side of this count and amount can be told like `told`, which has three digits for the count: terminals whose
+    /// count is longer leave out the thousands or write nines.
+    pub fn is_told_by(&self, told: &Self) -> bool {
+        let count = [self.count, self.count % 1_000, self.count.min(999)];
+        self.amount_minor == told.amount_minor && count.contains(&told.count)
+    }
     /// Takes one transaction away again.
     pub fn remove(&mut self, amount_minor: u64) {
         self.amount_minor = self.amount_minor.saturating_sub(amount_minor);
@@ -39,6 +45,13 @@ pub struct BatchSums {
     pub debit: Side,
     /// What cardholders got back.
     pub credit: Side,
+}
+
+impl BatchSums {
+    /// Whether these can be told like `told`, in three digits a count.
+    pub fn are_told_by(&self, told: &Self) -> bool {
+        self.debit.is_told_by(&told.debit) && self.credit.is_told_by(&told.credit)
+    }
 }
 
 /// The totals of DE 48 in 0500 and 0510: domestic and foreign cards apart.

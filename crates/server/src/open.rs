@@ -61,6 +61,7 @@ pub(crate) fn core_config(config: &Config) -> CoreConfig {
         malformed_pins_hours: core.malformed_pins_hours,
         rate_age_hours_max: core.rate_age_hours_max,
         in_flight_max: core.in_flight_max as usize,
+        batch_items_max: core.batch_items_max as usize,
         ..CoreConfig::default()
     }
 }

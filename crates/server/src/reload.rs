@@ -14,7 +14,7 @@ use crate::shared::Shared;
 pub type Reload = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// Keys that the core takes at any time; those of settlement are read at each run anyway.
-const CORE_KEYS: [&str; 14] = [
+const CORE_KEYS: [&str; 15] = [
     "core.pin_tries_max",
     "core.no_pin_minor_max",
     "core.refund_days_max",
@@ -23,6 +23,7 @@ const CORE_KEYS: [&str; 14] = [
     "core.reversal_retry_ms_max",
     "core.reversal_attempts_max",
     "core.in_flight_max",
+    "core.batch_items_max",
     "core.rate_age_hours_max",
     "core.mac_failures_max",
     "core.malformed_pins_max",
@@ -95,6 +96,7 @@ fn in_force(live: &Config, read: &Config) -> Config {
     after.core.reversal_retry_ms_max = core.reversal_retry_ms_max;
     after.core.reversal_attempts_max = core.reversal_attempts_max;
     after.core.in_flight_max = core.in_flight_max;
+    after.core.batch_items_max = core.batch_items_max;
     after.core.rate_age_hours_max = core.rate_age_hours_max;
     after.core.mac_failures_max = core.mac_failures_max;
     after.core.malformed_pins_max = core.malformed_pins_max;

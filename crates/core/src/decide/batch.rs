@@ -8,8 +8,8 @@ use crate::state::{BatchStage, LastClose};
 use std::collections::BTreeMap;
 use switchyard_domain::{
     Actor, BatchCase, BatchCaseKind, BatchNumber, BatchSums, BatchTotals, BatchVerdict, CardClass, Outcome,
-    Record, ReplyFacts, RequestKey, ResponseCode, Stan, TerminalIndex, Timestamp, TransactionId,
-    UploadedItem,
+    Record, ReplyFacts, RequestKey, ResponseCode, Stan, TerminalDialect, TerminalIndex, Timestamp,
+    TransactionId, UploadedItem,
 };
 
 /// Most items that a terminal may upload for one batch; more are refused with 79.
@@ -42,7 +42,7 @@ impl Core {
         let known = state.closes().find(|l| l.batch == batch && l.terminal_totals == totals).copied();
         let is_cut_short = current == batch && state.stage != BatchStage::Open;
         if let Some(known) = known {
-            out.reply(caller.origin, totals_reply(known.reply, known.host_totals, known.verdict));
+            out.reply(caller.origin, totals_reply(known.reply, totals, known.host_totals, known.verdict));
             // A crash may have come between these totals and the end of their batch.
             if closes && is_cut_short {
                 self.end_upload(terminal, &known, stan, 0, now, out);
@@ -52,7 +52,10 @@ impl Core {
         if batch != current {
             return out.refuse(caller.origin, ResponseCode::SIGN_ON_REQUIRED);
         }
-        let verdict = if totals == host_totals { BatchVerdict::Balanced } else { BatchVerdict::Unbalanced };
+        let verdict = match self.sides_agree(terminal, &totals, &host_totals) {
+            [true, true] => BatchVerdict::Balanced,
+            _ => BatchVerdict::Unbalanced,
+        };
         let facts = self.facts(ResponseCode::APPROVED, now);
         let record = Record::BatchReconciled {
             terminal,
@@ -67,7 +70,7 @@ impl Core {
         if moment != 0 {
             self.emit(Record::TotalsDated { terminal, batch, moment }, Actor::Terminal(terminal), now, out);
         }
-        out.reply(caller.origin, totals_reply(facts, host_totals, verdict));
+        out.reply(caller.origin, totals_reply(facts, totals, host_totals, verdict));
         if closes && verdict == BatchVerdict::Unbalanced {
             let Some(last) = self.state.batches.get(terminal).and_then(|state| state.last) else { return };
             self.end_upload(terminal, &last, stan, 0, now, out);
@@ -176,16 +179,26 @@ impl Core {
         self.emit(Record::CaseRaised { transaction: id, terminal, batch, case }, Actor::Switch, now, out);
     }
 
+    /// Whether domestic and foreign totals of a terminal are the host's. DE 48 of `unionpay-pos` has three digits for a
+    /// count.
+    fn sides_agree(&self, terminal: TerminalIndex, told: &BatchTotals, host: &BatchTotals) -> [bool; 2] {
+        let profile = self.state.registry.profile(terminal);
+        let in_digits = profile.is_some_and(|profile| profile.dialect == TerminalDialect::UnionpayPos);
+        [(&told.domestic, &host.domestic), (&told.foreign, &host.foreign)]
+            .map(|(told, host)| if in_digits { host.are_told_by(told) } else { host == told })
+    }
+
     /// Item by item: the terminal's upload against the host's batch. A side that balanced is not uploaded,
     /// so its transactions are not missed.
     pub(super) fn compare(&self, terminal: TerminalIndex, last: &LastClose) -> Vec<BatchCase> {
         let Some(state) = self.state.batches.get(terminal) else { return Vec::new() };
         let BatchStage::Uploading { items } = &state.stage else { return Vec::new() };
-        let domestic_differs = last.terminal_totals.domestic != last.host_totals.domestic;
+        let [domestic_agrees, foreign_agrees] =
+            self.sides_agree(terminal, &last.terminal_totals, &last.host_totals);
+        let domestic_differs = !domestic_agrees;
         // A terminal that does not tell cards apart has all of them on the domestic side.
         let none_foreign = last.host_totals.foreign == BatchSums::default();
-        let foreign_differs =
-            last.terminal_totals.foreign != last.host_totals.foreign || none_foreign && domestic_differs;
+        let foreign_differs = !foreign_agrees || none_foreign && domestic_differs;
         let mut host = BTreeMap::new();
         for id in &state.transactions {
             let Some(transaction) = self.state.transactions.get(*id) else { continue };
@@ -222,7 +235,9 @@ impl Core {
     }
 }
 
-fn totals_reply(facts: ReplyFacts, totals: BatchTotals, verdict: BatchVerdict) -> Reply {
+/// A terminal that balances hears its own totals: the host's may have a count that it cannot tell.
+fn totals_reply(facts: ReplyFacts, told: BatchTotals, host: BatchTotals, verdict: BatchVerdict) -> Reply {
+    let totals = if verdict == BatchVerdict::Balanced { told } else { host };
     Reply::recorded(&facts, ReplyBody::BatchTotals { facts, totals, verdict })
 }
 

@@ -83,7 +83,16 @@ impl Core {
         if under_way >= self.config.in_flight_max && !request.kind.is_advice() {
             return out.refuse(caller.origin, ResponseCode::SYSTEM_MALFUNCTION);
         }
+        if self.is_full(&key) && !request.kind.is_advice() {
+            return out.refuse(caller.origin, ResponseCode::COUNT_LIMIT);
+        }
         self.proceed(caller, vec![caller.origin], request, PinState::NotAsked, now, out);
+    }
+
+    /// Whether the key's batch has as many transactions as an upload can count. What has taken place is taken all the same.
+    fn is_full(&self, key: &RequestKey) -> bool {
+        let batch = self.state.batches.get(key.terminal);
+        batch.is_some_and(|batch| batch.transactions.len() >= self.config.batch_items_max)
     }
 
     /// Whether the key's batch is the one that takes transactions.

@@ -315,3 +315,67 @@ fn what_is_approved_after_its_batch_was_closed_is_a_case() {
         assert_eq!(host(&bench, 2).foreign, BatchSums::default(), "the next batch does not count it");
     }
 }
+
+#[test]
+fn a_batch_of_more_than_999_balances_by_what_three_digits_can_say() {
+    let side_of = |minor, count| BatchTotals {
+        domestic: BatchSums { debit: side(minor, count), credit: side(0, 0) },
+        foreign: BatchSums::default(),
+    };
+    let core = long_batch();
+    for (minor, count, expected) in [
+        (1_002, 2, BatchVerdict::Balanced),
+        (1_002, 999, BatchVerdict::Balanced),
+        (1_002, 1_002, BatchVerdict::Balanced),
+        (1_002, 3, BatchVerdict::Unbalanced),
+        (1_001, 2, BatchVerdict::Unbalanced),
+        (2, 2, BatchVerdict::Unbalanced),
+    ] {
+        let mut bench = Bench::reopen(&core.records, core.config.clone(), core.now, 2);
+        bench.sign_on(0);
+        let told = side_of(minor, count);
+        let heard = verdict(&bench.totals(0, 1, told));
+        let host = side_of(1_002, 1_002);
+        let totals = if expected == BatchVerdict::Balanced { told } else { host };
+        assert_eq!(heard, (expected, totals), "{minor} {count}");
+        assert_eq!(verdict(&bench.totals(0, 1, told)), heard, "and once more");
+    }
+}
+
+/// 1,002 sales of one each, recorded as they would be and looked at once.
+fn long_batch() -> Bench {
+    let mut bench = Bench::new();
+    for number in 0..1_002 {
+        assert_eq!(bench.code(&Ask::sale(10 + number, 1)), "00");
+    }
+    bench
+}
+
+#[test]
+fn a_batch_that_is_full_takes_what_has_taken_place_and_nothing_else_until_it_is_settled() {
+    let config = switchyard_core::CoreConfig { batch_items_max: 3, ..switchyard_core::CoreConfig::default() };
+    let mut bench = Bench::with(config);
+    let sale = |stan| Ask::sale(stan, 100);
+    assert_eq!(bench.code(&sale(10)), "00");
+    assert_eq!(bench.link_code(&Ask::sale_b(11, 70), "51").1, "51", "what is declined takes a place, too");
+    let third = bench.ask(&sale(12));
+    let rrn = bench.facts(third).rrn;
+    let records = bench.records.len();
+    let refund = sale(12).follow(TransactionKind::Refund, 14, rrn, None);
+    for ask in [sale(13), refund, Ask::new(TransactionKind::BalanceInquiry, 15, 0, ON_US)] {
+        assert_eq!(bench.code(&ask), "65", "{ask:?}");
+    }
+    assert_eq!(bench.records.len(), records, "nothing of it is recorded");
+    assert_eq!(bench.code(&sale(12)), "00", "a repeat hears what was said");
+    assert_eq!(bench.code(&sale(16).terminal(1)), "00", "another terminal's batch is another one");
+    assert_eq!(
+        bench.code(&Ask::new(TransactionKind::OfflineSale, 17, 40, ON_US)),
+        "00",
+        "it has taken place"
+    );
+    assert_eq!(bench.reverse_code(&Back::of(&sale(10))), "00");
+    let totals = host(&bench, 1);
+    assert_eq!(totals.domestic.debit, side(140, 2));
+    assert_eq!(verdict(&bench.totals(0, 1, totals)).0, BatchVerdict::Balanced);
+    assert_eq!(bench.code(&sale(13).batch(2)), "00");
+}

@@ -162,6 +162,9 @@ section!(
         batch_inputs_max: u32 = 1_024, in 1..=16_384;
         /// Requests under way at one time, PIN work and issuers together; above it the answer is 96.
         in_flight_max: u32 = 65_536, in 1..=1_048_576;
+        /// Transactions of one batch of a terminal, declined ones among them; beyond it all but advices and reversals hear 65
+        /// until the batch is settled. An upload of UnionPay terminals counts up to 9,999.
+        batch_items_max: u32 = 9_999, in 100..=1_000_000;
         /// Hours after which a rate between currencies is too old: what would have to be converted by it hears 96.
         rate_age_hours_max: u32 = 96, in 1..=8_760;
         /// Wrong MACs in a row, without a right one between them, after which a terminal is disabled and hears 58, until

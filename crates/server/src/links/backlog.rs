@@ -105,8 +105,7 @@ mod tests {
     /// A link's queue that nothing comes through.
     fn idle(name: &str, dialect: LinkDialect) -> Arc<LinkQueue> {
         let (address, framing) = ("127.0.0.1:1".to_owned(), "len2-be".to_owned());
-        let settings =
-            LinkSettings { address, dialect, framing, answer_timeout_ms: 1_000, credit_max: None };
+        let settings = LinkSettings { address, dialect, framing, answer_timeout_ms: 1_000, credit_max: None };
         Arc::new(LinkQueue {
             metrics: Arc::new(crate::metrics::LinkMetrics::new(name)),
             waiting: Mutex::default(),
