@@ -439,7 +439,8 @@ pub(crate) enum SimCommand {
         /// Address of the switch.
         #[arg(long, default_value = "127.0.0.1:8583")]
         target: String,
-        /// Sales.
+        /// Sales. A batch of a terminal takes 9,999 (core.batch_items_max), then they hear 65: make more terminals, or set
+        /// it higher.
         #[arg(long, default_value_t = 100_000)]
         transactions: u64,
         /// Requests in flight on each connection.
