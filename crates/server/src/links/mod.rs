@@ -141,21 +141,22 @@ impl LinkTable {
     pub(crate) fn key_arrived(&self, link: LinkIndex, what: KeyArrival) {
         let Some(metrics) = self.metrics_of(link) else { return };
         let link = &metrics.name;
-        metrics.key_arrived(what);
-        if what == KeyArrival::Taken {
-            tracing::info!(%link, "another PIN key of the link is in force");
-            return;
-        }
         // The host may say so as often as it likes.
-        let Some(untold) = metrics.key_lines.note(Instant::now()) else { return };
+        let line = || metrics.key_lines.note(Instant::now());
         match what {
-            KeyArrival::Taken | KeyArrival::Repeated => {
-                tracing::info!(%link, untold, "the host sent its PIN key once more");
+            KeyArrival::Taken => tracing::info!(%link, "another PIN key of the link is in force"),
+            KeyArrival::Repeated => {
+                if let Some(untold) = line() {
+                    tracing::info!(%link, untold, "the host sent its PIN key once more");
+                }
             }
             KeyArrival::Refused(fault) => {
-                tracing::warn!(%link, error = %fault, untold, "no other PIN key: the one before stays in force");
+                if let Some(untold) = line() {
+                    tracing::warn!(%link, error = %fault, untold, "no other PIN key: the one before stays in force");
+                }
             }
         }
+        metrics.key_arrived(what);
     }
 
     fn metrics_of(&self, link: LinkIndex) -> Option<Arc<LinkMetrics>> {
