@@ -11,12 +11,16 @@ use std::process::Command;
 const SITTER: &str = r#"
 import json, os, pty, select, sys, termios, time
 plan = json.load(sys.stdin)
+# The command begins when it is known how the terminal was before it: a quick one has asked by then.
+begin, known = os.pipe()
 pid, terminal = pty.fork()
 if pid == 0:
+    os.read(begin, 1)
     os.execv(plan["command"][0], plan["command"])
 shown, echoes = b"", []
 modes = lambda: termios.tcgetattr(terminal)[3]
 before, end = modes(), time.monotonic() + 100
+os.write(known, b"x")
 def more():
     global shown
     if time.monotonic() > end:
