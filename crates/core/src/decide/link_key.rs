@@ -34,6 +34,9 @@ impl Core {
         if self.flight.link(link).key_opens.is_some_and(|opens| opens.message == Some(message)) {
             return;
         }
+        // The host may have answered the question already: it could not tell which of the two came last.
+        let is_asked = self.flight.link(link).key_asked.is_some();
+        let cargo = if is_asked { cargo.and(Err(KeyFault::Busy)) } else { cargo };
         let opened = cargo.and_then(|cargo| self.open_key(link, generation, Some(message), cargo, out));
         if let Err(fault) = opened {
             self.answer_key((link, generation), message, fault.code(), out);

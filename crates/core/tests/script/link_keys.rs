@@ -200,6 +200,24 @@ fn a_key_that_was_asked_for_is_taken_from_the_answer() {
 }
 
 #[test]
+fn a_key_that_a_host_brings_while_it_is_asked_for_one_is_not_taken() {
+    let mut bench = agreed();
+    let sent = ask(&mut bench);
+    bring(&mut bench, message(5), Ok(cargo()));
+    assert_eq!(
+        (answers(&bench), bench.opens.len()),
+        (vec!["96"], 0),
+        "whose key came last, both have to know"
+    );
+    give(&mut bench, &sent, "00", Some(Ok(cargo())));
+    open(&mut bench, Ok(record(9)));
+    assert_eq!((in_force(&bench), changes(&bench)), ([9; 4], 1));
+    bring(&mut bench, message(6), Ok(cargo()));
+    open(&mut bench, Ok(record(8)));
+    assert_eq!((in_force(&bench), answers(&bench)), ([8; 4], vec!["96", "00"]));
+}
+
+#[test]
 fn a_question_without_a_key_in_the_answer_changes_nothing() {
     for (code, key, fault) in [
         ("05", None, KeyFault::HostRefused),
