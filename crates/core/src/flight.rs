@@ -12,8 +12,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use switchyard_domain::{
-    Fingerprint, KeyMessage, KeyName, LinkIndex, RequestKey, ResponseCode, RouteTarget, Rrn, SafId, Stan,
-    TerminalIndex, Timestamp, TransactionId,
+    DownloadKind, Fingerprint, KeyMessage, KeyName, LinkIndex, RequestKey, ResponseCode, RouteTarget, Rrn,
+    SafId, Stan, TerminalIndex, Timestamp, TransactionId,
 };
 
 /// Most repeats of one request that wait for its outcome; above it the answer is 96.
@@ -193,6 +193,8 @@ pub(crate) struct Flight {
     /// The version of a terminal's working keys before its last sign-on, and until when it counts. A restart forgets it: it
     /// has ended every connection on which something was under way.
     pub(crate) keys_before: HashMap<TerminalIndex, (u32, Timestamp), FixedState>,
+    /// Downloads that terminals have begun since the start, and whether all of it was the same so far.
+    pub(crate) loading: BTreeMap<(TerminalIndex, DownloadKind), bool>,
     pub(crate) upstream: HashMap<TransactionId, UpstreamWait, FixedState>,
     pub(crate) deadlines: BTreeSet<(Timestamp, TransactionId)>,
     pub(crate) links: Vec<LinkFlight>,
