@@ -150,6 +150,10 @@ impl LinkFlight {
         self.network_stan = (self.network_stan + 1) % 1_000;
         Stan::try_from(u64::from(NETWORK_STAN_FIRST + self.network_stan)).expect("six digits")
     }
+    /// Whether another key was asked for and not answered yet, or is being looked at.
+    pub(crate) fn has_key_under_way(&self) -> bool {
+        self.key_asked.is_some() || self.key_opens.is_some()
+    }
     /// Whether it takes no requests, because too many were not answered.
     pub(crate) fn is_resting(&self, now: Timestamp) -> bool {
         self.rests_until.is_some_and(|until| until > now)

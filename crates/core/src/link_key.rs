@@ -87,8 +87,8 @@ pub enum KeyFault {
     /// It is in force already.
     #[error("the key is the one in force")]
     Same,
-    /// Another key of the link is being looked at.
-    #[error("another key of the link is being looked at")]
+    /// Another key of the link is being looked at, or was asked for.
+    #[error("another key of the link is being looked at, or was asked for")]
     Busy,
     /// The key store could not do it.
     #[error("the key store could not open it")]

@@ -34,9 +34,6 @@ impl Core {
         if self.flight.link(link).key_opens.is_some_and(|opens| opens.message == Some(message)) {
             return;
         }
-        // The host may have answered the question already: it could not tell which of the two came last.
-        let is_asked = self.flight.link(link).key_asked.is_some();
-        let cargo = if is_asked { cargo.and(Err(KeyFault::Busy)) } else { cargo };
         let opened = cargo.and_then(|cargo| self.open_key(link, generation, Some(message), cargo, out));
         if let Err(fault) = opened {
             self.answer_key((link, generation), message, fault.code(), out);
@@ -71,7 +68,7 @@ impl Core {
         let flight = self.flight.link(link);
         let why = if flight.status != LinkStatus::SignedOn {
             "the host has not signed the link on"
-        } else if flight.key_asked.is_some() || flight.key_opens.is_some() {
+        } else if flight.has_key_under_way() {
             "a key of the link is under way already"
         } else if self.transport_of(link).is_none() {
             "no transport key is agreed with the link (`link key-under`), or it is not installed"
@@ -132,7 +129,8 @@ impl Core {
         cargo: KeyCargo,
         out: &mut Output,
     ) -> Result<(), KeyFault> {
-        if self.flight.link(link).key_opens.is_some() {
+        // Also one that was asked for: its host may have answered already, and could not tell which of the two came last.
+        if self.flight.link(link).has_key_under_way() {
             return Err(KeyFault::Busy);
         }
         let (under, transport) = self.transport_of(link).ok_or(KeyFault::NotAgreed)?;
