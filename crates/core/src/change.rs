@@ -15,7 +15,9 @@ pub struct LinkChange {
     pub framing: Option<String>,
     /// Milliseconds to wait for an answer.
     pub answer_timeout_ms: Option<u32>,
-    /// Most requests that its host may have unanswered; zero: as many as the configuration says.
+    /// How many connections it has at a time.
+    pub connections: Option<u8>,
+    /// Most requests that its host may have unanswered over all of them; zero: as many as the configuration says.
     pub credit_max: Option<u32>,
 }
 

@@ -104,8 +104,8 @@ pub enum Effect {
     LinkState {
         /// Which.
         link: LinkIndex,
-        /// Whether its host has taken the switch's sign-on.
-        signed_on: bool,
+        /// On how many connections its host has taken the switch's sign-on.
+        signed_on: u16,
         /// Whether it takes none for a while, because too many were not answered.
         resting: bool,
     },
@@ -382,9 +382,8 @@ pub struct UpstreamRequest {
     pub auth_code: Option<AuthCode>,
     /// DE 6, 10, 16 and 51.
     pub billing: Option<Billing>,
-    /// For how long an answer is waited for, milliseconds from [`UpstreamRef::transmitted_at`]. What has not left well
-    /// before must not leave any more, whatever the link's time has been changed to.
-    pub timeout_ms: u32,
+    /// What has not left by then must not leave any more, whatever the link's time has been changed to.
+    pub leaves_by: Timestamp,
 }
 
 /// What a command did.
@@ -455,6 +454,12 @@ pub struct LinkFacts {
     pub mode: LinkMode,
     /// `down`, `connected`, `signed-off` (by its host) or `signed-on`.
     pub status: &'static str,
+    /// How many connections it is to have.
+    pub connections: u8,
+    /// How many stand.
+    pub connections_up: usize,
+    /// On how many its host has taken the sign-on.
+    pub connections_signed_on: usize,
     /// Whether it takes no requests for a while, because too many were not answered.
     pub resting: bool,
     /// Transactions that wait for an answer.

@@ -2,7 +2,7 @@
 
 use crate::config::CoreConfig;
 use crate::effect::{CommandError, Effect, Reply, Stray};
-use crate::flight::Flight;
+use crate::flight::{Flight, Over};
 use crate::input::{Input, Origin};
 use crate::state::{ApplyError, State};
 use switchyard_domain::{
@@ -81,14 +81,20 @@ impl Core {
             Input::PinDone { slot, request, outcome } => self.pin_done(slot, request, outcome, now, out),
             Input::ChipDone { slot, request, outcome } => self.chip_done(slot, request, outcome, now, out),
             Input::KeysMade { slot, made } => self.keys_made(slot, made, now, out),
-            Input::LinkConnected { link, generation } => self.link_connected(link, generation, now, out),
-            Input::LinkLost { link, generation } => self.link_lost(link, generation, out),
-            Input::HostSigned { link, generation, on } => self.host_signed(link, generation, on, now, out),
+            Input::LinkConnected { link, generation } => {
+                self.link_connected(Over { link, generation }, now, out);
+            }
+            Input::LinkLost { link, generation } => self.link_lost(Over { link, generation }, out),
+            Input::HostSigned { link, generation, on } => {
+                self.host_signed(Over { link, generation }, on, now, out);
+            }
             Input::KeyBrought { link, generation, brought } => {
-                self.key_brought((link, generation), *brought, out);
+                self.key_brought(Over { link, generation }, *brought, out);
             }
             Input::LinkKeyOpened { slot, link, opened } => self.link_key_opened(slot, link, opened, now, out),
-            Input::Answer { link, generation, answer } => self.answer(link, generation, &answer, now, out),
+            Input::Answer { link, generation, answer } => {
+                self.answer(Over { link, generation }, &answer, now, out);
+            }
             Input::NotSent { link, transaction, request } => {
                 self.not_sent(link, transaction, request, now, out);
             }

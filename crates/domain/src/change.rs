@@ -24,7 +24,9 @@ pub struct LinkSettings {
     pub framing: String,
     /// Milliseconds to wait for an answer.
     pub answer_timeout_ms: u32,
-    /// Most requests that its host may have unanswered; nothing: as many as the configuration says.
+    /// How many connections it has at a time.
+    pub connections: u8,
+    /// Most requests that its host may have unanswered over all of them; nothing: as many as the configuration says.
     pub credit_max: Option<u32>,
 }
 

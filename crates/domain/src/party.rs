@@ -303,6 +303,13 @@ pub struct Link {
     pub pin_key: KeyRecord,
     /// Milliseconds to wait for an answer.
     pub answer_timeout_ms: u32,
+    /// How many connections it has at a time, all to the same host.
+    pub connections: u8,
+}
+
+impl Link {
+    /// How many connections a link may have.
+    pub const CONNECTIONS: std::ops::RangeInclusive<u8> = 1..=16;
 }
 
 /// Where a range of card numbers goes.

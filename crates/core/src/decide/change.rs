@@ -7,7 +7,7 @@ use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::machine::Core;
 use crate::state::BatchStage;
 use switchyard_domain::{
-    BankAccount, Changed, LinkIndex, LinkMode, LinkSettings, Merchant, MerchantId, Reason, Record,
+    BankAccount, Changed, Link, LinkIndex, LinkMode, LinkSettings, Merchant, MerchantId, Reason, Record,
     ResponseCode, TerminalId, TerminalIndex, TerminalSettings, Timestamp,
 };
 
@@ -38,11 +38,13 @@ impl Core {
             dialect: wanted.dialect.unwrap_or(before.dialect),
             framing: wanted.framing.unwrap_or_else(|| before.framing.clone()),
             answer_timeout_ms: wanted.answer_timeout_ms.unwrap_or(before.answer_timeout_ms),
+            connections: wanted.connections.unwrap_or(before.connections),
             credit_max: wanted.credit_max.map_or(before.credit_max, |max| Some(max).filter(|max| *max > 0)),
         };
         if !LinkChange::ANSWER_TIMEOUT_MS.contains(&after.answer_timeout_ms) {
             return unfit("the time to wait for an answer", "100 to 300000 ms");
         }
+        check_connections(after.connections)?;
         if after.credit_max.is_some_and(|max| max > LinkChange::CREDIT_MAX) {
             return unfit("the credit of a link", "at most 65536 requests");
         }
@@ -239,6 +241,11 @@ impl Core {
     }
 }
 
+/// Whether a link may have so many.
+pub(super) fn check_connections(count: u8) -> Result<(), CommandError> {
+    if Link::CONNECTIONS.contains(&count) { Ok(()) } else { unfit("the connections of a link", "1 to 16") }
+}
+
 fn link_fields(before: &LinkSettings, after: &LinkSettings) -> Vec<FieldChange> {
     let credit = |settings: &LinkSettings| match settings.credit_max {
         Some(max) => max.to_string(),
@@ -249,6 +256,7 @@ fn link_fields(before: &LinkSettings, after: &LinkSettings) -> Vec<FieldChange> 
     fields.note("dialect", before.dialect.name(), after.dialect.name());
     fields.note("framing", &before.framing, &after.framing);
     fields.note("answer-timeout-ms", before.answer_timeout_ms, after.answer_timeout_ms);
+    fields.note("connections", before.connections, after.connections);
     fields.note("credit", credit(before), credit(after));
     fields.0
 }

@@ -1,6 +1,7 @@
 //! What operators, the installer and settlement want recorded.
 
 use crate::config::CoreConfig;
+use crate::decide::change::check_connections;
 use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::input::Command;
@@ -119,6 +120,7 @@ impl Core {
 
     fn check_link(&self, link: &Link, actor: &Actor) -> Result<(), CommandError> {
         self.check_brought(&link.pin_key, actor)?;
+        check_connections(link.connections)?;
         let known = self.state.registry.links.iter().any(|known| known.name == link.name);
         if known { Err(CommandError::Exists { what: "link" }) } else { Ok(()) }
     }

@@ -4,7 +4,7 @@
 use crate::decide::saf::NETWORK_ANSWER;
 use crate::dialect::iso::link::KEY_CHANGE;
 use crate::effect::{CommandError, Effect, Stray, Upstream};
-use crate::flight::{Asked, AskedAs, KeyAsked, KeyOpens, LinkStatus};
+use crate::flight::{Asked, AskedAs, KeyAsked, KeyOpens, Over};
 use crate::input::{Answer, Financial, PinOutcome, SlotId};
 use crate::link_key::{KeyArrival, KeyBrought, KeyCargo, KeyFault, KeyOpening};
 use crate::machine::{Core, Output};
@@ -15,28 +15,24 @@ use switchyard_domain::{
 
 impl Core {
     /// A host brings a key. It hears what became of it once that is known, and durable.
-    pub(crate) fn key_brought(
-        &mut self,
-        (link, generation): (LinkIndex, u32),
-        brought: KeyBrought,
-        out: &mut Output,
-    ) {
+    pub(crate) fn key_brought(&mut self, over: Over, brought: KeyBrought, out: &mut Output) {
         let KeyBrought { message, cargo } = brought;
-        if self.flight.link(link).generation != generation {
+        let link = over.link;
+        if self.flight.link(link).line(over.generation).is_none() {
             // It will send it again over the connection that it has now.
             return;
         }
         if cargo.is_ok() && self.state.registry.link_terms(link).key_message == Some(message) {
-            self.answer_key((link, generation), message, ResponseCode::APPROVED, out);
+            self.answer_key(over, message, ResponseCode::APPROVED, out);
             out.effects.push(Effect::KeyArrived { link, what: KeyArrival::Repeated });
             return;
         }
         if self.flight.link(link).key_opens.is_some_and(|opens| opens.message == Some(message)) {
             return;
         }
-        let opened = cargo.and_then(|cargo| self.open_key(link, generation, Some(message), cargo, out));
+        let opened = cargo.and_then(|cargo| self.open_key(over, Some(message), cargo, out));
         if let Err(fault) = opened {
-            self.answer_key((link, generation), message, fault.code(), out);
+            self.answer_key(over, message, fault.code(), out);
             out.effects.push(Effect::KeyArrived { link, what: KeyArrival::Refused(fault) });
         }
     }
@@ -52,13 +48,15 @@ impl Core {
 
     /// An operator wants another key of a link: its host is asked for one.
     pub(crate) fn ask_for_key(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
-        let stan = self.flight.link(link).next_network_stan();
         let timeout_ms = u64::from(self.timeout_ms(link));
         let flight = self.flight.link(link);
+        let stan = flight.next_network_stan();
         let place = AskedAs::Stan(stan, NETWORK_ANSWER);
-        flight.asked.insert(place, Asked::NewKey);
-        flight.key_asked = Some(KeyAsked { place, until: now.plus_micros(timeout_ms * 1_000) });
-        let generation = flight.generation;
+        let Some(generation) = flight.choose(&[], now) else { return };
+        flight.key_asked = Some(KeyAsked { generation, place, until: now.plus_micros(timeout_ms * 1_000) });
+        if let Some(line) = flight.line(generation) {
+            line.asked.insert(place, Asked::NewKey);
+        }
         let message = Box::new(Upstream::Network { stan, at: now, code: KEY_CHANGE });
         out.effects.push(Effect::Send { link, generation, message });
     }
@@ -66,7 +64,7 @@ impl Core {
     /// Whether a host can be asked for a key.
     pub(crate) fn may_ask_for_key(&mut self, link: LinkIndex) -> Result<(), CommandError> {
         let flight = self.flight.link(link);
-        let why = if flight.status != LinkStatus::SignedOn {
+        let why = if !flight.is_signed_on() {
             "the host has not signed the link on"
         } else if flight.has_key_under_way() {
             "a key of the link is under way already"
@@ -81,34 +79,38 @@ impl Core {
     /// The host's answer to the question for a key.
     pub(crate) fn key_answered(
         &mut self,
-        link: LinkIndex,
+        over: Over,
         place: AskedAs,
         answer: &Answer,
         out: &mut Output,
     ) -> Option<Stray> {
+        let Over { link, generation } = over;
         let flight = self.flight.link(link);
-        flight.asked.remove(&place);
-        if flight.key_asked.take_if(|asked| asked.place == place).is_none() {
+        flight.line(generation)?.asked.remove(&place);
+        let is_it = |asked: &mut KeyAsked| (asked.generation, asked.place) == (generation, place);
+        if flight.key_asked.take_if(is_it).is_none() {
             return Some(Stray::Late);
         }
-        let generation = flight.generation;
         let cargo = match (answer.code, &answer.key) {
             (Some(ResponseCode::APPROVED), Some(cargo)) => cargo.clone(),
             (Some(ResponseCode::APPROVED), None) => Err(KeyFault::Absent),
             (Some(_) | None, _) => Err(KeyFault::HostRefused),
         };
-        let opened = cargo.and_then(|cargo| self.open_key(link, generation, None, cargo, out));
+        let opened = cargo.and_then(|cargo| self.open_key(over, None, cargo, out));
         if let Err(fault) = opened {
             out.effects.push(Effect::KeyArrived { link, what: KeyArrival::Refused(fault) });
         }
         None
     }
 
-    /// Nobody answers any more: the time is over, or the connection.
-    pub(crate) fn give_up_asking(&mut self, link: LinkIndex, out: &mut Output) {
+    /// Nobody answers any more: the time is over, or the connection is.
+    pub(crate) fn give_up_asking(&mut self, link: LinkIndex, lost: Option<u32>, out: &mut Output) {
         let flight = self.flight.link(link);
-        if let Some(KeyAsked { place, .. }) = flight.key_asked.take() {
-            flight.asked.remove(&place);
+        let is_over = |asked: &mut KeyAsked| lost.is_none_or(|lost| lost == asked.generation);
+        if let Some(KeyAsked { generation, place, .. }) = flight.key_asked.take_if(is_over) {
+            if let Some(line) = flight.line(generation) {
+                line.asked.remove(&place);
+            }
             out.effects.push(Effect::KeyArrived { link, what: KeyArrival::Refused(KeyFault::Unanswered) });
         }
     }
@@ -123,12 +125,12 @@ impl Core {
     /// Has the key store open it.
     fn open_key(
         &mut self,
-        link: LinkIndex,
-        generation: u32,
+        over: Over,
         message: Option<KeyMessage>,
         cargo: KeyCargo,
         out: &mut Output,
     ) -> Result<(), KeyFault> {
+        let Over { link, generation } = over;
         // Also one that was asked for: its host may have answered already, and could not tell which of the two came last.
         if self.flight.link(link).has_key_under_way() {
             return Err(KeyFault::Busy);
@@ -156,8 +158,7 @@ impl Core {
         let Some(opens) = flight.key_opens.take_if(|opens| opens.slot == slot) else { return };
         let KeyOpens { generation, message, under, .. } = opens;
         // A host whose connection ended without an answer goes on with the key before, or sends this one again.
-        let is_heard =
-            message.is_none() || flight.generation == generation && flight.status != LinkStatus::Down;
+        let is_heard = message.is_none() || flight.line(generation).is_some();
         let in_force = self.state.registry.link(link).map(|link| link.pin_key.check_value);
         let opened = opened.and_then(|key| match in_force {
             _ if !is_heard => Err(KeyFault::Unanswered),
@@ -174,18 +175,13 @@ impl Core {
             Err(fault) => (fault.code(), KeyArrival::Refused(fault)),
         };
         if let Some(message) = message.filter(|_| is_heard) {
-            self.answer_key((link, generation), message, code, out);
+            self.answer_key(Over { link, generation }, message, code, out);
         }
         out.effects.push(Effect::KeyArrived { link, what });
     }
 
-    fn answer_key(
-        &self,
-        (link, generation): (LinkIndex, u32),
-        message: KeyMessage,
-        code: ResponseCode,
-        out: &mut Output,
-    ) {
+    fn answer_key(&self, over: Over, message: KeyMessage, code: ResponseCode, out: &mut Output) {
+        let Over { link, generation } = over;
         let message = Box::new(Upstream::KeyAnswer { message, code });
         out.effects.push(Effect::Send { link, generation, message });
     }

@@ -1,10 +1,10 @@
 //! Which request an issuer's answer is the answer to: by the key that was agreed with its link.
 
 use crate::dialect::iso::link;
-use crate::flight::{Asked, AskedAs};
+use crate::flight::{Asked, AskedAs, Over};
 use crate::input::Answer;
 use crate::machine::Core;
-use switchyard_domain::{LinkIndex, Rrn, TransactionOpened, UpstreamRef};
+use switchyard_domain::{Rrn, TransactionOpened, UpstreamRef};
 
 /// The answer to a reversal, whichever of its forms it has.
 const REVERSED: u16 = 430;
@@ -19,12 +19,13 @@ impl Core {
     }
 
     /// What an answer may be about. The link's own messages have no reference and are known by their number on any link.
-    pub(crate) fn asked_by(&mut self, link: LinkIndex, answer: &Answer) -> Option<(AskedAs, Asked)> {
+    pub(crate) fn asked_by(&mut self, over: Over, answer: &Answer) -> Option<(AskedAs, Asked)> {
+        let Over { link, generation } = over;
         let by_reference = !self.state.registry.link_terms(link).matching.has(11);
         let reference = answer.rrn.filter(|_| by_reference);
         let reference = reference.map(|rrn| AskedAs::Rrn(rrn, answered_by(answer.mti)));
         let places = [reference, answer.stan.map(|stan| AskedAs::Stan(stan, answered_by(answer.mti)))];
-        let asked = &self.flight.link(link).asked;
+        let asked = &self.flight.link(link).line(generation)?.asked;
         places.into_iter().flatten().find_map(|place| Some((place, *asked.get(&place)?)))
     }
 

@@ -3,7 +3,7 @@
 use crate::decide::change::Change;
 use crate::decide::postings;
 use crate::effect::{CommandError, CommandOutcome, Effect, LinkFacts};
-use crate::flight::LinkStatus;
+use crate::flight::{LinkFlight, LinkStatus};
 use crate::machine::{Core, Output};
 use crate::order::Order;
 use crate::state::BatchStage;
@@ -92,7 +92,7 @@ impl Core {
 
     fn order_link(&mut self, name: &str, order: LinkOrder, reason: Reason, desk: &mut Desk<'_>) -> Verdict {
         let link = self.state.registry.link_named(name).ok_or(CommandError::Missing { what: "link" })?;
-        let (mode, status) = (self.state.registry.link_mode(link), self.flight.link(link).status);
+        let (mode, status) = (self.state.registry.link_mode(link), self.flight.link(link).status());
         let so_already = match order {
             LinkOrder::Up => mode == LinkMode::Up,
             LinkOrder::Drain => mode == LinkMode::Draining,
@@ -117,7 +117,7 @@ impl Core {
         }
         self.emit(Record::LinkOrdered { link, order, reason }, desk.actor.clone(), desk.now, desk.out);
         match order {
-            LinkOrder::SignOn => self.sign_on_upstream(link, desk.now, desk.out),
+            LinkOrder::SignOn => self.sign_on_all(link, desk.now, desk.out),
             LinkOrder::NewKey => self.ask_for_key(link, desk.now, desk.out),
             LinkOrder::Up
             | LinkOrder::Down
@@ -364,9 +364,12 @@ impl Core {
                 answer_timeout_ms: link.answer_timeout_ms,
                 credit_max: self.state.registry.link_terms(index).credit_max,
                 mode: self.state.registry.link_mode(index),
-                status: match flight.map_or(LinkStatus::Down, |flight| flight.status) {
+                connections: link.connections,
+                connections_up: flight.map_or(0, |flight| flight.lines().len()),
+                connections_signed_on: flight.map_or(0, LinkFlight::signed_on),
+                status: match flight.map_or(LinkStatus::Down, LinkFlight::status) {
                     LinkStatus::Down => "down",
-                    LinkStatus::Connected if flight.is_some_and(|flight| flight.is_host_off) => "signed-off",
+                    LinkStatus::SignedOff => "signed-off",
                     LinkStatus::Connected => "connected",
                     LinkStatus::SignedOn => "signed-on",
                 },

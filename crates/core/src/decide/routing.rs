@@ -1,8 +1,9 @@
 //! Where a transaction goes: the range of its card names the issuer, rules choose among the links that lead there,
 //! and only those in health count.
 
-use crate::effect::{CommandError, Effect, PinJob, Upstream, UpstreamRequest};
-use crate::flight::Asked;
+use crate::decide::saf::NO_LINE;
+use crate::effect::{CommandError, Effect, PinJob, UpstreamRequest};
+use crate::flight::{AskedAs, Over, RestRule};
 use crate::input::PinOutcome;
 use crate::link_key::ZonePin;
 use crate::machine::{Core, Output};
@@ -32,32 +33,21 @@ impl Core {
     /// Signed on, and not resting after too many requests without an answer.
     pub(crate) fn is_healthy(&self, link: LinkIndex, now: Timestamp) -> bool {
         let flight = self.flight.links.get(usize::from(link.0));
-        self.flight.is_signed_on(link)
-            && self.state.registry.link_mode(link) == LinkMode::Up
-            && flight.is_some_and(|flight| !flight.is_resting(now))
+        self.state.registry.link_mode(link) == LinkMode::Up
+            && flight.is_some_and(|flight| flight.is_signed_on() && !flight.is_resting(now))
     }
 
-    /// A request was sent: while the link is on probation this is the one that tries it.
-    pub(crate) fn link_asked(&mut self, link: LinkIndex, now: Timestamp) {
-        let (most, rest_ms) = (self.config.link_timeouts_max, self.config.link_rest_ms);
-        let flight = self.flight.link(link);
-        if flight.timeouts >= most {
-            flight.rests_until = Some(now.plus_micros(rest_ms * 1_000));
-        }
+    pub(crate) fn rest_rule(&self) -> RestRule {
+        RestRule { timeouts_max: self.config.link_timeouts_max, rest_ms: self.config.link_rest_ms }
     }
     /// Nobody answered in time.
-    pub(crate) fn link_silent(&mut self, link: LinkIndex, now: Timestamp) {
-        let (most, rest_ms) = (self.config.link_timeouts_max, self.config.link_rest_ms);
-        let flight = self.flight.link(link);
-        flight.timeouts = flight.timeouts.saturating_add(1);
-        if flight.timeouts >= most {
-            flight.rests_until = Some(now.plus_micros(rest_ms * 1_000));
+    pub(crate) fn link_silent(&mut self, over: Over, place: AskedAs, now: Timestamp) {
+        let rule = self.rest_rule();
+        let flight = self.flight.link(over.link);
+        flight.silent(over.generation, now, rule);
+        if let Some(line) = flight.line(over.generation) {
+            line.keep_unanswered(place);
         }
-    }
-    /// The host answers.
-    pub(crate) fn link_answered(&mut self, link: LinkIndex) {
-        let flight = self.flight.link(link);
-        (flight.timeouts, flight.rests_until) = (0, None);
     }
 
     /// A request of which not a byte left goes another way, or comes back where there is none.
@@ -156,19 +146,15 @@ impl Core {
         request.billing = self.billing(kind, amount, None, link, now).ok().flatten();
         self.emit(Record::Rerouted { transaction: id, upstream }, Actor::Switch, now, out);
         self.convert(id, request.billing, Actor::Switch, now, out);
-        request.timeout_ms = self.timeout_ms(link);
-        self.flight.postpone(id, now.plus_micros(u64::from(request.timeout_ms) * 1_000));
+        request.leaves_by = self.leaves_by(&upstream);
+        self.flight.postpone(id, now.plus_micros(u64::from(self.timeout_ms(link)) * 1_000));
         if let Some(wait) = self.flight.upstream.get_mut(&id) {
             wait.unsent = false;
+            wait.lines_tried.clear();
         }
-        self.link_asked(link, now);
         (request.opened.upstream, request.pin) = (Some(upstream), pin);
-        let place = self.asked_as(&upstream, request.opened.rrn);
-        let flight = self.flight.link(link);
-        flight.asked.insert(place, Asked::Transaction(id));
-        let generation = flight.generation;
-        let message = Box::new(Upstream::Request(request));
-        out.effects.push(Effect::Send { link, generation, message });
+        let generation = self.flight.link(link).choose(&[], now).unwrap_or(NO_LINE);
+        self.send_over(Over { link, generation }, &upstream, request, now, out);
     }
 
     /// A new set of rules follows the one in force and names links that exist. With it begins a new round of weights.

@@ -2,120 +2,108 @@
 
 use crate::dialect::iso::link::SIGN_ON;
 use crate::effect::{Effect, Stray, Upstream};
-use crate::flight::{Asked, AskedAs, Backoff, LinkStatus};
+use crate::flight::{Asked, AskedAs, Backoff, Over, Waits};
 use crate::input::Answer;
 use crate::machine::{Core, Output};
 use crate::state::Lane;
 use switchyard_domain::{
     Actor, LinkIndex, LinkMode, Outcome, Record, ResponseCode, SafEntry, SafId, SafKind, Timestamp,
+    TransactionId,
 };
 
 /// Milliseconds after which a sign-on that was not answered is sent again.
 const SIGN_ON_RETRY_MS: u64 = 5_000;
 /// The MTI of an answer to a network message.
 pub(super) const NETWORK_ANSWER: u16 = 810;
+/// No connection has this number: what is sent over it comes back.
+pub(super) const NO_LINE: u32 = 0;
 /// A send is recorded from this one on, and then each time that the count has doubled: what an issuer takes soon costs no
 /// record.
 const TRIES_RECORDED_FROM: u32 = 8;
 
 impl Core {
     /// A connection stands: sign on before anything else.
-    pub(crate) fn link_connected(
-        &mut self,
-        link: LinkIndex,
-        generation: u32,
-        now: Timestamp,
-        out: &mut Output,
-    ) {
-        self.give_up_asking(link, out);
-        let flight = self.flight.link(link);
-        flight.generation = generation;
-        flight.status = LinkStatus::Connected;
-        flight.is_host_off = false;
-        // What was asked on the connection before is not answered on this one.
-        flight.asked.clear();
-        flight.answered.clear();
-        flight.unanswered.clear();
-        self.saf_interrupted(link);
-        self.sign_on_upstream(link, now, out);
+    pub(crate) fn link_connected(&mut self, over: Over, now: Timestamp, out: &mut Output) {
+        self.flight.link(over.link).connected(over.generation);
+        self.sign_on_upstream(over, now, out);
     }
 
-    /// The connection is gone. What waits for an answer goes on waiting until its deadline: the issuer may
+    /// A connection is gone. What waits for an answer goes on waiting until its deadline: the issuer may
     /// have done it.
-    pub(crate) fn link_lost(&mut self, link: LinkIndex, generation: u32, out: &mut Output) {
-        let flight = self.flight.link(link);
-        if flight.generation == generation {
-            flight.status = LinkStatus::Down;
-            flight.sign_on_at = None;
-            self.saf_interrupted(link);
-            self.give_up_asking(link, out);
+    pub(crate) fn link_lost(&mut self, over: Over, out: &mut Output) {
+        let Over { link, generation } = over;
+        if self.flight.link(link).lost(generation) {
+            for id in self.flight.link(link).saf.under_way_over(generation) {
+                self.saf_came_back(link, id);
+            }
+            self.give_up_asking(link, Some(generation), out);
         }
     }
 
-    pub(super) fn sign_on_upstream(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
+    pub(super) fn sign_on_upstream(&mut self, over: Over, now: Timestamp, out: &mut Output) {
+        let Over { link, generation } = over;
         let flight = self.flight.link(link);
         let stan = flight.next_network_stan();
-        flight.asked.insert(AskedAs::Stan(stan, NETWORK_ANSWER), Asked::SignOn(flight.host_offs));
-        flight.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
-        let generation = flight.generation;
+        let Some(line) = flight.line(generation) else { return };
+        line.asked.insert(AskedAs::Stan(stan, NETWORK_ANSWER), Asked::SignOn(line.host_offs));
+        line.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
         let message = Box::new(Upstream::Network { stan, at: now, code: SIGN_ON });
         out.effects.push(Effect::Send { link, generation, message });
+    }
+
+    /// Signs every connection on anew.
+    pub(super) fn sign_on_all(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
+        let lines = self.flight.link(link).lines();
+        for generation in lines.iter().map(|line| line.generation).collect::<Vec<_>>() {
+            self.sign_on_upstream(Over { link, generation }, now, out);
+        }
     }
 
     /// The host answered the sign-on.
     pub(crate) fn signed_on_upstream(
         &mut self,
-        link: LinkIndex,
+        over: Over,
         (place, offs): (AskedAs, u32),
         answer: &Answer,
         out: &mut Output,
     ) -> Option<Stray> {
-        let flight = self.flight.link(link);
-        flight.asked.remove(&place);
-        if offs != flight.host_offs {
+        let line = self.flight.link(over.link).line(over.generation)?;
+        line.asked.remove(&place);
+        if offs != line.host_offs {
             // It took the sign-on and then signed off, in whichever order its messages came.
             return Some(Stray::Unmatched);
         }
         if answer.code == Some(ResponseCode::APPROVED) {
-            flight.status = LinkStatus::SignedOn;
-            flight.is_host_off = false;
-            flight.sign_on_at = None;
+            line.is_signed_on = true;
+            line.is_host_off = false;
+            line.sign_on_at = None;
         } else {
             // An answer without a code refuses as well as one that says why.
             let code = answer.code.unwrap_or(ResponseCode::SYSTEM_MALFUNCTION);
-            out.effects.push(Effect::SignOnRefused { link, code });
+            out.effects.push(Effect::SignOnRefused { link: over.link, code });
         }
         None
     }
 
     /// A host says whether it takes requests on this connection. One that comes back is signed on to anew: its sign-off may
     /// have ended what the two had agreed.
-    pub(crate) fn host_signed(
-        &mut self,
-        link: LinkIndex,
-        generation: u32,
-        on: bool,
-        now: Timestamp,
-        out: &mut Output,
-    ) {
-        let flight = self.flight.link(link);
-        if flight.generation != generation || flight.status == LinkStatus::Down || flight.is_host_off != on {
-            return;
-        }
-        flight.is_host_off = !on;
+    pub(crate) fn host_signed(&mut self, over: Over, on: bool, now: Timestamp, out: &mut Output) {
+        let line = self.flight.link(over.link).line(over.generation);
+        let Some(line) = line.filter(|line| line.is_host_off == on) else { return };
+        line.is_host_off = !on;
         if on {
-            self.sign_on_upstream(link, now, out);
+            self.sign_on_upstream(over, now, out);
         } else {
-            flight.status = LinkStatus::Connected;
-            flight.sign_on_at = None;
-            flight.host_offs = flight.host_offs.wrapping_add(1);
+            line.is_signed_on = false;
+            line.sign_on_at = None;
+            line.host_offs = line.host_offs.wrapping_add(1);
         }
     }
 
     /// Says what has changed of a link since it was said last.
     fn tell_link(&mut self, link: LinkIndex, now: Timestamp, out: &mut Output) {
         let flight = self.flight.link(link);
-        let state = (flight.status == LinkStatus::SignedOn, flight.is_resting(now));
+        let state = (flight.signed_on() as u16, flight.is_resting(now));
         if std::mem::replace(&mut flight.told, state) != state {
             let (signed_on, resting) = state;
             out.effects.push(Effect::LinkState { link, signed_on, resting });
@@ -126,19 +114,18 @@ impl Core {
     pub(crate) fn drive_links(&mut self, now: Timestamp, out: &mut Output) {
         for index in 0..self.flight.links.len() {
             let link = LinkIndex(index as u16);
-            let flight = &self.flight.links[index];
-            if flight.key_asked.is_some_and(|asked| asked.until <= now) {
-                self.give_up_asking(link, out);
+            if self.flight.links[index].key_asked.is_some_and(|asked| asked.until <= now) {
+                self.give_up_asking(link, None, out);
             }
-            let flight = &self.flight.links[index];
-            match flight.status {
-                LinkStatus::Down => {}
-                LinkStatus::Connected => {
-                    if !flight.is_host_off && flight.sign_on_at.is_none_or(|at| at <= now) {
-                        self.sign_on_upstream(link, now, out);
-                    }
-                }
-                LinkStatus::SignedOn => self.drive_saf(link, now, out),
+            let unsigned = self.flight.links[index].lines().iter().filter(|line| {
+                let is_due = line.sign_on_at.is_none_or(|at| at <= now);
+                !line.is_signed_on && !line.is_host_off && is_due
+            });
+            for generation in unsigned.map(|line| line.generation).collect::<Vec<_>>() {
+                self.sign_on_upstream(Over { link, generation }, now, out);
+            }
+            if self.flight.links[index].is_signed_on() {
+                self.drive_saf(link, now, out);
             }
             self.tell_link(link, now, out);
         }
@@ -167,13 +154,7 @@ impl Core {
         }
     }
 
-    /// What was under way on a connection that ended waits for its next time: the host may have it, or may never.
-    fn saf_interrupted(&mut self, link: LinkIndex) {
-        for id in self.flight.link(link).saf.under_way() {
-            self.saf_came_back(link, id);
-        }
-    }
-
+    /// It waits for its next time: the host may have it, or may never.
     fn saf_came_back(&mut self, link: LinkIndex, id: SafId) {
         if let Some(lane) = self.flight.link(link).saf.came_back(id) {
             let head = self.state.saf.head(lane);
@@ -205,7 +186,8 @@ impl Core {
 
     fn send_saf(&mut self, link: LinkIndex, entry: SafEntry, now: Timestamp, out: &mut Output) {
         let repeat = self.was_sent(&entry);
-        self.note_try(link, entry.id, now, out);
+        let generation = self.line_for(link, entry.transaction, now);
+        self.note_try(Over { link, generation }, entry.id, now, out);
         let Some(transaction) = self.state.transactions.get(entry.transaction) else { return };
         let registry = &self.state.registry;
         let key = transaction.opened.key;
@@ -251,19 +233,31 @@ impl Core {
             }
         });
         let place = self.asked_as(&entry.upstream, transaction.opened.rrn);
-        let flight = self.flight.link(link);
-        flight.asked.insert(place, Asked::Saf(entry.id));
-        let generation = flight.generation;
+        if let Some(line) = self.flight.link(link).line(generation) {
+            line.asked.insert(place, Asked::Saf(entry.id));
+        }
         out.effects.push(Effect::Send { link, generation, message });
     }
 
+    /// The connection for what follows a transaction out of the queue: the one that its request went over, as long as that
+    /// stands, because there nothing overtakes it.
+    fn line_for(&mut self, link: LinkIndex, transaction: TransactionId, now: Timestamp) -> u32 {
+        let asked = self.state.transactions.get(transaction).and_then(|transaction| {
+            let upstream = transaction.opened.upstream.filter(|upstream| upstream.link == link)?;
+            let place = self.asked_as(&upstream, transaction.opened.rrn);
+            self.flight.links.get(usize::from(link.0))?.asked_over(place)
+        });
+        asked.or_else(|| self.flight.link(link).choose(&[], now)).unwrap_or(NO_LINE)
+    }
+
     /// Counts a send. One in so many is recorded, so that a process that begins knows what has been tried for long.
-    fn note_try(&mut self, link: LinkIndex, id: SafId, now: Timestamp, out: &mut Output) {
-        let timeout_ms = u64::from(self.timeout_ms(link));
-        let deadline = now.plus_micros(timeout_ms * 1_000);
+    fn note_try(&mut self, over: Over, id: SafId, now: Timestamp, out: &mut Output) {
+        let timeout_ms = u64::from(self.timeout_ms(over.link));
+        let until = now.plus_micros(timeout_ms * 1_000);
         let backoff = Backoff { first_ms: self.config.saf_retry_ms, most_ms: self.config.saf_retry_ms_max };
         let Some(lane) = self.state.saf.lane_of(id) else { return };
-        let count = self.flight.link(link).saf.sent(id, lane, now, deadline, backoff);
+        let waits = Waits { generation: over.generation, until };
+        let count = self.flight.link(over.link).saf.sent(id, lane, now, waits, backoff);
         if count >= TRIES_RECORDED_FROM && count.is_power_of_two() {
             self.emit(Record::SafTried { id, count }, Actor::Switch, now, out);
         }
@@ -278,12 +272,13 @@ impl Core {
     /// The issuer answered an entry: done, once more, or to the operator. Says why, where it leads to nothing.
     pub(crate) fn saf_answered(
         &mut self,
-        (link, place): (LinkIndex, AskedAs),
+        (over, place): (Over, AskedAs),
         id: SafId,
         answer: &Answer,
         now: Timestamp,
         out: &mut Output,
     ) -> Option<Stray> {
+        let Over { link, generation } = over;
         let Some(entry) = self.state.saf.waiting.get(&id).copied() else { return Some(Stray::Late) };
         let transaction = self.state.transactions.get(entry.transaction);
         let is_answer = match entry.kind {
@@ -298,7 +293,9 @@ impl Core {
             && code == ResponseCode::ORIGINAL_NOT_FOUND
             && outcome == Some(Outcome::Unknown);
         if code.is_approval() || never_seen {
-            self.flight.link(link).keep_answered(place, Asked::Answered);
+            if let Some(line) = self.flight.link(link).line(generation) {
+                line.keep_answered(place, Asked::Answered);
+            }
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
             // A host that has signed off meanwhile answers what it had, and is sent nothing more.
             if self.flight.is_signed_on(link) {

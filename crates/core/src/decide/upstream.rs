@@ -2,8 +2,9 @@
 
 use crate::decide::financial::{Decline, Plan};
 use crate::decide::postings;
+use crate::decide::saf::NO_LINE;
 use crate::effect::{Effect, Reply, ReplyBody, Stray, Upstream, UpstreamRequest};
-use crate::flight::{Asked, AskedAs, UpstreamWait};
+use crate::flight::{Asked, AskedAs, Over, UpstreamWait};
 use crate::input::{Answer, Financial, Origin};
 use crate::link_key::ZonePin;
 use crate::machine::{Core, Output};
@@ -12,6 +13,9 @@ use switchyard_domain::{
     Actor, Amount, Billing, Entry, LinkIndex, Outcome, Record, ReplyFacts, ResponseCode, ReversalReason,
     SafEntry, SafKind, Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
 };
+
+/// A request leaves within this share of the time its answer may take.
+const LEAVES_WITHIN_PERCENT: u64 = 90;
 
 impl Core {
     /// Records the intent, then asks the issuer: the server sends only what is durable.
@@ -35,28 +39,38 @@ impl Core {
         let upstream = UpstreamRef { link, stan: self.next_stan(link), transmitted_at: now, mti };
         let (issuer, finding, billing) = (plan.issuer, plan.risk.take(), plan.billing);
         let opened = self.opened(&request, plan, self.next_rrn(), Some(upstream));
-        let message = self.upstream_request(&opened, request, pin, billing);
+        let message = Box::new(self.upstream_request(&opened, request, pin, billing));
         let (id, terminal) = (opened.id, opened.key.terminal);
-        let place = self.asked_as(&upstream, opened.rrn);
         let flagged = finding.as_ref().map(|_| opened.clone());
         self.emit(Record::Opened(opened), Actor::Terminal(terminal), now, out);
         self.convert(id, billing, Actor::Terminal(terminal), now, out);
         if let Some(opened) = flagged {
             self.flag(finding, &opened, false, now, out);
         }
-        self.flight.wait_upstream(
-            id,
-            UpstreamWait { origins, deadline, issuer, chip: None, tried: Vec::new(), unsent: false },
-        );
-        self.link_asked(link, now);
+        self.flight.wait_upstream(id, UpstreamWait::new(origins, deadline, issuer));
+        let generation = self.flight.link(link).choose(&[], now).unwrap_or(NO_LINE);
+        self.send_over(Over { link, generation }, &upstream, message, now, out);
+    }
+
+    /// A request goes out over a connection.
+    pub(crate) fn send_over(
+        &mut self,
+        over: Over,
+        upstream: &UpstreamRef,
+        request: Box<UpstreamRequest>,
+        now: Timestamp,
+        out: &mut Output,
+    ) {
+        let Over { link, generation } = over;
+        let (id, place) = (request.opened.id, self.asked_as(upstream, request.opened.rrn));
+        let rule = self.rest_rule();
         let flight = self.flight.link(link);
-        flight.asked.insert(place, Asked::Transaction(id));
-        let generation = flight.generation;
-        out.effects.push(Effect::Send {
-            link,
-            generation,
-            message: Box::new(Upstream::Request(Box::new(message))),
-        });
+        flight.asked(generation, now, rule);
+        if let Some(line) = flight.line(generation) {
+            line.asked.insert(place, Asked::Transaction(id));
+        }
+        self.flight.went_over(id, over);
+        out.effects.push(Effect::Send { link, generation, message: Box::new(Upstream::Request(request)) });
     }
 
     pub(crate) fn upstream_request(
@@ -79,8 +93,15 @@ impl Core {
             original: original.and_then(|t| t.opened.upstream),
             auth_code: original.and_then(|t| t.reply).and_then(|r| r.auth_code),
             billing,
-            timeout_ms: opened.upstream.map_or(0, |upstream| self.timeout_ms(upstream.link)),
+            leaves_by: opened.upstream.map_or(Timestamp(0), |upstream| self.leaves_by(&upstream)),
         }
+    }
+
+    /// Until when a request may leave. Its reversal is queued when its time is over, and a host that works on both at once may
+    /// take the reversal first and then approve what nobody takes back; what is left of the time is for the issuer.
+    pub(crate) fn leaves_by(&self, upstream: &UpstreamRef) -> Timestamp {
+        let micros = u64::from(self.timeout_ms(upstream.link)) * 1_000;
+        upstream.transmitted_at.plus_micros(micros * LEAVES_WITHIN_PERCENT / 100)
     }
 
     /// For how long a link's answers are waited for.
@@ -89,38 +110,27 @@ impl Core {
     }
 
     /// An issuer says something. What was not asked on this connection is not an answer.
-    pub(crate) fn answer(
-        &mut self,
-        link: LinkIndex,
-        generation: u32,
-        answer: &Answer,
-        now: Timestamp,
-        out: &mut Output,
-    ) {
-        let flight = self.flight.link(link);
-        if flight.generation != generation {
-            return out.stray(link, Stray::Unmatched);
-        }
-        let stray = match self.asked_by(link, answer) {
-            Some((place, Asked::SignOn(offs))) => self.signed_on_upstream(link, (place, offs), answer, out),
-            Some((place, Asked::NewKey)) => self.key_answered(link, place, answer, out),
-            Some((place, Asked::Saf(id))) => self.saf_answered((link, place), id, answer, now, out),
+    pub(crate) fn answer(&mut self, over: Over, answer: &Answer, now: Timestamp, out: &mut Output) {
+        let stray = match self.asked_by(over, answer) {
+            Some((place, Asked::SignOn(offs))) => self.signed_on_upstream(over, (place, offs), answer, out),
+            Some((place, Asked::NewKey)) => self.key_answered(over, place, answer, out),
+            Some((place, Asked::Saf(id))) => self.saf_answered((over, place), id, answer, now, out),
             Some((place, Asked::Transaction(id))) => {
-                self.transaction_answered((link, place), id, answer, now, out)
+                self.transaction_answered((over, place), id, answer, now, out)
             }
             Some((place, Asked::Refused(id))) if answer.code.is_some_and(ResponseCode::is_approval) => {
-                self.transaction_answered((link, place), id, answer, now, out)
+                self.transaction_answered((over, place), id, answer, now, out)
             }
             Some((_, Asked::Answered | Asked::Refused(_))) => Some(Stray::Duplicate),
             None => Some(Stray::Unmatched),
         };
-        stray.into_iter().for_each(|why| out.stray(link, why));
+        stray.into_iter().for_each(|why| out.stray(over.link, why));
     }
 
     /// Says why, where it leads to nothing.
     fn transaction_answered(
         &mut self,
-        (link, place): (LinkIndex, AskedAs),
+        (over, place): (Over, AskedAs),
         id: TransactionId,
         answer: &Answer,
         now: Timestamp,
@@ -132,14 +142,15 @@ impl Core {
             |upstream: &UpstreamRef| answer.mti == upstream.mti + 10 && self.fits(upstream, opened, answer);
         let fits = opened.upstream.as_ref().is_some_and(about);
         let Some(code) = answer.code.filter(|_| fits) else { return Some(Stray::Unmatched) };
-        self.link_answered(link);
+        self.flight.link(over.link).answered(over.generation);
         if outcome == Outcome::Declined && !code.is_approval() {
             return Some(Stray::Duplicate);
         }
-        let flight = self.flight.link(link);
         // Who refused, or did not know, may approve yet: then there is something to take back.
         let known = if code.is_approval() { Asked::Answered } else { Asked::Refused(id) };
-        flight.keep_answered(place, known);
+        if let Some(line) = self.flight.link(over.link).line(over.generation) {
+            line.keep_answered(place, known);
+        }
         if outcome == Outcome::Pending {
             if let Some(wait) = self.flight.upstream.get_mut(&id) {
                 wait.chip.clone_from(&answer.chip);
@@ -385,14 +396,42 @@ impl Core {
         let (opened, reversal_wanted) = (transaction.opened.clone(), transaction.reversal_wanted);
         let Some(upstream) = opened.upstream.filter(|upstream| upstream.link == link) else { return };
         let place = self.asked_as(&upstream, opened.rrn);
-        self.flight.link(link).asked.remove(&place);
+        if let Some(over) = self.flight.took_back(id) {
+            if let Some(line) = self.flight.link(link).line(over.generation) {
+                line.asked.remove(&place);
+            }
+            if let Some(wait) = self.flight.upstream.get_mut(&id) {
+                wait.lines_tried.push(over.generation);
+            }
+        }
         let request = request.filter(|request| request.opened.id == id && !reversal_wanted);
         let Some(request) = request else {
             return self.give_up_unsent(&opened, ResponseCode::ISSUER_INOPERATIVE, now, out);
         };
-        if let Err(request) = self.fail_over(&opened, request, now, out) {
+        let elsewhere = self.over_another_line(&upstream, request, now, out);
+        let elsewhere = elsewhere.or_else(|request| self.fail_over(&opened, request, now, out));
+        if let Err(request) = elsewhere {
             self.stand_in_or_give_up(&opened, &request.request, now, out);
         }
+    }
+
+    /// A request of which not a byte left goes over another connection of the same link, as it is: to the same host, under
+    /// the same numbers and in what is left of its time. Comes back where there is none.
+    fn over_another_line(
+        &mut self,
+        upstream: &UpstreamRef,
+        request: Box<UpstreamRequest>,
+        now: Timestamp,
+        out: &mut Output,
+    ) -> Result<(), Box<UpstreamRequest>> {
+        let link = upstream.link;
+        let is_current = request.pin.as_ref().is_none_or(|pin| self.is_under_key_in_force(link, pin.key));
+        let may = is_current && request.leaves_by > now && self.is_healthy(link, now);
+        let wait = self.flight.upstream.get(&request.opened.id).filter(|_| may);
+        let Some(tried) = wait.map(|wait| wait.lines_tried.clone()) else { return Err(request) };
+        let Some(generation) = self.flight.link(link).choose(&tried, now) else { return Err(request) };
+        self.send_over(Over { link, generation }, upstream, request, now, out);
+        Ok(())
     }
 
     /// Nobody can be asked: a rule approves it in its issuer's place, or nothing has happened.
@@ -434,9 +473,9 @@ impl Core {
                 continue;
             }
             if let Some((upstream, rrn)) = opened.and_then(|opened| Some((opened.upstream?, opened.rrn))) {
-                self.link_silent(upstream.link, now);
                 let place = self.asked_as(&upstream, rrn);
-                self.flight.link(upstream.link).keep_unanswered(place);
+                let generation = self.flight.took_back(id).map_or(NO_LINE, |over| over.generation);
+                self.link_silent(Over { link: upstream.link, generation }, place, now);
             }
             self.resolve_unknown(id, ReversalReason::NoAnswer, now, out);
         }

@@ -39,9 +39,16 @@ struct Tries {
 struct UnderWay {
     lane: Lane,
     rank: Rank,
-    /// Until then its answer is waited for.
-    deadline: Timestamp,
+    waits: Waits,
     is_retry: bool,
+}
+
+/// Where an answer is waited for, and until when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    /// The connection that it went over.
+    pub(crate) generation: u32,
+    pub(crate) until: Timestamp,
 }
 
 /// The waits between two sends of one entry: each twice as long as the one before.
@@ -152,13 +159,13 @@ impl SafLine {
             (None, None) => None,
         }
     }
-    /// It goes, and its answer is waited for until `deadline`. Says how often it has gone.
+    /// It goes, and its answer is waited for. Says how often it has gone.
     pub(crate) fn sent(
         &mut self,
         id: SafId,
         lane: Lane,
         now: Timestamp,
-        deadline: Timestamp,
+        waits: Waits,
         backoff: Backoff,
     ) -> u32 {
         let Some((_, rank)) = self.heads.get(&lane).copied() else { return 0 };
@@ -166,7 +173,7 @@ impl SafLine {
         let before = self.tries.get(&id);
         let (count, is_retry) = (before.map_or(0, |tries| tries.count).saturating_add(1), before.is_some());
         self.tries.insert(id, Tries { count, due: now.plus_micros(backoff.after(count)) });
-        self.under_way.insert(id, UnderWay { lane, rank, deadline, is_retry });
+        self.under_way.insert(id, UnderWay { lane, rank, waits, is_retry });
         count
     }
     /// An entry whose answer is not waited for any more.
@@ -175,7 +182,7 @@ impl SafLine {
         {
             self.looked += self.under_way.len() as u64;
         }
-        self.under_way.iter().find(|(_, entry)| entry.deadline <= now).map(|(id, _)| *id)
+        self.under_way.iter().find(|(_, entry)| entry.waits.until <= now).map(|(id, _)| *id)
     }
     /// It was not taken: it waits for its next time. Says whose lane it is, where it was under way.
     pub(crate) fn came_back(&mut self, id: SafId) -> Option<Lane> {
@@ -184,9 +191,10 @@ impl SafLine {
         self.later.insert((due, rank, id, lane));
         Some(lane)
     }
-    /// What is under way.
-    pub(crate) fn under_way(&self) -> Vec<SafId> {
-        self.under_way.keys().copied().collect()
+    /// What is under way over a connection.
+    pub(crate) fn under_way_over(&self, generation: u32) -> Vec<SafId> {
+        let over = self.under_way.iter().filter(|(_, entry)| entry.waits.generation == generation);
+        over.map(|(id, _)| *id).collect()
     }
 }
 
@@ -216,11 +224,14 @@ mod tests {
         (0..count).for_each(|number| line.follow(lane(number), Some(&entry(number, kind))));
         line
     }
+    fn waits(generation: u32, until: u64) -> Waits {
+        Waits { generation, until: at(until) }
+    }
     /// Sends whatever may go.
     fn send(line: &mut SafLine, now: u64) -> Vec<u64> {
         let mut sent = Vec::new();
         while let Some(id) = line.pick(at(now)) {
-            line.sent(id, lane(id.0), at(now), at(now + 10_000), BACKOFF);
+            line.sent(id, lane(id.0), at(now), waits(1, now + 10_000), BACKOFF);
             sent.push(id.0);
         }
         sent
@@ -264,7 +275,7 @@ mod tests {
         let mut now = 0;
         while !line.fresh.is_empty() {
             send(&mut line, now);
-            line.under_way().into_iter().for_each(|id| assert!(line.came_back(id).is_some()));
+            line.under_way_over(1).into_iter().for_each(|id| assert!(line.came_back(id).is_some()));
             now += 1;
         }
         assert_eq!(line.later.len(), QUEUED as usize);
@@ -281,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_ends_gives_back_what_went_over_it() {
+        let mut line = line(3, SafKind::Reversal);
+        for (number, generation) in [(0, 1), (1, 2), (2, 1)] {
+            line.sent(SafId(number), lane(number), at(0), waits(generation, 10_000), BACKOFF);
+        }
+        assert_eq!(line.under_way_over(1), [SafId(0), SafId(2)]);
+        assert_eq!((line.under_way_over(2), line.under_way_over(3)), (vec![SafId(1)], vec![]));
+    }
+
+    #[test]
     fn what_came_back_to_its_place_goes_before_what_had_passed_it() {
         let (first, second) = (entry(0, SafKind::Reversal), entry(1, SafKind::Reversal));
         let place = lane(0);
@@ -292,7 +313,7 @@ mod tests {
         line.remember(first.id, 0, at(0));
         line.follow(place, Some(&first));
         assert_eq!(line.pick(at(0)), Some(first.id));
-        line.sent(first.id, place, at(0), at(10_000), BACKOFF);
+        line.sent(first.id, place, at(0), waits(1, 10_000), BACKOFF);
         line.follow(place, Some(&second));
         assert_eq!(line.pick(at(0)), None, "one of a card at a time");
         line.forget(first.id, place);

@@ -13,6 +13,7 @@ impl Registry {
             dialect: known.dialect,
             framing: known.framing.clone(),
             answer_timeout_ms: known.answer_timeout_ms,
+            connections: known.connections,
             credit_max: self.link_terms(link).credit_max,
         })
     }
@@ -38,11 +39,13 @@ impl Registry {
     fn change_link(&mut self, link: LinkIndex, settings: &LinkSettings) -> Option<()> {
         let place = usize::from(link.0);
         let (known, terms) = (self.links.get_mut(place)?, self.link_terms.get_mut(place)?);
-        let LinkSettings { address, dialect, framing, answer_timeout_ms, credit_max } = settings.clone();
+        let LinkSettings { address, dialect, framing, answer_timeout_ms, connections, credit_max } =
+            settings.clone();
         known.address = address;
         known.dialect = dialect;
         known.framing = framing;
         known.answer_timeout_ms = answer_timeout_ms;
+        known.connections = connections;
         terms.credit_max = credit_max;
         Some(())
     }

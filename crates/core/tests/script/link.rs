@@ -363,21 +363,21 @@ fn what_a_link_takes_is_said_when_it_changes() {
     let mut bench = Bench::with(config);
     bench.pass(100);
     bench.pass(100);
-    assert_eq!(bench.told, [(LINK_A, true, false), (LINK_B, true, false)], "once each");
+    assert_eq!(bench.told, [(LINK_A, 1, false), (LINK_B, 1, false)], "once each");
     bench.ask(&Ask::sale_a(10, 500));
     bench.pass(LINK_TIMEOUT_MS);
     bench.pass(100);
-    assert_eq!(bench.told[2..], [(LINK_A, true, true)], "it rests");
+    assert_eq!(bench.told[2..], [(LINK_A, 1, true)], "it rests");
     bench.drain();
     bench.pass(bench.config.link_rest_ms);
-    assert_eq!(bench.told[3..], [(LINK_A, true, false)]);
+    assert_eq!(bench.told[3..], [(LINK_A, 1, false)]);
     // A refused sign-on has a reason.
     bench.auto_network = false;
     bench.connect(LINK_A);
     let network = *bench.sent.last().unwrap();
     bench.answer(&network, "05");
     bench.pass(100);
-    assert_eq!(bench.told[4..], [(LINK_A, false, false)]);
+    assert_eq!(bench.told[4..], [(LINK_A, 0, false)]);
     assert_eq!(bench.refused, [(LINK_A, "05".parse().unwrap())]);
 }
 

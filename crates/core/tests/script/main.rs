@@ -27,6 +27,7 @@ mod on_us;
 mod orders;
 mod part_back;
 mod partial;
+mod pool;
 mod products;
 mod restart;
 mod reversal;

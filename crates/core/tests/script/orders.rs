@@ -43,7 +43,7 @@ fn blocked(pan: &str, cause: BlockCause) -> BlockedCard {
 fn block(pan: &str, cause: BlockCause) -> Order {
     Order::BlockCards { cards: vec![blocked(pan, cause)], reason: reason() }
 }
-fn links(bench: &mut Bench) -> Vec<LinkFacts> {
+pub(crate) fn links(bench: &mut Bench) -> Vec<LinkFacts> {
     match bench.command(Command::Links) {
         Ok(CommandOutcome::Links(facts)) => facts,
         other => panic!("{other:?}"),

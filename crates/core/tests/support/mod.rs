@@ -121,7 +121,7 @@ pub(crate) struct Bench {
     /// Answers that led to nothing.
     pub(crate) strays: Vec<(LinkIndex, Stray)>,
     /// What was said of links: signed on, resting.
-    pub(crate) told: Vec<(LinkIndex, bool, bool)>,
+    pub(crate) told: Vec<(LinkIndex, u16, bool)>,
     /// Keys that came over a link, as the key store is asked to open them.
     pub(crate) opens: Vec<(SlotId, KeyOpening)>,
     /// What became of them.
@@ -507,9 +507,8 @@ impl Bench {
         facts_of(&self.only(ticket)).expect("a recorded answer")
     }
 
-    // Issuers.
-
     pub(crate) fn connect(&mut self, link: LinkIndex) {
+        self.disconnect(link);
         self.generations[usize::from(link.0)] += 1;
         let generation = self.generations[usize::from(link.0)];
         self.step(Input::LinkConnected { link, generation });
@@ -578,8 +577,6 @@ impl Bench {
             }
         }
     }
-
-    // Time and accounts.
 
     pub(crate) fn pass(&mut self, millis: u64) {
         self.now = self.now.plus_micros(millis * 1_000);
@@ -660,6 +657,7 @@ pub(crate) fn link_named(name: &str) -> Link {
         framing: "binary-2".into(),
         pin_key: key(),
         answer_timeout_ms: LINK_TIMEOUT_MS as u32,
+        connections: 1,
     }
 }
 pub(crate) fn route(prefix: u64, class: CardClass, target: RouteTarget) -> Route {

@@ -114,7 +114,7 @@ fn request(kind: TransactionKind) -> UpstreamRequest {
         original: (!is_first).then(|| UpstreamRef { stan: stan(41), ..upstream(TransactionKind::PreAuth) }),
         auth_code: (!is_first).then(|| "A1B2C3".parse().unwrap()),
         billing: None,
-        timeout_ms: 0,
+        leaves_by: Timestamp(0),
     }
 }
 
