@@ -180,6 +180,7 @@ fn links(tools: &Tools, world: &DemoWorld, out: &mut Vec<Command>) -> Result<(),
             framing: link.framing.clone(),
             pin_key: tools.keys.wrap(KeyUse::ZonePin, link.zpk.des().expose())?,
             answer_timeout_ms: ANSWER_TIMEOUT_MS,
+            connections: 1,
         })));
         if let Some(transport) = &link.transport {
             agree(tools, (link, transport), index, out)?;

@@ -473,6 +473,7 @@ fn changes_of_what_is_registered() -> Vec<Record> {
         dialect: LinkDialect::Iso93Binary,
         framing: "len2-be".into(),
         answer_timeout_ms: 10_000,
+        connections: 2,
         credit_max,
     };
     let merchant = |name: &str, fee_plan| Merchant {

@@ -61,6 +61,10 @@ pub struct LinkOverview {
     pub mode: LinkMode,
     /// `down`, `connected`, `signed-off` (by its host) or `signed-on`.
     pub status: String,
+    /// How many connections it is to have.
+    pub connections: u8,
+    /// On how many its host has taken the sign-on.
+    pub connections_signed_on: usize,
     /// Whether it takes no requests for a while, because too many were not answered.
     pub resting: bool,
     /// Transactions that wait for an answer.
@@ -127,6 +131,8 @@ fn link(facts: LinkFacts, counted: &LinkMetrics) -> LinkOverview {
         name: facts.name,
         mode: facts.mode,
         status: facts.status.to_owned(),
+        connections: facts.connections,
+        connections_signed_on: facts.connections_signed_on,
         resting: facts.resting,
         in_flight: facts.in_flight,
         saf_waiting: facts.saf_waiting,

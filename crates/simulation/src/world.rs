@@ -545,6 +545,7 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
             framing: link.framing.clone(),
             pin_key: Hsm::wrap_demo(&link.zpk),
             answer_timeout_ms: (ISSUER_TIMEOUT / 1_000) as u32,
+            connections: 1,
         })));
         let target = RouteTarget::Link(LinkIndex(index));
         let routes = link

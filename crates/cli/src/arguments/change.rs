@@ -14,23 +14,26 @@ pub(crate) struct Trial {
 
 #[derive(Debug, Clone, Args)]
 #[command(group(clap::ArgGroup::new("link-settings").required(true).multiple(true)
-    .args(["address", "dialect", "framing", "answer_timeout_ms", "credit"])))]
+    .args(["address", "dialect", "framing", "answer_timeout_ms", "connections", "credit"])))]
 pub(crate) struct ChangeLink {
     #[command(flatten)]
     pub(crate) target: LinkTarget,
-    /// Where its host is from now on, as in `link add`. The connection is let go; reversals that wait go to the new one.
+    /// Where its host is from now on, as in `link add`. Its connections are let go; reversals that wait go to the new one.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<String>,
     /// What its host speaks from now on, as `dialect list` names it: the link has to be down, or drained.
     #[arg(long, value_name = "NAME")]
     pub(crate) dialect: Option<String>,
-    /// How its messages are framed from now on, as `decode --frame` names it. The connection is let go.
+    /// How its messages are framed from now on, as `decode --frame` names it. Its connections are let go.
     #[arg(long, value_name = "KIND")]
     pub(crate) framing: Option<String>,
-    /// Milliseconds to wait for an answer; the connection stays.
+    /// Milliseconds to wait for an answer; its connections stay.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..=300_000))]
     pub(crate) answer_timeout_ms: Option<u32>,
-    /// Requests that the host may have unanswered, or `default` for what the configuration says; the connection stays.
+    /// How many connections it has at a time; those that stay go on.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) connections: Option<u8>,
+    /// Requests that the host may have unanswered over all of them, or `default` for what the configuration says; its connections stay.
     #[arg(long, value_name = "N|default", value_parser = credit)]
     pub(crate) credit: Option<u32>,
     #[command(flatten)]

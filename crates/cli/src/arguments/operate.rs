@@ -22,7 +22,7 @@ pub(crate) enum LinkCommand {
     #[command(after_help = "Example: switchyard link add harbour --address 10.0.0.7:8600\n\
                             then:    switchyard key import-tr31 zone-pin/0 --under transport/1 < block")]
     Add(AddLink),
-    /// Change its address, dialect, framing, time-out or credit, at once; what it was is recorded too.
+    /// Change its address, dialect, framing, time-out, connections or credit, at once; what it was is recorded too.
     #[command(
         after_help = "Example: switchyard link change harbour --address 10.0.0.8:8600 --reason 'their new data centre'"
     )]

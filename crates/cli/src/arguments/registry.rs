@@ -107,6 +107,9 @@ pub(crate) struct AddLink {
     /// Milliseconds to wait for an answer.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=300_000))]
     pub(crate) answer_timeout_ms: u32,
+    /// How many connections it has at a time, all to the same host, which signs each on for itself.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) connections: u8,
     #[command(flatten)]
     pub(crate) change: Change,
 }

@@ -26,6 +26,7 @@ fn link(name: &str) -> Record {
         framing: "be16".into(),
         pin_key: key(),
         answer_timeout_ms: 10_000,
+        connections: 1,
     })
 }
 fn rules(version: u32, rules: &[(u32, &str)]) -> Record {

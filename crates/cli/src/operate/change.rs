@@ -23,6 +23,7 @@ pub(crate) fn link(options: &ChangeLink, data: &Path, form: Output) -> Result<Ve
         dialect: dialect.transpose()?,
         framing: options.framing.clone(),
         answer_timeout_ms: options.answer_timeout_ms,
+        connections: options.connections,
         credit_max: options.credit,
     };
     let (because, dry_run) = (options.because(), options.trial.dry_run);

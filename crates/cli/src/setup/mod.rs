@@ -152,6 +152,7 @@ pub(crate) fn add_link(options: &AddLink, data: &Path, form: Output) -> Result<V
             framing: options.framing.clone(),
             pin_key,
             answer_timeout_ms: options.answer_timeout_ms,
+            connections: options.connections,
         }))
     })
 }

@@ -129,14 +129,14 @@ impl Screen<'_> {
 
     fn link(&self, link: &LinkView) -> Row<'_> {
         let colour = match (link.status.as_str(), link.mode.as_str()) {
-            ("signed-on", _) => Color::Green,
+            ("signed-on", _) if !link.is_short() => Color::Green,
+            ("signed-on", _) => Color::Yellow,
             (_, "up") => Color::Red,
             _ => Color::Yellow,
         };
-        let state = if link.mode == "up" { link.status.clone() } else { link.mode.clone() };
         Row::new([
             Cell::from(link.name.clone()),
-            Cell::from(Span::styled(state, self.paint(colour))),
+            Cell::from(Span::styled(link.state(), self.paint(colour))),
             Cell::from(link.in_flight.to_string()),
             Cell::from(link.queue.to_string()),
             Cell::from(link.saf_waiting.to_string()),

@@ -94,6 +94,8 @@ pub(super) struct LinkView {
     pub(super) name: String,
     pub(super) mode: String,
     pub(super) status: String,
+    pub(super) connections: u8,
+    pub(super) connections_signed_on: usize,
     pub(super) in_flight: usize,
     pub(super) queue: u64,
     pub(super) saf_waiting: usize,
@@ -168,6 +170,21 @@ impl View {
 }
 
 impl LinkView {
+    /// What it is for where that is not to be up, or else what it is; and how many of its connections are signed on, where
+    /// it is to have several.
+    pub(super) fn state(&self) -> String {
+        if self.mode != "up" {
+            return self.mode.clone();
+        }
+        match self.connections {
+            1 => self.status.clone(),
+            all => format!("{} {}/{all}", self.status, self.connections_signed_on),
+        }
+    }
+    /// Whether connections are missing of those that it is to have.
+    pub(super) fn is_short(&self) -> bool {
+        self.connections_signed_on < usize::from(self.connections)
+    }
     fn new(first: Option<&LinkOverview>, last: &LinkOverview, per_s: impl Fn(u64) -> f64) -> Self {
         let answer = first.map_or_else(|| last.answer.clone(), |first| last.answer.since(&first.answer));
         let mode = serde_json::to_value(last.mode).ok();
@@ -175,6 +192,8 @@ impl LinkView {
             name: last.name.clone(),
             mode: mode.as_ref().and_then(|mode| mode.as_str()).unwrap_or_default().to_owned(),
             status: if last.resting { RESTING.to_owned() } else { last.status.clone() },
+            connections: last.connections,
+            connections_signed_on: last.connections_signed_on,
             in_flight: last.in_flight,
             queue: last.queue,
             saf_waiting: last.saf_waiting,
@@ -264,6 +283,8 @@ pub(super) mod tests {
             name: name.to_owned(),
             mode: LinkMode::Up,
             status: status.to_owned(),
+            connections: 1,
+            connections_signed_on: 1,
             resting: false,
             in_flight: 12,
             saf_waiting: 3,

@@ -1,9 +1,10 @@
-//! Links to issuers: one task each, which connects, sends, and hands answers to the core.
+//! Links to issuers: a task for each, and one for each of its connections, which sends and hands answers to the core.
 
 mod address;
 mod backlog;
 mod door;
 mod outgoing;
+mod queue;
 mod session;
 mod settings;
 mod task;
@@ -11,28 +12,27 @@ mod task;
 pub use address::{LinkAddress, LinkAddressError};
 pub use settings::{LinkSettingError, check_link_change};
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use switchyard_core::{KeyArrival, Stray, Upstream};
 use switchyard_domain::{Link, LinkIndex, LinkSettings, ResponseCode};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::metrics::LinkMetrics;
-use crate::shared::{Phase, Shared, reached, vital};
+use crate::shared::{Shared, vital};
 
+use self::queue::LinkQueue;
 use self::settings::InForce;
+use self::task::LinkTask;
 
-/// Messages on their way to a link's task.
+/// One link, as its tasks and those who want something of it share it.
 #[derive(Debug)]
-pub(crate) struct LinkQueue {
+pub(crate) struct LinkHandle {
     metrics: Arc<LinkMetrics>,
-    waiting: Mutex<VecDeque<(u32, Box<Upstream>)>>,
-    notify: Notify,
-    messages_max: usize,
-    /// Whether the link is to have a connection at all: an operator may want it down.
+    queue: LinkQueue,
+    /// Whether the link is to have connections at all: an operator may want it down.
     wanted: watch::Sender<bool>,
     in_force: InForce,
 }
@@ -40,89 +40,75 @@ pub(crate) struct LinkQueue {
 /// Every link.
 #[derive(Debug, Default)]
 pub(crate) struct LinkTable {
-    queues: RwLock<Vec<Arc<LinkQueue>>>,
+    links: RwLock<Vec<Arc<LinkHandle>>>,
 }
 
-impl LinkQueue {
-    fn take(&self, messages: &mut VecDeque<(u32, Box<Upstream>)>) {
-        messages.append(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-    }
+impl LinkHandle {
     fn is_wanted(&self) -> bool {
         *self.wanted.borrow()
     }
     /// Resolves when an operator wants the link up, or down.
     async fn until_wanted(&self, wanted: bool) {
-        // The sender is this queue's own: the wait does not end in an error.
+        // The sender is this link's own: the wait does not end in an error.
         let _ = self.wanted.subscribe().wait_for(|now| *now == wanted).await;
-    }
-    /// Resolves when the connection has to go: an operator wants none, or another than `known` says.
-    async fn until_let_go(&self, known: &LinkSettings) {
-        tokio::select! {
-            () = self.until_wanted(false) => {}
-            () = self.in_force.until_other(known) => {}
-        }
-    }
-    async fn filled(&self) {
-        self.notify.notified().await;
     }
 }
 
 impl LinkTable {
-    /// Hands a message to its link; it comes back when the link does not exist or has too many waiting.
+    fn links(&self) -> RwLockReadGuard<'_, Vec<Arc<LinkHandle>>> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a message to a connection of its link; it comes back when that is gone or too many wait.
     pub(crate) fn send(
         &self,
         link: LinkIndex,
         generation: u32,
         message: Box<Upstream>,
     ) -> Result<(), Box<Upstream>> {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queues.get(usize::from(link.0)) else { return Err(message) };
-        let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= queue.messages_max {
-            return Err(message);
+        let links = self.links();
+        let Some(link) = links.get(usize::from(link.0)) else { return Err(message) };
+        let put = link.queue.put(generation, message);
+        if let Err(message) = &put
+            && matches!(**message, Upstream::Request(_))
+        {
+            link.metrics.unsent.increment(1);
         }
-        waiting.push_back((generation, message));
-        drop(waiting);
-        queue.notify.notify_one();
-        Ok(())
+        put
     }
 
     /// Lets a link connect, or go without a connection.
     pub(crate) fn want(&self, link: LinkIndex, wanted: bool) {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queues.get(usize::from(link.0)) {
-            queue.wanted.send_replace(wanted);
+        if let Some(link) = self.links().get(usize::from(link.0)) {
+            link.wanted.send_replace(wanted);
         }
     }
 
     /// Reaches or speaks to a link's host in another way from now on. What waits for the link is not touched.
     pub(crate) fn change(&self, link: LinkIndex, settings: LinkSettings) {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queues.get(usize::from(link.0)) {
-            queue.in_force.change(settings);
+        if let Some(link) = self.links().get(usize::from(link.0)) {
+            link.in_force.change(settings);
         }
     }
 
     /// Notes how many messages wait for each link.
     pub(crate) fn measure(&self) {
-        for queue in self.queues.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            let waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).len();
-            queue.metrics.queue.set(waiting as u64);
+        for link in self.links().iter() {
+            link.metrics.queue.set(link.queue.waiting() as u64);
         }
     }
 
     /// Counts an answer that led to nothing.
     pub(crate) fn stray(&self, link: LinkIndex, why: Stray) {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queues.get(usize::from(link.0)) {
-            queue.metrics.strayed(why);
+        if let Some(link) = self.links().get(usize::from(link.0)) {
+            link.metrics.strayed(why);
         }
     }
 
-    /// Shows whether a link's host has taken the sign-on, and whether the link rests.
-    pub(crate) fn show(&self, link: LinkIndex, signed_on: bool, resting: bool) {
+    /// Shows on how many connections a link's host has taken the sign-on, and whether the link rests.
+    pub(crate) fn show(&self, link: LinkIndex, signed_on: u16, resting: bool) {
         if let Some(metrics) = self.metrics_of(link) {
-            metrics.signed_on.store(signed_on, Ordering::Relaxed);
+            metrics.signed_on.set(u64::from(signed_on));
             if metrics.resting.swap(resting, Ordering::Relaxed) != resting {
                 tracing::warn!(link = %metrics.name, resting, "a link that is not answered on rests, or rests no more");
             }
@@ -160,23 +146,17 @@ impl LinkTable {
     }
 
     fn metrics_of(&self, link: LinkIndex) -> Option<Arc<LinkMetrics>> {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        queues.get(usize::from(link.0)).map(|queue| Arc::clone(&queue.metrics))
+        self.links().get(usize::from(link.0)).map(|link| Arc::clone(&link.metrics))
     }
 
     /// Whether a link has a connection.
     pub(crate) fn any_up(&self) -> bool {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        queues.iter().any(|queue| queue.metrics.up.load(Ordering::Relaxed))
+        self.links().iter().any(|link| link.metrics.is_up())
     }
 
     /// Names of the links and whether they have a connection.
     pub(crate) fn status(&self) -> Vec<(String, bool)> {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        queues
-            .iter()
-            .map(|queue| (queue.metrics.name.clone(), queue.metrics.up.load(Ordering::Relaxed)))
-            .collect()
+        self.links().iter().map(|link| (link.metrics.name.clone(), link.metrics.is_up())).collect()
     }
 }
 
@@ -191,21 +171,18 @@ pub(crate) fn start(
     wanted: bool,
 ) {
     shared.keys.use_zone(index, &link.pin_key);
-    let Link { name, address, dialect, framing, answer_timeout_ms, pin_key: _ } = link;
-    let settings = LinkSettings { address, dialect, framing, answer_timeout_ms, credit_max };
-    let queue = Arc::new(LinkQueue {
+    let Link { name, address, dialect, framing, answer_timeout_ms, connections, pin_key: _ } = link;
+    let settings = LinkSettings { address, dialect, framing, answer_timeout_ms, connections, credit_max };
+    let handle = Arc::new(LinkHandle {
         metrics: shared.metrics.link(&name),
-        waiting: Mutex::default(),
-        notify: Notify::new(),
-        messages_max: shared.config.links.queue_messages_max as usize,
+        queue: LinkQueue::new(shared.config.links.queue_messages_max as usize),
         wanted: watch::channel(wanted).0,
         in_force: InForce::new(settings),
     });
-    let mut queues = shared.links.queues.write().unwrap_or_else(PoisonError::into_inner);
-    assert_eq!(queues.len(), usize::from(index.0), "links are registered in order");
-    queues.push(Arc::clone(&queue));
-    drop(queues);
-    let stop = reached(shared.phase.subscribe(), Phase::Stopping);
-    let task = task::LinkTask::new(Arc::clone(shared), index, name, queue).run(stop);
-    runtime.spawn(vital(Arc::clone(shared), "link", task));
+    let mut links = shared.links.links.write().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(links.len(), usize::from(index.0), "links are registered in order");
+    links.push(Arc::clone(&handle));
+    drop(links);
+    let task = LinkTask { shared: Arc::clone(shared), index, name, handle };
+    runtime.spawn(vital(Arc::clone(shared), "link", Arc::new(task).run()));
 }

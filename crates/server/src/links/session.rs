@@ -10,13 +10,14 @@ use switchyard_core::{Answer, Input, KeyBrought, Upstream, UpstreamRequest};
 use switchyard_domain::{CardRef, LinkIndex, Pan, ResponseCode, Rrn, Stan, Timestamp};
 use switchyard_wire::{BuildError, Dialect, FrameError, Framing, Scan};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Notify;
 
-use super::LinkQueue;
+use super::LinkHandle;
 use super::backlog::Backlog;
 use super::outgoing::{FrameStart, Outgoing};
 use crate::keystore::{drop_front, wipe};
 use crate::metrics::LinkMetrics;
-use crate::shared::{Phase, Shared};
+use crate::shared::Shared;
 use crate::tls::Stream;
 
 /// Bytes read at once.
@@ -25,8 +26,6 @@ pub(super) const READ_BYTES: usize = 32 * 1024;
 const SIGN_OFF_WAIT: Duration = Duration::from_secs(1);
 /// Encoded bytes that may wait for the socket.
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
-/// A request leaves within this share of the time its answer may take: what is left is for the issuer.
-const LEAVES_WITHIN: f32 = 0.9;
 
 /// Why a connection of a link ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +38,21 @@ pub(super) enum Lost {
     Frame(#[from] FrameError),
     #[error("the host does not answer an echo")]
     Silent,
-    /// The switch stops, or an operator wants the link down.
     #[error("it is to end")]
-    Stopped,
+    Ended(Ending),
+}
+
+/// Why a connection is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By order, or the switch stops: its host is told before.
+    Order,
+    /// The link is reached otherwise from now on.
+    Changed,
+    /// Its host has made another one instead.
+    Replaced,
+    /// The ledger cannot be trusted any more: not another byte leaves.
+    Failed,
 }
 
 /// What stays the same for all connections of a link.
@@ -55,11 +66,17 @@ pub(super) struct Speech {
 pub(super) struct Session<'a> {
     shared: &'a Shared,
     speech: &'a Speech,
-    queue: &'a Arc<LinkQueue>,
+    handle: &'a LinkHandle,
     metrics: &'a LinkMetrics,
     generation: u32,
+    /// Says that something waits in the queue.
+    filled: Arc<Notify>,
     /// Taken from the queue, not encoded yet.
-    pending: VecDeque<(u32, Box<Upstream>)>,
+    pending: VecDeque<Box<Upstream>>,
+    /// How many of them are counted.
+    counted: u64,
+    /// Requests wait until another connection gives some credit back, or this one.
+    waits_for_credit: bool,
     outgoing: Outgoing<Box<UpstreamRequest>>,
     input: Vec<u8>,
     inputs: Vec<Input>,
@@ -113,20 +130,19 @@ enum SendError {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        shared: &'a Shared,
-        speech: &'a Speech,
-        queue: &'a Arc<LinkQueue>,
-        metrics: &'a LinkMetrics,
-        generation: u32,
-    ) -> Self {
+    pub(super) fn new(shared: &'a Shared, speech: &'a Speech, handle: &'a LinkHandle) -> Self {
+        let (generation, filled) = handle.queue.join();
+        handle.metrics.connections.increment(1);
         Self {
             shared,
             speech,
-            queue,
-            metrics,
+            handle,
+            metrics: &handle.metrics,
             generation,
+            filled,
             pending: VecDeque::new(),
+            counted: 0,
+            waits_for_credit: false,
             outgoing: Outgoing::default(),
             input: Vec::with_capacity(READ_BYTES),
             inputs: Vec::new(),
@@ -141,8 +157,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The number of the connection.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Serves the connection until it ends.
-    pub(super) async fn run(&mut self, stream: Stream, stop: impl Future<Output = ()>) -> Lost {
+    pub(super) async fn run(&mut self, stream: Stream, stop: impl Future<Output = Ending>) -> Lost {
         match stream {
             Stream::Plain(stream) => {
                 let (reader, writer) = stream.into_split();
@@ -161,7 +182,7 @@ impl<'a> Session<'a> {
         mut reader: impl AsyncRead + Unpin,
         mut writer: impl AsyncWrite + Unpin,
         keeps_bytes: bool,
-        stop: impl Future<Output = ()>,
+        stop: impl Future<Output = Ending>,
     ) -> Lost {
         let mut stop = std::pin::pin!(stop);
         let mut unflushed = false;
@@ -171,15 +192,15 @@ impl<'a> Session<'a> {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.encode_pending();
-            self.metrics.pending.set(self.pending.len() as u64);
+            self.count_pending();
             let done = tokio::select! {
                 biased;
-                () = &mut stop => {
-                    if self.is_signed_on && !self.is_host_off && self.is_let_go() {
+                ending = &mut stop => {
+                    if self.is_signed_on && !self.is_host_off && ending == Ending::Order {
                         // Nobody waits for it longer than this, and a host that cannot be told is not.
                         let _ = tokio::time::timeout(SIGN_OFF_WAIT, self.sign_off(&mut reader, &mut writer)).await;
                     }
-                    Err(Lost::Stopped)
+                    Err(Lost::Ended(ending))
                 }
                 written = push(&mut writer, self.outgoing.rest()), if unflushed || !self.outgoing.is_empty() => {
                     match written {
@@ -203,10 +224,11 @@ impl<'a> Session<'a> {
                 },
                 () = self.backlog.room(), if self.backlog.is_full() => Ok(()),
                 // What cannot be sent yet stays in the queue, which has a limit.
-                () = self.queue.filled(), if self.pending.is_empty() => {
-                    self.queue.take(&mut self.pending);
+                () = self.filled.notified(), if self.pending.is_empty() => {
+                    self.handle.queue.take(self.generation, &mut self.pending);
                     Ok(())
                 }
+                () = self.handle.queue.credit.given_back(), if self.waits_for_credit => Ok(()),
                 _ = beat.tick() => self.beat(echo_interval),
             };
             if let Err(lost) = done {
@@ -215,9 +237,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether the connection ends by an order or with the switch, and not because the host has another one.
-    fn is_let_go(&self) -> bool {
-        !self.queue.is_wanted() || *self.shared.phase.borrow() == Phase::Stopping
+    /// Counts what waits here together with what waits on the link's other connections.
+    fn count_pending(&mut self) {
+        let pending = self.pending.len() as u64;
+        self.metrics.pending.increment(pending.wrapping_sub(self.counted));
+        self.counted = pending;
     }
 
     /// Tells the host that nothing more comes, and hears it out until it has answered. What has begun to leave leaves whole
@@ -253,28 +277,38 @@ impl<'a> Session<'a> {
     pub(super) fn unsent(mut self) -> Vec<Box<UpstreamRequest>> {
         let mut unsent = std::mem::take(&mut self.cut);
         unsent.extend(self.outgoing.unsent());
-        self.queue.take(&mut self.pending);
-        unsent.extend(self.pending.drain(..).filter_map(|(_, message)| request_of(*message)));
+        self.handle.queue.leave(self.generation, &mut self.pending);
+        unsent.extend(self.pending.drain(..).filter_map(|message| request_of(*message)));
         unsent
     }
 
     /// Encodes what waits, as far as the credit goes.
     fn encode_pending(&mut self) {
-        let credit_max = self.queue.in_force.credit_max(self.shared.config.links.credit_max);
-        while self.outgoing.rest().len() < OUTGOING_BYTES_MAX {
+        let credit_max = self.handle.in_force.credit_max(self.shared.config.links.credit_max);
+        let credit = &self.handle.queue.credit;
+        self.waits_for_credit = false;
+        while !self.pending.is_empty() && self.outgoing.rest().len() < OUTGOING_BYTES_MAX {
             // Credit is for requests: what takes something back, and the link's own messages, never wait behind
             // a request that has none. A reversal's own request is overdue by then and does not leave any more.
-            let waits = self.outstanding.len() >= credit_max;
-            let next = next_to_leave(&self.pending, waits);
-            let Some((generation, message)) = next.and_then(|next| self.pending.remove(next)) else { return };
+            let has_credit = credit.take(credit_max);
+            let next = next_to_leave(&self.pending, !has_credit);
+            let message = next.and_then(|next| self.pending.remove(next));
+            let Some(message) = message else {
+                credit.give_back(usize::from(has_credit));
+                self.waits_for_credit = !has_credit;
+                return;
+            };
             let is_own = matches!(*message, Upstream::Network { .. } | Upstream::KeyAnswer { .. });
             let is_wanted = !self.is_host_off || is_own;
-            let may_leave = generation == self.generation && is_wanted && !self.is_overdue(&message);
+            let may_leave = is_wanted && !self.is_overdue(&message);
             let sent = if may_leave { self.encode(&message) } else { None };
+            let mut spent = false;
             match (request_of(*message), sent) {
                 (Some(request), Some(start)) => {
-                    let (asked, rrn) = (request.opened.upstream, request.opened.rrn);
-                    self.outstanding.extend(asked.map(|upstream| (upstream.stan, rrn, Instant::now())));
+                    if let Some(upstream) = request.opened.upstream {
+                        self.outstanding.push_back((upstream.stan, request.opened.rrn, Instant::now()));
+                        spent = true;
+                    }
                     self.outgoing.keep(start, request);
                 }
                 (Some(request), None) => {
@@ -283,22 +317,17 @@ impl<'a> Session<'a> {
                 }
                 (None, _) => {}
             }
+            credit.give_back(usize::from(has_credit && !spent));
         }
     }
 
-    /// Whether the core has stopped waiting for this request's answer, or is about to. It must not leave any
-    /// more: its reversal is queued behind it, and a host that works on both at once may take the reversal first
-    /// and then approve what nobody takes back.
+    /// Whether the core has stopped waiting for this request's answer, or is about to.
     fn is_overdue(&self, message: &Upstream) -> bool {
         match message {
-            Upstream::Request(request) => request.opened.upstream.is_some_and(|upstream| {
-                // The core's own time: the wall clock may have been set back since.
-                let now = Timestamp(self.shared.clock.load(Ordering::Relaxed));
-                let waited = now.micros_since(upstream.transmitted_at);
-                // The core's time for this request: the link's may have been changed since.
-                let timeout = Duration::from_millis(u64::from(request.timeout_ms));
-                Duration::from_micros(waited) >= timeout.mul_f32(LEAVES_WITHIN)
-            }),
+            // The core's own time: the wall clock may have been set back since.
+            Upstream::Request(request) => {
+                Timestamp(self.shared.clock.load(Ordering::Relaxed)) >= request.leaves_by
+            }
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
             | Upstream::Script { .. }
@@ -327,9 +356,10 @@ impl<'a> Session<'a> {
 
     fn beat(&mut self, echo_interval: Duration) -> Result<(), Lost> {
         let now = Instant::now();
-        let oldest = now.checked_sub(self.queue.in_force.answer_timeout());
+        let oldest = now.checked_sub(self.handle.in_force.answer_timeout());
         while self.outstanding.front().is_some_and(|(.., sent)| oldest.is_some_and(|oldest| *sent < oldest)) {
             self.outstanding.pop_front();
+            self.handle.queue.credit.give_back(1);
             self.metrics.timeouts.increment(1);
         }
         match self.echo_sent {
@@ -415,6 +445,7 @@ impl<'a> Session<'a> {
         let by_trace = |stan| outstanding.iter().position(|(asked, ..)| *asked == stan);
         let place = answer.rrn.and_then(by_reference).or_else(|| answer.stan.and_then(by_trace));
         if let Some((.., sent)) = place.and_then(|place| self.outstanding.remove(place)) {
+            self.handle.queue.credit.give_back(1);
             self.metrics.answer.record(sent.elapsed());
             answer.code.into_iter().for_each(|code| self.metrics.answered(code));
         }
@@ -434,7 +465,9 @@ impl<'a> Session<'a> {
         if !on {
             // What it would have heard next goes another way.
             for request in self.outgoing.cut() {
-                self.outstanding.retain(|(_, rrn, _)| *rrn != request.opened.rrn);
+                let asked = self.outstanding.iter().position(|(_, rrn, _)| *rrn == request.opened.rrn);
+                let asked = asked.and_then(|place| self.outstanding.remove(place));
+                self.handle.queue.credit.give_back(usize::from(asked.is_some()));
                 self.metrics.unsent.increment(1);
                 self.inputs.push(not_sent(link, request));
             }
@@ -483,15 +516,19 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
+        self.pending.clear();
+        self.count_pending();
+        self.handle.queue.credit.give_back(self.outstanding.len());
+        self.metrics.connections.decrement(1);
         wipe(&mut self.input);
     }
 }
 
 /// The place of what leaves next; without credit no request does. The answer to a key change does not overtake requests:
 /// their PINs are under the key before, which the host has no more once it has read that answer.
-fn next_to_leave(pending: &VecDeque<(u32, Box<Upstream>)>, waits: bool) -> Option<usize> {
+fn next_to_leave(pending: &VecDeque<Box<Upstream>>, waits: bool) -> Option<usize> {
     let mut held = false;
-    pending.iter().position(|(_, message)| {
+    pending.iter().position(|message| {
         let is_held = match &**message {
             Upstream::Request(_) => waits,
             Upstream::KeyAnswer { .. } => held,

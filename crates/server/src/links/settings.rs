@@ -78,6 +78,21 @@ impl InForce {
         let _ = self.settings.subscribe().wait_for(|now| !is_same_way(now, known)).await;
     }
 
+    /// How many connections the link is to have.
+    pub(super) fn connections(&self) -> usize {
+        usize::from(self.settings.borrow().connections)
+    }
+
+    /// Resolves when the link is to have so many connections, or fewer.
+    pub(super) async fn until_at_most(&self, count: usize) {
+        let _ = self.settings.subscribe().wait_for(|now| usize::from(now.connections) <= count).await;
+    }
+
+    /// Resolves when the link is to have more connections.
+    pub(super) async fn until_more_than(&self, count: usize) {
+        let _ = self.settings.subscribe().wait_for(|now| usize::from(now.connections) > count).await;
+    }
+
     pub(super) fn answer_timeout(&self) -> Duration {
         Duration::from_millis(u64::from(self.answer_timeout_ms.load(Ordering::Relaxed)))
     }
@@ -105,6 +120,7 @@ mod tests {
             dialect: LinkDialect::Iso87Binary,
             framing: "len2-be".into(),
             answer_timeout_ms: 10_000,
+            connections: 1,
             credit_max: None,
         }
     }
@@ -113,8 +129,11 @@ mod tests {
     fn only_what_the_connection_hangs_on_ends_it() {
         let in_force = InForce::new(settings());
         assert_eq!((in_force.answer_timeout().as_millis(), in_force.credit_max(9)), (10_000, 9));
-        in_force.change(LinkSettings { answer_timeout_ms: 500, credit_max: Some(3), ..settings() });
+        let other =
+            LinkSettings { answer_timeout_ms: 500, connections: 4, credit_max: Some(3), ..settings() };
+        in_force.change(other);
         assert_eq!((in_force.answer_timeout().as_millis(), in_force.credit_max(9)), (500, 3));
+        assert_eq!(in_force.connections(), 4);
         assert!(in_force.is_as(&settings()));
         let others: [LinkSettings; 3] = [
             LinkSettings { address: "10.0.0.8:8600".into(), ..settings() },

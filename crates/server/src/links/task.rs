@@ -1,208 +1,243 @@
-//! Keeps a link connected.
+//! Keeps a link connected: by as many connections as it is to have, made by the switch or by the host.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use switchyard_core::{Input, Upstream};
+use switchyard_core::Input;
 use switchyard_domain::{LinkIndex, LinkSettings};
 use switchyard_wire::{Dialect, Framing};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
 
-use super::LinkQueue;
+use super::LinkHandle;
 use super::address::LinkAddress;
 use super::door::Door;
-use super::session::{Lost, Session, Speech, not_sent};
-use crate::metrics::LinkMetrics;
-use crate::shared::Shared;
+use super::session::{Ending, Lost, Session, Speech, not_sent};
+use crate::shared::{Phase, Shared, reached};
 use crate::tls::{self, Stream};
 
 /// One link.
 pub(super) struct LinkTask {
-    shared: Arc<Shared>,
-    index: LinkIndex,
-    name: String,
-    queue: Arc<LinkQueue>,
-    metrics: Arc<LinkMetrics>,
-    generation: u32,
+    pub(super) shared: Arc<Shared>,
+    pub(super) index: LinkIndex,
+    pub(super) name: String,
+    pub(super) handle: Arc<LinkHandle>,
+}
+
+/// How a link is reached and spoken to for now.
+struct Way {
+    settings: LinkSettings,
+    speech: Speech,
+    address: LinkAddress,
 }
 
 impl LinkTask {
-    pub(super) fn new(shared: Arc<Shared>, index: LinkIndex, name: String, queue: Arc<LinkQueue>) -> Self {
-        let metrics = Arc::clone(&queue.metrics);
-        Self { shared, index, name, queue, metrics, generation: 0 }
-    }
-
-    /// Connects, or is connected to, and serves until `stop`, as the settings of the moment say.
-    pub(super) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let settings = self.queue.in_force.settings();
-            let (Some(speech), Ok(address)) = (self.speech(&settings), settings.address.parse()) else {
+    /// Keeps the link connected until the switch stops, as the settings of the moment say.
+    pub(super) async fn run(self: Arc<Self>) {
+        while !self.is_stopping() {
+            let settings = self.handle.in_force.settings();
+            let Some(way) = self.way(settings.clone()) else {
                 tracing::error!(link = %self.name, "the link's dialect, framing or address is unknown; it stays down");
-                let queue = Arc::clone(&self.queue);
-                let (ending, stopped) = either(&mut stop, queue.in_force.until_other(&settings));
-                self.reject_until(ending, None).await;
-                if stopped.load(Ordering::Relaxed) {
-                    return;
+                tokio::select! {
+                    () = self.until_stopping() => return,
+                    () = self.handle.in_force.until_other(&settings) => continue,
                 }
-                continue;
             };
-            if let Kept::Stopped = self.keep(&settings, &speech, &address, &mut stop).await {
-                return;
-            }
-            tracing::info!(link = %self.name, "the link is reached or spoken to in another way from now on");
-        }
-    }
-
-    /// Keeps the link connected until `stop`, or until it is to be reached or spoken to otherwise.
-    async fn keep(
-        &mut self,
-        settings: &LinkSettings,
-        speech: &Speech,
-        address: &LinkAddress,
-        stop: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Kept {
-        let (mut backoff, mut door, mut next) = (Backoff::new(&self.shared), None, None);
-        loop {
-            if !self.queue.is_wanted() {
-                (door, next) = (None, None);
-                let wanted = self.queue.until_wanted(true);
-                let (ending, stopped) = either(&mut *stop, wanted);
-                self.reject_until(ending, None).await;
-                if stopped.load(Ordering::Relaxed) {
-                    return Kept::Stopped;
+            let way = Arc::new(way);
+            while !self.is_stopping() && self.handle.in_force.is_as(&way.settings) {
+                tokio::select! {
+                    () = self.until_stopping() => return,
+                    () = self.handle.in_force.until_other(&way.settings) => break,
+                    () = self.handle.until_wanted(true) => {}
                 }
-                backoff.current = None;
-            }
-            if !self.queue.in_force.is_as(settings) {
-                return Kept::Changed;
-            }
-            let started = Instant::now();
-            let reached = match next.take() {
-                Some(stream) => Reached::Host(stream),
-                None => self.reach(settings, address, &mut door, stop).await,
-            };
-            match reached {
-                Reached::Stopped => return Kept::Stopped,
-                Reached::Unwanted => continue,
-                Reached::Host(stream) => {
-                    let (ended, later) =
-                        self.serve_until(settings, speech, stream, door.as_ref(), stop).await;
-                    let Some(lost) = ended else { return Kept::Stopped };
-                    if matches!(lost, Lost::Stopped) {
-                        let why = if later.is_some() { "its host connected again" } else { "by order" };
-                        tracing::info!(link = %self.name, why, "link's connection was let go");
-                        next = later;
-                        continue;
-                    }
-                    tracing::warn!(link = %self.name, error = %lost, "link lost");
-                    if door.is_some() {
-                        // It is the host that tries again; there is nothing to hold back.
-                        continue;
-                    }
-                }
-                Reached::Nobody(error) if backoff.is_fresh() => {
-                    tracing::warn!(link = %self.name, %error, "link cannot be connected");
-                }
-                Reached::Nobody(error) => {
-                    tracing::debug!(link = %self.name, %error, "link cannot be connected");
+                match &way.address {
+                    LinkAddress::Connect { .. } => self.dial_all(&way).await,
+                    LinkAddress::Listen { on, peers, tls } => self.listen(&way, *on, peers, *tls).await,
                 }
             }
-            let wait = backoff.next(started.elapsed());
-            // An order need not wait for the end of the back-off.
-            let (ending, stopped) = either(&mut *stop, self.queue.until_let_go(settings));
-            self.reject_until(ending, Some(wait)).await;
-            if stopped.load(Ordering::Relaxed) {
-                return Kept::Stopped;
+            if !self.is_stopping() {
+                tracing::info!(link = %self.name, "the link is reached or spoken to in another way from now on");
             }
         }
     }
 
-    /// The host's connection: made by the switch, or waited for as long as it takes.
-    async fn reach(
-        &self,
-        settings: &LinkSettings,
-        address: &LinkAddress,
-        door: &mut Option<Door>,
-        stop: &mut (impl Future<Output = ()> + Unpin),
-    ) -> Reached {
-        let (on, peers, tls) = match address {
-            LinkAddress::Connect { host, tls } => {
-                let connecting = self.connect(host, *tls);
-                return tokio::select! {
-                    biased;
-                    () = stop => Reached::Stopped,
-                    () = self.queue.until_let_go(settings) => Reached::Unwanted,
-                    stream = connecting => stream.map_or_else(Reached::Nobody, Reached::Host),
-                };
-            }
-            LinkAddress::Listen { on, peers, tls } => (*on, peers, *tls),
-        };
-        if door.is_none() {
-            match Door::open(on, peers, tls).await {
-                Ok(open) => *door = Some(open),
-                Err(error) => return Reached::Nobody(error),
-            }
-        }
-        let mut arrived = None;
-        let waiting = async {
-            tokio::select! {
-                biased;
-                () = self.queue.until_let_go(settings) => {}
-                stream = arrival(door.as_ref(), &self.shared, &self.name) => arrived = Some(stream),
-            }
-        };
-        let (ending, stopped) = either(stop, waiting);
-        // Nobody is there yet: what is meant for the host must not wait for its pleasure.
-        self.reject_until(ending, None).await;
-        match arrived {
-            _ if stopped.load(Ordering::Relaxed) => Reached::Stopped,
-            Some(stream) => Reached::Host(stream),
-            None => Reached::Unwanted,
-        }
-    }
-
-    /// Serves a connection; a host that connects once more has given the earlier one up, and its new one comes back
-    /// too. No `Lost` when the switch stops.
-    async fn serve_until(
-        &mut self,
-        settings: &LinkSettings,
-        speech: &Speech,
-        stream: Stream,
-        door: Option<&Door>,
-        stop: &mut (impl Future<Output = ()> + Unpin),
-    ) -> (Option<Lost>, Option<Stream>) {
-        let (queue, shared, name) = (Arc::clone(&self.queue), Arc::clone(&self.shared), self.name.clone());
-        let mut later = None;
-        let over = async {
-            tokio::select! {
-                biased;
-                () = queue.until_let_go(settings) => {}
-                stream = arrival(door, &shared, &name) => later = Some(stream),
-            }
-        };
-        let (ending, stopped) = either(stop, over);
-        let lost = self.serve(speech, stream, ending).await;
-        (Some(lost).filter(|_| !stopped.load(Ordering::Relaxed)), later)
-    }
-
-    fn speech(&self, settings: &LinkSettings) -> Option<Speech> {
-        Some(Speech {
+    fn way(&self, settings: LinkSettings) -> Option<Way> {
+        let speech = Speech {
             index: self.index,
             dialect: Dialect::builtin(settings.dialect.name())?,
             framing: settings.framing.parse::<Framing>().ok()?,
-        })
+        };
+        let address = settings.address.parse().ok()?;
+        Some(Way { settings, speech, address })
     }
 
-    async fn connect(&self, host: &str, tls: bool) -> std::io::Result<Stream> {
+    fn is_stopping(&self) -> bool {
+        *self.shared.phase.borrow() >= Phase::Stopping
+    }
+
+    async fn until_stopping(&self) {
+        reached(self.shared.phase.subscribe(), Phase::Stopping).await;
+    }
+
+    /// Resolves when none of the link's connections may stay.
+    async fn until_let_go(&self, way: &Way) -> Ending {
+        tokio::select! {
+            biased;
+            () = self.until_stopping() => match *self.shared.phase.borrow() {
+                Phase::Failed => Ending::Failed,
+                _ => Ending::Order,
+            },
+            () = self.handle.until_wanted(false) => Ending::Order,
+            () = self.handle.in_force.until_other(&way.settings) => Ending::Changed,
+        }
+    }
+
+    /// Resolves when one of the connections that the switch makes may not stay.
+    async fn until_spared(&self, way: &Way, place: usize) -> Ending {
+        tokio::select! {
+            biased;
+            ending = self.until_let_go(way) => ending,
+            () = self.handle.in_force.until_at_most(place) => Ending::Order,
+        }
+    }
+
+    /// The switch makes the connections. Comes back when all of them have been let go.
+    async fn dial_all(self: &Arc<Self>, way: &Arc<Way>) {
+        let mut dialers = JoinSet::new();
+        loop {
+            // Places come free from the last one down, and are taken again from there up.
+            while dialers.len() < self.handle.in_force.connections() && self.may_stay(way) {
+                let place = dialers.len();
+                dialers.spawn(Arc::clone(self).dial(Arc::clone(way), place));
+            }
+            let count = dialers.len();
+            tokio::select! {
+                ended = dialers.join_next() => match ended {
+                    Some(ended) => unless_panicked(ended),
+                    None => return,
+                },
+                () = self.handle.in_force.until_more_than(count), if self.may_stay(way) => {}
+            }
+        }
+    }
+
+    /// Whether the link is to have connections, and this way.
+    fn may_stay(&self, way: &Way) -> bool {
+        !self.is_stopping() && self.handle.is_wanted() && self.handle.in_force.is_as(&way.settings)
+    }
+
+    /// Keeps one of the link's connections until it is let go.
+    async fn dial(self: Arc<Self>, way: Arc<Way>, place: usize) {
+        let mut backoff = Backoff::new(&self.shared);
+        loop {
+            let started = Instant::now();
+            let connected = tokio::select! {
+                biased;
+                _ = self.until_spared(&way, place) => return,
+                stream = self.connect(&way) => stream,
+            };
+            match connected {
+                Ok(stream) => {
+                    if self.serve(&way.speech, stream, self.until_spared(&way, place)).await.is_break() {
+                        return;
+                    }
+                }
+                Err(error) if backoff.is_fresh() => {
+                    tracing::warn!(link = %self.name, %error, "link cannot be connected");
+                }
+                Err(error) => tracing::debug!(link = %self.name, %error, "link cannot be connected"),
+            }
+            // An order need not wait for the end of the back-off.
+            tokio::select! {
+                biased;
+                _ = self.until_spared(&way, place) => return,
+                () = tokio::time::sleep(backoff.next(started.elapsed())) => {}
+            }
+        }
+    }
+
+    /// The host makes the connections: it is for the host to try again. Where it has as many as it may have, one more is made
+    /// in the place of the oldest, which it has given up. Comes back when all of them have been let go.
+    async fn listen(self: &Arc<Self>, way: &Arc<Way>, on: SocketAddr, peers: &[IpAddr], tls: bool) {
+        let Some(door) = self.open(way, on, peers, tls).await else { return };
+        let (mut sessions, mut standing) =
+            (JoinSet::new(), VecDeque::<(u64, oneshot::Sender<Ending>)>::new());
+        for number in 0_u64.. {
+            let arrived = loop {
+                tokio::select! {
+                    biased;
+                    _ = self.until_let_go(way) => break None,
+                    Some(ended) = sessions.join_next() => {
+                        let ended = ended.unwrap_or_else(|error| panicked(error));
+                        standing.retain(|(number, _)| *number != ended);
+                    }
+                    () = self.handle.in_force.until_at_most(standing.len().saturating_sub(1)), if standing.len() > 1 => {
+                        let_go(&mut standing, Ending::Order);
+                    }
+                    stream = door.accept(&self.shared, &self.name) => break Some(stream),
+                }
+            };
+            let Some(stream) = arrived else { break };
+            while standing.len() >= self.handle.in_force.connections() {
+                let_go(&mut standing, Ending::Replaced);
+            }
+            let (sender, told) = oneshot::channel();
+            standing.push_back((number, sender));
+            let (task, way) = (Arc::clone(self), Arc::clone(way));
+            sessions.spawn(async move {
+                let over = async {
+                    tokio::select! {
+                        biased;
+                        ending = task.until_let_go(&way) => ending,
+                        Ok(ending) = told => ending,
+                    }
+                };
+                // Whatever it ended by: there is nothing to hold back.
+                let _ = task.serve(&way.speech, stream, over).await;
+                number
+            });
+        }
+        drop(door);
+        while let Some(ended) = sessions.join_next().await {
+            unless_panicked(ended.map(drop));
+        }
+    }
+
+    /// Where the host may connect; none when it is let go before that could be.
+    async fn open(&self, way: &Way, on: SocketAddr, peers: &[IpAddr], tls: bool) -> Option<Door> {
+        let mut backoff = Backoff::new(&self.shared);
+        loop {
+            match Door::open(on, peers, tls).await {
+                Ok(door) => return Some(door),
+                Err(error) if backoff.is_fresh() => {
+                    tracing::warn!(link = %self.name, %error, "nobody can be waited for at the link's address");
+                }
+                Err(error) => {
+                    tracing::debug!(link = %self.name, %error, "nobody can be waited for at the link's address");
+                }
+            }
+            tokio::select! {
+                _ = self.until_let_go(way) => return None,
+                () = tokio::time::sleep(backoff.next(Duration::ZERO)) => {}
+            }
+        }
+    }
+
+    async fn connect(&self, way: &Way) -> std::io::Result<Stream> {
+        let LinkAddress::Connect { host, tls } = &way.address else {
+            return Err(std::io::ErrorKind::Unsupported.into());
+        };
         let limit = Duration::from_millis(u64::from(self.shared.config.links.connect_timeout_ms));
-        tokio::time::timeout(limit, self.open(host, tls)).await.map_err(|_| std::io::ErrorKind::TimedOut)?
+        let connecting = tokio::time::timeout(limit, self.reach(host, *tls));
+        connecting.await.map_err(|_| std::io::ErrorKind::TimedOut)?
     }
 
     /// The connection, and TLS on it when the address asks for it.
-    async fn open(&self, host: &str, tls: bool) -> std::io::Result<Stream> {
+    async fn reach(&self, host: &str, tls: bool) -> std::io::Result<Stream> {
         let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
         if !tls {
@@ -215,93 +250,58 @@ impl LinkTask {
         tls::connect(tls, stream, name.trim_matches(['[', ']'])).await
     }
 
-    async fn serve(&mut self, speech: &Speech, stream: Stream, stop: impl Future<Output = ()>) -> Lost {
-        self.generation += 1;
-        let (link, generation) = (self.index, self.generation);
+    /// Serves a connection until it ends; breaks when it was let go.
+    async fn serve(
+        &self,
+        speech: &Speech,
+        stream: Stream,
+        over: impl Future<Output = Ending>,
+    ) -> ControlFlow<()> {
+        let (link, metrics) = (self.index, &self.handle.metrics);
+        let mut session = Session::new(&self.shared, speech, &self.handle);
+        let generation = session.generation();
         tracing::info!(link = %self.name, generation, "link connected");
-        self.metrics.up.store(true, Ordering::Relaxed);
         self.shared.queue.push([Input::LinkConnected { link, generation }]);
-        let mut session = Session::new(&self.shared, speech, &self.queue, &self.metrics, generation);
-        let lost = session.run(stream, stop).await;
+        let lost = session.run(stream, over).await;
         let unsent = session.unsent();
-        self.metrics.up.store(false, Ordering::Relaxed);
-        self.metrics.lost.increment(1);
-        self.metrics.unsent.increment(unsent.len() as u64);
-        // Before the loss: what never left is declined, what may have left is reversed.
+        metrics.lost.increment(1);
+        metrics.unsent.increment(unsent.len() as u64);
+        // Before the loss: what never left goes another way, what may have left is reversed.
         let unsent = unsent.into_iter().map(|request| not_sent(link, request));
         self.shared.queue.push(unsent.chain([Input::LinkLost { link, generation }]));
-        lost
-    }
-
-    /// Sends back whatever is meant for a connection that is gone, until `stop` or for as long as said.
-    async fn reject_until(&self, stop: impl Future<Output = ()>, limit: Option<Duration>) {
-        let mut stop = std::pin::pin!(stop);
-        let mut timer = std::pin::pin!(tokio::time::sleep(limit.unwrap_or(Duration::from_secs(86_400))));
-        let mut messages = VecDeque::new();
-        loop {
-            self.queue.take(&mut messages);
-            let unsent = messages.drain(..).filter_map(|(_, message)| match *message {
-                Upstream::Request(request) => {
-                    self.metrics.unsent.increment(1);
-                    Some(not_sent(self.index, request))
-                }
-                Upstream::Reversal { .. }
-                | Upstream::Advice { .. }
-                | Upstream::Script { .. }
-                | Upstream::Network { .. }
-                | Upstream::KeyAnswer { .. } => None,
-            });
-            self.shared.queue.push(unsent);
-            tokio::select! {
-                () = &mut stop => return,
-                () = &mut timer => if limit.is_some() { return },
-                () = self.queue.filled() => {}
-            }
+        if let Lost::Ended(ending) = lost {
+            let why = match ending {
+                Ending::Order => "by order",
+                Ending::Changed => "the link was changed",
+                Ending::Replaced => "its host connected again",
+                Ending::Failed => "the switch has failed",
+            };
+            tracing::info!(link = %self.name, generation, why, "link's connection was let go");
+            return ControlFlow::Break(());
         }
+        tracing::warn!(link = %self.name, generation, error = %lost, "link lost");
+        ControlFlow::Continue(())
     }
 }
 
-/// Why a link is not kept connected any more.
-enum Kept {
-    /// The switch stops.
-    Stopped,
-    /// It is to be reached or spoken to otherwise.
-    Changed,
-}
-
-/// What came of wanting a connection.
-enum Reached {
-    Host(Stream),
-    Nobody(std::io::Error),
-    /// An operator wants the link down, or otherwise.
-    Unwanted,
-    /// The switch stops.
-    Stopped,
-}
-
-/// The next connection at the door; never, where there is none.
-async fn arrival(door: Option<&Door>, shared: &Shared, link: &str) -> Stream {
-    match door {
-        Some(door) => door.accept(shared, link).await,
-        None => std::future::pending().await,
+/// Lets the oldest connection go.
+fn let_go(standing: &mut VecDeque<(u64, oneshot::Sender<Ending>)>, ending: Ending) {
+    if let Some((_, oldest)) = standing.pop_front() {
+        // One that has ended meanwhile need not be told.
+        let _ = oldest.send(ending);
     }
 }
 
-/// Ends with the first of the two; the flag says whether that was the first named.
-fn either(
-    stop: impl Future<Output = ()>,
-    other: impl Future<Output = ()>,
-) -> (impl Future<Output = ()>, Arc<AtomicBool>) {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stopped);
-    let ending = async move {
-        tokio::select! {
-            biased;
-            () = stop => flag.store(true, Ordering::Relaxed),
-            () = other => {}
-        }
-    };
-    (ending, stopped)
+/// A panic of a connection is one of its link, which the switch cannot do without.
+fn unless_panicked(ended: Result<(), JoinError>) {
+    ended.unwrap_or_else(|error| panicked(error));
+}
+
+fn panicked(error: JoinError) -> ! {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => panic!("a connection's task was ended: {error}"),
+    }
 }
 
 /// Waits between attempts: each twice as long as the one before, shortened at random so that many

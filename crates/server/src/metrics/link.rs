@@ -17,6 +17,10 @@ use crate::hush::Hush;
 pub const LINK_UP: &str = "switch_link_up";
 /// 1 when a link's host has taken the sign-on, by `link`.
 pub const LINK_SIGNED_ON: &str = "switch_link_signed_on";
+/// Connections of a link, by `link`.
+pub const LINK_CONNECTIONS: &str = "switch_link_connections";
+/// Those on which its host has taken the sign-on, by `link`.
+pub const LINK_CONNECTIONS_SIGNED_ON: &str = "switch_link_connections_signed_on";
 /// 1 while a link takes no requests because too many were not answered, by `link`.
 pub const LINK_RESTING: &str = "switch_link_resting";
 /// Sign-ons that a host did not take, by `link` and `class` of its response code.
@@ -62,6 +66,9 @@ impl Tally {
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+    pub(crate) fn decrement(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
@@ -71,8 +78,10 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct LinkMetrics {
     pub(crate) name: String,
-    pub(crate) up: AtomicBool,
-    pub(crate) signed_on: AtomicBool,
+    /// Connections that stand.
+    pub(crate) connections: Tally,
+    /// Those on which its host has taken the sign-on.
+    pub(crate) signed_on: Tally,
     pub(crate) resting: AtomicBool,
     /// Messages that its task has not taken yet.
     pub(crate) queue: Tally,
@@ -112,6 +121,10 @@ impl LinkMetrics {
         if let Some(untold) = self.sign_lines.note(Instant::now()) {
             tracing::info!(link = %self.name, untold, "the host signs {}", if on { "on" } else { "off" });
         }
+    }
+    /// Whether it has a connection.
+    pub(crate) fn is_up(&self) -> bool {
+        self.connections.count() > 0
     }
     /// Messages that wait to be sent.
     pub(crate) fn waiting(&self) -> u64 {
@@ -184,13 +197,18 @@ pub(super) fn family(page: &mut String, name: &str, kind: &str, help: &str) {
 /// Appends what was counted of links.
 pub(super) fn write(links: &[Arc<LinkMetrics>], page: &mut String) {
     type Read = fn(&LinkMetrics) -> u64;
-    let families: [(&str, &str, &str, Read); 10] = [
-        (LINK_UP, "gauge", "1 when a link has a connection", |link| {
-            u64::from(link.up.load(Ordering::Relaxed))
-        }),
+    let families: [(&str, &str, &str, Read); 12] = [
+        (LINK_UP, "gauge", "1 when a link has a connection", |link| u64::from(link.is_up())),
         (LINK_SIGNED_ON, "gauge", "1 when a link's host has taken the sign-on", |link| {
-            u64::from(link.signed_on.load(Ordering::Relaxed))
+            u64::from(link.signed_on.count() > 0)
         }),
+        (LINK_CONNECTIONS, "gauge", "connections of a link", |link| link.connections.count()),
+        (
+            LINK_CONNECTIONS_SIGNED_ON,
+            "gauge",
+            "connections on which a link's host has taken the sign-on",
+            |link| link.signed_on.count(),
+        ),
         (
             LINK_RESTING,
             "gauge",

@@ -65,6 +65,7 @@ impl Projection for RegistryProjection {
                 framing: link.framing,
                 check_value: link.pin_key.check_value,
                 answer_timeout_ms: link.answer_timeout_ms,
+                connections: link.connections,
                 credit_max: None,
             })
             .map(drop),
@@ -292,6 +293,7 @@ mod tests {
             dialect: LinkDialect::Iso87Binary,
             framing: "len2-be".into(),
             answer_timeout_ms: 10_000,
+            connections: 1,
             credit_max: None,
         };
         let terminal =

@@ -78,6 +78,8 @@ pub struct LinkRow {
     pub check_value: [u8; 4],
     /// Milliseconds to wait for an answer.
     pub answer_timeout_ms: u32,
+    /// How many connections it has at a time.
+    pub connections: u8,
     /// Most requests that its host may have unanswered; nothing: as many as the configuration says.
     pub credit_max: Option<u32>,
 }
@@ -85,9 +87,10 @@ pub struct LinkRow {
 impl LinkRow {
     /// It is reached or spoken to in another way.
     pub(super) fn set(&mut self, settings: LinkSettings) {
-        let LinkSettings { address, dialect, framing, answer_timeout_ms, credit_max } = settings;
+        let LinkSettings { address, dialect, framing, answer_timeout_ms, connections, credit_max } = settings;
         (self.address, self.dialect, self.framing) = (address, dialect, framing);
-        (self.answer_timeout_ms, self.credit_max) = (answer_timeout_ms, credit_max);
+        (self.answer_timeout_ms, self.connections, self.credit_max) =
+            (answer_timeout_ms, connections, credit_max);
     }
 }
 

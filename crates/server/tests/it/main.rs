@@ -14,6 +14,7 @@ mod links;
 mod listening;
 mod master_key;
 mod metrics;
+mod pools;
 mod snapshots;
 mod threats;
 mod tls;

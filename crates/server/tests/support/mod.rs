@@ -133,6 +133,7 @@ fn commands(tools: &Tools, link: Option<String>, answer_timeout_ms: u32) -> Resu
             framing: "len2-be".into(),
             pin_key: tools.keys.generate(KeyUse::ZonePin)?.0,
             answer_timeout_ms,
+            connections: 1,
         })));
         commands.push(Command::AddRoute(range(623_000, RouteTarget::Link(LinkIndex(0)))));
     }
