@@ -48,17 +48,17 @@ impl<'a> Backlog<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::links::session::{Session, Speech};
-    use crate::links::{InForce, LinkQueue};
+    use crate::links::session::{Ending, Session, Speech};
+    use crate::links::{InForce, LinkHandle, LinkQueue};
     use crate::shared::tests::shared;
     use crate::tls::Stream;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::{Duration, Instant};
     use switchyard_domain::{LinkDialect, LinkIndex, LinkSettings};
     use switchyard_wire::{Dialect, Framing, Mti};
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::{Notify, watch};
+    use tokio::sync::watch;
 
     fn ticks(count: usize) -> impl ExactSizeIterator<Item = Input> {
         (0..count).map(|_| Input::Tick)
@@ -102,15 +102,20 @@ mod tests {
         backlog.room().await;
     }
 
-    /// A link's queue that nothing comes through.
-    fn idle(name: &str, dialect: LinkDialect) -> Arc<LinkQueue> {
+    /// A link that nothing is sent over.
+    fn idle(name: &str, dialect: LinkDialect) -> Arc<LinkHandle> {
         let (address, framing) = ("127.0.0.1:1".to_owned(), "len2-be".to_owned());
-        let settings = LinkSettings { address, dialect, framing, answer_timeout_ms: 1_000, credit_max: None };
-        Arc::new(LinkQueue {
+        let settings = LinkSettings {
+            address,
+            dialect,
+            framing,
+            answer_timeout_ms: 1_000,
+            connections: 1,
+            credit_max: None,
+        };
+        Arc::new(LinkHandle {
             metrics: Arc::new(crate::metrics::LinkMetrics::new(name)),
-            waiting: Mutex::default(),
-            notify: Notify::new(),
-            messages_max: 1,
+            queue: LinkQueue::new(1),
             wanted: watch::channel(true).0,
             in_force: InForce::new(settings),
         })
@@ -121,7 +126,7 @@ mod tests {
         const COUNT: usize = 40_000;
         let shared = shared(&Arc::default());
         let name = "iso87-ascii";
-        let queue = idle(name, LinkDialect::named(name).unwrap());
+        let handle = idle(name, LinkDialect::named(name).unwrap());
         let dialect = Dialect::builtin(name).unwrap();
         let framing: Framing = "len2-be".parse().unwrap();
         let mut body = Vec::new();
@@ -139,9 +144,11 @@ mod tests {
         let served = Arc::clone(&shared);
         let serving = tokio::spawn(async move {
             let speech = Speech { index: LinkIndex(0), dialect, framing };
-            let metrics = Arc::clone(&queue.metrics);
-            let mut session = Session::new(&served, &speech, &queue, &metrics, 1);
-            let stop = async { drop(ended.await) };
+            let mut session = Session::new(&served, &speech, &handle);
+            let stop = async {
+                drop(ended.await);
+                Ending::Order
+            };
             session.run(Stream::Plain(stream), stop).await;
         });
         let most = INPUTS_WAITING_MAX + super::super::session::READ_BYTES / frame.len() + 1;
