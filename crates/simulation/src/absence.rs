@@ -38,8 +38,11 @@ impl World {
     pub(crate) fn sign_off(&mut self) {
         self.plan_next_sign_off();
         let host = self.env.random.below(self.links.len() as u64) as usize;
-        let line = self.switch.as_ref().and_then(|process| process.line_of(host));
-        let Some(line) = line.filter(|_| !self.env.draining) else { return };
+        let lines = self.switch.as_ref().map_or(Vec::new(), |process| process.lines_of(host));
+        if lines.is_empty() || self.env.draining {
+            return;
+        }
+        let line = lines[self.env.random.below(lines.len() as u64) as usize];
         self.env.tally.host_sign_offs += 1;
         self.env.note("an issuer signs off", [host as u64, line, 0]);
         let issuer = issuer_behind(host, self.hosts.len());
@@ -66,7 +69,7 @@ impl World {
     /// Whoever signed off signs on: queues are to drain.
     pub(crate) fn sign_on_all(&mut self) {
         for host in 0..self.links.len() {
-            if let Some(line) = self.switch.as_ref().and_then(|process| process.line_of(host)) {
+            for line in self.switch.as_ref().map_or(Vec::new(), |process| process.lines_of(host)) {
                 self.sign_on(host, line);
             }
         }

@@ -31,8 +31,8 @@ pub(crate) enum Event {
     Answer { line: u64, bytes: Vec<u8> },
     /// A connection of a link is tried.
     Connect { process: u64, link: usize },
-    /// The oldest message that waits on a link goes out.
-    Depart { process: u64, link: usize },
+    /// The oldest message that waits for a connection of a link goes out.
+    Depart { process: u64, link: usize, generation: u32 },
     /// The write under way reaches the disk.
     Written { process: u64 },
     /// Work that needs a key is done.

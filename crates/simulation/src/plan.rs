@@ -139,6 +139,8 @@ pub(crate) struct Plan {
     pub(crate) in_flight_max: usize,
     /// Days for which a hold can be completed: short, so that some expire.
     pub(crate) hold_days_max: u32,
+    /// How many connections each link has.
+    pub(crate) connections: u8,
 }
 
 /// What the switch may approve in an issuer's place.
@@ -303,6 +305,7 @@ impl Plan {
             card_day_minor: every(random, 500, 50_000, 400_000),
             in_flight_max: if random.chance(150) { 2 } else { 65_536 },
             hold_days_max: random.between(0, 3) as u32,
+            connections: random.between(1, 3) as u8,
         };
         if plan.has_twin {
             // What another link is for has to happen: a way is lost while something waits to go there.

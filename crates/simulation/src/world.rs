@@ -206,7 +206,9 @@ impl World {
             | Event::CrashInWrite { process }
                 if !is_current(process) => {}
             Event::Connect { link, .. } => self.with_switch(|process, env| process.connect_link(env, link)),
-            Event::Depart { link, .. } => self.with_switch(|process, env| process.depart(env, link)),
+            Event::Depart { link, generation, .. } => {
+                self.with_switch(|process, env| process.depart(env, link, generation));
+            }
             Event::Worked { input, .. } => self.with_switch(|process, env| process.handle(env, *input)),
             Event::Tick { .. } => self.with_switch(Process::tick),
             Event::Written { .. } => {
@@ -545,7 +547,7 @@ fn registry(env: &mut Env, demo: &DemoWorld) -> Result<Vec<Command>, Breach> {
             framing: link.framing.clone(),
             pin_key: Hsm::wrap_demo(&link.zpk),
             answer_timeout_ms: (ISSUER_TIMEOUT / 1_000) as u32,
-            connections: 1,
+            connections: env.plan.connections,
         })));
         let target = RouteTarget::Link(LinkIndex(index));
         let routes = link

@@ -16,14 +16,23 @@ const FRAME_BYTES_MAX: usize = 4_096;
 
 /// One link.
 pub(super) struct LinkSide {
-    line: Option<u64>,
+    /// Its connections that stand.
+    wires: Vec<Wire>,
+    /// How many it is to have.
+    connections: usize,
+    /// The number of the last one.
     generation: u32,
-    /// Handed over, not a byte of it sent.
-    waiting: VecDeque<(u32, Box<Upstream>)>,
     dialect: &'static Dialect,
     framing: Framing,
-    timeout_micros: u64,
-    /// Since when its host has signed off.
+}
+
+/// One connection of a link.
+struct Wire {
+    line: u64,
+    generation: u32,
+    /// Handed over, not a byte of it sent.
+    waiting: VecDeque<Box<Upstream>>,
+    /// Since when its host has signed it off.
     off_since: Option<Micros>,
 }
 
@@ -51,25 +60,30 @@ impl From<FrameError> for SendError {
 impl LinkSide {
     pub(super) fn new(link: &Link) -> Option<Self> {
         Some(Self {
-            line: None,
+            wires: Vec::new(),
+            connections: usize::from(link.connections),
             generation: 0,
-            waiting: VecDeque::new(),
             dialect: Dialect::builtin(link.dialect.name())?,
             framing: link.framing.parse().ok()?,
-            timeout_micros: u64::from(link.answer_timeout_ms) * 1_000,
-            off_since: None,
         })
     }
     pub(super) fn is_quiet(&self) -> bool {
-        self.waiting.is_empty()
+        self.wires.iter().all(|wire| wire.waiting.is_empty())
+    }
+    /// How many connections it is to have.
+    pub(super) fn connections(&self) -> usize {
+        self.connections
+    }
+    fn wire(&mut self, generation: u32) -> Option<&mut Wire> {
+        self.wires.iter_mut().find(|wire| wire.generation == generation)
     }
 }
 
 impl Process {
-    /// Tries to connect a link.
+    /// Tries one more connection of a link.
     pub(crate) fn connect_link(&mut self, env: &mut Env, link: usize) {
         let side = &mut self.links[link];
-        if side.line.is_some() {
+        if side.wires.len() >= side.connections {
             return;
         }
         let refused = env.away.contains(&link) || env.fault(env.plan.network.disconnect.saturating_mul(10));
@@ -78,23 +92,21 @@ impl Process {
             return env.schedule.after(wait, Event::Connect { process: self.number, link });
         }
         side.generation += 1;
-        side.off_since = None;
-        side.line = Some(env.connect(Peer::Host(link)));
-        let generation = side.generation;
+        let (line, generation) = (env.connect(Peer::Host(link)), side.generation);
+        side.wires.push(Wire { line, generation, waiting: VecDeque::new(), off_since: None });
         env.note("link connected", [link as u64, u64::from(generation), 0]);
         self.handle(env, Input::LinkConnected { link: LinkIndex(link as u16), generation });
     }
 
     /// A connection of a link broke: what never left goes back before the loss is told.
-    pub(crate) fn link_lost(&mut self, env: &mut Env, index: usize) {
-        let side = &mut self.links[index];
-        let Some(line) = side.line.take() else { return };
-        env.disconnect(line);
-        env.note("link lost", [index as u64, u64::from(side.generation), 0]);
-        let (link, generation) = (LinkIndex(index as u16), side.generation);
-        let unsent: Vec<_> =
-            side.waiting.drain(..).filter_map(|(_, message)| not_sent(link, *message)).collect();
-        for input in unsent {
+    fn wire_lost(&mut self, env: &mut Env, index: usize, generation: u32) {
+        let wires = &mut self.links[index].wires;
+        let Some(place) = wires.iter().position(|wire| wire.generation == generation) else { return };
+        let wire = wires.remove(place);
+        env.disconnect(wire.line);
+        env.note("link lost", [index as u64, u64::from(generation), 0]);
+        let link = LinkIndex(index as u16);
+        for input in wire.waiting.into_iter().filter_map(|message| not_sent(link, *message)) {
             self.handle(env, input);
         }
         self.handle(env, Input::LinkLost { link, generation });
@@ -102,50 +114,57 @@ impl Process {
         env.schedule.after(wait, Event::Connect { process: self.number, link: index });
     }
 
-    /// The connection on which a link is, if any.
-    pub(crate) fn line_of(&self, link: usize) -> Option<u64> {
-        self.links.get(link)?.line
-    }
-
-    /// The connection breaks, unless it has before.
-    pub(crate) fn break_link(&mut self, env: &mut Env, link: usize, generation: u32) {
-        let side = &self.links[link];
-        if side.generation == generation && side.line.is_some() && !env.draining {
-            env.tally.broken_stalls += 1;
-            self.link_lost(env, link);
+    /// All connections of a link break.
+    pub(crate) fn link_lost(&mut self, env: &mut Env, index: usize) {
+        let generations: Vec<_> = self.links[index].wires.iter().map(|wire| wire.generation).collect();
+        for generation in generations {
+            self.wire_lost(env, index, generation);
         }
     }
 
-    /// A host says that it takes nothing more, or everything again: what has not left goes another way.
-    fn host_signed(&mut self, env: &mut Env, index: usize, on: bool) {
-        let side = &mut self.links[index];
-        side.off_since = (!on).then(|| env.now());
-        env.note("a host signs on or off", [index as u64, u64::from(side.generation), u64::from(on)]);
-        let (link, generation) = (LinkIndex(index as u16), side.generation);
-        let cut: Vec<_> = if on { Vec::new() } else { side.waiting.drain(..).collect() };
+    /// The connections on which a link is.
+    pub(crate) fn lines_of(&self, link: usize) -> Vec<u64> {
+        self.links.get(link).map_or(Vec::new(), |side| side.wires.iter().map(|wire| wire.line).collect())
+    }
+
+    /// A connection breaks, unless it has before.
+    pub(crate) fn break_link(&mut self, env: &mut Env, link: usize, generation: u32) {
+        if self.links[link].wire(generation).is_some() && !env.draining {
+            env.tally.broken_stalls += 1;
+            self.wire_lost(env, link, generation);
+        }
+    }
+
+    /// A host says that a connection takes nothing more, or everything again: what has not left goes another way.
+    fn host_signed(&mut self, env: &mut Env, index: usize, generation: u32, on: bool) {
+        env.note("a host signs on or off", [index as u64, u64::from(generation), u64::from(on)]);
+        let Some(wire) = self.links[index].wire(generation) else { return };
+        wire.off_since = (!on).then(|| env.now());
+        let cut = if on { VecDeque::new() } else { std::mem::take(&mut wire.waiting) };
+        let link = LinkIndex(index as u16);
         if on || !env.is(Sabotage::OverhearSignOffs) {
             self.handle(env, Input::HostSigned { link, generation, on });
         }
-        for input in cut.into_iter().filter_map(|(_, message)| not_sent(link, *message)) {
+        for input in cut.into_iter().filter_map(|message| not_sent(link, *message)) {
             self.handle(env, input);
         }
     }
 
-    /// Takes a message for a link. It goes out when those before it have.
+    /// Takes a message for a connection of a link. It goes out when those before it have.
     pub(super) fn send(&mut self, env: &mut Env, link: LinkIndex, generation: u32, message: Box<Upstream>) {
         let index = usize::from(link.0);
         let Some(side) = self.links.get_mut(index) else { return };
-        if side.line.is_none() {
+        let Some(wire) = side.wire(generation) else {
             if let Some(input) = not_sent(link, *message) {
                 self.handle(env, input);
             }
             return;
-        }
-        let is_late = side.off_since.is_some_and(|since| env.now() - since > DECIDED_BEFORE);
+        };
+        let is_late = wire.off_since.is_some_and(|since| env.now() - since > DECIDED_BEFORE);
         env.hold(crate::check::ensure(
             !is_late || matches!(*message, Upstream::Network { .. }),
             "a host that signed off is left alone",
-            || format!("link {index} since {:?} is sent {}", side.off_since, kind_of(&message)),
+            || format!("link {index} since {:?} is sent {}", wire.off_since, kind_of(&message)),
         ));
         let swallowed = match &*message {
             Upstream::Reversal { saf, .. } if env.is(Sabotage::SwallowReversals) => Some((430, saf)),
@@ -167,32 +186,28 @@ impl Process {
             };
             return self.handle(env, Input::Answer { link, generation, answer: Box::new(answer) });
         }
-        side.waiting.push_back((generation, message));
+        wire.waiting.push_back(message);
         let mut wait = env.random.between(50, millis(1));
         if env.fault(env.plan.network.stall) {
             // The socket takes nothing for a while, and then is gone or takes all of it.
             wait += env.random.between(millis(100), seconds(15));
             if env.fault(env.plan.network.broken_stall) {
-                let (process, generation) = (self.number, side.generation);
-                env.schedule.after(wait / 2, Event::Break { process, link: index, generation });
+                env.schedule.after(wait / 2, Event::Break { process: self.number, link: index, generation });
             }
         }
-        env.schedule.after(wait, Event::Depart { process: self.number, link: index });
+        env.schedule.after(wait, Event::Depart { process: self.number, link: index, generation });
     }
 
-    /// The oldest message of a link goes out, unless it may not any more.
-    pub(crate) fn depart(&mut self, env: &mut Env, index: usize) {
+    /// The oldest message of a connection goes out, unless it may not any more.
+    pub(crate) fn depart(&mut self, env: &mut Env, index: usize, generation: u32) {
         let (offset, acquirer, now) = (self.offset, self.acquirer, self.clock.now());
         let side = &mut self.links[index];
-        let (Some(line), Some((generation, mut message))) = (side.line, side.waiting.pop_front()) else {
-            return;
-        };
+        let Some(wire) = side.wires.iter_mut().find(|wire| wire.generation == generation) else { return };
+        let Some(mut message) = wire.waiting.pop_front() else { return };
+        let line = wire.line;
         // The core has stopped waiting for it: its reversal is behind it.
         let overdue = match &*message {
-            Upstream::Request(request) => request
-                .opened
-                .upstream
-                .is_some_and(|upstream| now.micros_since(upstream.transmitted_at) >= side.timeout_micros),
+            Upstream::Request(request) => now >= request.leaves_by,
             Upstream::Reversal { .. }
             | Upstream::Advice { .. }
             | Upstream::Script { .. }
@@ -200,8 +215,8 @@ impl Process {
             | Upstream::KeyAnswer { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
-        let is_wanted = side.off_since.is_none() || matches!(*message, Upstream::Network { .. });
-        let may_leave = generation == side.generation && is_wanted && !overdue;
+        let is_wanted = wire.off_since.is_none() || matches!(*message, Upstream::Network { .. });
+        let may_leave = is_wanted && !overdue;
         if may_leave {
             if env.is(Sabotage::AlterAmount)
                 && let Upstream::Request(request) = &mut *message
@@ -221,7 +236,7 @@ impl Process {
             env.hold(crate::check::ensure(built.is_ok(), "messages can be built", || format!("{built:?}")));
         }
         if may_leave && !env.transmit(line, Way::FromSwitch, frame) {
-            return self.link_lost(env, index);
+            return self.wire_lost(env, index, generation);
         }
         if (!may_leave || env.sabotages(Sabotage::TakeSentForUnsent, 100))
             && let Some(input) = not_sent(LinkIndex(index as u16), *message)
@@ -232,7 +247,11 @@ impl Process {
 
     /// An issuer's frame arrives.
     pub(crate) fn answered(&mut self, env: &mut Env, line: u64, bytes: &[u8]) {
-        let Some(index) = self.links.iter().position(|side| side.line == Some(line)) else { return };
+        let mut wires =
+            self.links.iter().enumerate().flat_map(|(index, side)| {
+                side.wires.iter().map(move |wire| (wire.line, index, wire.generation))
+            });
+        let Some((_, index, generation)) = wires.find(|wire| wire.0 == line) else { return };
         let side = &self.links[index];
         let Scan::Frame { start, end, .. } = side.framing.scan(bytes, FRAME_BYTES_MAX) else { return };
         let Ok(message) = side.dialect.parse(&bytes[start..end]) else { return };
@@ -244,7 +263,7 @@ impl Process {
                 format!("{built:?}")
             }));
             if let Ok(Some(asked @ (link::SIGN_ON | link::SIGN_OFF))) = built {
-                self.host_signed(env, index, asked == link::SIGN_ON);
+                self.host_signed(env, index, generation, asked == link::SIGN_ON);
             }
             return env.transmit_in_order(line, Way::FromSwitch, frame);
         }
@@ -257,10 +276,11 @@ impl Process {
         if env.is(Sabotage::TakePartForWhole) && answer.code == Some(ResponseCode::PARTIAL) {
             (answer.code, answer.amount_minor) = (Some(ResponseCode::APPROVED), None);
         }
-        if answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED) {
-            self.links[index].off_since = None;
+        let is_signed_on = answer.mti == 810 && answer.code == Some(ResponseCode::APPROVED);
+        if let Some(wire) = self.links[index].wire(generation).filter(|_| is_signed_on) {
+            wire.off_since = None;
         }
-        let (link, generation) = (LinkIndex(index as u16), self.links[index].generation);
+        let link = LinkIndex(index as u16);
         env.note(
             "an issuer's answer",
             [u64::from(answer.mti), answer.stan.map_or(0, |stan| u64::from(stan.get())), index as u64],

@@ -146,7 +146,9 @@ impl Process {
         process.submit(env);
         env.schedule.after(TICK, Event::Tick { process: number });
         for link in 0..process.links.len() {
-            env.schedule.after(millis(1), Event::Connect { process: number, link });
+            for _ in 0..process.links[link].connections() {
+                env.schedule.after(millis(1), Event::Connect { process: number, link });
+            }
         }
         Ok(process)
     }
