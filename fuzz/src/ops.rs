@@ -2,9 +2,11 @@
 //! the live state, the book balances, and nothing is answered before it is recorded.
 
 use crate::support::*;
-use switchyard_core::{Body, Command, Input, KeyForm, MacCheck, PinOutcome, SlotId, Upload};
+use switchyard_core::{
+    Body, Command, DownloadStep, DownloadsOf, Input, KeyForm, MacCheck, Order, PinOutcome, SlotId, Upload,
+};
 use switchyard_domain::{
-    Amount, BatchTotals, Currency, LinkIndex, ResponseCode, TransactionId, TransactionKind,
+    Amount, BatchTotals, Currency, Download, DownloadKind, LinkIndex, ResponseCode, TransactionId, TransactionKind,
 };
 
 /// Inputs a run: the bench looks at the whole state after each.
@@ -53,6 +55,26 @@ impl Script<'_> {
         let back = self.below(8);
         all.len().checked_sub(1 + back).and_then(|index| all.get(index))
     }
+}
+
+fn whose(script: &mut Script<'_>) -> DownloadsOf {
+    match script.below(3) {
+        0 => DownloadsOf::Everybody,
+        1 => DownloadsOf::Merchant(script.of(&MERCHANTS).parse().expect("a merchant")),
+        _ => DownloadsOf::Terminal(script.of(&TERMINALS).0.parse().expect("a terminal")),
+    }
+}
+fn download(script: &mut Script<'_>) -> Download {
+    let value = script.below(3) as u8;
+    let made = match script.below(3) {
+        0 => Download::parameter(*b"12", &[b'6', b'0' + value]),
+        1 => Download::parameter(*b"13", &[b'0' + value]),
+        _ => {
+            let application = [&b"\x9F\x06\x05\xA0\x00\x00\x03\x33\xDF\x01\x01"[..], &[value]].concat();
+            Download::objects(DownloadKind::Aid, application)
+        }
+    };
+    made.expect("something to download")
 }
 
 /// Plays the bytes as a script.
@@ -200,20 +222,39 @@ impl World {
             MacCheck::NoKey,
         ]);
         let form = script.of(&[KeyForm::Single, KeyForm::Double, KeyForm::DoubleWithTrack]);
-        let body = match script.below(6) {
+        let body = match script.below(7) {
             0 | 1 => Body::SignOn { stan: stan(1), form },
             2 => Body::SignOff { stan: stan(2) },
             3 => Body::Echo,
             4 => Body::Status { status: vec![b'0'; script.below(40)] },
+            5 => {
+                let kind = script.of(&DownloadKind::ALL);
+                let seen = script.below(4);
+                let step = match script.below(4) {
+                    0 => DownloadStep::Parameters { seen },
+                    1 => DownloadStep::List { seen },
+                    2 => DownloadStep::One { name: download(script).name },
+                    _ => DownloadStep::End,
+                };
+                Body::Download { kind, step }
+            }
             _ => Body::Unsupported { code: ResponseCode::NOT_SUPPORTED },
         };
         self.bench.request_as(name, merchant, mac, body);
     }
     fn command(&mut self, script: &mut Script<'_>) {
-        let command = match script.below(5) {
+        let command = match script.below(7) {
             0 | 1 => Command::CutDay,
             2 => Command::RecordSettlement { records: Vec::new(), merchant_changes: 0 },
             3 => issue(script.of(&CARDS), "3012", script.of(&MINORS)),
+            4 => {
+                let whose = whose(script);
+                Command::Order(Order::SetDownload { whose, download: download(script) })
+            }
+            5 => {
+                let (whose, Download { kind, name, .. }) = (whose(script), download(script));
+                Command::Order(Order::RemoveDownload { whose, kind, name, reason: reason() })
+            }
             _ => Command::TrialBalance,
         };
         let _ = self.bench.command(command);

@@ -12,7 +12,7 @@ mod rules;
 mod user;
 
 pub(crate) use change::{ChangeLink, ChangeMerchant, ChangeTerminal};
-pub(crate) use download::{DownloadCommand, DownloadKindName};
+pub(crate) use download::{DownloadCommand, DownloadKindName, Whose};
 pub(crate) use key::{BroughtKey, DrawKey, InitKey, LmkCommand, MovedKey, NamedKey, RotateLmk};
 pub(crate) use ledger::{ExportFormat, LedgerCommand, QueryOptions, StatementOptions, VerifyOptions};
 pub(crate) use operate::{

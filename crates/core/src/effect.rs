@@ -558,6 +558,14 @@ pub enum CommandError {
         /// How many there may be.
         max: usize,
     },
+    /// There are as many as there may be.
+    #[error("there are {max} {what} already: remove one first")]
+    Full {
+        /// Kind of thing.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
     /// The record of it would be longer than the ledger takes.
     #[error("its record would have {have} bytes, at most {max}: make it shorter, or several of it")]
     TooLong {

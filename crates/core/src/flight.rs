@@ -13,8 +13,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, Stan, TerminalIndex, Timestamp,
-    TransactionId,
+    DownloadKind, Fingerprint, LinkIndex, RequestKey, ResponseCode, RouteTarget, Stan, TerminalIndex,
+    Timestamp, TransactionId,
 };
 
 /// Most repeats of one request that wait for its outcome; above it the answer is 96.
@@ -90,6 +90,8 @@ pub(crate) struct Flight {
     /// The version of a terminal's working keys before its last sign-on, and until when it counts. A restart forgets it: it
     /// has ended every connection on which something was under way.
     pub(crate) keys_before: HashMap<TerminalIndex, (u32, Timestamp), FixedState>,
+    /// Downloads that terminals have begun since the start, and whether all of it was the same so far.
+    pub(crate) loading: BTreeMap<(TerminalIndex, DownloadKind), bool>,
     pub(crate) upstream: HashMap<TransactionId, UpstreamWait, FixedState>,
     pub(crate) deadlines: BTreeSet<(Timestamp, TransactionId)>,
     pub(crate) links: Vec<LinkFlight>,

@@ -32,10 +32,10 @@ pub use clock::Clock;
 pub use config::CoreConfig;
 pub use decide::Turns;
 pub use machine::{Core, Output};
-pub use order::Order;
+pub use order::{DownloadsOf, Order};
 pub use state::{
-    ApplyError, BatchView, Digest, FORMAT as STATE_FORMAT, ImageError, LinkTerms, OpenCase, Part, Registry,
-    Restore, SafView, Section, SectionKind, State,
+    ApplyError, BatchView, Digest, DownloadStanding, FORMAT as STATE_FORMAT, ImageError, LinkTerms, OpenCase,
+    Part, Registry, Restore, SafView, Section, SectionKind, State,
 };
 
 pub use key::{

@@ -7,6 +7,19 @@ use switchyard_domain::{
     MerchantId, MerchantOrder, Product, ProductCode, Reason, SafFinding, SafId, TerminalId, TerminalOrder,
 };
 
+/// Whose downloads an order is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DownloadsOf {
+    /// All terminals'.
+    #[default]
+    Everybody,
+    /// Those of a merchant's terminals (DE 42).
+    Merchant(MerchantId),
+    /// Those of one terminal (DE 41).
+    Terminal(TerminalId),
+}
+
 /// An order. Whoever gives it says why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case")]
@@ -150,13 +163,19 @@ pub enum Order {
         #[serde(default)]
         dry_run: bool,
     },
-    /// Gives terminals something to download.
+    /// Gives terminals something to download, in place of what is behind it.
     SetDownload {
+        /// Which terminals.
+        #[serde(default)]
+        whose: DownloadsOf,
         /// What.
         download: Download,
     },
-    /// Takes a download back.
+    /// Takes a download back: its terminals are given what is behind it.
     RemoveDownload {
+        /// Which terminals'.
+        #[serde(default)]
+        whose: DownloadsOf,
         /// Of which kind.
         kind: DownloadKind,
         /// Its name.

@@ -1,12 +1,21 @@
 //! What terminals are given to work with, and what they say about themselves.
 
-use crate::ids::{BatchNumber, Stan, TransactionId};
+use crate::ids::{BatchNumber, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use serde::{Deserialize, Serialize};
 
 /// Longest content of one download, and of a status: what DE 62 holds beside its first bytes.
 pub const DOWNLOAD_BYTES_MAX: usize = 500;
-/// Most downloads of one kind: a terminal counts them with two digits.
+/// Most downloads of one kind that a terminal is given: it counts them with two digits. It is given no more than the limits
+/// of the three scopes together, whatever is set where.
 pub const DOWNLOADS_MAX: usize = 99;
+/// Most downloads of one kind that are everybody's.
+pub const DOWNLOADS_OF_ALL_MAX: usize = DOWNLOADS_MAX - DOWNLOADS_OF_MERCHANT_MAX - DOWNLOADS_OF_TERMINAL_MAX;
+/// Most downloads of one kind that are a merchant's own.
+pub const DOWNLOADS_OF_MERCHANT_MAX: usize = 20;
+/// Most downloads of one kind that are a terminal's own.
+pub const DOWNLOADS_OF_TERMINAL_MAX: usize = 20;
+/// Most downloads of merchants and terminals in all: a name for every shop and some more, 100 MB at the very most.
+pub const DOWNLOAD_OVERRIDES_MAX: usize = 200_000;
 
 /// What is downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,6 +28,23 @@ pub enum DownloadKind {
     /// IC 卡参数: applications of chips, by their identifier (AID).
     Aid,
 }
+
+/// Whom something to download is for. A terminal's own replaces its merchant's of the same kind and name, and that
+/// everybody's: the order is the one in which they are laid over each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DownloadScope {
+    /// Every terminal.
+    Everybody,
+    /// The terminals that are this merchant's at the moment.
+    Merchant(MerchantIndex),
+    /// One terminal.
+    Terminal(TerminalIndex),
+}
+
+/// What a terminal is given of a kind, in 64 bits: two that are told apart differ. It is compared with what the same terminal
+/// had, and proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DownloadDigest(pub u64);
 
 /// One thing that terminals download.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,6 +89,39 @@ pub enum DownloadError {
     /// Longer than a message takes.
     #[error("longer than {DOWNLOAD_BYTES_MAX} bytes")]
     TooLong,
+}
+
+impl DownloadScope {
+    /// Most downloads of one kind.
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Everybody => DOWNLOADS_OF_ALL_MAX,
+            Self::Merchant(_) => DOWNLOADS_OF_MERCHANT_MAX,
+            Self::Terminal(_) => DOWNLOADS_OF_TERMINAL_MAX,
+        }
+    }
+}
+
+impl DownloadDigest {
+    /// That of nothing at all.
+    pub const NOTHING: Self = Self(0);
+
+    /// That of one download.
+    pub fn of(name: &[u8], content: &[u8]) -> Self {
+        let length = [name.len().min(usize::from(u8::MAX)) as u8];
+        Self(fnv(fnv(fnv(0xcbf2_9ce4_8422_2325, &length), name), content))
+    }
+    /// That of this and one more behind it.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        Self(fnv(self.0, &next.0.to_be_bytes()))
+    }
+}
+
+/// FNV-1a: it stands in records, and depends on nothing that a build could change.
+fn fnv(sum: u64, bytes: &[u8]) -> u64 {
+    let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(sum, step)
 }
 
 /// Codes of the parameters, how many characters each has, and whether these are digits.
@@ -297,6 +356,25 @@ mod tests {
         );
         assert!(parameters_of(&two[..10]).is_err());
         assert_eq!(set(b"77", "1"), Err(DownloadError::Parameter { code: *b"77" }));
+    }
+
+    #[test]
+    fn what_is_given_is_told_apart_by_its_digest() {
+        let one = |name: &str, content: &str| DownloadDigest::of(name.as_bytes(), content.as_bytes());
+        let both = |a: DownloadDigest, b: DownloadDigest| DownloadDigest::NOTHING.and(a).and(b);
+        let all = [
+            DownloadDigest::NOTHING,
+            DownloadDigest::NOTHING.and(one("12", "60")),
+            DownloadDigest::NOTHING.and(one("12", "61")),
+            DownloadDigest::NOTHING.and(one("1", "260")),
+            both(one("12", "60"), one("13", "3")),
+            both(one("13", "3"), one("12", "60")),
+            both(one("12", "60"), one("12", "60")),
+        ];
+        for (at, digest) in all.iter().enumerate() {
+            assert!(!all[..at].contains(digest), "{at}");
+        }
+        assert_eq!(all[1], DownloadDigest(0xc63e_5794_50a8_6528), "records have it: it stays");
     }
 
     #[test]

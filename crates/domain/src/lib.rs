@@ -52,8 +52,9 @@ pub use chip::{CHIP_BYTES_MAX, ChipData};
 pub use code::ResponseCode;
 pub use currency::Currency;
 pub use device::{
-    DOWNLOAD_BYTES_MAX, DOWNLOADS_MAX, Download, DownloadError, DownloadKind, ScriptReport, entries_of,
-    name_of, parameters_of,
+    DOWNLOAD_BYTES_MAX, DOWNLOAD_OVERRIDES_MAX, DOWNLOADS_MAX, DOWNLOADS_OF_ALL_MAX,
+    DOWNLOADS_OF_MERCHANT_MAX, DOWNLOADS_OF_TERMINAL_MAX, Download, DownloadDigest, DownloadError,
+    DownloadKind, DownloadScope, ScriptReport, entries_of, name_of, parameters_of,
 };
 pub use fx::{
     Billing, ConversionRate, ExchangeRate, FxError, MARKUP_PPM_MAX, Quote, RATES_AHEAD_MAX, RATES_MAX,

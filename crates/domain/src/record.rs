@@ -6,7 +6,7 @@ use crate::card::CardHash;
 use crate::ceremony::{KeyMove, KeyPlan, LmkChange};
 use crate::change::{Changed, LinkSettings, TerminalSettings};
 use crate::chip::ChipData;
-use crate::device::{Download, DownloadKind, ScriptReport};
+use crate::device::{Download, DownloadDigest, DownloadKind, DownloadScope, ScriptReport};
 use crate::fx::{Billing, ConversionRate, ExchangeRate};
 use crate::ids::{BatchNumber, LinkIndex, MerchantIndex, Stan, TerminalIndex, TransactionId};
 use crate::link_key::LinkKeyChange;
@@ -225,12 +225,13 @@ pub enum Record {
     /// The issuer approved a part of what was asked for: from here on the transaction is about this amount. Its outcome
     /// follows.
     PartlyApproved { transaction: TransactionId, amount: Amount },
-    /// Terminals are given this from now on.
-    DownloadSet(Download),
-    /// Terminals are given this no more.
-    DownloadRemoved { kind: DownloadKind, name: Vec<u8>, reason: Reason },
-    /// A terminal has downloaded everything of a kind, as it stood at this version.
-    Downloaded { terminal: TerminalIndex, kind: DownloadKind, version: u32 },
+    /// Terminals of this scope are given this from now on, in place of what is behind it.
+    DownloadSet { scope: DownloadScope, download: Download },
+    /// Terminals of this scope are given this no more, but what is behind it.
+    DownloadRemoved { scope: DownloadScope, kind: DownloadKind, name: Vec<u8>, reason: Reason },
+    /// A terminal has downloaded everything of a kind that it is given. What it has is not known where that was another
+    /// before it had come to the end.
+    Downloaded { terminal: TerminalIndex, kind: DownloadKind, digest: Option<DownloadDigest> },
     /// A terminal said something else about itself than before.
     TerminalReported { terminal: TerminalIndex, status: Vec<u8> },
     /// A terminal told what a chip made of its issuer's scripts.
@@ -377,7 +378,7 @@ impl Record {
             | Self::PasswordSet { .. }
             | Self::LoginTried { .. }
             | Self::PartlyApproved { .. }
-            | Self::DownloadSet(_)
+            | Self::DownloadSet { .. }
             | Self::DownloadRemoved { .. }
             | Self::Downloaded { .. }
             | Self::TerminalReported { .. }

@@ -362,14 +362,22 @@ fn what_terminals_are_given_and_say() -> Vec<Record> {
     let terminal = TerminalIndex(2);
     let application = b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01\x01\xDF\x01\x01\x00".to_vec();
     vec![
-        Record::DownloadSet(Download::parameter(*b"12", b"60").unwrap()),
-        Record::DownloadSet(Download::objects(DownloadKind::Aid, application).unwrap()),
+        Record::DownloadSet {
+            scope: DownloadScope::Everybody,
+            download: Download::parameter(*b"12", b"60").unwrap(),
+        },
+        Record::DownloadSet {
+            scope: DownloadScope::Terminal(terminal),
+            download: Download::objects(DownloadKind::Aid, application).unwrap(),
+        },
         Record::DownloadRemoved {
+            scope: DownloadScope::Merchant(MerchantIndex(1)),
             kind: DownloadKind::CaKey,
             name: b"\xA0\x00\x00\x03\x33\x0B".to_vec(),
             reason: "expired".parse().unwrap(),
         },
-        Record::Downloaded { terminal, kind: DownloadKind::Aid, version: 7 },
+        Record::Downloaded { terminal, kind: DownloadKind::Aid, digest: Some(DownloadDigest(7)) },
+        Record::Downloaded { terminal, kind: DownloadKind::Parameter, digest: None },
         Record::TerminalReported { terminal, status: b"0000000000000000".to_vec() },
         Record::ScriptReported {
             terminal,

@@ -79,6 +79,8 @@ counters! {
     compared_scripts,
     /// Things that terminals downloaded.
     downloads,
+    /// Kinds that terminals hold, compared with what they are given.
+    compared_downloads,
     /// Terminals' words about themselves.
     statuses,
     /// Messages lost.

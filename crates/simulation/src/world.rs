@@ -13,7 +13,7 @@ use crate::till::Till;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use switchyard_core::{Command, CommandError, Core, Effect, Input, Order, Output};
+use switchyard_core::{Command, CommandError, Core, DownloadsOf, Effect, Input, Order, Output};
 use switchyard_domain::{
     Actor, BusinessDate, CardClass, CardIssued, CardKind, Choice, ConversionRate, Currency, DataError,
     Destination, Download, DownloadKind, ExchangeRate, FeePlan, Funding, KeyName, KeyUse, Link, LinkDialect,
@@ -339,10 +339,13 @@ impl World {
                 2 | 3 => self.order_link(link, LinkOrder::Up),
                 4 => self.order_terminal(till, TerminalOrder::Disable),
                 5 | 6 => self.order_terminal(till, TerminalOrder::Enable),
-                7 | 8 | 14 | 15 => Order::SetDownload { download: download(&mut self.env.random)? },
+                7 | 8 | 14 | 15 => {
+                    Order::SetDownload { whose: self.whose(till), download: download(&mut self.env.random)? }
+                }
                 9 => {
+                    let whose = self.whose(till);
                     let Download { kind, name, .. } = download(&mut self.env.random)?;
-                    Order::RemoveDownload { kind, name, reason: reason() }
+                    Order::RemoveDownload { whose, kind, name, reason: reason() }
                 }
                 10 => self.order_terminal(till, TerminalOrder::ForceSignOn),
                 _ => match rate(&mut self.env) {
@@ -357,6 +360,17 @@ impl World {
             self.with_switch(|process, env| process.command(env, Command::Order(order)));
         }
         Ok(())
+    }
+
+    /// Everybody's downloads, or those of a merchant or a terminal.
+    fn whose(&mut self, till: u64) -> DownloadsOf {
+        let story = &self.env.oracle.story;
+        let merchant = story.merchant_of(TerminalIndex(till as u32));
+        match (self.env.random.below(4), merchant) {
+            (0, _) => DownloadsOf::Terminal(self.terminals[till as usize]),
+            (1, Some(merchant)) => DownloadsOf::Merchant(merchant),
+            _ => DownloadsOf::Everybody,
+        }
     }
 
     fn order_link(&self, link: u64, what: LinkOrder) -> Order {
@@ -431,6 +445,7 @@ impl World {
             let reported = story.reported.get(&TerminalIndex(till.index as u32));
             let said = reported.is_none_or(|status| till.said.contains(status));
             ensure(said, "terminals' words are kept", || format!("terminal {} said otherwise", till.index))?;
+            story.compare_held(TerminalIndex(till.index as u32), &till.held, &mut self.env.tally)?;
             let journal = Journals {
                 terminal: TerminalIndex(till.index as u32),
                 speech: self.env.speeches[till.index],

@@ -243,7 +243,7 @@ impl<'t> Teller<'t> {
             | Record::UserOrdered { .. }
             | Record::PasswordSet { .. }
             | Record::LoginTried { .. }
-            | Record::DownloadSet(_)
+            | Record::DownloadSet { .. }
             | Record::DownloadRemoved { .. }
             | Record::Downloaded { .. }
             | Record::TerminalReported { .. }

@@ -2,58 +2,99 @@
 
 use super::{give, nothing, object, rows, state, told};
 use crate::admin::Admin;
-use crate::arguments::{DownloadCommand, DownloadKindName, Output};
+use crate::arguments::{DownloadCommand, DownloadKindName, Output, Whose};
 use crate::hex::unhex;
 use crate::settle::hex;
 use crate::{Verdict, serve};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;
-use switchyard_core::{Command, Order, State};
-use switchyard_domain::{Download, DownloadKind, TerminalId, TerminalIndex};
+use switchyard_core::{Command, DownloadStanding, DownloadsOf, Order, State};
+use switchyard_domain::{Download, DownloadKind, DownloadScope, TerminalId, TerminalIndex};
 
 pub(crate) fn run(command: &DownloadCommand, data: &Path, form: Output) -> Result<Verdict> {
     match command {
-        DownloadCommand::List => list(&state(data)?, form),
-        DownloadCommand::Parameter { code, value, config } => {
+        DownloadCommand::List { whose } => list(&state(data)?, whose, form),
+        DownloadCommand::Parameter { code, value, whose, config } => {
             let code: [u8; 2] = code.as_bytes().try_into().context("a parameter's code has two digits")?;
             let download = Download::parameter(code, value.as_bytes())?;
             let admin = Admin::open(data, &serve::load(config)?)?;
-            told(&admin.command(Command::Order(Order::SetDownload { download }))?, form)
+            let whose = whose.of()?;
+            told(&admin.command(Command::Order(Order::SetDownload { whose, download }))?, form)
         }
-        DownloadCommand::Add { kind, objects, config } => {
+        DownloadCommand::Add { kind, objects, whose, config } => {
             let download = Download::objects((*kind).into(), unhex(objects)?)?;
             let admin = Admin::open(data, &serve::load(config)?)?;
-            told(&admin.command(Command::Order(Order::SetDownload { download }))?, form)
+            let whose = whose.of()?;
+            told(&admin.command(Command::Order(Order::SetDownload { whose, download }))?, form)
         }
-        DownloadCommand::Remove { kind, name, because } => {
+        DownloadCommand::Remove { kind, name, whose, because } => {
             let kind = DownloadKind::from(*kind);
             let name = match kind {
                 DownloadKind::Parameter => name.clone().into_bytes(),
                 DownloadKind::CaKey | DownloadKind::Aid => unhex(name)?,
             };
-            give(Order::RemoveDownload { kind, name, reason: because.reason.clone() }, because, data, form)
+            let (whose, reason) = (whose.of()?, because.reason.clone());
+            give(Order::RemoveDownload { whose, kind, name, reason }, because, data, form)
         }
         DownloadCommand::Status { terminal } => status(&state(data)?, terminal.as_deref(), form),
     }
 }
 
-fn list(state: &State, form: Output) -> Result<Verdict> {
-    let row = |download: Download| {
+impl Whose {
+    fn of(&self) -> Result<DownloadsOf> {
+        Ok(match (&self.terminal, &self.merchant) {
+            (Some(terminal), _) => DownloadsOf::Terminal(terminal.parse()?),
+            (None, Some(merchant)) => DownloadsOf::Merchant(merchant.parse()?),
+            (None, None) => DownloadsOf::Everybody,
+        })
+    }
+}
+
+/// Everything that is set, or what a merchant's terminals or one terminal are given.
+fn list(state: &State, whose: &Whose, form: Output) -> Result<Verdict> {
+    let registry = state.registry();
+    let row = |(scope, download): (DownloadScope, Download)| {
+        let (scope, owner) = match scope {
+            DownloadScope::Everybody => ("everybody", Value::Null),
+            DownloadScope::Merchant(index) => ("merchant", json!(registry.merchant(index).map(|m| m.id))),
+            DownloadScope::Terminal(index) => ("terminal", json!(registry.terminal_id(index))),
+        };
         let (name, content) = match download.kind {
             DownloadKind::Parameter => (text(&download.name), text(&download.content)),
             DownloadKind::CaKey | DownloadKind::Aid => (hex(&download.name), hex(&download.content)),
         };
-        json!({"kind": download.kind, "name": name, "content": content})
+        json!({"kind": download.kind, "name": name, "content": content, "scope": scope, "owner": owner})
     };
-    rows(&["kind", "name", "content"], state.downloads().map(row).collect(), form)
+    let scopes = match whose.of()? {
+        DownloadsOf::Everybody => None,
+        DownloadsOf::Merchant(id) => match registry.merchants().find(|(_, merchant)| merchant.id == id) {
+            None => return nothing(&format!("{id} is not registered"), form),
+            Some((index, _)) => Some(vec![DownloadScope::Everybody, DownloadScope::Merchant(index)]),
+        },
+        DownloadsOf::Terminal(id) => match registry.terminal_named(&id) {
+            None => return nothing(&format!("{id} is not registered"), form),
+            Some(index) => Some(state.download_scopes(index)),
+        },
+    };
+    let found: Vec<Value> = match scopes {
+        None => state.downloads().map(row).collect(),
+        Some(scopes) => {
+            DownloadKind::ALL.into_iter().flat_map(|kind| state.given(&scopes, kind)).map(row).collect()
+        }
+    };
+    rows(&["kind", "name", "content", "scope", "owner"], found, form)
 }
 
-/// What terminals have of what there is, and what they said about themselves last.
+/// Whether terminals have what they are given, and what they said about themselves last.
 fn status(state: &State, terminal: Option<&str>, form: Output) -> Result<Verdict> {
     let registry = state.registry();
     let one = |index: TerminalIndex, id: &TerminalId| {
-        let has = |kind| format!("{}/{}", state.downloaded(index, kind), state.download_version(kind));
+        let has = |kind| match state.download_standing(index, kind) {
+            DownloadStanding::Nothing => "none",
+            DownloadStanding::Due => "due",
+            DownloadStanding::Current => "current",
+        };
         let (since, status) = match state.reported(index) {
             Some((at, status)) => (json!(at.local(state.offset()).to_string()), json!(text(status))),
             None => (Value::Null, Value::Null),

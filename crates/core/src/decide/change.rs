@@ -7,8 +7,8 @@ use crate::effect::{CommandError, CommandOutcome, Effect};
 use crate::machine::Core;
 use crate::state::BatchStage;
 use switchyard_domain::{
-    BankAccount, Changed, Link, LinkIndex, LinkMode, LinkSettings, Merchant, MerchantId, Reason, Record,
-    ResponseCode, TerminalId, TerminalIndex, TerminalSettings, Timestamp,
+    BankAccount, Changed, DownloadKind, DownloadScope, Link, LinkIndex, LinkMode, LinkSettings, Merchant,
+    MerchantId, Reason, Record, ResponseCode, TerminalId, TerminalIndex, TerminalSettings, Timestamp,
 };
 
 /// Longest name of a merchant and of an account's holder, and longest account number, characters: what a payment order
@@ -169,6 +169,9 @@ impl Core {
         let verdict = self.change(fields, record, dry_run, desk)?;
         if matches!(verdict, CommandOutcome::Altered { recorded: true, .. }) {
             self.use_settings(terminal, &before, &after, desk);
+            if before.merchant != after.merchant {
+                self.downloads_change(DownloadScope::Terminal(terminal), &DownloadKind::ALL);
+            }
         }
         Ok(verdict)
     }

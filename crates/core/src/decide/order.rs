@@ -77,9 +77,9 @@ impl Core {
             Order::ChangeProduct { product, change, reason, dry_run } => {
                 self.change_product(&product, change, Change { dry_run, reason }, &mut desk)
             }
-            Order::SetDownload { download } => self.set_download(download, &mut desk),
-            Order::RemoveDownload { kind, name, reason } => {
-                self.remove_download(kind, name, reason, &mut desk)
+            Order::SetDownload { whose, download } => self.set_download(&whose, download, &mut desk),
+            Order::RemoveDownload { whose, kind, name, reason } => {
+                self.remove_download(&whose, kind, name, reason, &mut desk)
             }
             Order::SetRate { rate, reason } => self.set_rate(rate, reason, &mut desk),
         }

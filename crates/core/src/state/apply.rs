@@ -73,7 +73,7 @@ impl State {
             | Record::RiskFlagged { .. }
             | Record::PayoutReleased { .. } => self.apply_rules(&stamped.record),
             Record::PinTried { card, right } => self.count_pin(*card, *right),
-            Record::DownloadSet(_)
+            Record::DownloadSet { .. }
             | Record::DownloadRemoved { .. }
             | Record::Downloaded { .. }
             | Record::TerminalReported { .. }

@@ -8,7 +8,7 @@ mod batches;
 mod cases;
 mod ceremonies;
 mod changes;
-mod devices;
+pub(crate) mod devices;
 mod image;
 mod limits;
 mod orders;
@@ -27,6 +27,7 @@ mod view;
 mod waiting;
 
 pub use cases::OpenCase;
+pub use devices::DownloadStanding;
 pub use image::{Digest, FORMAT, ImageError, Part, Restore, Section, SectionKind};
 pub use registry::{LinkTerms, Registry};
 pub use view::{BatchView, SafView};

@@ -1,5 +1,6 @@
 //! What happens in a random script.
 
+use crate::downloads::WHOSE;
 use crate::support::LINK_TIMEOUT_MS;
 use proptest::prelude::*;
 
@@ -33,8 +34,8 @@ pub(crate) enum Act {
     Link { link: usize, order: u8 },
     Settle { of: usize },
     Hot { card: usize, block: bool },
-    Give { which: u8, value: u8 },
-    TakeBack { which: u8 },
+    Give { whose: u8, which: u8, value: u8 },
+    TakeBack { whose: u8, which: u8 },
     Load { terminal: usize, which: u8 },
     Scripts { of: usize },
     Rate { value: u8 },
@@ -81,8 +82,9 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
         3 => n.prop_map(|of| Act::Scripts { of }),
         2 => (0_u8..100).prop_map(|value| Act::Rate { value }),
         1 => (0_usize..6, any::<bool>()).prop_map(|(card, block)| Act::Hot { card, block }),
-        1 => (0_u8..4, 0_u8..3).prop_map(|(which, value)| Act::Give { which, value }),
-        1 => (0_u8..4).prop_map(|which| Act::TakeBack { which }),
+        2 => (0..WHOSE, 0_u8..4, 0_u8..3)
+            .prop_map(|(whose, which, value)| Act::Give { whose, which, value }),
+        1 => (0..WHOSE, 0_u8..4).prop_map(|(whose, which)| Act::TakeBack { whose, which }),
         1 => (t, 0_u8..4).prop_map(|(terminal, which)| Act::Load { terminal, which }),
     ]
 }

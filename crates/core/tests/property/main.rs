@@ -7,24 +7,26 @@
 mod support;
 
 mod acts;
+mod downloads;
 mod issuers;
 
 use acts::{Act, act};
+use downloads::{Downloads, download};
 use issuers::{Issuers, NEVER};
 use proptest::prelude::*;
 
 use std::collections::{BTreeMap, BTreeSet};
 use support::*;
 use switchyard_core::{
-    Answer, Body, Command, CommandError, Core, CoreConfig, DownloadStep, Input, MacCheck, Order, OriginalRef,
-    Reply, ReplyBody, ScriptResult, SectionKind, State, Upload,
+    Answer, Body, Command, CommandError, Core, CoreConfig, Input, MacCheck, Order, OriginalRef, Reply,
+    ReplyBody, ScriptResult, SectionKind, State, Upload,
 };
 use switchyard_domain::{
     AuthCode, BatchNumber, BatchTotals, BatchVerdict, BlockCause, BlockedCard, CaseFinding, CaseId, Currency,
-    Download, DownloadKind, ExchangeRate, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record,
-    ResponseCode, RiskAction, RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry,
-    SafFinding, SafId, SafKind, Scope, StandInRule, StandInRules, TerminalDialect, TerminalIndex,
-    TerminalOrder, TerminalProfile, TransactionId, TransactionKind,
+    ExchangeRate, LinkDialect, LinkIndex, LinkOrder, MessageClass, Outcome, Record, ResponseCode, RiskAction,
+    RiskRule, RiskRules, RiskSubject, RiskTest, RiskWindow, Rrn, SafEntry, SafFinding, SafId, SafKind, Scope,
+    StandInRule, StandInRules, TerminalDialect, TerminalIndex, TerminalOrder, TerminalProfile, TransactionId,
+    TransactionKind,
 };
 
 /// The terminal whose dialect names no batch: its requests are known by their moment.
@@ -35,20 +37,6 @@ const GENERIC_BATCHES_MAX: u32 = 7;
 /// When the generic terminal made the request under this number.
 fn moment(stan: u32) -> u64 {
     1_118_000_000 + u64::from(stan)
-}
-
-/// Something for terminals to download.
-fn download(which: u8, value: u8) -> Download {
-    let rid = b"\x9F\x06\x07\xA0\x00\x00\x03\x33\x01";
-    let made = match which {
-        0 => Download::parameter(*b"12", format!("{value:02}").as_bytes()),
-        1 => Download::parameter(*b"14", format!("{value:014}").as_bytes()),
-        _ => {
-            let content = [&rid[..], &[which], b"\xDF\x01\x01", &[value]].concat();
-            Download::objects(DownloadKind::Aid, content)
-        }
-    };
-    made.unwrap()
 }
 
 /// From now on cardholders behind the second link are billed at another rate: always more than one, so that no amount
@@ -116,9 +104,7 @@ struct World {
     batches: [u32; 3],
     uploaded: [u32; 3],
     epoch: u32,
-    /// What terminals are given, by kind and name, and how often each kind has changed.
-    given: BTreeMap<(DownloadKind, Vec<u8>), Download>,
-    changes: BTreeMap<DownloadKind, u32>,
+    downloads: Downloads,
 }
 
 impl World {
@@ -173,8 +159,7 @@ impl World {
             batches,
             uploaded,
             epoch: 0,
-            given: BTreeMap::new(),
-            changes: BTreeMap::new(),
+            downloads: Downloads::default(),
         }
     }
     fn pick(&self, of: usize) -> Option<usize> {
@@ -278,8 +263,8 @@ impl World {
                 if self.has_closed_enough(terminal) => {}
             Act::Totals { terminal, wrong } => self.totals(terminal, wrong),
             Act::Upload { terminal, end } => self.upload(terminal, end),
-            Act::Give { which, value } => self.give(download(which, value)),
-            Act::TakeBack { which } => self.take_back(download(which, 0)),
+            Act::Give { whose, which, value } => self.give(whose, download(which, value)),
+            Act::TakeBack { whose, which } => self.take_back(whose, download(which, 0)),
             Act::Rate { value } => set_rate(&mut self.bench, value),
             Act::Scripts { of } => self.tell_scripts(of),
             Act::Load { terminal, which } => self.load(terminal, download(which, 0).kind),
@@ -576,40 +561,6 @@ impl World {
         assert!(code == "00" || code == "77", "{code}: results of scripts");
     }
 
-    fn give(&mut self, download: Download) {
-        let known = self.given.insert((download.kind, download.name.clone()), download.clone());
-        *self.changes.entry(download.kind).or_default() += u32::from(known.as_ref() != Some(&download));
-        self.bench.order(Order::SetDownload { download }).unwrap();
-    }
-    fn take_back(&mut self, Download { kind, name, .. }: Download) {
-        let known = self.given.remove(&(kind, name.clone())).is_some();
-        *self.changes.entry(kind).or_default() += u32::from(known);
-        let done = self.bench.order(Order::RemoveDownload { kind, name, reason: reason() });
-        assert_eq!(done.is_ok(), known, "{done:?}");
-    }
-    /// A terminal hears of everything that is given out now, and then has it at this version.
-    fn load(&mut self, terminal: usize, kind: DownloadKind) {
-        let step = match kind {
-            DownloadKind::Parameter => DownloadStep::Parameters { seen: 0 },
-            DownloadKind::CaKey | DownloadKind::Aid => DownloadStep::List { seen: 0 },
-        };
-        let ticket = self.bench.request(terminal, Body::Download { kind, step });
-        let ReplyBody::Download { data, .. } = self.bench.only(ticket).body else { panic!("a download") };
-        let all = self.given.iter().filter(|((other, _), _)| *other == kind);
-        let listed: Vec<u8> = all
-            .flat_map(|((_, name), download)| match kind {
-                DownloadKind::Parameter => [name.as_slice(), &download.content].concat(),
-                DownloadKind::CaKey | DownloadKind::Aid => download.summary(),
-            })
-            .collect();
-        let first = if listed.is_empty() { b'0' } else { b'1' };
-        assert_eq!(data, [&[first], listed.as_slice()].concat());
-        let ticket = self.bench.request(terminal, Body::Download { kind, step: DownloadStep::End });
-        assert_eq!(self.bench.code_of(ticket), "00");
-        let (state, index) = (self.bench.core.state(), TerminalIndex(terminal as u32));
-        let version = self.changes.get(&kind).copied().unwrap_or(0);
-        assert_eq!((state.downloaded(index, kind), state.download_version(kind)), (version, version));
-    }
     fn upload(&mut self, terminal: usize, end: bool) {
         let batch = self.named_batch(terminal);
         let records = self.bench.records.len();

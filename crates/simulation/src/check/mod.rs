@@ -1,5 +1,6 @@
 //! The invariants, checked from outside: on what lies on the disk, on what leaves the switch, and on the books of the others.
 
+mod given;
 mod journals;
 mod oracle;
 mod snapshot;

@@ -1,10 +1,11 @@
 //! The plainest account of what the records on the disk say, kept apart from the core's own.
 
+use super::given::Given;
 use super::{Breach, Checked, ensure};
 use crate::plan::StandInLimits;
 use std::collections::{BTreeMap, BTreeSet};
 use switchyard_domain::{
-    AccountId, AccountKind, AdviceReason, Amount, BatchCase, BatchNumber, BatchSide, Download, Entry, HoldId,
+    AccountId, AccountKind, AdviceReason, Amount, BatchCase, BatchNumber, BatchSide, Entry, HoldId,
     LinkIndex, LinkOrder, Movement, Outcome, Phase, Record, ReplyFacts, RequestKey, ResponseCode,
     ReversalEffect, Rrn, SafEntry, SafId, SafKind, ScriptReport, Stamped, Stan, TerminalIndex, TerminalOrder,
     Timestamp, TransactionId, TransactionKind, TransactionOpened, UpstreamRef,
@@ -72,8 +73,7 @@ pub(crate) struct Story {
     pub(crate) rerouted: u64,
     /// What chips made of scripts, as their issuers are told.
     pub(crate) scripts: BTreeMap<TransactionId, Vec<u8>>,
-    /// Everything that terminals were ever given to download.
-    pub(crate) downloads: Vec<Download>,
+    pub(super) given: Given,
     /// What each terminal said about itself last.
     pub(crate) reported: BTreeMap<TerminalIndex, Vec<u8>>,
 }
@@ -88,6 +88,7 @@ impl Story {
         if let Some(entry) = stamped.record.entry() {
             self.post(entry)?;
         }
+        self.given.take(&stamped.record);
         self.tell(&stamped.record)
     }
 
@@ -151,7 +152,6 @@ impl Story {
             Record::DayCut { .. }
             | Record::TerminalOrdered { .. }
             | Record::LinkOrdered { .. }
-            | Record::DownloadSet(_)
             | Record::BatchUploaded { .. }
             | Record::TerminalReported { .. } => {
                 self.ordered(record);
@@ -179,7 +179,6 @@ impl Story {
                 self.uploaded.insert((*terminal, *batch));
             }
             Record::DayCut { .. } => self.days += 1,
-            Record::DownloadSet(download) => self.downloads.push(download.clone()),
             Record::TerminalReported { terminal, status } => {
                 self.reported.insert(*terminal, status.clone());
             }

@@ -5,7 +5,7 @@ use crate::check::Breach;
 use crate::env::Env;
 use std::collections::VecDeque;
 use switchyard_domain::{
-    BatchNumber, Download, DownloadError, DownloadKind, Stan, entries_of, parameters_of,
+    BatchNumber, Download, DownloadError, DownloadKind, Stan, TerminalIndex, entries_of, parameters_of,
 };
 use switchyard_simulator::SimError;
 use switchyard_simulator::terminal::{Composer, Reply, ScriptRun};
@@ -23,6 +23,8 @@ pub(super) struct Loading {
     /// Names that are still to be asked for; nothing before all of the list is there.
     wanted: Option<VecDeque<Vec<u8>>>,
     listed: VecDeque<Vec<u8>>,
+    /// What has arrived.
+    arrived: Vec<Download>,
 }
 
 impl Loading {
@@ -50,8 +52,12 @@ impl Till {
         !self.spec.speech.is_generic() && self.due().is_some()
     }
     pub(super) fn begin_loading(&mut self) {
-        let begun = |kind| Loading { kind, seen: 0, wanted: None, listed: VecDeque::new() };
+        let begun =
+            |kind| Loading { kind, seen: 0, wanted: None, listed: VecDeque::new(), arrived: Vec::new() };
         self.loading = self.due().map(begun);
+        if let Some(loading) = &self.loading {
+            self.held.remove(&loading.kind);
+        }
     }
 
     pub(super) fn compose_download(&self, composer: &Composer<'_>, stan: Stan) -> Result<Vec<u8>, SimError> {
@@ -78,15 +84,21 @@ impl Till {
             Some([]) | None => (NOTHING, &[][..]),
         };
         let read = match &mut loading.wanted {
-            None => Self::listed(env, &mut loading, first, rest),
+            None => self.listed(env, &mut loading, first, rest),
             Some(wanted) => {
                 if wanted.pop_front().is_none() {
                     // The end was heard: what is due now, it says.
                     self.requirement = reply.requirement;
+                    self.held.insert(loading.kind, loading.arrived);
                     return;
                 }
                 // Taken back by an operator meanwhile: there is none of it.
-                if first == NOTHING { Ok(()) } else { Self::arrived(env, loading.kind, rest.to_vec()) }
+                if first == NOTHING {
+                    Ok(())
+                } else {
+                    let download = Download::objects(loading.kind, rest.to_vec());
+                    download.map(|download| self.arrived(env, &mut loading, download))
+                }
             }
         };
         if let Err(error) = read {
@@ -96,11 +108,17 @@ impl Till {
         self.loading = Some(loading);
     }
 
-    fn listed(env: &mut Env, loading: &mut Loading, first: u8, rest: &[u8]) -> Result<(), DownloadError> {
+    fn listed(
+        &self,
+        env: &mut Env,
+        loading: &mut Loading,
+        first: u8,
+        rest: &[u8],
+    ) -> Result<(), DownloadError> {
         if loading.kind == DownloadKind::Parameter {
             let all = parameters_of(rest)?;
             loading.seen += all.len();
-            all.into_iter().for_each(|download| Self::compare(env, &download));
+            all.into_iter().for_each(|download| self.arrived(env, loading, download));
         } else {
             let names = entries_of(loading.kind, rest)?;
             loading.seen += names.len();
@@ -111,16 +129,15 @@ impl Till {
         }
         Ok(())
     }
-    fn arrived(env: &mut Env, kind: DownloadKind, content: Vec<u8>) -> Result<(), DownloadError> {
-        Download::objects(kind, content).map(|download| Self::compare(env, &download))
-    }
-    /// What comes is what an operator gave out at some time.
-    fn compare(env: &mut Env, download: &Download) {
+    /// What comes is what an operator gave out at some time, to this terminal, its merchant or everybody.
+    fn arrived(&self, env: &mut Env, loading: &mut Loading, download: Download) {
         env.tally.downloads += 1;
-        let known = env.oracle.story.downloads.contains(download);
+        let known = env.oracle.story.gave(TerminalIndex(self.index as u32), &download);
         env.hold(crate::check::ensure(known, "downloads arrive as they were set", || {
-            format!("{:?} {:02x?} was never given out so", download.kind, download.name)
+            let (terminal, Download { kind, name, .. }) = (self.index, &download);
+            format!("{kind:?} {name:02x?} was never given out so to terminal {terminal}")
         }));
+        loading.arrived.push(download);
     }
 
     /// The place under which the oldest script result is told: the same until it was heard.

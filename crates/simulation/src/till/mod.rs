@@ -16,7 +16,7 @@ use device::Loading;
 use shop::Open;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use switchyard_domain::{BatchNumber, BatchTotals, ResponseCode, Rrn, Stan};
+use switchyard_domain::{BatchNumber, BatchTotals, Download, DownloadKind, ResponseCode, Rrn, Stan};
 use switchyard_simulator::terminal::{
     Expectation, FinalState, Order, ScriptRun, SessionKeys, Tamper, TerminalState, UploadItem,
 };
@@ -102,6 +102,8 @@ pub(crate) struct Till {
     pub(crate) miscounted: BTreeSet<(BatchNumber, Stan)>,
     /// A download, as far as it has come.
     loading: Option<Loading>,
+    /// What it holds of a kind since it came to the end of it; nothing of a kind that it has begun anew.
+    pub(crate) held: BTreeMap<DownloadKind, Vec<Download>>,
     /// What an answer told it to do next.
     requirement: Option<u8>,
     /// What chips made of scripts and the host has not heard yet; under its number where it was sent already.
@@ -133,6 +135,7 @@ impl Till {
             believed: BTreeMap::new(),
             miscounted: BTreeSet::new(),
             loading: None,
+            held: BTreeMap::new(),
             requirement: None,
             owed: VecDeque::new(),
             told: BTreeMap::new(),
@@ -182,6 +185,7 @@ impl Till {
     /// The connection is gone.
     pub(crate) fn lost(&mut self, env: &mut Env) {
         self.line = None;
+        self.loading = None;
         if self.asked.is_some() {
             let wait = env.random.between(millis(5), seconds(1));
             self.wake_in(env, wait);

@@ -138,6 +138,7 @@ impl Till {
                 env.disconnect(line);
             }
             self.keys = None;
+            self.loading = None;
             return self.pause(env);
         }
         if self.last.is_some() && env.fault(env.plan.till.repeat) {

@@ -30,7 +30,7 @@ use switchyard_domain::{
 
 /// Version of the sections' content. Raise it whenever one is written differently: a snapshot of another
 /// version is ignored, and the ledger is replayed.
-pub const FORMAT: u32 = 17;
+pub const FORMAT: u32 = 18;
 
 /// Items of one section of a list.
 const LIST_ITEMS: usize = 4_096;
