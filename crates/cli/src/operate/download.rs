@@ -2,7 +2,7 @@
 
 use super::{give, nothing, object, rows, state, told};
 use crate::admin::Admin;
-use crate::arguments::{DownloadCommand, DownloadKindName, Output, Whose};
+use crate::arguments::{ConfigOption, DownloadCommand, DownloadKindName, Output, Whose};
 use crate::hex::unhex;
 use crate::settle::hex;
 use crate::{Verdict, serve};
@@ -17,16 +17,10 @@ pub(crate) fn run(command: &DownloadCommand, data: &Path, form: Output) -> Resul
         DownloadCommand::List { whose } => list(&state(data)?, whose, form),
         DownloadCommand::Parameter { code, value, whose, config } => {
             let code: [u8; 2] = code.as_bytes().try_into().context("a parameter's code has two digits")?;
-            let download = Download::parameter(code, value.as_bytes())?;
-            let admin = Admin::open(data, &serve::load(config)?)?;
-            let whose = whose.of()?;
-            told(&admin.command(Command::Order(Order::SetDownload { whose, download }))?, form)
+            set(whose, Download::parameter(code, value.as_bytes())?, config, data, form)
         }
         DownloadCommand::Add { kind, objects, whose, config } => {
-            let download = Download::objects((*kind).into(), unhex(objects)?)?;
-            let admin = Admin::open(data, &serve::load(config)?)?;
-            let whose = whose.of()?;
-            told(&admin.command(Command::Order(Order::SetDownload { whose, download }))?, form)
+            set(whose, Download::objects((*kind).into(), unhex(objects)?)?, config, data, form)
         }
         DownloadCommand::Remove { kind, name, whose, because } => {
             let kind = DownloadKind::from(*kind);
@@ -49,6 +43,19 @@ impl Whose {
             (None, None) => DownloadsOf::Everybody,
         })
     }
+}
+
+/// Has terminals given something from now on.
+fn set(
+    whose: &Whose,
+    download: Download,
+    config: &ConfigOption,
+    data: &Path,
+    form: Output,
+) -> Result<Verdict> {
+    let admin = Admin::open(data, &serve::load(config)?)?;
+    let whose = whose.of()?;
+    told(&admin.command(Command::Order(Order::SetDownload { whose, download }))?, form)
 }
 
 /// Everything that is set, or what a merchant's terminals or one terminal are given.

@@ -54,9 +54,7 @@ impl Core {
         let place = AskedAs::Stan(stan, NETWORK_ANSWER);
         let Some(generation) = flight.choose(&[], now) else { return };
         flight.key_asked = Some(KeyAsked { generation, place, until: now.plus_micros(timeout_ms * 1_000) });
-        if let Some(line) = flight.line(generation) {
-            line.asked.insert(place, Asked::NewKey);
-        }
+        flight.note_asked(generation, place, Asked::NewKey);
         let message = Box::new(Upstream::Network { stan, at: now, code: KEY_CHANGE });
         out.effects.push(Effect::Send { link, generation, message });
     }
@@ -86,7 +84,7 @@ impl Core {
     ) -> Option<Stray> {
         let Over { link, generation } = over;
         let flight = self.flight.link(link);
-        flight.line(generation)?.asked.remove(&place);
+        flight.forget(generation, place);
         let is_it = |asked: &mut KeyAsked| (asked.generation, asked.place) == (generation, place);
         if flight.key_asked.take_if(is_it).is_none() {
             return Some(Stray::Late);
@@ -108,9 +106,7 @@ impl Core {
         let flight = self.flight.link(link);
         let is_over = |asked: &mut KeyAsked| lost.is_none_or(|lost| lost == asked.generation);
         if let Some(KeyAsked { generation, place, .. }) = flight.key_asked.take_if(is_over) {
-            if let Some(line) = flight.line(generation) {
-                line.asked.remove(&place);
-            }
+            flight.forget(generation, place);
             out.effects.push(Effect::KeyArrived { link, what: KeyArrival::Refused(KeyFault::Unanswered) });
         }
     }

@@ -25,8 +25,8 @@ impl Core {
         let reference = answer.rrn.filter(|_| by_reference);
         let reference = reference.map(|rrn| AskedAs::Rrn(rrn, answered_by(answer.mti)));
         let places = [reference, answer.stan.map(|stan| AskedAs::Stan(stan, answered_by(answer.mti)))];
-        let asked = &self.flight.link(link).line(generation)?.asked;
-        places.into_iter().flatten().find_map(|place| Some((place, *asked.get(&place)?)))
+        let flight = self.flight.link(link);
+        places.into_iter().flatten().find_map(|place| Some((place, flight.asked_at(generation, place)?)))
     }
 
     /// Whether an answer repeats what the link's key has of a message. DE 37 beside DE 11 may be absent: hosts that were

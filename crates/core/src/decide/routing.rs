@@ -45,9 +45,7 @@ impl Core {
         let rule = self.rest_rule();
         let flight = self.flight.link(over.link);
         flight.silent(over.generation, now, rule);
-        if let Some(line) = flight.line(over.generation) {
-            line.keep_unanswered(place);
-        }
+        flight.keep_unanswered(over.generation, place);
     }
 
     /// A request of which not a byte left goes another way, or comes back where there is none.

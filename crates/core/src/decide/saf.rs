@@ -45,8 +45,9 @@ impl Core {
         let flight = self.flight.link(link);
         let stan = flight.next_network_stan();
         let Some(line) = flight.line(generation) else { return };
-        line.asked.insert(AskedAs::Stan(stan, NETWORK_ANSWER), Asked::SignOn(line.host_offs));
         line.sign_on_at = Some(now.plus_micros(SIGN_ON_RETRY_MS * 1_000));
+        let asked = Asked::SignOn(line.host_offs);
+        flight.note_asked(generation, AskedAs::Stan(stan, NETWORK_ANSWER), asked);
         let message = Box::new(Upstream::Network { stan, at: now, code: SIGN_ON });
         out.effects.push(Effect::Send { link, generation, message });
     }
@@ -67,8 +68,9 @@ impl Core {
         answer: &Answer,
         out: &mut Output,
     ) -> Option<Stray> {
-        let line = self.flight.link(over.link).line(over.generation)?;
-        line.asked.remove(&place);
+        let flight = self.flight.link(over.link);
+        flight.forget(over.generation, place);
+        let line = flight.line(over.generation)?;
         if offs != line.host_offs {
             // It took the sign-on and then signed off, in whichever order its messages came.
             return Some(Stray::Unmatched);
@@ -233,9 +235,7 @@ impl Core {
             }
         });
         let place = self.asked_as(&entry.upstream, transaction.opened.rrn);
-        if let Some(line) = self.flight.link(link).line(generation) {
-            line.asked.insert(place, Asked::Saf(entry.id));
-        }
+        self.flight.link(link).note_asked(generation, place, Asked::Saf(entry.id));
         out.effects.push(Effect::Send { link, generation, message });
     }
 
@@ -293,9 +293,7 @@ impl Core {
             && code == ResponseCode::ORIGINAL_NOT_FOUND
             && outcome == Some(Outcome::Unknown);
         if code.is_approval() || never_seen {
-            if let Some(line) = self.flight.link(link).line(generation) {
-                line.keep_answered(place, Asked::Answered);
-            }
+            self.flight.link(link).keep_answered(generation, place, Asked::Answered);
             self.emit(Record::SafDelivered { id, code }, Actor::Link(link), now, out);
             // A host that has signed off meanwhile answers what it had, and is sent nothing more.
             if self.flight.is_signed_on(link) {

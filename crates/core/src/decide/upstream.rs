@@ -66,9 +66,7 @@ impl Core {
         let rule = self.rest_rule();
         let flight = self.flight.link(link);
         flight.asked(generation, now, rule);
-        if let Some(line) = flight.line(generation) {
-            line.asked.insert(place, Asked::Transaction(id));
-        }
+        flight.note_asked(generation, place, Asked::Transaction(id));
         self.flight.went_over(id, over);
         out.effects.push(Effect::Send { link, generation, message: Box::new(Upstream::Request(request)) });
     }
@@ -148,9 +146,7 @@ impl Core {
         }
         // Who refused, or did not know, may approve yet: then there is something to take back.
         let known = if code.is_approval() { Asked::Answered } else { Asked::Refused(id) };
-        if let Some(line) = self.flight.link(over.link).line(over.generation) {
-            line.keep_answered(place, known);
-        }
+        self.flight.link(over.link).keep_answered(over.generation, place, known);
         if outcome == Outcome::Pending {
             if let Some(wait) = self.flight.upstream.get_mut(&id) {
                 wait.chip.clone_from(&answer.chip);
@@ -397,9 +393,7 @@ impl Core {
         let Some(upstream) = opened.upstream.filter(|upstream| upstream.link == link) else { return };
         let place = self.asked_as(&upstream, opened.rrn);
         if let Some(over) = self.flight.took_back(id) {
-            if let Some(line) = self.flight.link(link).line(over.generation) {
-                line.asked.remove(&place);
-            }
+            self.flight.link(link).forget(over.generation, place);
             if let Some(wait) = self.flight.upstream.get_mut(&id) {
                 wait.lines_tried.push(over.generation);
             }

@@ -114,7 +114,7 @@ pub(crate) struct Line {
     /// When to sign on again if the host has not answered.
     pub(crate) sign_on_at: Option<Timestamp>,
     health: Health,
-    pub(crate) asked: HashMap<AskedAs, Asked, FixedState>,
+    asked: HashMap<AskedAs, Asked, FixedState>,
     /// What was answered, oldest first: an approval may still follow a refusal, and any answer may come twice. It stays in
     /// `asked` for so long.
     answered: VecDeque<(AskedAs, Asked)>,
@@ -134,7 +134,7 @@ const UNANSWERED_MAX: usize = 250_000;
 impl Line {
     /// Remembers what was answered, for a while. When it is forgotten its number may have been given again: then another
     /// request stands under it, and stays.
-    pub(crate) fn keep_answered(&mut self, place: AskedAs, asked: Asked) {
+    fn keep_answered(&mut self, place: AskedAs, asked: Asked) {
         self.asked.insert(place, asked);
         self.answered.push_back((place, asked));
         if self.answered.len() > ANSWERED_MAX
@@ -145,7 +145,7 @@ impl Line {
         }
     }
     /// Nobody answered in time: an answer is understood for as long as there is room.
-    pub(crate) fn keep_unanswered(&mut self, place: AskedAs) {
+    fn keep_unanswered(&mut self, place: AskedAs) {
         if !matches!(place, AskedAs::Rrn(..)) {
             return;
         }
@@ -232,6 +232,35 @@ impl LinkFlight {
     pub(crate) fn asked(&mut self, generation: u32, now: Timestamp, rule: RestRule) {
         if let Some(line) = self.line(generation) {
             line.health.asked(now, rule);
+        }
+    }
+    /// Something goes out over a connection, whose host answers it there or nowhere.
+    pub(crate) fn note_asked(&mut self, generation: u32, place: AskedAs, asked: Asked) {
+        if let Some(line) = self.line(generation) {
+            line.asked.insert(place, asked);
+        }
+    }
+    /// What an answer over a connection is about.
+    pub(crate) fn asked_at(&self, generation: u32, place: AskedAs) -> Option<Asked> {
+        let line = self.lines.iter().find(|line| line.generation == generation)?;
+        line.asked.get(&place).copied()
+    }
+    /// What went out over a connection is not answered any more: it never left, or has been answered for good.
+    pub(crate) fn forget(&mut self, generation: u32, place: AskedAs) {
+        if let Some(line) = self.line(generation) {
+            line.asked.remove(&place);
+        }
+    }
+    /// It has been answered, and may be once more.
+    pub(crate) fn keep_answered(&mut self, generation: u32, place: AskedAs, asked: Asked) {
+        if let Some(line) = self.line(generation) {
+            line.keep_answered(place, asked);
+        }
+    }
+    /// It was not answered in time, and may be yet.
+    pub(crate) fn keep_unanswered(&mut self, generation: u32, place: AskedAs) {
+        if let Some(line) = self.line(generation) {
+            line.keep_unanswered(place);
         }
     }
     /// Nobody answered in time what went over a connection. Where the link has another one in its place, and that alone, it

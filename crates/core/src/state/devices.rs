@@ -145,10 +145,9 @@ impl State {
     pub fn download_standing(&self, terminal: TerminalIndex, kind: DownloadKind) -> DownloadStanding {
         let given = self.devices.digest(&self.download_scopes(terminal), kind);
         match self.devices.had(terminal, kind) {
-            Some(had) if had != given => DownloadStanding::Due,
+            had if had != Some(given) => DownloadStanding::Due,
             Some(DownloadDigest::NOTHING) => DownloadStanding::Nothing,
-            Some(_) => DownloadStanding::Current,
-            None => DownloadStanding::Due,
+            _ => DownloadStanding::Current,
         }
     }
     /// What a terminal said about itself last, and since when it says so.

@@ -202,9 +202,9 @@ impl Process {
     pub(crate) fn depart(&mut self, env: &mut Env, index: usize, generation: u32) {
         let (offset, acquirer, now) = (self.offset, self.acquirer, self.clock.now());
         let side = &mut self.links[index];
-        let Some(wire) = side.wires.iter_mut().find(|wire| wire.generation == generation) else { return };
+        let Some(wire) = side.wire(generation) else { return };
         let Some(mut message) = wire.waiting.pop_front() else { return };
-        let line = wire.line;
+        let (line, is_host_off) = (wire.line, wire.off_since.is_some());
         // The core has stopped waiting for it: its reversal is behind it.
         let overdue = match &*message {
             Upstream::Request(request) => now >= request.leaves_by,
@@ -215,7 +215,7 @@ impl Process {
             | Upstream::KeyAnswer { .. } => false,
         };
         let mut frame = Vec::with_capacity(256);
-        let is_wanted = wire.off_since.is_none() || matches!(*message, Upstream::Network { .. });
+        let is_wanted = !is_host_off || matches!(*message, Upstream::Network { .. });
         let may_leave = is_wanted && !overdue;
         if may_leave {
             if env.is(Sabotage::AlterAmount)
