@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Client, FOREIGN_CARD, answer_of, config, install, start, until};
+use crate::support::{Client, FOREIGN_CARD, answer_of, config, install, read_link, start, until};
 use switchyard_core::{Command, CommandOutcome, LinkChange, Order};
 use switchyard_domain::{Actor, Record, SafId};
 use switchyard_wire::Dialect;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A host that answers everything with `00`, or hears and says nothing while it is `mute`.
@@ -40,12 +40,7 @@ impl Host {
 
     async fn serve(self, mut stream: TcpStream) {
         let dialect = Dialect::builtin("iso87-ascii").unwrap();
-        let mut length = [0; 2];
-        while stream.read_exact(&mut length).await.is_ok() {
-            let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
-            if stream.read_exact(&mut body).await.is_err() {
-                return;
-            }
+        while let Some(body) = read_link(&mut stream).await {
             let message = dialect.parse(&body).unwrap();
             let mti = message.mti().as_u16();
             if matches!(mti, 0x0420 | 0x0421) {
@@ -55,11 +50,7 @@ impl Host {
             if self.mute.load(Ordering::Relaxed) {
                 continue;
             }
-            let mut frame = vec![0, 0];
-            answer_of(dialect, &message, &mut frame);
-            let bytes = (frame.len() - 2) as u16;
-            frame[..2].copy_from_slice(&bytes.to_be_bytes());
-            if stream.write_all(&frame).await.is_err() {
+            if stream.write_all(&answer_of(dialect, &message)).await.is_err() {
                 return;
             }
         }

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Client, FOREIGN_CARD, config, install, start, until};
+use crate::support::{Client, FOREIGN_CARD, config, framed_link, install, read_link, start, until};
 use switchyard_core::{Command, Order};
 use switchyard_domain::{Actor, LinkOrder};
 use switchyard_server::Switch;
 use switchyard_wire::{Dialect, Message, Mti};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -47,10 +47,8 @@ impl Host {
         let (mut reader, mut writer) = stream.into_split();
         let (frames, mut arrived) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
         let reading = async move {
-            let mut length = [0; 2];
-            while reader.read_exact(&mut length).await.is_ok() {
-                let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
-                if reader.read_exact(&mut body).await.is_err() || frames.send(body).is_err() {
+            while let Some(body) = read_link(&mut reader).await {
+                if frames.send(body).is_err() {
                     return;
                 }
             }
@@ -94,7 +92,7 @@ impl Host {
             builder.echo(message, de).unwrap();
         }
         builder.finish().unwrap();
-        framed(&body)
+        framed_link(&body)
     }
 
     async fn speak(&self, writer: &mut OwnedWriteHalf) {
@@ -103,7 +101,7 @@ impl Host {
         let mut builder = Dialect::builtin(DIALECT).unwrap().builder(&mut body, Mti::new(0x0800));
         builder.digits(7, b"1123085500").unwrap().number(11, HOSTS_OWN).unwrap();
         builder.number(70, about).unwrap().finish().unwrap();
-        let _ = writer.write_all(&framed(&body)).await;
+        let _ = writer.write_all(&framed_link(&body)).await;
     }
 
     /// Says something about the link and waits until the switch has answered it.
@@ -120,10 +118,6 @@ impl Host {
     fn count(&self, mti: u16, about: u64) -> usize {
         self.heard.lock().unwrap().iter().filter(|(m, of, _)| (*m, *of) == (mti, about)).count()
     }
-}
-
-fn framed(body: &[u8]) -> Vec<u8> {
-    [&(body.len() as u16).to_be_bytes()[..], body].concat()
 }
 
 /// Whether a series of the page has this line.

@@ -1,32 +1,16 @@
 //! Links whose hosts connect to the switch.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::support::{Client, FOREIGN_CARD, Issuer, answer_all, config, install_at, start, until};
+use crate::support::{
+    Client, FOREIGN_CARD, Issuer, answer_all, config, connect_from, framed_link, install_at, port, read_link,
+    start, until,
+};
 use switchyard_core::{Command, Order};
 use switchyard_domain::{Actor, LinkOrder};
 use switchyard_wire::{Dialect, Mti};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-
-/// A port that was free a moment ago; a link waits until it is free again.
-async fn port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-/// Connects as the host would: it tries until somebody listens.
-async fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
-    for _ in 0..6_000 {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(from.parse().unwrap()).unwrap();
-        if let Ok(stream) = socket.connect(to).await {
-            return stream;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("nobody listens at {to}");
-}
+use tokio::net::TcpStream;
 
 /// Asks the switch whether it is there, on a stream that is the link's.
 async fn echo(stream: &mut TcpStream) -> (Mti, String) {
@@ -35,13 +19,9 @@ async fn echo(stream: &mut TcpStream) -> (Mti, String) {
     let mut builder = dialect.builder(&mut body, Mti::new(0x0800));
     builder.digits(7, b"1123085500").unwrap().number(11, 424_242).unwrap().number(70, 301).unwrap();
     builder.finish().unwrap();
-    let frame = [&(body.len() as u16).to_be_bytes()[..], &body].concat();
-    stream.write_all(&frame).await.unwrap();
+    stream.write_all(&framed_link(&body)).await.unwrap();
     loop {
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).await.unwrap();
-        let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
-        stream.read_exact(&mut body).await.unwrap();
+        let body = read_link(stream).await.unwrap();
         let message = dialect.parse(&body).unwrap();
         // The switch's own sign-on comes first.
         if message.number(11) == Some(424_242) {

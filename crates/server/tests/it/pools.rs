@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Client, FOREIGN_CARD, answer_of, config, install, install_at, start, until};
+use crate::support::{
+    Client, FOREIGN_CARD, answer_of, config, connect_from, install, install_at, port, read_link, start, until,
+};
 use switchyard_core::{Command, LinkChange, Order};
 use switchyard_domain::Actor;
 use switchyard_server::Switch;
 use switchyard_wire::Dialect;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
@@ -72,20 +74,11 @@ impl Host {
         let (mut reader, mut writer) = stream.into_split();
         let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel();
         let reads = async {
-            let mut length = [0; 2];
-            while reader.read_exact(&mut length).await.is_ok() {
-                let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
-                if reader.read_exact(&mut body).await.is_err() {
-                    return;
-                }
+            while let Some(body) = read_link(&mut reader).await {
                 let message = dialect.parse(&body).unwrap();
                 let mti = message.mti().as_u16();
                 side.heard.lock().unwrap().push((mti, message.number(70).unwrap_or(0)));
-                let mut frame = vec![0, 0];
-                answer_of(dialect, &message, &mut frame);
-                let bytes = (frame.len() - 2) as u16;
-                frame[..2].copy_from_slice(&bytes.to_be_bytes());
-                answers.send((mti, frame)).unwrap();
+                answers.send((mti, answer_of(dialect, &message))).unwrap();
             }
         };
         let writes = async {
@@ -120,6 +113,14 @@ impl Host {
     }
 }
 
+/// A switch before a host, with a terminal.
+async fn before(address: SocketAddr) -> (tempfile::TempDir, Switch, Client) {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), Some(address));
+    let (switch, _) = start(dir.path(), config()).await;
+    let client = Client::signed_on(switch.addresses().terminals).await;
+    (dir, switch, client)
+}
 async fn change(switch: &Switch, connections: u8, credit: Option<u32>) {
     let change = LinkChange { connections: Some(connections), credit_max: credit, ..LinkChange::default() };
     let reason = "more of it".parse().unwrap();
@@ -148,10 +149,7 @@ async fn sell(client: &mut Client, stan: &mut u64, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_is_reached_by_several_connections_and_outlives_each_of_them() {
     let (host, address) = Host::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    install(dir.path(), Some(address));
-    let (switch, _) = start(dir.path(), config()).await;
-    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let (_dir, switch, mut client) = before(address).await;
     signed_on(&switch, 1).await;
     change(&switch, 3, None).await;
     signed_on(&switch, 3).await;
@@ -171,7 +169,6 @@ async fn a_link_is_reached_by_several_connections_and_outlives_each_of_them() {
     }
 
     // Fewer: those that go are signed off, and the one that stays goes on.
-    let stays = Arc::clone(&host.open()[0]);
     change(&switch, 1, None).await;
     signed_on(&switch, 1).await;
     until("two have ended", || host.open().len() == 1).await;
@@ -180,7 +177,6 @@ async fn a_link_is_reached_by_several_connections_and_outlives_each_of_them() {
     assert!(host.open()[0].count(0x0800, 2) == 0 && host.open()[0].count(0x0200, 0) >= 2);
     change(&switch, 2, None).await;
     signed_on(&switch, 2).await;
-    drop(stays);
     sell(&mut client, &mut stan, 2).await;
     assert_eq!(switch.status().saf_waiting, 0, "nothing was in doubt at any time");
     switch.shutdown().await.unwrap();
@@ -190,10 +186,7 @@ async fn a_link_is_reached_by_several_connections_and_outlives_each_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_credit_is_of_the_link_whichever_connection_a_request_goes_over() {
     let (host, address) = Host::start().await;
-    let dir = tempfile::tempdir().unwrap();
-    install(dir.path(), Some(address));
-    let (switch, _) = start(dir.path(), config()).await;
-    let mut client = Client::signed_on(switch.addresses().terminals).await;
+    let (_dir, switch, mut client) = before(address).await;
     change(&switch, 3, Some(2)).await;
     signed_on(&switch, 3).await;
     host.holds.store(true, Ordering::Relaxed);
@@ -225,7 +218,7 @@ async fn the_credit_is_of_the_link_whichever_connection_a_request_goes_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_connects_more_often_than_it_may_has_given_its_oldest_connection_up() {
-    let at = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let at = port().await;
     let dir = tempfile::tempdir().unwrap();
     install_at(dir.path(), Some(format!("listen://{at}?peer=127.0.0.1")));
     let (switch, _) = start(dir.path(), config()).await;
@@ -234,13 +227,7 @@ async fn a_host_that_connects_more_often_than_it_may_has_given_its_oldest_connec
     let host = Arc::new(Host::default());
     let mut sides = Vec::new();
     for count in [1, 2, 2, 2] {
-        let stream = loop {
-            match TcpStream::connect(at).await {
-                Ok(stream) => break stream,
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            }
-        };
-        sides.push(host.take(stream));
+        sides.push(host.take(connect_from("127.0.0.1:0", at).await));
         signed_on(&switch, count).await;
         until("the new one counts", || sides.last().unwrap().count(0x0800, 1) == 1).await;
     }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::support::{
-    CARD, Client, FOREIGN_CARD, Issuer, answer_all, config, install, install_at, start, until,
+    CARD, Client, FOREIGN_CARD, Issuer, answer_all, config, connect_from, install, install_at, port, start,
+    until,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -329,8 +330,7 @@ async fn a_host_that_connects_by_tls_proves_who_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
     let shown = ours.issue("shown", "switch.example");
-    // A port that was free a moment ago; the link waits until it is free again.
-    let at = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let at = port().await;
     let data = tempfile::tempdir().unwrap();
     install_at(data.path(), Some(format!("listen+tls://{at}?peer=127.0.0.1")));
     let mut config = config();
@@ -338,12 +338,7 @@ async fn a_host_that_connects_by_tls_proves_who_it_is() {
     config.links.tls_certificate = Some(shown.certificate.clone());
     config.links.tls_key = Some(shown.key.clone());
     let (switch, _) = start(data.path(), config).await;
-    let mut waits = 0;
-    while TcpStream::connect(at).await.is_err() {
-        waits += 1;
-        assert!(waits < 6_000, "nobody listens");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    drop(connect_from("127.0.0.1:0", at).await);
     let issuer = Issuer::start().await;
     let host = ours.issue("host", "host.example");
     let stranger = theirs.issue("host", "host.example");

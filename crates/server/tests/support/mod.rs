@@ -25,7 +25,7 @@ use switchyard_server::config::Config;
 use switchyard_server::{Fatal, Hooks, InitPlan, Switch, Tools, initialise};
 use switchyard_wire::{Builder, Dialect, Message, Mti};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 /// Polls until a condition holds; a minute at most, for machines that have much else to do.
@@ -473,26 +473,53 @@ pub async fn answer_all(
     silent: Arc<std::sync::atomic::AtomicBool>,
 ) {
     let dialect = Dialect::builtin("iso87-ascii").unwrap();
-    let mut length = [0; 2];
-    while stream.read_exact(&mut length).await.is_ok() {
-        let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
-        stream.read_exact(&mut body).await.unwrap();
+    while let Some(body) = read_link(&mut stream).await {
         let message = dialect.parse(&body).unwrap();
         let mti = message.mti().as_u16();
         seen.lock().unwrap().push(mti);
         if mti == 0x0200 && silent.load(std::sync::atomic::Ordering::Relaxed) {
             continue;
         }
-        let mut frame = vec![0, 0];
-        answer_of(dialect, &message, &mut frame);
-        let len = (frame.len() - 2) as u16;
-        frame[..2].copy_from_slice(&len.to_be_bytes());
-        stream.write_all(&frame).await.unwrap();
+        stream.write_all(&answer_of(dialect, &message)).await.unwrap();
     }
 }
 
-pub fn answer_of(dialect: &Dialect, message: &Message<'_, '_>, out: &mut Vec<u8>) {
-    let mut builder = dialect.builder(out, message.mti().reply());
+/// A message of a link without its frame; nothing once the connection is gone.
+pub async fn read_link(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).await.ok()?;
+    let mut body = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(body)
+}
+
+/// A message in the frame that links have here.
+pub fn framed_link(body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u16).to_be_bytes()[..], body].concat()
+}
+
+/// A port that was free a moment ago; a link waits until it is free again.
+pub async fn port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Connects as a link's host would: it tries until somebody listens.
+pub async fn connect_from(from: &str, to: SocketAddr) -> TcpStream {
+    for _ in 0..6_000 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(from.parse().unwrap()).unwrap();
+        if let Ok(stream) = socket.connect(to).await {
+            return stream;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody listens at {to}");
+}
+
+/// The answer `00`, in its frame.
+pub fn answer_of(dialect: &Dialect, message: &Message<'_, '_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut builder = dialect.builder(&mut body, message.mti().reply());
     for de in [2, 3, 4, 7, 11, 37] {
         builder.echo(message, de).unwrap();
     }
@@ -504,4 +531,5 @@ pub fn answer_of(dialect: &Dialect, message: &Message<'_, '_>, out: &mut Vec<u8>
         builder.echo(message, de).unwrap();
     }
     builder.finish().unwrap();
+    framed_link(&body)
 }
