@@ -99,7 +99,8 @@ fn projections() -> Vec<Box<dyn Projection>> {
 
 fn tell(trouble: &Trouble) {
     match trouble {
-        Trouble::Locked | Trouble::Unavailable(_) | Trouble::Log(_) => {
+        Trouble::Locked => tracing::warn!(reason = %trouble, "there are no projections until it ends"),
+        Trouble::Unavailable(_) | Trouble::Log(_) => {
             tracing::error!(error = %trouble, "there are no projections");
         }
         _ => tracing::warn!(reason = %trouble, "the projections are deleted and made anew from the ledger"),

@@ -260,12 +260,19 @@ impl World {
     pub fn status(&self) -> Value {
         self.asked("status")
     }
+    /// Whether the running switch has its projections: until then whoever asks reads the ledger for itself.
+    pub fn projects(&self) -> bool {
+        self.answer("projections")["reached"].is_u64()
+    }
     fn asked(&self, command: &str) -> Value {
+        self.answer(command)[command].take()
+    }
+    fn answer(&self, command: &str) -> Value {
         let mut stream = UnixStream::connect(self.data().join("admin.sock")).unwrap();
         writeln!(stream, "{{\"command\":\"{command}\"}}").unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
-        serde_json::from_str::<Value>(&line).unwrap()[command].take()
+        serde_json::from_str(&line).unwrap()
     }
     /// Waits until every link of the running switch has signed on: before that, its issuer cannot be reached.
     pub fn wait_for_links(&self) {

@@ -13,6 +13,9 @@ use crate::{Result, Sequence};
 /// Between two turns on a busy log: one read then covers many blocks.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Between two tries while another process, which reads the ledger for itself, has the database.
+const RETRY: Duration = Duration::from_millis(20);
+
 /// Reads rows. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Rows {
@@ -36,12 +39,13 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Opens the projector on the thread, which may take as long as it takes, and follows the log.
+    /// Opens the projector on the thread, which may take as long as it takes, and follows the log. While somebody else
+    /// has the database it is tried again: a reader's moment must not cost the switch its rows until the next start.
     ///
     /// # Errors
     /// `Io` when the operating system gives no thread.
     pub fn start(
-        open: impl FnOnce() -> Result<Projector, Trouble> + Send + 'static,
+        open: impl FnMut() -> Result<Projector, Trouble> + Send + 'static,
         told: impl Fn(&Trouble) + Send + 'static,
         durable: Sequence,
     ) -> Result<Self> {
@@ -155,8 +159,18 @@ impl Rows {
         drop(before);
     }
 
-    fn follow(&self, open: impl FnOnce() -> Result<Projector, Trouble>, told: impl Fn(&Trouble)) {
-        match open() {
+    fn follow(&self, mut open: impl FnMut() -> Result<Projector, Trouble>, told: impl Fn(&Trouble)) {
+        let mut opened = open();
+        if matches!(opened, Err(Trouble::Locked)) {
+            told(&Trouble::Locked);
+        }
+        while matches!(opened, Err(Trouble::Locked)) && !self.signal.is_stopped() {
+            std::thread::sleep(RETRY);
+            opened = open();
+        }
+        match opened {
+            // Whoever waited for the database and stopped has said so already.
+            Err(Trouble::Locked) => return self.set(State::Failed(Trouble::Locked)),
             Ok(projector) => self.set(State::Open(Box::new(projector))),
             Err(trouble) => {
                 told(&trouble);

@@ -344,25 +344,59 @@ fn a_database_that_is_not_free_yet_is_waited_for_and_not_made_anew() {
     holder.join().unwrap();
 }
 
-#[test]
-fn a_follower_keeps_up_and_begins_anew_when_it_is_told_to() {
-    let mut world = World::new(11);
-    world.append(5);
-    let projections: Vec<Box<dyn Projection>> = vec![Box::new(Counts { version: 1 }), Box::new(Newest)];
+fn follow(world: &World) -> Follower {
     let (home, ledger) = (world.home(), world.ledger());
     let troubles = Arc::clone(&world.troubles);
     let told = move |trouble: &Trouble| troubles.lock().unwrap().push(trouble.clone());
     let also = told.clone();
-    let open = move || Projector::open(&home, &ledger, projections, also);
-    let follower = Follower::start(open, told, Sequence(world.records.len() as u64)).unwrap();
+    let open = move || {
+        let projections: Vec<Box<dyn Projection>> = vec![Box::new(Counts { version: 1 }), Box::new(Newest)];
+        Projector::open(&home, &ledger, projections, also.clone())
+    };
+    Follower::start(open, told, Sequence(world.records.len() as u64)).unwrap()
+}
+
+fn wait_until(mut holds: impl FnMut() -> bool) {
+    let mut waited = 0;
+    while !holds() {
+        std::thread::sleep(Duration::from_millis(1));
+        waited += 1;
+        assert!(waited < 60_000);
+    }
+}
+
+#[test]
+fn a_follower_waits_for_a_reader_that_has_the_database() {
+    let mut world = World::new(13);
+    world.append(5);
+    let reader = world.caught_up();
+    let follower = follow(&world);
+    let rows = follower.rows();
+    wait_until(|| *world.troubles.lock().unwrap() == [Trouble::Locked]);
+    assert!(matches!(rows.reached(), Err(Trouble::Unavailable(_))));
+    drop(reader);
+    wait_until(|| rows.reached().is_ok_and(|(reached, durable)| reached == durable));
+    let found: Rows = rows.scan("counts", &[], None, 10_000).unwrap().into_iter().collect();
+    assert_eq!(found, world.expected());
+    drop(follower);
+    let reader = world.caught_up();
+    drop(follow(&world));
+    drop(reader);
+    assert_eq!(
+        *world.troubles.lock().unwrap(),
+        [Trouble::Locked, Trouble::Locked],
+        "it is said once, and stops at once"
+    );
+}
+
+#[test]
+fn a_follower_keeps_up_and_begins_anew_when_it_is_told_to() {
+    let mut world = World::new(11);
+    world.append(5);
+    let follower = follow(&world);
     let rows = follower.rows();
     let arrive = |world: &World| {
-        let mut waited = 0;
-        while rows.reached().map(|(reached, _)| reached.0) != Ok(world.records.len() as u64) {
-            std::thread::sleep(Duration::from_millis(1));
-            waited += 1;
-            assert!(waited < 60_000, "{:?}", rows.reached());
-        }
+        wait_until(|| rows.reached().map(|(reached, _)| reached.0) == Ok(world.records.len() as u64));
         let found: Rows = rows.scan("counts", &[], None, 10_000).unwrap().into_iter().collect();
         assert_eq!(found, world.expected());
     };
